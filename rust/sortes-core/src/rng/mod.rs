@@ -1,0 +1,12 @@
+//! Randomness without state: every draw is named, not reached.
+//!
+//! [`philox`] is the generator, [`stream`] the one counter layout of the project, [`Draws`] the
+//! distributions, and [`elementary`] the logarithms that give the same bits on every platform.
+
+pub mod draws;
+pub mod elementary;
+pub mod philox;
+pub mod stream;
+
+pub use draws::Draws;
+pub use stream::{Purpose, Stream};
