@@ -3,6 +3,7 @@
 // SAFETY of every block below: the trait's contract (the instruction set has been detected, and
 // pointers have sixteen valid elements) is the intrinsics' contract.
 #![allow(clippy::undocumented_unsafe_blocks)]
+#![allow(clippy::wildcard_imports)] // a list of intrinsics would only repeat the code
 
 use super::lanes::Lanes;
 use std::arch::x86_64::*;
@@ -127,28 +128,19 @@ impl Lanes for Avx2 {
     #[inline(always)]
     unsafe fn ge(a: Self::F, b: Self::F) -> Self::Mask {
         unsafe {
-            [
-                _mm256_cmp_ps::<_CMP_GE_OQ>(a[0], b[0]),
-                _mm256_cmp_ps::<_CMP_GE_OQ>(a[1], b[1]),
-            ]
+            [_mm256_cmp_ps::<_CMP_GE_OQ>(a[0], b[0]), _mm256_cmp_ps::<_CMP_GE_OQ>(a[1], b[1])]
         }
     }
     #[inline(always)]
     unsafe fn gt(a: Self::F, b: Self::F) -> Self::Mask {
         unsafe {
-            [
-                _mm256_cmp_ps::<_CMP_GT_OQ>(a[0], b[0]),
-                _mm256_cmp_ps::<_CMP_GT_OQ>(a[1], b[1]),
-            ]
+            [_mm256_cmp_ps::<_CMP_GT_OQ>(a[0], b[0]), _mm256_cmp_ps::<_CMP_GT_OQ>(a[1], b[1])]
         }
     }
     #[inline(always)]
     unsafe fn unordered(a: Self::F, b: Self::F) -> Self::Mask {
         unsafe {
-            [
-                _mm256_cmp_ps::<_CMP_UNORD_Q>(a[0], b[0]),
-                _mm256_cmp_ps::<_CMP_UNORD_Q>(a[1], b[1]),
-            ]
+            [_mm256_cmp_ps::<_CMP_UNORD_Q>(a[0], b[0]), _mm256_cmp_ps::<_CMP_UNORD_Q>(a[1], b[1])]
         }
     }
     #[inline(always)]

@@ -3,6 +3,7 @@
 // SAFETY of every block below: the trait's contract (the instruction set has been detected, and
 // pointers have sixteen valid elements) is the intrinsics' contract.
 #![allow(clippy::undocumented_unsafe_blocks)]
+#![allow(clippy::wildcard_imports)] // a list of intrinsics would only repeat the code
 
 use super::lanes::Lanes;
 use std::arch::x86_64::*;

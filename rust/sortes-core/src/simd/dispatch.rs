@@ -121,9 +121,11 @@ macro_rules! entry {
                     Level::Portable => {}
                 }
             }
-            type $l = Portable;
-            // SAFETY: plain arrays need no instruction set.
-            unsafe { $body }
+            {
+                type $l = Portable;
+                // SAFETY: plain arrays need no instruction set.
+                unsafe { $body }
+            }
         }
     )*};
 }
@@ -133,6 +135,7 @@ entry! {
     fn exp_sums(x: &[f32], max: f32, scale: f32, window: (f32, f32), wanted: Wanted) -> ExpSums
         = |L| {
             let windowed = window != (f32::NEG_INFINITY, f32::INFINITY);
+            // Every other case shares one copy: the sums that nobody asked for are dropped.
             match (wanted.entropy, wanted.square, windowed) {
                 (false, false, false) =>
                     kernels::exp_sums::<L, false, false, false>(x, max, scale, window),
@@ -140,8 +143,7 @@ entry! {
                     kernels::exp_sums::<L, true, false, false>(x, max, scale, window),
                 (false, false, true) =>
                     kernels::exp_sums::<L, false, false, true>(x, max, scale, window),
-                (true, _, true) => kernels::exp_sums::<L, true, true, true>(x, max, scale, window),
-                (_, true, _) => kernels::exp_sums::<L, true, true, true>(x, max, scale, window),
+                _ => kernels::exp_sums::<L, true, true, true>(x, max, scale, window),
             }
         };
     fn exp_into(x: &[f32], max: f32, scale: f32, out: &mut [f32])

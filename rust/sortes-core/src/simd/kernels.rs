@@ -22,8 +22,7 @@ const LN2_HI: f32 = 0.693_359_4;
 const LN2_LO: f32 = -2.121_944_4e-4;
 /// Minimax coefficients of `(e^r - 1 - r) / r^2` on `|r| <= ln 2 / 2` (relative error of the
 /// exponential 3.1e-9, far below rounding).
-const EXP: [f32; 5] =
-    [1.381_454_1e-3, 8.368_745e-3, 4.166_839e-2, 1.666_652_1e-1, 4.999_999_4e-1];
+const EXP: [f32; 5] = [1.381_454e-3, 8.368_745e-3, 4.166_839e-2, 1.666_652_1e-1, 4.999_999_4e-1];
 
 /// `e^y` for `y <= 0` and its mask of normal results; lanes outside the mask are garbage.
 #[inline(always)]
@@ -110,7 +109,12 @@ pub(super) unsafe fn block_max<L: Lanes>(x: &[f32], out: &mut [f32]) -> bool {
 }
 
 #[inline(always)]
-pub(super) unsafe fn exp_sums<L: Lanes, const ENTROPY: bool, const SQUARE: bool, const WINDOW: bool>(
+pub(super) unsafe fn exp_sums<
+    L: Lanes,
+    const ENTROPY: bool,
+    const SQUARE: bool,
+    const WINDOW: bool,
+>(
     x: &[f32],
     max: f32,
     scale: f32,
@@ -133,7 +137,9 @@ pub(super) unsafe fn exp_sums<L: Lanes, const ENTROPY: bool, const SQUARE: bool,
                 }
                 let mut w = exp::<L>(y);
                 if WINDOW {
-                    w = L::keep(L::and(L::ge(v, lo), L::ge(hi, v)), w);
+                    let inside = L::and(L::ge(v, lo), L::ge(hi, v));
+                    w = L::keep(inside, w);
+                    y = L::keep(inside, y); // above the window it may be infinite
                 }
                 bz = L::add(bz, w);
                 if ENTROPY {
@@ -195,11 +201,7 @@ pub(super) unsafe fn moments<L: Lanes>(x: &[f32], origin: f32, window: (f32, f32
             squares = L::add_square_d(squares, d);
             count += L::bits(alive).count_ones() as usize;
         });
-        Moments {
-            count,
-            sum: reduce(L::to_array_d(sum)),
-            squares: reduce(L::to_array_d(squares)),
-        }
+        Moments { count, sum: reduce(L::to_array_d(sum)), squares: reduce(L::to_array_d(squares)) }
     }
 }
 

@@ -98,13 +98,7 @@ pub fn block_max(x: &[f32], out: &mut [f32]) -> bool {
 /// Sums of `exp((l - max) * scale)` over the logits inside `window` (both ends included).
 ///
 /// Needs `l <= max` inside the window and `scale >= 0`. An infinite window costs nothing.
-pub fn exp_sums(
-    x: &[f32],
-    max: f32,
-    scale: f32,
-    window: (f32, f32),
-    wanted: Wanted,
-) -> ExpSums {
+pub fn exp_sums(x: &[f32], max: f32, scale: f32, window: (f32, f32), wanted: Wanted) -> ExpSums {
     dispatch::exp_sums(x, max, scale, window, wanted)
 }
 
@@ -139,7 +133,13 @@ pub fn key_histogram(
 }
 
 /// Appends the logits inside `window` whose key lies in `range` (the end not included).
-pub fn gather_keys(x: &[f32], window: (f32, f32), key: &Key, range: (f32, f32), out: &mut Vec<f32>) {
+pub fn gather_keys(
+    x: &[f32],
+    window: (f32, f32),
+    key: &Key,
+    range: (f32, f32),
+    out: &mut Vec<f32>,
+) {
     dispatch::gather_keys(x, window, key, range, out);
 }
 

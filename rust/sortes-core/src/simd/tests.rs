@@ -1,1 +1,237 @@
 //! Every instruction set against plain loops, and against each other to the last bit.
+
+use super::*;
+use proptest::prelude::*;
+use std::sync::Mutex;
+
+/// `with_level` is global: tests that switch take turns.
+static TURN: Mutex<()> = Mutex::new(());
+
+const OPEN: (f32, f32) = (f32::NEG_INFINITY, f32::INFINITY);
+
+/// Runs `f` on every instruction set of this machine, and checks that the bits agree.
+fn on_all_levels<T: PartialEq + std::fmt::Debug>(f: impl Fn() -> T) -> T {
+    let _turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut results: Vec<_> =
+        available_levels().into_iter().map(|l| (l, with_level(l, &f))).collect();
+    let (_, reference) = results.remove(0);
+    for (level, result) in results {
+        assert_eq!(result, reference, "{} differs from the portable path", level.name());
+    }
+    reference
+}
+
+fn logits() -> impl Strategy<Value = Vec<f32>> {
+    let one = prop_oneof![
+        8 => -40.0_f32..40.0,
+        1 => Just(f32::NEG_INFINITY),
+        1 => prop_oneof![Just(0.0), Just(-0.0), Just(1e-40), Just(-3e38), Just(3e38)],
+        2 => (-8..8_i32).prop_map(|i| i as f32),
+    ];
+    prop::collection::vec(one, 1..700)
+}
+
+fn max_of(x: &[f32]) -> f32 {
+    x.iter().copied().fold(f32::NEG_INFINITY, f32::max)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn block_maxima(x in logits(), skip in 0..5_usize) {
+        let x = &x[skip.min(x.len() - 1)..]; // unaligned starts
+        let got = on_all_levels(|| {
+            let mut out = vec![0.0; x.len().div_ceil(BLOCK)];
+            (block_max(x, &mut out), out)
+        });
+        prop_assert!(!got.0);
+        let expected: Vec<f32> = x.chunks(BLOCK).map(max_of).collect();
+        prop_assert_eq!(got.1, expected);
+    }
+
+    #[test]
+    fn sums_of_exponentials(
+        x in logits(),
+        scale in prop_oneof![Just(1.0_f32), 0.1_f32..10.0],
+        window in prop_oneof![Just(OPEN), (-40.0_f32..10.0, 0.0_f32..50.0)
+            .prop_map(|(lo, width)| (lo, lo + width))],
+    ) {
+        let inside = |l: f32| window.0 <= l && l <= window.1;
+        let max = x.iter().copied().filter(|l| inside(*l)).fold(f32::NEG_INFINITY, f32::max);
+        prop_assume!(max > f32::NEG_INFINITY);
+        // Logits above the window may weigh infinitely much: the mask must still drop them.
+        let wanted = Wanted { entropy: true, square: true };
+        let got = on_all_levels(|| exp_sums(&x, max, scale, window, wanted));
+        let (mut z, mut a, mut q) = (0.0, 0.0, 0.0);
+        for &l in x.iter().filter(|l| inside(**l)) {
+            let y = f64::from((l - max) * scale);
+            if y > -87.3 {
+                z += y.exp();
+                a += y * y.exp();
+                q += (2.0 * y).exp();
+            }
+        }
+        prop_assert!((got.z - z).abs() <= 1e-6 * z, "{} {}", got.z, z);
+        prop_assert!((got.a - a).abs() <= 2e-6 * (z + a.abs()), "{} {}", got.a, a);
+        prop_assert!((got.q - q).abs() <= 2e-6 * q, "{} {}", got.q, q);
+        let plain = on_all_levels(|| exp_sums(&x, max, scale, window, Wanted::default()));
+        prop_assert_eq!(plain.z, got.z);
+    }
+
+    #[test]
+    fn weights(x in logits(), scale in 0.1_f32..10.0) {
+        let max = max_of(&x);
+        prop_assume!(max > f32::NEG_INFINITY);
+        let got = on_all_levels(|| {
+            let mut out = vec![0.0; x.len()];
+            exp_into(&x, max, scale, &mut out);
+            out
+        });
+        for (&l, &w) in x.iter().zip(&got) {
+            let y = f64::from((l - max) * scale);
+            if y < -87.4 {
+                prop_assert_eq!(w, 0.0);
+            } else if y > -87.3 {
+                prop_assert!((f64::from(w) - y.exp()).abs() <= 1.2e-7 * y.exp(), "{l} {w} {y}");
+            }
+            if l == max {
+                prop_assert_eq!(w, 1.0);
+            }
+        }
+    }
+
+    #[test]
+    fn deviations(x in logits(), lo in -40.0_f32..10.0) {
+        let x: Vec<f32> = x.into_iter().filter(|l| l.abs() < 1e30 || l.is_infinite()).collect();
+        let got = on_all_levels(|| moments(&x, 3.0, (lo, f32::INFINITY)));
+        let inside: Vec<f64> =
+            x.iter().filter(|l| **l >= lo).map(|l| f64::from(*l - 3.0)).collect();
+        prop_assert_eq!(got.count, inside.len());
+        let (sum, squares): (f64, f64) =
+            (inside.iter().sum(), inside.iter().map(|d| d * d).sum());
+        prop_assert!((got.sum - sum).abs() <= 1e-9 * (1.0 + squares));
+        prop_assert!((got.squares - squares).abs() <= 1e-9 * (1.0 + squares));
+    }
+
+    #[test]
+    fn counting_and_masking(x in logits(), cut in -40.0_f32..40.0) {
+        let count = on_all_levels(|| count_at_least(&x, cut));
+        prop_assert_eq!(count, x.iter().filter(|l| **l >= cut).count());
+        let masked = on_all_levels(|| {
+            let mut out = vec![0.0; x.len()];
+            mask_window(&x, (cut, 30.0), -7.5, &mut out);
+            out
+        });
+        let expected: Vec<f32> =
+            x.iter().map(|l| if cut <= *l && *l <= 30.0 { *l } else { -7.5 }).collect();
+        prop_assert_eq!(masked, expected);
+    }
+
+    #[test]
+    fn gathers(x in logits(), lo in -40.0_f32..40.0, width in 0.0_f32..50.0) {
+        let window = (lo, lo + width);
+        let got = on_all_levels(|| {
+            let (mut values, mut ids) = (Vec::new(), Vec::new());
+            gather_window(&x, 10, window, &mut values, &mut ids);
+            (values, ids)
+        });
+        let expected: Vec<(u32, f32)> = (10..)
+            .zip(x.iter().copied())
+            .filter(|(_, l)| window.0 <= *l && *l <= window.1)
+            .collect();
+        prop_assert_eq!(got.1, expected.iter().map(|t| t.0).collect::<Vec<_>>());
+        prop_assert_eq!(got.0, expected.iter().map(|t| t.1).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn histograms_partition_the_row(
+        x in logits(),
+        two_sided in any::<bool>(),
+        centre in -10.0_f32..40.0,
+        per_unit in 0.2_f32..8.0,
+    ) {
+        let x: Vec<f32> = x.into_iter().filter(|l| l.abs() < 1e30 || l.is_infinite()).collect();
+        let max = if two_sided { max_of(&x) } else { centre };
+        let window = (f32::MIN, if two_sided { f32::INFINITY } else { centre });
+        prop_assume!(x.iter().any(|l| window.0 <= *l && *l <= window.1));
+        prop_assume!(max > f32::NEG_INFINITY);
+        let key = Key { centre, two_sided, scale: per_unit };
+        let (total, bins) = on_all_levels(|| {
+            let mut bins = vec![0.0; 64];
+            (key_histogram(&x, max, 1.0, window, &key, &mut bins), bins)
+        });
+        let sum = exp_sums(&x, max, 1.0, window, Wanted::default()).z;
+        prop_assert!((total - sum).abs() <= 1e-6 * sum);
+        for (bin, mass) in bins.iter().enumerate() {
+            let range = (bin as f32, (bin + 1) as f32);
+            let got = on_all_levels(|| {
+                let mut out = Vec::new();
+                gather_keys(&x, window, &key, range, &mut out);
+                out
+            });
+            let expected: Vec<f32> = x
+                .iter()
+                .copied()
+                .filter(|l| window.0 <= *l && *l <= window.1)
+                .filter(|l| range.0 <= key.of(*l) && key.of(*l) < range.1)
+                .collect();
+            prop_assert_eq!(&got, &expected);
+            let mut weights = vec![0.0; got.len()];
+            exp_into(&got, max, 1.0, &mut weights);
+            prop_assert_eq!(*mass, weights.iter().map(|w| f64::from(*w)).sum::<f64>());
+        }
+    }
+}
+
+#[test]
+fn every_half_is_widened_exactly() {
+    let all: Vec<u16> = (0..=u16::MAX).collect();
+    let wide = on_all_levels(|| {
+        let mut out = vec![0.0; all.len()];
+        widen_f16(&all, &mut out);
+        // NaN payloads may differ between processors; NaN itself may not.
+        out.iter().map(|v| if v.is_nan() { None } else { Some(v.to_bits()) }).collect::<Vec<_>>()
+    });
+    for (&bits, got) in all.iter().zip(&wide) {
+        let expected = half::f16::from_bits(bits).to_f32();
+        assert_eq!(*got, if expected.is_nan() { None } else { Some(expected.to_bits()) });
+    }
+    let wide = on_all_levels(|| {
+        let mut out = vec![0.0; all.len()];
+        widen_bf16(&all, &mut out);
+        out.iter().map(|v| v.to_bits()).collect::<Vec<_>>()
+    });
+    for (&bits, got) in all.iter().zip(&wide) {
+        assert_eq!(*got, u32::from(bits) << 16);
+    }
+}
+
+#[test]
+fn nan_is_seen_wherever_it_stands() {
+    for n in [1, 15, 16, 17, 31, 32, 33, 255, 256, 257, 600] {
+        for at in 0..n {
+            let mut x = vec![1.0_f32; n];
+            x[at] = f32::NAN;
+            let seen = on_all_levels(|| block_max(&x, &mut vec![0.0; n.div_ceil(BLOCK)]));
+            assert!(seen, "length {n}, position {at}");
+        }
+    }
+}
+
+#[test]
+fn the_exponential_is_within_two_units_in_the_last_place() {
+    // Every 2^8-th bit pattern of the negative numbers down to the smallest normal result.
+    let last = (87.33_f32).to_bits();
+    let x: Vec<f32> = (0..=last).step_by(1 << 8).map(|bits| -f32::from_bits(bits)).collect();
+    let got = on_all_levels(|| {
+        let mut out = vec![0.0; x.len()];
+        exp_into(&x, 0.0, 1.0, &mut out);
+        out
+    });
+    for (&y, &w) in x.iter().zip(&got) {
+        let exact = f64::from(y).exp();
+        let ulp = f64::from(w.next_up() - w);
+        assert!((f64::from(w) - exact).abs() <= 2.0 * ulp, "exp({y}) = {w}, not {exact}");
+    }
+}

@@ -1,0 +1,135 @@
+//! NumPy arrays as rows that any thread may read.
+
+use half::{bf16, f16};
+use numpy::{Element, PyArray2, PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods};
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use sortes_core::Error;
+
+use crate::boundary::to_py;
+
+/// The rows of a 2-D array: each row contiguous, any distance (negative, zero) between rows.
+///
+/// The view owns a reference to the array, so that its memory outlives the call. Another Python
+/// thread may write to that memory while the interpreter is released; the values read are then
+/// undefined, as with any NumPy function.
+pub(crate) struct RowsView<T> {
+    data: *const T,
+    rows: usize,
+    cols: usize,
+    /// Bytes from one row to the next.
+    stride: isize,
+    _owner: Py<PyUntypedArray>,
+}
+
+// SAFETY: the view only reads plain numbers, and the pointer stays valid wherever `_owner` goes.
+unsafe impl<T: Sync> Send for RowsView<T> {}
+// SAFETY: as above; shared reading needs no synchronisation.
+unsafe impl<T: Sync> Sync for RowsView<T> {}
+
+impl<T: Copy> RowsView<T> {
+    /// The number of rows.
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// The length of each row.
+    pub(crate) fn cols(&self) -> usize {
+        self.cols
+    }
+
+    /// Row `i`.
+    #[inline]
+    pub(crate) fn row(&self, i: usize) -> &[T] {
+        assert!(i < self.rows, "row {i} of {}", self.rows);
+        if self.cols == 0 {
+            return &[];
+        }
+        // SAFETY: NumPy guarantees `rows` rows, `stride` bytes apart, within one allocation that
+        // `_owner` keeps alive; `new` has checked that each is contiguous and aligned.
+        unsafe {
+            std::slice::from_raw_parts(
+                self.data.byte_offset(i.cast_signed() * self.stride),
+                self.cols,
+            )
+        }
+    }
+
+    /// A view of `x`, whose elements (`E` to NumPy) have the layout of `T`.
+    fn new<E: Element>(x: &Bound<'_, PyArray2<E>>, name: &'static str) -> PyResult<Self> {
+        const { assert!(size_of::<E>() == size_of::<T>() && align_of::<E>() == align_of::<T>()) };
+        let (&[rows, cols], &[stride, step]) = (x.shape(), x.strides()) else {
+            unreachable!("a 2-D array has two lengths and two strides")
+        };
+        let contiguous = cols <= 1 || step == size_of::<T>().cast_signed();
+        let aligned = |address: usize| address.is_multiple_of(align_of::<T>());
+        let data = x.data().cast_const().cast::<T>();
+        if rows > 0
+            && cols > 0
+            && !(contiguous && aligned(data.addr()) && aligned(stride.unsigned_abs()))
+        {
+            return Err(to_py(Error::argument(name, "rows must be contiguous and aligned")));
+        }
+        Ok(Self { data, rows, cols, stride, _owner: x.as_untyped().clone().unbind() })
+    }
+}
+
+/// A matrix of logits in one of the precisions that models produce.
+pub(crate) enum Logits {
+    /// Single precision.
+    F32(RowsView<f32>),
+    /// IEEE half precision.
+    F16(RowsView<f16>),
+    /// The upper half of single precision; NumPy holds it as `uint16`.
+    Bf16(RowsView<bf16>),
+    /// Double precision.
+    F64(RowsView<f64>),
+}
+
+impl Logits {
+    /// A view of the 2-D array `x`; `uint16` is read as bfloat16 where `bf16` says so.
+    pub(crate) fn extract(x: &Bound<'_, PyAny>, bf16: bool, name: &'static str) -> PyResult<Self> {
+        if bf16 {
+            if let Ok(x) = x.cast::<PyArray2<u16>>() {
+                return RowsView::new(x, name).map(Self::Bf16);
+            }
+        } else if let Ok(x) = x.cast::<PyArray2<f32>>() {
+            return RowsView::new(x, name).map(Self::F32);
+        } else if let Ok(x) = x.cast::<PyArray2<f16>>() {
+            return RowsView::new(x, name).map(Self::F16);
+        } else if let Ok(x) = x.cast::<PyArray2<f64>>() {
+            return RowsView::new(x, name).map(Self::F64);
+        }
+        let Ok(array) = x.cast::<PyUntypedArray>() else {
+            let got = x.get_type().name()?;
+            return Err(PyTypeError::new_err(format!("{name}: must be a NumPy array, got {got}")));
+        };
+        Err(to_py(if array.ndim() == 2 {
+            let expected = if bf16 { "uint16 (bfloat16)" } else { "float32, float16 or float64" };
+            Error::Dtype { name, expected: expected.into(), got: array.dtype().to_string() }
+        } else {
+            let got = format!("{:?}", array.shape());
+            Error::Shape { name, expected: "(rows, columns)".into(), got }
+        }))
+    }
+
+    /// The number of rows.
+    pub(crate) fn rows(&self) -> usize {
+        match self {
+            Self::F32(x) => x.rows(),
+            Self::F16(x) => x.rows(),
+            Self::Bf16(x) => x.rows(),
+            Self::F64(x) => x.rows(),
+        }
+    }
+
+    /// The length of each row.
+    pub(crate) fn cols(&self) -> usize {
+        match self {
+            Self::F32(x) => x.cols(),
+            Self::F16(x) => x.cols(),
+            Self::Bf16(x) => x.cols(),
+            Self::F64(x) => x.cols(),
+        }
+    }
+}

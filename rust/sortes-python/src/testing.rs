@@ -1,0 +1,118 @@
+//! Ways into the boundary for the test suite: work that panics, lasts, fails or forks.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use numpy::PyArray1;
+use pyo3::prelude::*;
+use sortes_core::rng::{Purpose, Stream};
+
+use crate::{boundary, pool};
+
+/// Sums the integers below `n`, one task each.
+#[pyfunction]
+#[pyo3(signature = (n, num_threads=None))]
+fn parallel_sum(py: Python<'_>, n: usize, num_threads: Option<i64>) -> PyResult<u64> {
+    let threads = pool::threads(num_threads)?;
+    boundary::detached(py, || {
+        let sum = AtomicU64::new(0);
+        threads.for_each(n, |task| {
+            sum.fetch_add(task as u64, Ordering::Relaxed);
+        });
+        Ok(sum.into_inner())
+    })
+}
+
+/// Spins for some milliseconds, polling at each; returns how many it spun.
+///
+/// With `keep`, an interrupted call returns what it has done.
+#[pyfunction]
+#[pyo3(signature = (milliseconds, progress=None, *, keep=false))]
+fn spin(
+    py: Python<'_>,
+    milliseconds: u64,
+    progress: Option<&Bound<'_, PyAny>>,
+    keep: bool,
+) -> PyResult<u64> {
+    let (spun, interrupt) = boundary::interruptible_partial(py, progress, |cancel| {
+        cancel.expect(milliseconds);
+        for spun in 0..milliseconds {
+            if keep && cancel.is_cancelled() {
+                return Ok(spun);
+            }
+            cancel.check()?;
+            let start = Instant::now();
+            while start.elapsed() < Duration::from_millis(1) {
+                std::hint::spin_loop();
+            }
+            cancel.advance(1);
+        }
+        Ok(milliseconds)
+    })?;
+    match interrupt {
+        Some(interrupt) if !keep => Err(interrupt),
+        _ => Ok(spun),
+    }
+}
+
+/// Panics in the working thread of a long call, or in a short one.
+#[pyfunction]
+#[pyo3(signature = (*, long=false))]
+fn panic(py: Python<'_>, long: bool) -> PyResult<()> {
+    if long {
+        boundary::interruptible(py, None, |_| panic!("a long call panicked"))
+    } else {
+        boundary::detached(py, || panic!("a short call panicked"))
+    }
+}
+
+/// The first `n` draws of one distribution, by name.
+#[pyfunction]
+fn draws<'py>(
+    py: Python<'py>,
+    distribution: &str,
+    key: u64,
+    n: usize,
+) -> PyResult<Bound<'py, PyArray1<f64>>> {
+    let mut draws = Stream::new(key).at(Purpose::Uniform, 0, 0);
+    let mut read: Box<dyn FnMut() -> f64 + Send> = match distribution {
+        "uniform" => Box::new(move || draws.uniform()),
+        "open_uniform" => Box::new(move || draws.open_uniform()),
+        "precise_uniform" => Box::new(move || draws.precise_uniform()),
+        "exponential" => Box::new(move || draws.exponential()),
+        "normal" => Box::new(move || draws.normal()),
+        "below_1000" => Box::new(move || draws.below(1000) as f64),
+        _ => return Err(pyo3::exceptions::PyKeyError::new_err(distribution.to_string())),
+    };
+    let values = boundary::detached(py, || Ok((0..n).map(|_| read()).collect()))?;
+    Ok(PyArray1::from_vec(py, values))
+}
+
+/// What the boundary makes of an array: its kind, rows, columns, and the sum of each row.
+#[pyfunction]
+#[pyo3(signature = (x, *, bf16=false))]
+fn row_sums(x: &Bound<'_, PyAny>, bf16: bool) -> PyResult<(&'static str, usize, usize, Vec<f64>)> {
+    use crate::arrays::{Logits, RowsView};
+
+    fn sums<T: Copy>(
+        kind: &'static str,
+        x: &RowsView<T>,
+        widen: impl Fn(T) -> f64,
+    ) -> (&'static str, usize, usize, Vec<f64>) {
+        let sum = |i| x.row(i).iter().map(|&v| widen(v)).sum();
+        (kind, x.rows(), x.cols(), (0..x.rows()).map(sum).collect())
+    }
+    Ok(match Logits::extract(x, bf16, "x")? {
+        Logits::F32(x) => sums("float32", &x, f64::from),
+        Logits::F64(x) => sums("float64", &x, |v| v),
+        Logits::F16(x) => sums("float16", &x, f64::from),
+        Logits::Bf16(x) => sums("bfloat16", &x, f64::from),
+    })
+}
+
+/// Hidden module: nothing in it is part of the interface.
+#[pymodule(submodule)]
+pub(crate) mod _testing {
+    #[pymodule_export]
+    use super::{draws, panic, parallel_sum, row_sums, spin};
+}

@@ -1,0 +1,90 @@
+//! One distribution over the vocabulary, with what all its tokens' programs share.
+
+use super::columns::Columns;
+use super::{Features, Settings};
+
+/// A distribution `p`, its mean column, and the columns that every program starts from.
+#[derive(Debug)]
+pub(super) struct Row<'a> {
+    pub(super) features: &'a Features,
+    pub(super) settings: Settings,
+    pub(super) p: Vec<f64>,
+    /// `sum_j p_j a_j`.
+    pub(super) mean: Vec<f64>,
+    /// Tokens of positive probability.
+    pub(super) support: Vec<u32>,
+    /// The first of the most probable tokens, which is always kept.
+    pub(super) argmax: usize,
+    pub(super) start: Start,
+}
+
+/// The columns of the first program.
+#[derive(Debug)]
+pub(super) struct Start {
+    pub(super) ids: Vec<u32>,
+    pub(super) columns: Columns,
+    pub(super) caps: Vec<f64>,
+    /// Whether some of them stand for others too, with their mass.
+    pub(super) is_sample: bool,
+}
+
+impl<'a> Row<'a> {
+    /// `p` must sum to one within rounding and hold no negative number.
+    pub(super) fn new(features: &'a Features, settings: Settings, p: Vec<f64>) -> Self {
+        let mut mean = vec![0.0; features.dim()];
+        let mut support = Vec::new();
+        let mut argmax = 0;
+        for (id, &mass) in p.iter().enumerate().filter(|&(_, &mass)| mass > 0.0) {
+            support.push(id as u32);
+            if mass > p[argmax] {
+                argmax = id;
+            }
+            for (m, &a) in mean.iter_mut().zip(features.row(id)) {
+                *m += mass * f64::from(a);
+            }
+        }
+        let (ids, caps) = if support.len() <= settings.direct.max(settings.band) {
+            let caps = support.iter().map(|&id| settings.cap(p[id as usize])).collect();
+            (support.clone(), caps)
+        } else {
+            sample(&p, &support, settings)
+        };
+        let start = Start {
+            columns: features.gather(&ids),
+            caps,
+            is_sample: settings.nonneg && ids.len() < support.len(),
+            ids,
+        };
+        Self { features, settings, p, mean, support, argmax, start }
+    }
+}
+
+/// The most probable tokens, and a systematic sample of the others in proportion to their mass,
+/// each of which stands for an equal share of it.
+fn sample(p: &[f64], support: &[u32], settings: Settings) -> (Vec<u32>, Vec<f64>) {
+    let half = (settings.band / 2).max(1);
+    let mut masses: Vec<f64> = support.iter().map(|&id| p[id as usize]).collect();
+    let tail = masses.len() - half;
+    masses.select_nth_unstable_by(tail, f64::total_cmp);
+    let least = masses[tail];
+    let share = masses[..tail].iter().sum::<f64>() / half as f64;
+
+    let (mut ids, mut caps) = (Vec::new(), Vec::new());
+    let mut reached = 0.5;
+    for &id in support {
+        let mass = p[id as usize];
+        let mut cap = if mass >= least { mass } else { 0.0 };
+        if mass < least {
+            reached += mass / share;
+            while reached >= 1.0 {
+                cap += share;
+                reached -= 1.0;
+            }
+        }
+        if cap > 0.0 {
+            ids.push(id);
+            caps.push(settings.cap(cap));
+        }
+    }
+    (ids, caps)
+}

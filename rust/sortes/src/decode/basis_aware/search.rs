@@ -1,0 +1,327 @@
+//! The program of one token over the whole vocabulary, by way of restricted ones.
+//!
+//! A restricted program moves a band of tokens near the boundary `a_j . y = 0` and holds the others
+//! at the bound that the sign of `a_j . y` gives them (Portnoy and Koenker's preprocessing of
+//! quantile regression). Its optimum is a feasible part: an upper bound of the critical value.
+//! A sweep over the vocabulary evaluates `g` at its prices: a lower bound. Tokens on the wrong side
+//! join the program; when there are none, the two bounds meet.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use sortes_core::cancel::Cancel;
+
+use super::Failure;
+use super::columns::Columns;
+use super::row::Row;
+use super::simplex::{Basic, Outcome, Program};
+
+/// Restricted programs rebuilt around new prices before columns are only added.
+const REBUILDS: usize = 4;
+/// Relative distance of the two bounds at which an optimum is taken for a numerical failure.
+const GAP: f64 = 1e-7;
+/// Relative size of a rounding error in a residual.
+const ROUNDING: f64 = 1e-11;
+
+/// The search for one token's critical value, with the bounds reached so far.
+#[derive(Debug)]
+pub(super) struct Search<'a> {
+    row: &'a Row<'a>,
+    token: usize,
+    program: Program,
+    /// Tokens of the program's columns.
+    ids: Vec<u32>,
+    in_program: Vec<bool>,
+    at_cap: Vec<bool>,
+    /// `a_j . y` for the whole vocabulary at the prices last evaluated.
+    residual: Vec<f64>,
+    lower: f64,
+    upper: f64,
+    proof: Proof,
+}
+
+/// Prices `y` with `mean . y = 1`, and what they prove.
+#[derive(Debug, Clone)]
+pub(super) struct Proof {
+    pub(super) price: Vec<f64>,
+    /// `sum_j p_j min(a_j . y, 0)`; zero for the signed program.
+    loss: f64,
+}
+
+impl Proof {
+    /// The lower bound of the critical value of `token` that the prices give.
+    pub(super) fn bound(&self, row: &Row, token: usize) -> f64 {
+        let residual: f64 =
+            row.features.row(token).iter().zip(&self.price).map(|(&a, y)| f64::from(a) * y).sum();
+        row.p[token] * residual.max(0.0) + self.loss
+    }
+}
+
+impl<'a> Search<'a> {
+    pub(super) fn new(row: &'a Row<'a>, token: usize) -> Result<Self, Failure> {
+        let (features, vocabulary) = (row.features, row.p.len());
+        let mass = row.p[token];
+        let fixed = features.row(token).iter().map(|&a| mass * f64::from(a)).collect();
+        let mut caps = row.start.caps.clone();
+        if let Ok(place) = row.start.ids.binary_search(&(token as u32)) {
+            caps[place] = 0.0;
+        }
+        let units = (0..features.dim() - 1).map(Basic::Unit).collect();
+        let program = Program::new(&row.mean, fixed, row.start.columns.clone(), caps, units)?;
+        let mut in_program = vec![false; vocabulary];
+        for &id in &row.start.ids {
+            in_program[id as usize] = true;
+        }
+        Ok(Self {
+            row,
+            token,
+            // The direction of the ones alone proves that no part is smaller than the token.
+            lower: mass,
+            proof: Proof { price: program.price().to_vec(), loss: 0.0 },
+            program,
+            ids: row.start.ids.clone(),
+            in_program,
+            at_cap: vec![false; vocabulary],
+            residual: Vec::new(),
+            upper: 1.0,
+        })
+    }
+
+    /// The prices that prove the lower bound.
+    pub(super) fn proof(&self) -> &Proof {
+        &self.proof
+    }
+
+    /// Works until the bounds meet or, given `tau`, until they are on one side of it.
+    ///
+    /// Returns whether the critical value exceeds `tau`.
+    pub(super) fn run(
+        &mut self,
+        tau: Option<f64>,
+        budget: &mut usize,
+        cancel: &Cancel,
+    ) -> Result<bool, Failure> {
+        let mut rebuilds = 0;
+        let mut band = self.row.settings.band;
+        if self.row.start.is_sample {
+            self.program.solve(budget, cancel)?;
+            let rough = self.program.price().to_vec();
+            self.evaluate(&rough);
+            if tau.is_some_and(|tau| self.lower > tau) {
+                return Ok(true);
+            }
+            if self.lower < self.program.objective() / 2.0 {
+                // The sample promised more than the vocabulary gives.
+                self.retreat(&rough);
+            }
+            self.rebuild(band)?;
+        }
+        loop {
+            let reached = match self.program.solve(budget, cancel)? {
+                Outcome::Optimal => {
+                    self.upper = self.upper.min(self.program.objective());
+                    if tau.is_some_and(|tau| self.upper <= tau) {
+                        return Ok(false);
+                    }
+                    self.program.price().to_vec()
+                }
+                Outcome::Beyond(point) => point,
+            };
+            self.evaluate(&reached);
+            if tau.is_some_and(|tau| self.lower > tau) {
+                return Ok(true);
+            }
+            let misplaced = self.misplaced();
+            if misplaced.is_empty() {
+                let (lower, upper) = (self.lower.min(1.0), self.upper);
+                return if upper - lower > GAP * upper {
+                    Err(Failure::Gap { lower, upper })
+                } else {
+                    Ok(tau.is_some_and(|tau| lower > tau))
+                };
+            }
+            if self.row.settings.nonneg && misplaced.len() > band / 2 && rebuilds < REBUILDS {
+                rebuilds += 1;
+                band *= 2;
+                self.retreat(&reached);
+                self.rebuild(band)?;
+            } else {
+                self.admit(&misplaced)?;
+            }
+        }
+    }
+
+    /// The critical value, once the bounds have met.
+    pub(super) fn critical(&self) -> f64 {
+        self.upper.min(1.0).max(self.row.p[self.token])
+    }
+
+    /// The deficit of every token in the part found last, the token itself included.
+    pub(super) fn part(&self) -> Vec<f64> {
+        let row = self.row;
+        let mut part: Vec<f64> = self
+            .at_cap
+            .iter()
+            .zip(&row.p)
+            .map(|(&at_cap, &mass)| if at_cap { row.settings.cap(mass) } else { 0.0 })
+            .collect();
+        for (&id, deficit) in self.ids.iter().zip(self.program.deficits()) {
+            part[id as usize] = deficit;
+        }
+        part[self.token] = row.p[self.token];
+        part
+    }
+
+    /// Sweeps the vocabulary at `y`, and keeps the bound if it is better.
+    fn evaluate(&mut self, y: &[f64]) {
+        let Row { features, settings, p, mean, support, .. } = self.row;
+        features.columns.dots(y, &mut self.residual);
+        let scale: f64 = mean.iter().zip(y).map(|(m, y)| m * y).sum();
+        let own = self.residual[self.token];
+        let others = support.iter().map(|&id| id as usize).filter(|&id| id != self.token);
+        if settings.nonneg {
+            let loss = others.map(|id| p[id] * self.residual[id].min(0.0)).sum::<f64>() / scale;
+            let bound = p[self.token] * own / scale + loss;
+            if bound > self.lower {
+                self.lower = bound;
+                self.proof = Proof { price: y.iter().map(|y| y / scale).collect(), loss };
+            }
+        } else {
+            // Only prices without a negative residual bound the signed program; moving towards the
+            // direction of the ones, where all residuals are 1, makes these such.
+            let worst = others.map(|id| self.residual[id]).fold(0.0, f64::min);
+            let shift = -worst / (1.0 - worst);
+            let scale = (1.0 - shift) * scale + shift;
+            let bound = p[self.token] * ((1.0 - shift) * own + shift) / scale;
+            if bound > self.lower {
+                self.lower = bound;
+                let mut price: Vec<f64> = y.iter().map(|y| (1.0 - shift) * y / scale).collect();
+                price[mean.len() - 1] += shift / scale;
+                self.proof = Proof { price, loss: 0.0 };
+            }
+        }
+    }
+
+    /// Goes from the best prices known towards `reached`, whose residuals are at hand, to the
+    /// maximum of `g` on the way.
+    fn retreat(&mut self, reached: &[f64]) {
+        let Row { features, p, support, .. } = self.row;
+        let mut from = Vec::new();
+        features.columns.dots(&self.proof.price, &mut from);
+        let mut slope = p[self.token] * (self.residual[self.token] - from[self.token]);
+        let mut crossings = Vec::new();
+        for id in support.iter().map(|&id| id as usize).filter(|&id| id != self.token) {
+            let (start, end) = (from[id], self.residual[id]);
+            if start < 0.0 {
+                slope += p[id] * (end - start);
+            }
+            if (start < 0.0) != (end < 0.0) {
+                // The bits of a nonnegative float are in its order.
+                crossings.push(Reverse(((start / (start - end)).to_bits(), id)));
+            }
+        }
+        let mut crossings = BinaryHeap::from(crossings);
+        let mut share = 0.0;
+        while slope > 0.0 {
+            let Some(Reverse((bits, id))) = crossings.pop() else { break };
+            share = f64::from_bits(bits);
+            slope -= p[id] * (self.residual[id] - from[id]).abs();
+        }
+        let best = self.proof.price.iter();
+        let y: Vec<f64> =
+            best.zip(reached).map(|(best, reached)| best + share * (reached - best)).collect();
+        self.evaluate(&y);
+    }
+
+    /// Tokens outside of the program that the last prices want at their other bound.
+    fn misplaced(&self) -> Vec<u32> {
+        let noise = ROUNDING * self.residual.iter().fold(1.0, |m: f64, r| m.max(r.abs()));
+        let is_misplaced = |&id: &u32| {
+            let id = id as usize;
+            let r = self.residual[id];
+            let wrong = if self.at_cap[id] { r > noise } else { r < -noise };
+            wrong && !self.in_program[id] && id != self.token
+        };
+        let mut ids: Vec<u32> = self.row.support.iter().copied().filter(is_misplaced).collect();
+        if !self.row.settings.nonneg && ids.len() > self.row.settings.band {
+            let by_residual = |x: &u32, y: &u32| {
+                self.residual[*x as usize].total_cmp(&self.residual[*y as usize])
+            };
+            ids.select_nth_unstable_by(self.row.settings.band, by_residual);
+            ids.truncate(self.row.settings.band);
+            ids.sort_unstable();
+        }
+        ids
+    }
+
+    fn admit(&mut self, ids: &[u32]) -> Result<(), Failure> {
+        let Row { features, settings, p, .. } = self.row;
+        for &id in ids {
+            let place = id as usize;
+            let at_cap = std::mem::take(&mut self.at_cap[place]);
+            self.program.admit(features.row(place), settings.cap(p[place]), at_cap);
+            self.in_program[place] = true;
+            self.ids.push(id);
+        }
+        self.program.settle()
+    }
+
+    /// A new program of the `band` tokens nearest to the boundary, from the present basis.
+    fn rebuild(&mut self, band: usize) -> Result<(), Failure> {
+        let Row { features, settings, p, mean, support, .. } = self.row;
+        let mut distances: Vec<f64> =
+            support.iter().map(|&id| self.residual[id as usize].abs()).collect();
+        let band = band.min(distances.len()) - 1;
+        let reach = *distances.select_nth_unstable_by(band, f64::total_cmp).1;
+
+        let basic: Vec<Option<u32>> = self
+            .program
+            .basis()
+            .iter()
+            .map(|basic| match *basic {
+                Basic::Unit(_) => None,
+                Basic::Column(j) => Some(self.ids[j]),
+            })
+            .collect();
+        self.in_program.fill(false);
+        for &id in basic.iter().flatten() {
+            self.in_program[id as usize] = true;
+        }
+        let mut ids = Vec::with_capacity(band + basic.len());
+        let mass = p[self.token];
+        let mut fixed: Vec<f64> =
+            features.row(self.token).iter().map(|&a| mass * f64::from(a)).collect();
+        for &id in support {
+            let place = id as usize;
+            let r = self.residual[place];
+            self.at_cap[place] = false;
+            if place == self.token {
+                continue;
+            }
+            if r.abs() <= reach || self.in_program[place] {
+                self.in_program[place] = true;
+                ids.push(id);
+            } else if r < 0.0 {
+                self.at_cap[place] = true;
+                for (fixed, &a) in fixed.iter_mut().zip(features.row(place)) {
+                    *fixed += p[place] * f64::from(a);
+                }
+            }
+        }
+        let caps = ids.iter().map(|&id| settings.cap(p[id as usize])).collect();
+        let basis = self
+            .program
+            .basis()
+            .iter()
+            .zip(basic)
+            .map(|(&basic, id)| match id.map(|id| ids.binary_search(&id)) {
+                Some(Ok(j)) => Basic::Column(j),
+                _ => basic,
+            })
+            .collect();
+        let columns: Columns = features.gather(&ids);
+        self.program = Program::new(mean, fixed, columns, caps, basis)?;
+        self.ids = ids;
+        Ok(())
+    }
+}

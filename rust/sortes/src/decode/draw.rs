@@ -1,0 +1,121 @@
+//! The categorical draw: inverse transform with one 53-bit uniform, no noise vector.
+//!
+//! The target `u * S` is walked to in id order, and the first token whose running weight *exceeds*
+//! it is drawn, so that a token without weight never is. A long row is walked in two levels: its
+//! chunk sums, which a rule has usually left behind, then one chunk. Where those sums cover more
+//! than the survivors, the token that they give is accepted if it survived and drawn again if not,
+//! which has the same law and spares a pass over the row.
+
+use super::survivors::{CHUNK, SumsOf, Survivors};
+use sortes_core::simd::{self, Wanted};
+
+/// How a token may be drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// The fastest way: may use several uniforms of the row's own stream.
+    Auto,
+    /// One uniform, by the documented map from uniforms to tokens.
+    Scan,
+}
+
+/// Rejections after which the survivors are weighed exactly.
+const TRIES: usize = 8;
+
+impl Survivors<'_> {
+    /// Draws a token; `None` if there is none.
+    pub(super) fn draw(
+        &mut self,
+        method: Method,
+        uniform: &mut dyn FnMut() -> f64,
+    ) -> Option<(u32, f32)> {
+        if self.is_empty() {
+            return None;
+        }
+        if !self.is_single() {
+            self.list();
+        }
+        if self.listed {
+            return self.draw_listed(uniform);
+        }
+        if let Some(sums) = self.sums
+            && method == Method::Auto
+            && sums.temperature == self.temperature
+            && sums.window != self.window
+        {
+            for _ in 0..TRIES {
+                let (id, l) = self.walk(uniform(), sums)?;
+                if self.window.contains(l, id) {
+                    return Some((id, l));
+                }
+            }
+        }
+        if self
+            .sums
+            .is_none_or(|sums| sums.temperature != self.temperature || sums.window != self.window)
+        {
+            self.forget_law();
+            self.law(Wanted::default());
+        }
+        let sums = self.sums?;
+        self.walk(uniform(), sums)
+    }
+
+    fn draw_listed(&mut self, uniform: &mut dyn FnMut() -> f64) -> Option<(u32, f32)> {
+        if self.work.ids.len() > 1 {
+            let (max, scale) = (self.max(), self.scale());
+            let total = self.weigh_list(max, scale, Wanted::default()).z;
+            let target = uniform() * total;
+            let at = first_beyond(&self.work.weights, 0.0, target)?;
+            return Some((self.work.ids[at], self.work.values[at]));
+        }
+        Some((*self.work.ids.first()?, *self.work.values.first()?))
+    }
+
+    /// Walks to `u` times the total of the chunk sums.
+    fn walk(&mut self, u: f64, sums: SumsOf) -> Option<(u32, f32)> {
+        let chunks = &self.work.chunks;
+        let total: f64 = chunks.iter().map(|c| c.z).sum();
+        let target = u * total;
+        let (mut before, mut found) = (0.0, None);
+        for (i, chunk) in chunks.iter().enumerate() {
+            if chunk.z > 0.0 {
+                found = Some((i, before));
+                if before + chunk.z > target {
+                    break;
+                }
+            }
+            before += chunk.z;
+        }
+        let (chunk, before) = found?;
+        let first = chunk * CHUNK;
+        let stretch = &self.row.x[first..self.row.x.len().min(first + CHUNK)];
+        let scale = self.scale();
+        let weights = &mut self.work.weights;
+        weights.resize(stretch.len(), 0.0);
+        simd::exp_into(stretch, sums.max, scale, weights);
+        for (w, l) in weights.iter_mut().zip(stretch) {
+            if *l < sums.window.lo || *l > sums.window.hi {
+                *w = 0.0;
+            }
+        }
+        let at = first_beyond(weights, before, target)?;
+        Some(((first + at) as u32, stretch[at]))
+    }
+}
+
+/// The first index at which the running sum exceeds the target; if rounding lets the walk end
+/// without one, the last with weight.
+fn first_beyond(weights: &[f32], before: f64, target: f64) -> Option<usize> {
+    let mut sum = before;
+    let mut last = None;
+    for (i, &w) in weights.iter().enumerate() {
+        if w > 0.0 {
+            sum += f64::from(w);
+            last = Some(i);
+            if sum > target {
+                break;
+            }
+        }
+    }
+    last
+}

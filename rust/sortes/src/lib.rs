@@ -1,0 +1,10 @@
+//! Samplers for machine learning: exact in law, reproducible from a seed, fast.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`decode`] | logits to tokens: truncation rules, penalties, the fused draw |
+//!
+//! Functions take slices and return slices; randomness is an argument
+//! ([`sortes_core::rng::Stream`]), and so are the threads ([`sortes_core::par::Threads`]).
+
+pub mod decode;
