@@ -5,6 +5,8 @@
 //! many threads there are.
 
 use rayon::prelude::*;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// How many threads a kernel may use, and whose.
 #[derive(Clone, Copy)]
@@ -30,25 +32,16 @@ impl<'p> Threads<'p> {
 
     /// Calls `f(task)` for every task below `tasks`, in any order.
     pub fn for_each(&self, tasks: usize, f: impl Fn(usize) + Sync + Send) {
-        match self.pool {
-            Some(pool) if tasks > 1 => {
-                // `count` contiguous lanes of work: a call never uses more threads than it was lent.
-                let lanes = self.count.min(tasks);
-                let next = std::sync::atomic::AtomicUsize::new(0);
-                pool.install(|| {
-                    (0..lanes).into_par_iter().with_max_len(1).for_each(|_| {
-                        loop {
-                            let task = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-                            if task >= tasks {
-                                break;
-                            }
-                            f(task);
-                        }
-                    });
-                });
+        let next = AtomicUsize::new(0);
+        self.lanes(tasks, || {
+            loop {
+                let task = next.fetch_add(1, Ordering::Relaxed);
+                if task >= tasks {
+                    break;
+                }
+                f(task);
             }
-            _ => (0..tasks).for_each(f),
-        }
+        });
     }
 
     /// Calls `f(index, chunk)` for every chunk of `size` elements of `out`, in any order.
@@ -58,17 +51,31 @@ impl<'p> Threads<'p> {
         size: usize,
         f: impl Fn(usize, &mut [T]) + Sync + Send,
     ) {
-        match self.pool {
-            Some(pool) if out.len() > size => {
-                let per_lane = out.len().div_ceil(size).div_ceil(self.count);
-                pool.install(|| {
-                    out.par_chunks_mut(size)
-                        .enumerate()
-                        .with_min_len(per_lane)
-                        .for_each(|(i, chunk)| f(i, chunk));
-                });
+        if self.pool.is_none() {
+            out.chunks_mut(size).enumerate().for_each(|(i, chunk)| f(i, chunk));
+            return;
+        }
+        let tasks = out.len().div_ceil(size);
+        let chunks = Mutex::new(out.chunks_mut(size).enumerate());
+        self.lanes(tasks, || {
+            loop {
+                // The lock is held for the hand-over alone.
+                let next = chunks.lock().unwrap_or_else(PoisonError::into_inner).next();
+                let Some((i, chunk)) = next else { break };
+                f(i, chunk);
             }
-            _ => out.chunks_mut(size).enumerate().for_each(|(i, chunk)| f(i, chunk)),
+        });
+    }
+
+    /// Runs `work` on as many threads as were lent, but no more than there are tasks. The pool may
+    /// have more; a lane takes one task after the other, so that none of them is used.
+    fn lanes(&self, tasks: usize, work: impl Fn() + Sync + Send) {
+        match self.pool {
+            Some(pool) if tasks > 1 => pool.install(|| {
+                let lanes = self.count.min(tasks);
+                (0..lanes).into_par_iter().with_max_len(1).for_each(|_| work());
+            }),
+            _ => work(),
         }
     }
 }

@@ -237,9 +237,8 @@ impl Basis {
             let mut values = Vec::new();
             for row in 0..logits.rows() {
                 let p = kernels::law::softmax(&widened(&logits, row), temperature, row)?;
-                values.extend(kernels::critical(
-                    features, *settings, p, &ids, row, threads, cancel,
-                )?);
+                values
+                    .extend(kernels::critical(features, *settings, p, &ids, row, threads, cancel)?);
             }
             Ok(values)
         })?;
@@ -281,7 +280,7 @@ impl Basis {
 }
 
 /// Basis-aware truncation.
-#[pymodule]
+#[pymodule(submodule)]
 pub(crate) mod basis_aware {
     #[pymodule_export]
     use super::Basis;

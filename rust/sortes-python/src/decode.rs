@@ -14,13 +14,16 @@ use sortes::decode::stats::{self, Critical};
 use sortes::decode::{
     self as kernels, Batch, Boundary, Details, Mask, Method, Options, Step, Ties,
 };
+use sortes_core::cancel::Cancel;
 use sortes_core::par::Threads;
 use sortes_core::{Error, Result};
 
 use crate::arrays::{Logits, RowsView};
-use crate::boundary::{detached, to_py};
+use crate::boundary::{detached, interruptible, to_py};
 use crate::pool;
 
+/// Logits above this number may keep a person waiting: such calls answer Ctrl-C.
+const LONG_FROM: usize = 1 << 26;
 /// Logits below this number are not worth waking a second thread.
 const PARALLEL_FROM: usize = 1 << 16;
 
@@ -33,6 +36,19 @@ impl<T: Copy + Sync> kernels::Rows<T> for RowsView<T> {
     }
     fn row(&self, row: usize) -> &[T] {
         self.row(row)
+    }
+}
+
+/// Runs a kernel with the interpreter released, by the door that its size asks for.
+fn released<T: Send>(
+    py: Python<'_>,
+    logits: &Logits,
+    f: impl FnOnce(&Cancel) -> Result<T> + Send,
+) -> PyResult<T> {
+    if logits.rows() * logits.cols() < LONG_FROM {
+        detached(py, || f(&Cancel::default()))
+    } else {
+        interruptible(py, None, f)
     }
 }
 
@@ -232,17 +248,12 @@ impl<'py> Call<'py> {
                 Some((slice_of("logit_bias", ids, n)?, slice_of("logit_bias", values, n)?))
             }
         };
-        let batch = Batch {
-            rules: &self.rules.get().0,
-            bias,
-            mask: self.mask.borrow()?,
-            keys: &self.keys,
-            stream_ids,
-            step: self.step,
-            threads: self.threads,
-        };
+        let (rules, mask) = (&self.rules.get().0, self.mask.borrow()?);
+        let (keys, step, threads) = (&self.keys, self.step, self.threads);
         let logits = &self.logits;
-        detached(py, move || f(&batch, logits))
+        released(py, logits, move |cancel| {
+            f(&Batch { rules, bias, mask, keys, stream_ids, step, threads, cancel }, logits)
+        })
     }
 }
 
@@ -502,7 +513,9 @@ fn row_stats<'py>(
 ) -> PyResult<Bound<'py, PyTuple>> {
     let logits = Logits::extract(x, bf16, "logits")?;
     let threads = threads_for(&logits, num_threads)?;
-    let found = detached(py, || by_precision!(&logits, |rows| stats::row_stats(rows, threads)))?;
+    let found = released(py, &logits, |cancel| {
+        by_precision!(&logits, |rows| stats::row_stats(rows, threads, cancel))
+    })?;
     let real =
         |f: fn(&stats::RowStats) -> f64| PyArray1::from_iter(py, found.iter().map(f)).into_any();
     let whole =
@@ -541,8 +554,10 @@ fn critical<'py>(
     let array = out_2d::<f64>(py, None, logits.rows(), logits.cols())?;
     let mut borrowed = borrow_out(&array)?;
     let slice = writable(&mut borrowed)?;
-    detached(py, || {
-        by_precision!(&logits, |rows| stats::critical(rows, rule, ddof, ties, threads, slice))
+    released(py, &logits, |cancel| {
+        by_precision!(&logits, |rows| {
+            stats::critical(rows, rule, ddof, ties, threads, cancel, slice)
+        })
     })?;
     drop(borrowed);
     Ok(array)

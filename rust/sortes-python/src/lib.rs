@@ -4,6 +4,7 @@
 #![allow(clippy::doc_markdown)]
 
 mod arrays;
+mod basis_aware;
 mod boundary;
 mod decode;
 mod penalties;
@@ -18,6 +19,8 @@ use pyo3::prelude::*;
 mod _core {
     use pyo3::prelude::*;
 
+    #[pymodule_export]
+    use crate::basis_aware::basis_aware;
     #[pymodule_export]
     use crate::boundary::SortesError;
     #[pymodule_export]

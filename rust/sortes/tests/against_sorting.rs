@@ -4,8 +4,12 @@
 #![allow(clippy::unwrap_used)]
 
 use sortes::decode::{Batch, Boundary, Mask, Method, Options, Rows, Rules, Step, Ties};
+use sortes_core::cancel::Cancel;
 use sortes_core::par::Threads;
 use sortes_core::rng::{Purpose, Stream};
+use std::sync::OnceLock;
+
+static NEVER: OnceLock<Cancel> = OnceLock::new();
 
 struct Matrix(Vec<Vec<f32>>);
 
@@ -85,6 +89,7 @@ fn batch<'a>(rules: &'a Rules, key: &'a [u64]) -> Batch<'a> {
         stream_ids: None,
         step: 0,
         threads: Threads::SERIAL,
+        cancel: NEVER.get_or_init(Cancel::default),
     }
 }
 

@@ -7,6 +7,7 @@ use super::row::Row;
 use super::rows::{Rows, each_row};
 use super::rules;
 use super::survivors::{Scratch, Survivors};
+use sortes_core::cancel::Cancel;
 use sortes_core::par::Threads;
 use sortes_core::rng::{Purpose, Stream};
 use sortes_core::simd::{self, Wanted};
@@ -40,6 +41,8 @@ pub struct Batch<'a> {
     pub step: u32,
     /// How rows are spread.
     pub threads: Threads<'a>,
+    /// Stops the batch between rows.
+    pub cancel: &'a Cancel,
 }
 
 /// What is known of a drawn token.
@@ -87,11 +90,18 @@ impl Batch<'_> {
         f: impl Fn(&mut Prepared<'_>, &[T], &mut [O]) -> Result<()> + Sync,
     ) -> Result<()> {
         self.check(logits.rows(), logits.cols())?;
-        each_row(self.threads, logits.rows(), out, chunk, |row, scratch, threads, out| {
-            let params = self.rules.row(row);
-            let mut prepared = Prepared { batch: self, row, params, scratch, threads };
-            f(&mut prepared, logits.row(row), out)
-        })
+        each_row(
+            self.threads,
+            self.cancel,
+            logits.rows(),
+            out,
+            chunk,
+            |row, scratch, threads, out| {
+                let params = self.rules.row(row);
+                let mut prepared = Prepared { batch: self, row, params, scratch, threads };
+                f(&mut prepared, logits.row(row), out)
+            },
+        )
     }
 
     /// Draws one token per row. `uniforms`, if given, are the coins: one per row.

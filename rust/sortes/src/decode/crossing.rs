@@ -11,7 +11,7 @@ use super::survivors::{CHUNK, SumsOf, Survivors};
 use super::window::ANY;
 use sortes_core::num::{ceil_f32, floor_f32};
 use sortes_core::par::Threads;
-use sortes_core::simd::{self, ExpSums, Key, Wanted};
+use sortes_core::simd::{self, BLOCK, ExpSums, Key, Wanted};
 
 /// Bins of a pass. A thousand `f64` stay in the first-level cache.
 const BINS: usize = 1024;
@@ -239,7 +239,7 @@ impl Survivors<'_> {
         let mut gathered = std::mem::take(&mut self.work.bin);
         gathered.clear();
         let range = (bin as f32 - SLACK, (bin + 1) as f32 + SLACK);
-        simd::gather_keys(self.source(), pass.ends, &key, range, &mut gathered);
+        self.gather_keys(pass, &key, range, &mut gathered);
         self.work.bin = gathered;
         self.weigh_bin(pass);
         // What the slack took from the bin before was counted in `before` already.
@@ -252,6 +252,22 @@ impl Survivors<'_> {
             .map(|(_, w)| f64::from(*w))
             .sum();
         Some(self.cross_bin(pass, before - counted, target, reach))
+    }
+
+    /// Gathers the tokens whose key lies in `range`; a scan skips the blocks that are all too small.
+    fn gather_keys(&self, pass: Pass, key: &Key, range: (f32, f32), out: &mut Vec<f32>) {
+        if self.listed {
+            simd::gather_keys(&self.work.values, pass.ends, key, range, out);
+            return;
+        }
+        let x = self.row.x;
+        let reach = range.1 / key.scale;
+        let least = key.centre - reach - 1e-5 * (reach + key.centre.abs());
+        for (blocks, stretch) in self.row.blocks.chunks(4).zip(x.chunks(4 * BLOCK)) {
+            if blocks.iter().any(|max| *max >= least) {
+                simd::gather_keys(stretch, pass.ends, key, range, out);
+            }
+        }
     }
 
     /// Fills the bins and returns the total mass. A scan leaves its chunk sums to the draw.

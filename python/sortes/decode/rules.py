@@ -1,0 +1,395 @@
+"""Truncation rules: what they are called, in which order they act, and their compiled form."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, Unpack, final
+
+import numpy as np
+
+from sortes import _core
+from sortes.decode._device import is_on_device
+
+if TYPE_CHECKING:
+    import torch
+    from numpy.typing import ArrayLike, NDArray
+
+_FIRST = ("smoothing", "top_n_sigma")
+_LAST = ("typical", "epsilon", "eta", "tfs", "top_a", "p_less", "mirostat", "xtc")
+_LLAMA_CPP_LAST = ("epsilon", "eta", "tfs", "top_a", "p_less", "top_h", "mirostat", "xtc")
+
+#: The named orders of the rules.
+ORDERS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "hf": (*_FIRST, "temperature", "top_h", "top_k", "top_p", "min_p", *_LAST),
+        "vllm": (*_FIRST, "temperature", "min_p", "top_k", "top_p", "top_h", *_LAST),
+        "llama.cpp": (
+            *(*_FIRST, "top_k", "typical", "top_p", "min_p"),
+            *(*_LLAMA_CPP_LAST, "temperature"),
+        ),
+        "joint": (*_FIRST, "temperature", "top_k_top_p", "min_p", "top_h", *_LAST),
+    }
+)
+
+#: Each numeric parameter with its neutral value.
+DEFAULTS: Final[Mapping[str, float]] = MappingProxyType(
+    {
+        "temperature": 1.0,
+        "top_k": 0,
+        "top_p": 1.0,
+        "min_p": 0.0,
+        "typical_p": 1.0,
+        "epsilon_cutoff": 0.0,
+        "eta_cutoff": 0.0,
+        "top_a": 0.0,
+        "top_n_sigma": 0.0,
+        "top_h": math.inf,
+        "tfs": 1.0,
+        "p_less": False,
+        "xtc_probability": 0.0,
+        "xtc_threshold": 0.1,
+        "mirostat_mu": math.inf,
+        "dynatemp_range": 0.0,
+        "dynatemp_exponent": 1.0,
+        "smoothing_factor": 0.0,
+        "smoothing_curve": 1.0,
+        "min_tokens_to_keep": 1,
+    }
+)
+
+#: Which parameter turns which rule on.
+SWITCHES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "temperature": ("temperature",),
+        "dynatemp_range": ("temperature",),
+        "smoothing_factor": ("smoothing",),
+        "top_n_sigma": ("top_n_sigma",),
+        "top_h": ("top_h",),
+        "top_k": ("top_k", "top_k_top_p"),
+        "top_p": ("top_p", "top_k_top_p"),
+        "min_p": ("min_p",),
+        "typical_p": ("typical",),
+        "epsilon_cutoff": ("epsilon",),
+        "eta_cutoff": ("eta",),
+        "tfs": ("tfs",),
+        "top_a": ("top_a",),
+        "p_less": ("p_less",),
+        "mirostat_mu": ("mirostat",),
+        "xtc_probability": ("xtc",),
+    }
+)
+
+#: Switched off by zero and by anything below.
+_OFF_BELOW = ("top_k", "top_n_sigma")
+
+
+class RuleArgs(TypedDict, total=False):
+    """The arguments that `Rules` describes, for functions that take them as keywords."""
+
+    temperature: ArrayLike | None
+    top_k: ArrayLike | None
+    top_p: ArrayLike | None
+    min_p: ArrayLike | None
+    typical_p: ArrayLike | None
+    epsilon_cutoff: ArrayLike | None
+    eta_cutoff: ArrayLike | None
+    top_a: ArrayLike | None
+    top_n_sigma: ArrayLike | None
+    top_h: ArrayLike | None
+    tfs: ArrayLike | None
+    p_less: ArrayLike | None
+    xtc_probability: ArrayLike | None
+    xtc_threshold: ArrayLike | None
+    mirostat_mu: ArrayLike | None
+    dynatemp_range: ArrayLike | None
+    dynatemp_exponent: ArrayLike | None
+    smoothing_factor: ArrayLike | None
+    smoothing_curve: ArrayLike | None
+    min_tokens_to_keep: ArrayLike | None
+    order: Literal["hf", "vllm", "llama.cpp", "joint"] | Sequence[str]
+    ties: Literal["high", "low", "all"]
+    top_p_boundary: Literal["smallest", "lenient", "ties_all", "exclude"]
+    sigma_ddof: Literal[0, 1]
+    p_less_normalized: bool
+    protected_ids: ArrayLike | None
+
+
+@final
+class Rules:
+    r"""Validated truncation rules, compiled once and used for any number of calls.
+
+    Every function that takes rule arguments takes a `Rules` in their place, which spares checking
+    them at each call.
+
+    Parameters
+    ----------
+    temperature : float or array_like, shape (B,)
+        Divides the logits. 0 (below 1e-7) is greedy: the largest logit, the lowest id among equals.
+    top_k : int or array_like, shape (B,)
+        Keep the `top_k` largest logits and all equal to the last of them. 0 or less is off.
+    top_p : float or array_like, shape (B,)
+        Keep the smallest set of the most likely tokens whose mass reaches `top_p`, in [0, 1].
+    min_p : float or array_like, shape (B,)
+        Keep ``p >= min_p * max(p)``, in [0, 1].
+    typical_p : float or array_like, shape (B,)
+        Keep the smallest set of the tokens with ``-ln p`` nearest to the entropy whose mass
+        reaches `typical_p`, in (0, 1].
+    epsilon_cutoff : float or array_like, shape (B,)
+        Keep ``p >= epsilon_cutoff``, in [0, 1).
+    eta_cutoff : float or array_like, shape (B,)
+        Keep ``p >= min(eta_cutoff, sqrt(eta_cutoff) * exp(-H))`` with the entropy ``H`` in nats,
+        in [0, 1).
+    top_a : float or array_like, shape (B,)
+        Keep ``p >= top_a * max(p)**2``, at least 0.
+    top_n_sigma : float or array_like, shape (B,)
+        Keep ``l >= max(l) - top_n_sigma * std(l)``. 0 or less is off.
+    top_h : float or array_like, shape (B,), optional
+        Among the 100 most likely tokens, keep those whose terms of the entropy, summed from the
+        top, stay within `top_h` times the whole, in (0, 1].
+    tfs : float or array_like, shape (B,)
+        Tail-free sampling: keep this share of the curvature of the sorted probabilities, in [0, 1].
+    p_less : bool or array_like, shape (B,)
+        Keep ``p >= sum(p**2)``.
+    xtc_probability, xtc_threshold : float or array_like, shape (B,)
+        With this probability, exclude all tokens with ``p >= xtc_threshold`` but the least likely
+        of them. Both in [0, 1].
+    mirostat_mu : float or array_like, shape (B,), optional
+        Keep ``-log2(p) <= mirostat_mu``, and always the most likely token.
+    dynatemp_range, dynatemp_exponent : float or array_like, shape (B,)
+        Let the temperature go from ``temperature - dynatemp_range`` (at least 0) to
+        ``temperature + dynatemp_range`` with the power `dynatemp_exponent` of the entropy, relative
+        to the largest possible one.
+    smoothing_factor, smoothing_curve : float or array_like, shape (B,)
+        Replace the logits by ``max - k*f*d**2 + s*f*d**3`` with ``d = l - max``,
+        ``k = (3 - curve) / 2`` and ``s = (curve - 1) / 2``.
+    min_tokens_to_keep : int or array_like, shape (B,)
+        Each rule keeps at least this many tokens; top-h and XTC have their own minimum.
+    order : {"hf", "vllm", "llama.cpp", "joint"} or sequence of str
+        The order in which the rules act, each on what the last one left, renormalised. A sequence
+        holds the names temperature, smoothing, top_n_sigma, top_h, top_k, top_p, top_k_top_p
+        (both, on the same law), min_p, typical, epsilon, eta, tfs, top_a, p_less, mirostat, xtc.
+        Smoothing acts first wherever it stands.
+    ties : {"high", "low", "all"}
+        Which of several equal logits stay where top-p, top-h or tail-free sampling cuts between
+        them: those with the highest ids, the lowest, or all.
+    top_p_boundary : {"smallest", "lenient", "ties_all", "exclude"}
+        Top-p keeps a token if the mass before it is ``< top_p``; ``<= top_p``; if the mass of
+        strictly likelier tokens is ``< top_p``; or if the mass up to and with it is ``<= top_p``.
+    sigma_ddof : {0, 1}
+        Delta degrees of freedom of the standard deviation of `top_n_sigma`.
+    p_less_normalized : bool
+        Whether p-less uses the laxer threshold ``(n * sum(p**2) - 1) / (n - 1)`` over n tokens.
+    protected_ids : array_like of int, shape (m,), optional
+        XTC does nothing in a row where it would exclude one of these.
+
+    Attributes
+    ----------
+    params : mapping of str to float or ndarray of float64, shape (B,)
+        The numeric parameters that are not neutral.
+    order : tuple of str
+        The names of the rules in the order in which they act.
+
+    Raises
+    ------
+    ValueError
+        If a value is outside its domain, a name is unknown, or a parameter is given whose rule
+        `order` does not contain.
+    TypeError
+        If an argument has the wrong type or is unknown.
+
+    Notes
+    -----
+    ``None`` for a parameter is its neutral value, at which its rule is off; an array turns a rule
+    on and off row by row. Torch tensors on another device than the CPU stay there, for logits on
+    the same device: checking their values would mean waiting for them, so they are not checked.
+
+    Top-k: Fan et al., arXiv:1805.04833. Top-p: Holtzman et al., arXiv:1904.09751. Min-p: Nguyen et
+    al., arXiv:2407.01082. Typical: Meister et al., arXiv:2202.00666. Epsilon and eta: Hewitt et
+    al., arXiv:2210.15191. Top-n-sigma: Tang et al., arXiv:2411.07641. Top-h: arXiv:2509.02510.
+    P-less: arXiv:2509.23234. Mirostat: Basu et al., arXiv:2007.14966.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sortes.decode import Rules, keep_mask
+    >>> rules = Rules(temperature=0.7, top_p=[0.5, 1.0])
+    >>> keep_mask(np.array([[3.0, 2.0, 0.0], [3.0, 2.0, 0.0]]), rules)
+    array([[ True, False, False],
+           [ True,  True,  True]])
+    >>> rules
+    Rules(temperature=0.7, top_p=array([0.5, 1. ]))
+    """
+
+    __slots__ = ("_given", "_native", "_options", "_order", "_params")
+
+    _given: dict[str, Any]
+    _native: _core.decode.Rules
+    _options: dict[str, Any]
+    _order: tuple[str, ...]
+    _params: Mapping[str, Any]
+
+    def __init__(self, **args: Unpack[RuleArgs]) -> None:
+        params: dict[str, Any] = {}
+        options: dict[str, Any] = {}
+        for name, given in args.items():
+            if name in DEFAULTS:
+                value = _parameter(name, given)
+                if value is not None:
+                    params[name] = value
+            elif name in _OPTIONS:
+                options[name] = _OPTIONS[name](name, given)
+            else:
+                raise TypeError(_unknown(name))
+        order = options.pop("order", ORDERS["hf"])
+        on_host = {k: v for k, v in params.items() if not is_on_device(v)}
+        # Their domains are checked here, and nowhere else.
+        self._native = _core.decode.Rules(on_host, order, **options)
+        for name in params:
+            if not set(SWITCHES.get(name, order)).intersection(order):
+                wanted = " or ".join(map(repr, SWITCHES[name]))
+                raise ValueError(f"order: must contain {wanted}, for {name} is given")
+        self._given = {name: params.get(name, args[name]) for name in args}  # type: ignore[literal-required]
+        self._options = options
+        self._order = order
+        self._params = MappingProxyType(params)
+
+    @property
+    def params(self) -> Mapping[str, float | NDArray[np.float64]]:
+        """The numeric parameters that are not neutral."""
+        return self._params
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """The names of the rules in the order in which they act."""
+        return self._order
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """What holds for all rows: `ties`, `top_p_boundary` and the like, where given."""
+        return self._options
+
+    @property
+    def native(self) -> _core.decode.Rules:
+        """The form that the kernels take."""
+        for name, value in self._params.items():
+            if is_on_device(value):
+                raise TypeError(f"{name}: is on {value.device}, but the logits are on the CPU")
+        return self._native
+
+    def __reduce__(self) -> tuple[Callable[[], Rules], tuple[()]]:
+        return partial(Rules, **self._given), ()
+
+    def __repr__(self) -> str:
+        return f"Rules({', '.join(f'{name}={value!r}' for name, value in self._given.items())})"
+
+
+def as_rules(rules: Rules | None, args: RuleArgs) -> Rules:
+    """Return the rules of a call, which come compiled or as arguments."""
+    if rules is None:
+        return Rules(**args) if args else _NO_RULES
+    if not isinstance(rules, Rules):
+        raise TypeError(f"rules: must be a sortes.Rules, got {type(rules).__name__}")
+    if args:
+        raise TypeError(f"rules: already hold everything, but {next(iter(args))} is given as well")
+    return rules
+
+
+def _parameter(name: str, given: Any) -> float | NDArray[np.float64] | torch.Tensor | None:
+    """Return a parameter as the kernels take it, ``None`` if it is neutral in all rows."""
+    neutral = DEFAULTS[name]
+    if given is None:
+        return None
+    if is_on_device(given):
+        if given.ndim == 1:
+            return given.double()  # type: ignore[no-any-return]
+        raise ValueError(f"{name}: must be a number or have shape (B,), got {tuple(given.shape)}")
+    if type(given) is float or type(given) is int:
+        value = float(given)
+    else:
+        array = _numbers(name, given, "biuf" if name == "p_less" else "iuf")
+        if array.ndim > 1:
+            raise ValueError(f"{name}: must be a number or have shape (B,), got {array.shape}")
+        if array.ndim:
+            array = array.astype(np.float64)
+            array.flags.writeable = False
+            return array
+        value = float(array)
+    return None if value == neutral or (name in _OFF_BELOW and value < 0) else value
+
+
+def _numbers(name: str, given: Any, kinds: str) -> NDArray[Any]:
+    try:
+        if hasattr(given, "is_floating_point") and given.is_floating_point():
+            given = given.detach().double()  # NumPy has no bfloat16
+        array = np.asarray(given)
+    except ValueError:
+        array = np.empty(0, object)
+    if array.dtype.kind not in kinds:
+        got = given if isinstance(given, str | bool) else type(given).__name__
+        raise TypeError(f"{name}: must be a number or an array of numbers, got {got!r}")
+    return array
+
+
+def _order(name: str, given: Any) -> tuple[str, ...]:
+    if isinstance(given, str):
+        if given in ORDERS:
+            return ORDERS[given]
+        known = ", ".join(map(repr, ORDERS))
+        raise ValueError(f"{name}: must be {known} or a sequence of rule names, got {given!r}")
+    if not isinstance(given, Sequence) or not all(isinstance(rule, str) for rule in given):
+        raise TypeError(f"{name}: must be a name or a sequence of rule names, got {given!r}")
+    return tuple(given)
+
+
+def _string(name: str, given: Any) -> str:
+    if not isinstance(given, str):
+        raise TypeError(f"{name}: must be a string, got {given!r}")
+    return given
+
+
+def _integer(name: str, given: Any) -> int:
+    try:
+        return operator.index(given)
+    except TypeError:
+        raise TypeError(f"{name}: must be an integer, got {given!r}") from None
+
+
+def _flag(name: str, given: Any) -> bool:
+    if not isinstance(given, bool | np.bool):
+        raise TypeError(f"{name}: must be a bool, got {given!r}")
+    return bool(given)
+
+
+def _ids(name: str, given: Any) -> NDArray[np.int64] | None:
+    if given is None:
+        return None
+    ids = np.asarray(given)
+    if ids.size and ids.dtype.kind not in "iu":
+        raise TypeError(f"{name}: must hold integers, got {ids.dtype}")
+    if ids.ndim != 1 or (ids.size and ids.min() < 0):
+        raise ValueError(f"{name}: must be non-negative ids of shape (m,), got {given!r}")
+    return ids.astype(np.int64)
+
+
+_OPTIONS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
+    "order": _order,
+    "ties": _string,
+    "top_p_boundary": _string,
+    "sigma_ddof": _integer,
+    "p_less_normalized": _flag,
+    "protected_ids": _ids,
+}
+
+
+def _unknown(name: str) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, [*DEFAULTS, *_OPTIONS], 1)
+    return f"{name}: is not a rule argument" + (f"; did you mean {near[0]}?" if near else "")
+
+
+_NO_RULES = Rules()

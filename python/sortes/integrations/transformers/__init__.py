@@ -1,0 +1,51 @@
+"""Rules and draws for ``generate`` of Hugging Face Transformers.
+
+`sample` is a ``custom_generate`` function that owns the draw. The warpers are logits processors
+with the names and arguments of Transformers' own, for ``logits_processor=[...]``.
+"""
+
+from sortes._optional import require
+
+require("transformers", extra="transformers")
+
+from sortes.integrations.transformers._config import from_generation_config  # noqa: E402
+from sortes.integrations.transformers._draw import SortesDrawProcessor  # noqa: E402
+from sortes.integrations.transformers._generate import sample  # noqa: E402
+from sortes.integrations.transformers._warpers import (  # noqa: E402
+    DRYLogitsWarper,
+    EpsilonLogitsWarper,
+    EtaLogitsWarper,
+    FIRELogitsWarper,
+    MinPLogitsWarper,
+    PLessLogitsWarper,
+    SortesLogitsWarper,
+    TemperatureLogitsWarper,
+    TopALogitsWarper,
+    TopHLogitsWarper,
+    TopKLogitsWarper,
+    TopNSigmaLogitsWarper,
+    TopPLogitsWarper,
+    TypicalLogitsWarper,
+    XTCLogitsWarper,
+)
+
+__all__ = [
+    "DRYLogitsWarper",
+    "EpsilonLogitsWarper",
+    "EtaLogitsWarper",
+    "FIRELogitsWarper",
+    "MinPLogitsWarper",
+    "PLessLogitsWarper",
+    "SortesDrawProcessor",
+    "SortesLogitsWarper",
+    "TemperatureLogitsWarper",
+    "TopALogitsWarper",
+    "TopHLogitsWarper",
+    "TopKLogitsWarper",
+    "TopNSigmaLogitsWarper",
+    "TopPLogitsWarper",
+    "TypicalLogitsWarper",
+    "XTCLogitsWarper",
+    "from_generation_config",
+    "sample",
+]

@@ -1,0 +1,141 @@
+"""What a generation configuration says about the draw."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import transformers
+
+from sortes import decode
+
+if TYPE_CHECKING:
+    from transformers import GenerationConfig, LogitsProcessor
+
+
+class _Field(NamedTuple):
+    """A field of the configuration that makes ``generate`` add a warper.
+
+    Attributes
+    ----------
+    default
+        What ``generate`` puts in the place of None.
+    acts
+        Whether a value adds the warper.
+    warper
+        The name of that warper's class.
+    """
+
+    default: float | None
+    acts: Callable[[Any], bool]
+    warper: str
+
+
+# In the order in which `generate` adds them; the names are those of our own arguments.
+_FIELDS = {
+    "temperature": _Field(1.0, lambda v: v != 1.0, "TemperatureLogitsWarper"),
+    "top_h": _Field(None, lambda v: True, "TopHLogitsWarper"),
+    "top_k": _Field(50, lambda v: v != 0, "TopKLogitsWarper"),
+    "top_p": _Field(1.0, lambda v: v < 1.0, "TopPLogitsWarper"),
+    "min_p": _Field(None, lambda v: True, "MinPLogitsWarper"),
+    "typical_p": _Field(1.0, lambda v: v < 1.0, "TypicalLogitsWarper"),
+    "epsilon_cutoff": _Field(0.0, lambda v: 0.0 < v < 1.0, "EpsilonLogitsWarper"),
+    "eta_cutoff": _Field(0.0, lambda v: 0.0 < v < 1.0, "EtaLogitsWarper"),
+}
+
+
+def from_generation_config(config: GenerationConfig, **rule_args: Any) -> decode.Rules:
+    """Return the rules that ``generate`` applies when it samples under a configuration.
+
+    Parameters
+    ----------
+    config : transformers.GenerationConfig
+        Fields that are None count as what ``generate`` takes in their place: ``top_k=50``.
+        ``do_sample`` is not looked at.
+    **rule_args
+        Rule arguments of `sortes.decode.sample`, added to those of the configuration or taking
+        their place.
+
+    Returns
+    -------
+    Rules
+        In the order of ``generate``, for `sample`, `truncate` and the like.
+
+    Raises
+    ------
+    ValueError
+        If a value is outside the domain of its rule.
+
+    Examples
+    --------
+    >>> from transformers import GenerationConfig
+    >>> sorted(from_generation_config(GenerationConfig(temperature=0.7, top_p=0.9)).params)
+    ['temperature', 'top_k', 'top_p']
+    """
+    return decode.Rules(**{**configured(config), **rule_args})
+
+
+def configured(config: GenerationConfig) -> dict[str, Any]:
+    """Return the fields of `config` for which ``generate`` adds a warper."""
+    values = {}
+    for name, field in _FIELDS.items():
+        value = getattr(config, name, None)
+        value = field.default if value is None else value
+        if value is not None and field.acts(value):
+            values[name] = value
+    return values
+
+
+def without_warpers(
+    processors: list[LogitsProcessor], config: GenerationConfig
+) -> list[LogitsProcessor]:
+    """Return the processors without the warpers that ``generate`` added for `config`.
+
+    They follow the user's own processors, so they are the last of their class. The normalisation
+    that may end the list goes as well: no draw depends on it.
+    """
+    kept = list(processors)
+    ends = [_FIELDS[name].warper for name in configured(config)]
+    if getattr(config, "renormalize_logits", False):
+        ends.append("LogitNormalization")
+    for name in ends:
+        added = getattr(transformers, name)
+        last = max((i for i, p in enumerate(kept) if type(p) is added), default=None)
+        if last is not None:
+            del kept[last]
+    return kept
+
+
+def enclosing_generate() -> Mapping[str, Any]:
+    """Return the variables of the ``generate`` call that this one is inside of, if there is one.
+
+    ``generate`` passes a ``custom_generate`` function neither the streamer nor the assistant
+    model, and a processor not the configuration: this is the only way to learn of them.
+    """
+    frame = sys._getframe(1)
+    for _ in range(8):
+        if frame.f_back is None:
+            break
+        frame = frame.f_back
+        code = frame.f_code
+        if code.co_name == "generate" and "generation_config" in code.co_varnames:
+            return frame.f_locals
+    return {}
+
+
+def warn_of_second_cut(processor: LogitsProcessor, rules: decode.Rules) -> None:
+    """Warn if `rules`, which act after the processor, cut or temper what it returns."""
+    if rules.params:
+        said = ", ".join(
+            f"{name}={value:g}" if isinstance(value, float) else name
+            for name, value in rules.params.items()
+        )
+        warnings.warn(
+            f"generate() applies {said} after {type(processor).__name__}; switch that off "
+            "(temperature=1.0, top_k=0, top_p=1.0), or pass all rules to one SortesLogitsWarper or "
+            "to custom_generate=sortes.integrations.transformers.sample",
+            UserWarning,
+            stacklevel=3,
+        )

@@ -1,0 +1,259 @@
+"""A decoding loop for ``generate`` in which the draw is ours."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+import torch
+from transformers.generation.configuration_utils import GenerationMode
+from transformers.generation.utils import (
+    ALL_CACHE_NAMES,
+    GenerateDecoderOnlyOutput,
+    GenerateEncoderDecoderOutput,
+)
+
+from sortes import decode
+from sortes.integrations.transformers._config import (
+    enclosing_generate,
+    from_generation_config,
+    warn_of_second_cut,
+    without_warpers,
+)
+from sortes.integrations.transformers._rng import stream_of
+from sortes.integrations.transformers._warpers import Truncation, truncated
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import ArrayLike
+
+    from sortes._rng import Rng
+
+_RULE_ARGS = tuple(decode.RuleArgs.__annotations__)
+_GREEDY = decode.Rules(temperature=0.0)
+
+
+def sample(
+    model: Any,
+    input_ids: torch.Tensor,
+    logits_processor: Any,
+    stopping_criteria: Any,
+    generation_config: Any,
+    synced_gpus: bool = False,
+    streamer: Any = None,
+    *,
+    rng: Rng = None,
+    rows: ArrayLike | None = None,
+    **kwargs: Any,
+) -> Any:
+    """Generate text with the rules and the draw of `sortes`: ``custom_generate=sample``.
+
+    What ``generate`` prepares is used as it is: cache, stopping criteria, streamer, penalties and
+    the user's logits processors. The warpers that its configuration asks for are applied inside
+    the draw, in the same order, together with the rules below.
+
+    Parameters
+    ----------
+    model, input_ids, logits_processor, stopping_criteria, generation_config
+        Filled in by ``generate``.
+    synced_gpus
+        Not supported.
+    streamer
+        Pass it to ``generate`` as ever.
+    rng : int, SeedSequence, Generator, Stream, list of Stream, optional
+        The randomness: the same seed gives the same text. By default a key is drawn from Torch's
+        global generator, so that ``torch.manual_seed`` and ``transformers.set_seed`` decide.
+    rows : array_like of int, shape (B,), optional
+        Stream ids of the rows, by default 0, 1, ... The text of a row does not depend on the others
+        of its batch, as long as its logits do not.
+    **kwargs
+        Every rule argument of `sortes.decode.sample` is taken from the arguments of ``generate``,
+        in the place of the configuration's value; ``temperature=0`` is greedy. All else goes to
+        the model.
+
+    Returns
+    -------
+    LongTensor, shape (B, T), or ModelOutput
+        What ``generate`` returns: prompt and text, and more if ``return_dict_in_generate``.
+
+    Raises
+    ------
+    ValueError
+        For beams, an assistant or another mode that does not draw one token per text and step; for
+        rules together with ``do_sample=False``; for a bad argument.
+
+    Notes
+    -----
+    A step costs what greedy decoding costs, and one read of the logits in the dtype of the model:
+    they are neither copied nor converted unless a logits processor is to see them. ``scores``, if
+    asked for, are the logits that the rules left, divided by the temperature.
+
+    The configuration's ``top_k`` is 50 unless something else says otherwise, as ever.
+
+    Examples
+    --------
+    >>> from transformers import LlamaConfig, LlamaForCausalLM
+    >>> config = LlamaConfig(
+    ...     vocab_size=64,
+    ...     hidden_size=32,
+    ...     intermediate_size=64,
+    ...     num_hidden_layers=1,
+    ...     num_attention_heads=2,
+    ... )
+    >>> model = LlamaForCausalLM(config)
+    >>> text = model.generate(
+    ...     torch.tensor([[1, 5, 7]]),
+    ...     custom_generate=sample,
+    ...     do_sample=True,
+    ...     eta_cutoff=3e-4,
+    ...     max_new_tokens=4,
+    ...     rng=0,
+    ... )
+    >>> text.shape
+    torch.Size([1, 7])
+    """
+    rule_args = {name: kwargs.pop(name) for name in _RULE_ARGS if name in kwargs}
+    outer = enclosing_generate()
+    streamer = streamer if streamer is not None else outer.get("streamer")
+    _refuse(generation_config, outer, synced_gpus, rule_args)
+    if generation_config.do_sample:
+        rules = from_generation_config(generation_config, **rule_args)
+        processors = without_warpers(logits_processor, generation_config)
+        for processor in processors:
+            if isinstance(processor, Truncation):
+                warn_of_second_cut(processor, rules)
+    else:
+        rules, processors = _GREEDY, list(logits_processor)
+    logits_processor = type(logits_processor)(processors)
+    stream = stream_of(rng)
+    record = _Record(generation_config, model.config.is_encoder_decoder)
+
+    pad = generation_config._pad_token_tensor
+    pads = pad is not None and any(hasattr(c, "eos_token_id") for c in stopping_criteria)
+    unfinished = torch.ones(len(input_ids), dtype=torch.bool, device=input_ids.device)
+    outputs = model._prefill(input_ids, generation_config, kwargs)
+    step = 0
+    with model._optimize_model_for_decode():
+        while True:
+            kwargs = model._update_model_kwargs_for_generation(
+                outputs, kwargs, is_encoder_decoder=model.config.is_encoder_decoder
+            )
+            logits = outputs.logits[:, -1]
+            if processors or record.logits is not None:
+                raw = logits.to(copy=True, dtype=torch.float32, device=input_ids.device)
+                logits = logits_processor(input_ids, raw)
+                record.add_logits(raw)
+            coins = {"rng": stream, "rows": rows, "step": step}
+            record.add_scores(logits, rules, coins)
+            record.add_states(outputs)
+            tokens = decode.sample(logits, rules, **coins).to(input_ids.device)
+            if pads:
+                tokens = torch.where(unfinished, tokens, pad.to(tokens.device))
+            input_ids = torch.cat([input_ids, tokens[:, None]], dim=-1)
+            if streamer is not None:
+                streamer.put(tokens.cpu())
+            unfinished &= ~stopping_criteria(input_ids, record.scores)
+            if not unfinished.any():
+                break
+
+            del outputs, logits  # the logits of a long prompt need not outlive their step
+            inputs = model.prepare_inputs_for_generation(
+                input_ids, next_sequence_length=1 if kwargs["use_cache"] else None, **kwargs
+            )
+            outputs = model(**inputs, return_dict=True)
+            step += 1
+
+    if streamer is not None:
+        streamer.end()
+    if not generation_config.return_dict_in_generate:
+        return input_ids
+    return record.output(input_ids, kwargs)
+
+
+def _with_rule_arguments(function: Callable[..., Any]) -> inspect.Signature:
+    """Return the signature that tells ``generate`` which of its arguments are ours."""
+    signature = inspect.signature(function)
+    *own, rest = signature.parameters.values()
+    named = [inspect.Parameter(n, inspect.Parameter.KEYWORD_ONLY, default=None) for n in _RULE_ARGS]
+    return signature.replace(parameters=[*own, *named, rest])
+
+
+sample.__signature__ = _with_rule_arguments(sample)  # type: ignore[attr-defined]
+
+
+def _refuse(config: Any, outer: Any, synced_gpus: bool, rule_args: dict[str, Any]) -> None:
+    """Raise if this loop cannot do what the call of ``generate`` asks for."""
+    mode = config.get_generation_mode(outer.get("assistant_model"))
+    if mode not in (GenerationMode.SAMPLE, GenerationMode.GREEDY_SEARCH):
+        raise ValueError(
+            f"custom_generate: sortes draws one token per text and step, got the mode {mode.value}"
+        )
+    if synced_gpus or outer.get("synced_gpus"):
+        raise ValueError("synced_gpus: is not supported by custom_generate, got True")
+    if config.watermarking_config is not None:
+        raise ValueError("watermarking_config: is not supported by custom_generate")
+    if rule_args and not config.do_sample:
+        raise ValueError(f"do_sample: must be True with {', '.join(rule_args)}, got False")
+
+
+class _Record:
+    """What ``return_dict_in_generate`` asks to be kept of the steps.
+
+    Attributes
+    ----------
+    scores, logits
+        One tensor for each step, or None if nobody asked.
+    """
+
+    def __init__(self, config: Any, is_encoder_decoder: bool) -> None:
+        def asked(name: str) -> tuple[Any, ...] | None:
+            return () if config.return_dict_in_generate and getattr(config, name) else None
+
+        self.scores = asked("output_scores")
+        self.logits = asked("output_logits")
+        self._attentions = asked("output_attentions")
+        self._cross_attentions = self._attentions
+        self._hidden_states = asked("output_hidden_states")
+        self._is_encoder_decoder = is_encoder_decoder
+
+    def add_logits(self, logits: torch.Tensor) -> None:
+        if self.logits is not None:
+            self.logits += (logits,)
+
+    def add_scores(self, logits: torch.Tensor, rules: decode.Rules, coins: dict[str, Any]) -> None:
+        if self.scores is not None:
+            self.scores += (truncated(logits.float(), rules, **coins),)
+
+    def add_states(self, outputs: Any) -> None:
+        decoder = "decoder_" if self._is_encoder_decoder else ""
+        if self._attentions is not None:
+            self._attentions += (outputs[f"{decoder}attentions"],)
+        if self._cross_attentions is not None and self._is_encoder_decoder:
+            self._cross_attentions += (outputs.cross_attentions,)
+        if self._hidden_states is not None:
+            self._hidden_states += (outputs[f"{decoder}hidden_states"],)
+
+    def output(self, sequences: torch.Tensor, model_kwargs: dict[str, Any]) -> Any:
+        """Return the record in the class that ``generate`` uses for the kind of model."""
+        common: dict[str, Any] = {
+            "sequences": sequences,
+            "scores": self.scores,
+            "logits": self.logits,
+            "past_key_values": next(
+                (model_kwargs[name] for name in ALL_CACHE_NAMES if name in model_kwargs), None
+            ),
+        }
+        if not self._is_encoder_decoder:
+            return GenerateDecoderOnlyOutput(
+                **common, attentions=self._attentions, hidden_states=self._hidden_states
+            )
+        encoder = model_kwargs["encoder_outputs"]
+        return GenerateEncoderDecoderOutput(
+            **common,
+            encoder_attentions=encoder.get("attentions") if self._attentions else None,
+            encoder_hidden_states=encoder.get("hidden_states") if self._hidden_states else None,
+            decoder_attentions=self._attentions,
+            cross_attentions=self._cross_attentions,
+            decoder_hidden_states=self._hidden_states,
+        )

@@ -1,0 +1,52 @@
+"""Where draws inside ``generate`` take their randomness from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from sortes import Stream
+from sortes._rng import Rng, as_key
+
+_ADVANCING = (np.random.Generator, np.random.RandomState, torch.Generator)
+
+
+def settled(rng: Rng | list[Stream]) -> Any:
+    """Hash a seed once, into a stream; streams stay, and so do generators and None."""
+    if rng is None or isinstance(rng, (Stream, *_ADVANCING)) or _holds_streams(rng):
+        return rng
+    return Stream(as_key(rng))  # type: ignore[arg-type]
+
+
+def coins(rng: Any, input_ids: torch.Tensor) -> dict[str, Any]:
+    """Return the `rng` and the `step` of a draw that knows nothing but the text so far.
+
+    Parameters
+    ----------
+    rng
+        What `settled` returned. For None Torch's global generator is advanced, as ``generate``
+        does it, so that ``torch.manual_seed`` and ``transformers.set_seed`` have their effect.
+    input_ids
+        The text so far; its length is the step.
+
+    Returns
+    -------
+    dict
+        Arguments for `sortes.decode.sample`.
+    """
+    if rng is None:
+        return {"rng": torch.default_generator, "step": 0}
+    return {"rng": rng, "step": input_ids.shape[-1]}
+
+
+def stream_of(rng: Rng | list[Stream]) -> Any:
+    """Return what the steps of one text draw from: a stream, or one for each row."""
+    if isinstance(rng, Stream) or _holds_streams(rng):
+        return rng
+    return Stream(as_key(torch.default_generator if rng is None else rng))  # type: ignore[arg-type]
+
+
+def _holds_streams(rng: object) -> bool:
+    return isinstance(rng, list | tuple) and len(rng) > 0 and isinstance(rng[0], Stream)

@@ -1,0 +1,700 @@
+"""Truncation rules as logits processors, under the names and with the arguments of Transformers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from inspect import Parameter, Signature
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Unpack
+
+import torch
+from transformers import LogitsProcessor
+
+from sortes import decode
+from sortes.decode.rules import as_rules
+from sortes.integrations.transformers._config import (
+    enclosing_generate,
+    from_generation_config,
+    warn_of_second_cut,
+)
+from sortes.integrations.transformers._rng import coins, settled
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from sortes._rng import Rng
+
+
+class Truncation(LogitsProcessor):
+    """A processor that applies rules to the scores and returns them in a new tensor.
+
+    Scores that are kept are divided by the temperature of the rules, if these have one.
+    """
+
+    #: Rows stand for themselves, so they may as well be tokens of different requests.
+    supports_continuous_batching: bool | None = True
+
+    def __init__(
+        self,
+        rules: decode.Rules,
+        filter_value: float = -math.inf,
+        rng: Rng = None,
+        rows: ArrayLike | None = None,
+    ) -> None:
+        self.rules = rules
+        self.filter_value = filter_value
+        self.rng = settled(rng)
+        self.rows = rows
+        self._looked_around = False
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> Any:
+        """Truncate the rows.
+
+        Parameters
+        ----------
+        input_ids : LongTensor, shape (B, T)
+            The text so far.
+        scores : tensor, shape (B, V)
+            The logits, on any device.
+
+        Returns
+        -------
+        tensor, shape (B, V)
+            A new tensor with the filter value in the place of the tokens that are removed.
+        """
+        if not self._looked_around:
+            self._look_around()
+        rules = self._rules_for(input_ids)
+        coin = coins(self.rng, input_ids) if "xtc_probability" in rules.params else {}
+        return truncated(scores, rules, self.filter_value, rows=self.rows, **coin)
+
+    def _rules_for(self, input_ids: torch.Tensor) -> decode.Rules:
+        return self.rules
+
+    def _look_around(self) -> None:
+        """Warn, once, if warpers of ``generate`` follow; our own loop warns by itself."""
+        self._looked_around = True
+        outer = enclosing_generate()
+        config = outer.get("generation_config")
+        if config is not None and config.do_sample and not callable(outer.get("custom_generate")):
+            warn_of_second_cut(self, from_generation_config(config))
+
+
+def truncated(
+    scores: torch.Tensor, rules: decode.Rules, filter_value: float = -math.inf, **coin: Any
+) -> Any:
+    """Return the scores that `rules` keep, divided by their temperature, in a new tensor."""
+    divisor = _divisor(rules, scores)
+    if math.isfinite(filter_value) and divisor is not None:
+        filter_value *= divisor
+    kept = decode.truncate(scores, rules, filter_value=filter_value, **coin)
+    return kept if divisor is None else kept.div_(divisor)
+
+
+def _divisor(rules: decode.Rules, scores: torch.Tensor) -> Any:
+    """Return what the kept scores are divided by, or None; temperature 0 leaves one score as is."""
+    temperature = rules.params.get("temperature", 1.0)
+    if isinstance(temperature, float):
+        return None if temperature in (0.0, 1.0) else temperature
+    column = torch.as_tensor(temperature, dtype=scores.dtype).to(scores.device)[:, None]
+    return torch.where(column > 0, column, 1.0)
+
+
+class _Domain(NamedTuple):
+    """Which values a constructor accepts; the conditions are those of Transformers' own."""
+
+    must: str
+    holds: Callable[[Any], bool]
+
+
+_OPEN = _Domain("be a number in (0, 1)", lambda v: 0 < float(v) < 1)
+_CLOSED = _Domain("be a number in [0, 1]", lambda v: 0 <= float(v) <= 1)
+_POSITIVE = _Domain("be a positive number", lambda v: 0 < float(v) < math.inf)
+
+
+class _OneRule(Truncation):
+    """A single rule under the argument that users know it by.
+
+    A subclass says in its header what differs; its constructor takes ``(argument, filter_value,
+    min_tokens_to_keep, ..., *, temperature)``.
+    """
+
+    _rule: ClassVar[str]
+    _domain: ClassVar[_Domain]
+    __signature__: ClassVar[Signature]
+
+    def __init_subclass__(
+        cls,
+        *,
+        rule: str | None = None,
+        argument: str | None = None,
+        default: Any = Parameter.empty,
+        domain: _Domain | None = None,
+        others: tuple[tuple[str, Any], ...] = (("min_tokens_to_keep", 1),),
+    ) -> None:
+        super().__init_subclass__()
+        if rule is None or domain is None:
+            return  # derived from a rule by a user
+        cls._rule, cls._domain = rule, domain
+        named = [(argument or rule, default), ("filter_value", -math.inf), *others]
+        cls.__signature__ = Signature(
+            [Parameter(n, Parameter.POSITIONAL_OR_KEYWORD, default=d) for n, d in named]
+            + [Parameter("temperature", Parameter.KEYWORD_ONLY, default=1.0)]
+        )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        bound = self.__signature__.bind(*args, **kwargs)
+        bound.apply_defaults()
+        given = bound.arguments
+        argument, value = next(iter(given.items()))
+        if not self._domain.holds(value):
+            raise ValueError(f"{argument}: must {self._domain.must}, got {value!r}")
+        least = given.get("min_tokens_to_keep", 1)
+        if not isinstance(least, int) or least < 1:
+            raise ValueError(f"min_tokens_to_keep: must be a positive integer, got {least!r}")
+        rules = {self._rule: value, "min_tokens_to_keep": least}
+        rules["temperature"] = given["temperature"]
+        super().__init__(decode.Rules(**rules), given["filter_value"])
+        setattr(self, argument, value)
+        self.min_tokens_to_keep = least
+
+
+class TemperatureLogitsWarper(Truncation):
+    """Divide the scores by a temperature.
+
+    Parameters
+    ----------
+    temperature : float
+        Positive; an int is refused, as by Transformers.
+
+    Raises
+    ------
+    ValueError
+        If `temperature` is not a positive float.
+
+    Examples
+    --------
+    >>> scores = torch.tensor([[2.0, 1.0]])
+    >>> TemperatureLogitsWarper(2.0)(torch.zeros(1, 1), scores)
+    tensor([[1.0000, 0.5000]])
+    """
+
+    def __init__(self, temperature: float) -> None:
+        if not isinstance(temperature, float) or not temperature > 0:
+            raise ValueError(
+                f"temperature: must be a positive float, got {temperature!r}; "
+                "for the most likely token at each step set do_sample=False"
+            )
+        super().__init__(decode.Rules(temperature=temperature))
+        self.temperature = temperature
+
+
+class TopKLogitsWarper(
+    _OneRule,
+    rule="top_k",
+    domain=_Domain("be a positive integer", lambda v: isinstance(v, int) and v > 0),
+):
+    """Keep the scores that are at least as large as the k-th largest.
+
+    Parameters
+    ----------
+    top_k : int
+        How many, at least 1; ties of the last are kept.
+    filter_value : float
+        What removed scores are set to.
+    min_tokens_to_keep : int
+        So many stay at least.
+    temperature : float
+        Divides the scores first; see the notes.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its domain.
+
+    Notes
+    -----
+    ``generate`` runs processors that users pass *before* its own temperature. If the rule should
+    act at a temperature, give it to the rule and not to ``generate``.
+
+    Fan et al. 2018, arXiv:1805.04833.
+
+    Examples
+    --------
+    >>> scores = torch.tensor([[3.0, 2.0, 1.0]])
+    >>> TopKLogitsWarper(2)(torch.zeros(1, 1), scores)
+    tensor([[3., 2., -inf]])
+    """
+
+
+class TopPLogitsWarper(_OneRule, rule="top_p", domain=_CLOSED):
+    """Keep the smallest set of most likely tokens with a mass of at least `top_p`.
+
+    Parameters
+    ----------
+    top_p : float
+        In [0, 1].
+    filter_value, min_tokens_to_keep, temperature
+        As in `TopKLogitsWarper`.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its domain.
+
+    Notes
+    -----
+    Holtzman et al. 2019, arXiv:1904.09751.
+
+    Examples
+    --------
+    >>> scores = torch.tensor([[0.5, 0.3, 0.2]]).log()
+    >>> TopPLogitsWarper(0.6)(torch.zeros(1, 1), scores).exp()
+    tensor([[0.5000, 0.3000, 0.0000]])
+    """
+
+
+class MinPLogitsWarper(_OneRule, rule="min_p", domain=_CLOSED):
+    """Keep tokens that are at least `min_p` times as likely as the most likely one.
+
+    Parameters
+    ----------
+    min_p : float
+        In [0, 1].
+    filter_value, min_tokens_to_keep, temperature
+        As in `TopKLogitsWarper`.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its domain.
+
+    Notes
+    -----
+    Nguyen et al. 2024, arXiv:2407.01082.
+
+    Examples
+    --------
+    >>> scores = torch.tensor([[0.5, 0.3, 0.2]]).log()
+    >>> MinPLogitsWarper(0.5)(torch.zeros(1, 1), scores).exp()
+    tensor([[0.5000, 0.3000, 0.0000]])
+    """
+
+
+class TypicalLogitsWarper(_OneRule, rule="typical_p", argument="mass", default=0.9, domain=_OPEN):
+    """Keep the tokens whose surprise is nearest to the entropy.
+
+    Parameters
+    ----------
+    mass : float
+        The mass of those, in (0, 1).
+    filter_value, min_tokens_to_keep, temperature
+        As in `TopKLogitsWarper`; the tokens that stay at least are the most typical ones.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its domain.
+
+    Notes
+    -----
+    The most likely token may be removed. Meister et al. 2022, arXiv:2202.00666.
+
+    Examples
+    --------
+    >>> scores = torch.tensor([[0.5, 0.3, 0.2]]).log()
+    >>> TypicalLogitsWarper(0.2)(torch.zeros(1, 1), scores).exp()
+    tensor([[0.0000, 0.3000, 0.0000]])
+    """
+
+
+class EpsilonLogitsWarper(_OneRule, rule="epsilon_cutoff", argument="epsilon", domain=_OPEN):
+    """Keep tokens with a probability of at least `epsilon`.
+
+    Parameters
+    ----------
+    epsilon : float
+        In (0, 1); 3e-4 to 9e-4 are usual.
+    filter_value, min_tokens_to_keep, temperature
+        As in `TopKLogitsWarper`.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its domain.
+
+    Notes
+    -----
+    Hewitt et al. 2022, arXiv:2210.15191.
+
+    Examples
+    --------
+    >>> scores = torch.tensor([[0.5, 0.3, 0.2]]).log()
+    >>> EpsilonLogitsWarper(0.25)(torch.zeros(1, 1), scores).exp()
+    tensor([[0.5000, 0.3000, 0.0000]])
+    """
+
+
+class EtaLogitsWarper(
+    _OneRule,
+    rule="eta_cutoff",
+    argument="epsilon",
+    domain=_OPEN,
+    others=(("min_tokens_to_keep", 1), ("device", None)),
+):
+    """Keep tokens with a probability of at least ``min(epsilon, sqrt(epsilon) * exp(-H))``.
+
+    Parameters
+    ----------
+    epsilon : float
+        In (0, 1); 3e-4 to 2e-3 are usual.
+    filter_value, min_tokens_to_keep, temperature
+        As in `TopKLogitsWarper`.
+    device
+        Accepted as by Transformers, and not needed: the scores stay where they are.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its domain.
+
+    Notes
+    -----
+    ``H`` is the entropy of the row in nats. Hewitt et al. 2022, arXiv:2210.15191.
+
+    Examples
+    --------
+    >>> scores = torch.tensor([[0.9, 0.09, 0.01]]).log()
+    >>> EtaLogitsWarper(0.05)(torch.zeros(1, 1), scores).exp()
+    tensor([[0.9000, 0.0900, 0.0000]])
+    """
+
+
+class TopHLogitsWarper(
+    _OneRule, rule="top_h", domain=_Domain("be a number in (0, 1]", lambda v: 0 < v <= 1), others=()
+):
+    """Keep the most likely tokens that carry a share of the entropy.
+
+    Parameters
+    ----------
+    top_h : float
+        The share, in (0, 1].
+    filter_value, temperature
+        As in `TopKLogitsWarper`.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its domain.
+
+    Notes
+    -----
+    Looks at the 100 most likely tokens. arXiv:2509.02510.
+
+    Examples
+    --------
+    >>> scores = torch.tensor([[0.5, 0.3, 0.2]]).log()
+    >>> TopHLogitsWarper(0.5)(torch.zeros(1, 1), scores).exp()
+    tensor([[0.5000, 0.0000, 0.0000]])
+    """
+
+
+class TopNSigmaLogitsWarper(_OneRule, rule="top_n_sigma", default=1.0, domain=_POSITIVE):
+    """Keep scores that are at most so many standard deviations below the largest.
+
+    Parameters
+    ----------
+    top_n_sigma : float
+        How many, positive; 1 is usual.
+    filter_value, min_tokens_to_keep, temperature
+        As in `TopKLogitsWarper`; the set that is kept does not depend on the temperature.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its domain.
+
+    Notes
+    -----
+    The standard deviation is that of the finite scores. Tang et al. 2024, arXiv:2411.07641.
+
+    Examples
+    --------
+    >>> scores = torch.tensor([[4.0, 3.0, 0.0, 0.0]])
+    >>> TopNSigmaLogitsWarper(1.0)(torch.zeros(1, 1), scores)
+    tensor([[4., 3., -inf, -inf]])
+    """
+
+
+class TopALogitsWarper(_OneRule, rule="top_a", domain=_POSITIVE):
+    """Keep tokens with a probability of at least `top_a` times the square of the largest.
+
+    Parameters
+    ----------
+    top_a : float
+        Positive; 0.2 is usual.
+    filter_value, min_tokens_to_keep, temperature
+        As in `TopKLogitsWarper`.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its domain.
+
+    Examples
+    --------
+    >>> scores = torch.tensor([[0.5, 0.3, 0.2]]).log()
+    >>> TopALogitsWarper(1.0)(torch.zeros(1, 1), scores).exp()
+    tensor([[0.5000, 0.3000, 0.0000]])
+    """
+
+
+class PLessLogitsWarper(Truncation):
+    """Keep tokens that are at least as likely as two draws are to agree: the rule p-less.
+
+    Parameters
+    ----------
+    filter_value : float
+        What removed scores are set to.
+    normalized : bool
+        Use the laxer threshold that is corrected for the size of the vocabulary.
+    temperature
+        As in `TopKLogitsWarper`.
+
+    Notes
+    -----
+    arXiv:2509.23234.
+
+    Examples
+    --------
+    >>> scores = torch.tensor([[0.5, 0.4, 0.1]]).log()
+    >>> PLessLogitsWarper()(torch.zeros(1, 1), scores).exp()
+    tensor([[0.5000, 0.0000, 0.0000]])
+    """
+
+    def __init__(
+        self,
+        filter_value: float = -math.inf,
+        *,
+        normalized: bool = False,
+        temperature: float = 1.0,
+    ) -> None:
+        rules = decode.Rules(p_less=True, p_less_normalized=normalized, temperature=temperature)
+        super().__init__(rules, filter_value)
+
+
+class SortesLogitsWarper(Truncation):
+    """Apply any combination of rules in one pass over the scores.
+
+    Parameters
+    ----------
+    rules : Rules, optional
+        The rules, instead of `rule_args`.
+    rng, rows
+        For the coin of XTC, as in `SortesDrawProcessor`.
+    **rule_args
+        Rule arguments of `sortes.decode.sample`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is outside its domain.
+
+    Notes
+    -----
+    Kept scores are divided by the temperature. A temperature that depends on the entropy of the
+    row (`dynatemp_range`) needs the draw as well: use `sample` or `SortesDrawProcessor` for it.
+
+    Examples
+    --------
+    >>> scores = torch.tensor([[3.0, 2.0, 1.0]])
+    >>> SortesLogitsWarper(temperature=0.5, top_k=2)(torch.zeros(1, 1), scores)
+    tensor([[6., 4., -inf]])
+    """
+
+    def __init__(
+        self,
+        rules: decode.Rules | None = None,
+        *,
+        rng: Rng = None,
+        rows: ArrayLike | None = None,
+        **rule_args: Unpack[decode.RuleArgs],
+    ) -> None:
+        rules = as_rules(rules, rule_args)
+        if "dynatemp_range" in rules.params:
+            raise ValueError("dynatemp_range: needs SortesDrawProcessor or custom_generate=sample")
+        super().__init__(rules, rng=rng, rows=rows)
+        # XTC's coin belongs to a row of the batch, which continuous batching does not keep.
+        self.supports_continuous_batching = "xtc_probability" not in rules.params
+
+
+class XTCLogitsWarper(SortesLogitsWarper):
+    """Now and then remove all likely tokens but the least likely of them.
+
+    Parameters
+    ----------
+    xtc_probability : float
+        How often, in [0, 1].
+    xtc_threshold : float
+        Tokens with at least this probability are likely, in [0, 1].
+    protected_ids : iterable of int, optional
+        A step that would remove one of these is skipped: newline, end of sequence.
+    rng, rows
+        As in `SortesDrawProcessor`.
+    temperature
+        As in `TopKLogitsWarper`.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its domain.
+
+    Examples
+    --------
+    >>> scores = torch.tensor([[0.5, 0.3, 0.2]]).log()
+    >>> XTCLogitsWarper(1.0, 0.25)(torch.zeros(1, 1), scores).exp()
+    tensor([[0.0000, 0.3000, 0.2000]])
+    """
+
+    def __init__(
+        self,
+        xtc_probability: float,
+        xtc_threshold: float = 0.1,
+        protected_ids: Iterable[int] | None = None,
+        *,
+        rng: Rng = None,
+        rows: ArrayLike | None = None,
+        temperature: float = 1.0,
+    ) -> None:
+        super().__init__(
+            rng=rng,
+            rows=rows,
+            xtc_probability=xtc_probability,
+            xtc_threshold=xtc_threshold,
+            protected_ids=None if protected_ids is None else list(protected_ids),
+            temperature=temperature,
+        )
+
+
+class FIRELogitsWarper(Truncation):
+    """Heat the first generated token, and apply ordinary rules to the others.
+
+    Parameters
+    ----------
+    prompt_length : int
+        The length of ``input_ids`` at the start, padding included.
+    fire_temperature, fire_top_k, positions
+        As in `sortes.decode.FIRE`.
+    rng, rows
+        For the coin of XTC, as in `SortesDrawProcessor`.
+    **rule_args
+        Rule arguments of `sortes.decode.sample` for the tokens that are not heated.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its domain.
+
+    Notes
+    -----
+    Chen et al. 2024, arXiv:2410.21236.
+
+    Examples
+    --------
+    >>> scores = torch.tensor([[3.0, 0.0, -3.0]])
+    >>> warper = FIRELogitsWarper(4, fire_top_k=2, top_k=1)
+    >>> warper(torch.zeros(1, 4), scores)
+    tensor([[0.1000, 0.0000, -inf]])
+    >>> warper(torch.zeros(1, 5), scores)
+    tensor([[3., -inf, -inf]])
+    """
+
+    supports_continuous_batching = False
+
+    def __init__(
+        self,
+        prompt_length: int,
+        fire_temperature: float = 30.0,
+        fire_top_k: int = 16,
+        positions: Iterable[int] = (0,),
+        *,
+        rng: Rng = None,
+        rows: ArrayLike | None = None,
+        **rule_args: Any,
+    ) -> None:
+        super().__init__(decode.Rules(**rule_args), rng=rng, rows=rows)
+        self.prompt_length = prompt_length
+        self.fire = decode.FIRE(fire_temperature, fire_top_k, positions)
+        self._heated = decode.Rules(**self.fire.rules(min(self.fire.positions), **rule_args))
+
+    def _rules_for(self, input_ids: torch.Tensor) -> decode.Rules:
+        position = input_ids.shape[-1] - self.prompt_length
+        return self._heated if position in self.fire.positions else self.rules
+
+
+class DRYLogitsWarper(LogitsProcessor):
+    """Charge tokens that would repeat a passage, the more the longer the passage.
+
+    Parameters
+    ----------
+    dry_multiplier : float
+        What a repetition of `dry_allowed_length` tokens costs; 0.8 is usual.
+    dry_base, dry_allowed_length, dry_penalty_last_n, dry_sequence_breakers
+        As in `sortes.decode.penalize`.
+    pad_token_id : int, optional
+        Leading tokens of this id are padding, not text.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its domain.
+
+    Notes
+    -----
+    A penalty acts on logits, before any temperature, which is where ``generate`` runs it. Each
+    step reads the whole text on the CPU.
+
+    Examples
+    --------
+    >>> text = torch.tensor([[5, 1, 2, 0, 1, 2]])  # after 1, 2 came 0
+    >>> DRYLogitsWarper(0.8)(text, torch.zeros(1, 3))
+    tensor([[-0.8000,  0.0000,  0.0000]])
+    """
+
+    supports_continuous_batching = False
+
+    def __init__(
+        self,
+        dry_multiplier: float = 0.8,
+        dry_base: float = 1.75,
+        dry_allowed_length: int = 2,
+        dry_penalty_last_n: int = 0,
+        dry_sequence_breakers: Iterable[int | Sequence[int]] = (),
+        pad_token_id: int | None = None,
+    ) -> None:
+        self.arguments: dict[str, Any] = {
+            "dry_multiplier": dry_multiplier,
+            "dry_base": dry_base,
+            "dry_allowed_length": dry_allowed_length,
+            "dry_penalty_last_n": dry_penalty_last_n,
+            "dry_sequence_breakers": list(dry_sequence_breakers),
+            "pad_token_id": pad_token_id,
+        }
+        decode.penalize(torch.zeros(1), [], **self.arguments)  # bad arguments are reported here
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> Any:
+        """Charge the tokens.
+
+        Parameters
+        ----------
+        input_ids : LongTensor, shape (B, T)
+            The text so far.
+        scores : tensor, shape (B, V)
+            The logits.
+
+        Returns
+        -------
+        tensor, shape (B, V)
+            A new tensor.
+        """
+        return decode.penalize(scores, input_ids, **self.arguments)

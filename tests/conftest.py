@@ -1,0 +1,75 @@
+"""What every test shares: budgets of hypothesis, and tests that need what is not there."""
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# Examples are the same on every run; SORTES_MAX_EXAMPLES=10000 looks for rarer ones.
+settings.register_profile(
+    "ci",
+    max_examples=int(os.environ.get("SORTES_MAX_EXAMPLES", "100")),
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    print_blob=True,
+)
+settings.load_profile("ci")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip tests marked `cuda` where there is no GPU, and say so."""
+    wanted = [item for item in items if item.get_closest_marker("cuda")]
+    if wanted and not _has_cuda():
+        for item in wanted:
+            item.add_marker(pytest.mark.skip(reason="no CUDA device"))
+
+
+def pytest_report_header() -> str:
+    """Say what this run covers."""
+    from sortes import _core
+
+    return f"sortes {_core.__version__} ({_core.build_profile}), SIMD {_core.simd_level()}"
+
+
+@pytest.fixture(scope="session")
+def torch():
+    """Torch, for the tests that need it."""
+    return pytest.importorskip("torch")
+
+
+def _has_cuda() -> bool:
+    try:
+        import torch
+    except ImportError:
+        return False
+    return torch.cuda.is_available()
+
+
+@pytest.fixture(scope="session")
+def tiny_model():
+    """A language model of random weights that is made in a moment, and a prompt for it.
+
+    ``None`` twice without transformers: what needs it skips on its own.
+    """
+    try:
+        import torch
+        from transformers import LlamaConfig, LlamaForCausalLM
+    except ImportError:
+        return None, None
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=1000,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        pad_token_id=0,
+        bos_token_id=1,
+        eos_token_id=2,
+    )
+    model = LlamaForCausalLM(config).eval()
+    model.generation_config.max_new_tokens = 8
+    prompt = torch.tensor([[1, 5, 9, 7], [1, 8, 3, 4]])
+    return model, {"input_ids": prompt, "attention_mask": torch.ones_like(prompt)}

@@ -1,0 +1,81 @@
+"""A child of a process that used its threads can use its own."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import warnings
+
+import pytest
+from sortes._core import _testing
+
+N = 10_000
+SUM = N * (N - 1) // 2
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+
+
+def exit_status_of_a_fork(work, seconds=5.0):
+    """Runs `work` in a forked child; None if it hangs."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # 3.12: forking with threads alive
+        pid = os.fork()
+    if pid == 0:
+        try:
+            os._exit(0 if work() else 1)
+        finally:
+            os._exit(2)
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.01)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    return None
+
+
+# One row never enters the pool, so it alone would hide the hang.
+@pytest.mark.parametrize("rows", [1, N])
+@pytest.mark.parametrize("parent_threads", [1, 2, 4])
+def test_a_forked_child_works(rows, parent_threads):
+    expected = rows * (rows - 1) // 2
+    assert _testing.parallel_sum(N, parent_threads) == SUM
+    assert exit_status_of_a_fork(lambda: _testing.parallel_sum(rows, 2) == expected) == 0
+    assert _testing.parallel_sum(N, parent_threads) == SUM
+
+
+def test_a_grandchild_works():
+    def child():
+        own = _testing.parallel_sum(N, 2) == SUM
+        return own and exit_status_of_a_fork(lambda: _testing.parallel_sum(N, 3) == SUM) == 0
+
+    assert _testing.parallel_sum(N, 2) == SUM
+    assert exit_status_of_a_fork(child, seconds=10) == 0
+
+
+SCRIPT = """
+import multiprocessing, sys
+from sortes._core import _testing
+
+def work(n):
+    return _testing.parallel_sum(n, 2)
+
+if __name__ == "__main__":
+    assert work(10_000) == 49_995_000
+    with multiprocessing.get_context(sys.argv[1]).Pool(2) as pool:
+        sums = pool.map_async(work, [1, 10_000, 10_000]).get(timeout=50)
+    assert sums == [0, 49_995_000, 49_995_000]
+"""
+
+
+@pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
+def test_multiprocessing(tmp_path, method):
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    done = subprocess.run(
+        [sys.executable, script, method], timeout=60, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr

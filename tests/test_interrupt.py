@@ -1,0 +1,128 @@
+"""Long calls: Ctrl-C, progress, partial results, panics."""
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+import sortes
+from sortes._core import _testing
+from sortes._progress import reporter
+
+MINUTE = 60_000
+
+SCRIPT = """
+from sortes._core import _testing
+def progress(done, total):
+    if progress.first:
+        progress.first = False
+        print("working", flush=True)
+progress.first = True
+try:
+    print(_testing.spin(60_000, progress, keep={keep}), flush=True)
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+"""
+
+
+def interrupted(keep):
+    """Sends a SIGINT to a process in the midst of a long call; its answer and the seconds taken."""
+    script = SCRIPT.format(keep=keep)
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True
+    ) as child:
+        try:
+            assert child.stdout.readline() == "working\n"
+            start = time.monotonic()
+            child.send_signal(signal.SIGINT)
+            answer = child.stdout.readline()
+            return answer.strip(), time.monotonic() - start
+        finally:
+            child.kill()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends a SIGINT")
+def test_ctrl_c_stops_the_work():
+    answer, seconds = interrupted(keep=False)
+    assert answer == "interrupted"
+    assert seconds < 0.5
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends a SIGINT")
+def test_ctrl_c_keeps_what_is_done():
+    answer, seconds = interrupted(keep=True)
+    assert 0 < int(answer) < MINUTE
+    assert seconds < 0.5
+
+
+def test_progress_is_reported_from_the_calling_thread():
+
+    calls = []
+    assert _testing.spin(180, lambda *units: calls.append((*units, threading.get_ident()))) == 180
+    done, totals, threads = zip(*calls, strict=True)
+    assert len(calls) >= 2
+    assert list(done) == sorted(done)
+    assert done[-1] == 180
+    assert set(totals) == {180}
+    assert set(threads) == {threading.get_ident()}
+
+
+def test_a_callback_that_raises_stops_the_work():
+    def refuse(done, total):
+        raise LookupError("enough")
+
+    start = time.monotonic()
+    with pytest.raises(LookupError, match=r"^enough$"):
+        _testing.spin(MINUTE, refuse)
+    assert time.monotonic() - start < 0.5
+
+
+def test_a_callback_that_raises_at_the_end_is_heard():
+    def refuse(done, total):
+        raise LookupError("enough")
+
+    with pytest.raises(LookupError, match=r"^enough$"):
+        _testing.spin(1, refuse)
+
+
+@pytest.mark.parametrize("long", [False, True])
+def test_a_panic_is_an_exception(long, capfd):
+    with pytest.raises(sortes.SortesError, match=r"internal error, please report: a .* panicked"):
+        _testing.panic(long=long)
+    assert issubclass(sortes.SortesError, RuntimeError)
+    assert "panicked" in capfd.readouterr().err
+    assert _testing.parallel_sum(10, 2) == 45
+
+
+def test_reporter_passes_callables_and_silence_through():
+    def own(done, total): ...
+
+    with reporter(own) as callback:
+        assert callback is own
+    for silence in (None, False):
+        with reporter(silence) as callback:
+            assert callback is None
+    with (
+        pytest.raises(TypeError, match=r"^progress: must be a bool or a callable, got int"),
+        reporter(3),
+    ):
+        pass
+
+
+def test_reporter_shows_a_bar(capsys):
+    pytest.importorskip("tqdm")
+    with reporter(True, "walks") as callback:
+        callback(1, 4)
+        callback(4, 4)
+    assert "walks: 100%" in capsys.readouterr().err
+
+
+def test_reporter_writes_text_without_tqdm(capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tqdm", None)
+    monkeypatch.setitem(sys.modules, "tqdm.auto", None)
+    with reporter(True, "walks") as callback:
+        callback(1, 0)
+        callback(4, 4)
+    assert capsys.readouterr().err == "\rwalks: 1/?\rwalks: 4/4\n"

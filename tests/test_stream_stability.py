@@ -1,0 +1,29 @@
+"""The first draws of seed 0, frozen: they change only with the major version."""
+
+import json
+from pathlib import Path
+
+import pytest
+import sortes
+from sortes._core import _testing
+from sortes._rng import as_key
+
+FROZEN = json.loads((Path(__file__).parent / "data" / "stability.json").read_text())
+
+
+def test_keys():
+    assert as_key(0) == int(FROZEN["key"], 16)
+    assert as_key([1, 2, 3]) == int(FROZEN["key_of_1_2_3"], 16)
+
+
+@pytest.mark.parametrize("distribution", FROZEN["draws"])
+def test_draws(distribution):
+    expected = FROZEN["draws"][distribution]
+    draws = _testing.draws(distribution, as_key(0), len(expected))
+    assert draws.tolist() == expected
+
+
+def test_streams():
+    stream = sortes.Stream(as_key(0))
+    assert [child.key for child in stream.split(4)] == [int(key, 16) for key in FROZEN["children"]]
+    assert stream.advance(3).uniforms(4, row=2**40).tolist() == FROZEN["row_2**40_step_3"]
