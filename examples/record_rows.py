@@ -1,15 +1,14 @@
 """Record a few rows of a real model's logits, from sure to at a loss, for tests and benchmarks.
 
-    python examples/record_rows.py tests/data/smollm_rows.npz
+python examples/record_rows.py tests/data/smollm_rows.npz
 """
 
 import sys
 from pathlib import Path
 
 import numpy as np
-import torch
-
 import smollm
+import torch
 
 ROWS = 8
 TEXTS = (

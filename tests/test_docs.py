@@ -35,9 +35,9 @@ def test_docstrings_run(name):
     try:
         module = importlib.import_module(name)
     except ImportError as error:
-        if "pip install 'sortes[" not in str(error):
+        if (error.name or "").startswith("sortes"):
             raise
-        pytest.skip(str(error))
+        pytest.skip(str(error))  # a package that only an integration needs
     options = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
     assert doctest.testmod(module, optionflags=options).failed == 0
 

@@ -7,7 +7,9 @@ import sys
 import time
 import warnings
 
+import numpy as np
 import pytest
+import sortes
 from sortes._core import _testing
 
 N = 10_000
@@ -54,6 +56,17 @@ def test_a_grandchild_works():
 
     assert _testing.parallel_sum(N, 2) == SUM
     assert exit_status_of_a_fork(child, seconds=10) == 0
+
+
+@pytest.mark.parametrize("rows", [1, 16])
+def test_a_forked_child_samples(rows):
+    logits = np.random.default_rng(0).normal(0, 2, (rows, 140_000)).astype(np.float32)
+
+    def draws():
+        return sortes.sample(logits, top_p=0.9, rng=5, num_threads=2)
+
+    expected = draws()  # long enough for the pool, as one row and as many
+    assert exit_status_of_a_fork(lambda: np.array_equal(draws(), expected)) == 0
 
 
 SCRIPT = """

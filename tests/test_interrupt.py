@@ -57,6 +57,34 @@ def test_ctrl_c_keeps_what_is_done():
     assert seconds < 0.5
 
 
+SAMPLING = """
+import numpy as np, sortes
+row = np.random.default_rng(0).normal(0, 2, (1, 131_072)).astype(np.float32)
+batch = np.broadcast_to(row, (300_000, 131_072))  # minutes of work, half a megabyte
+print("working", flush=True)
+try:
+    sortes.sample(batch, top_p=0.9, rng=0)
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends a SIGINT")
+def test_ctrl_c_stops_a_large_batch():
+    with subprocess.Popen(
+        [sys.executable, "-c", SAMPLING], stdout=subprocess.PIPE, text=True
+    ) as child:
+        try:
+            assert child.stdout.readline() == "working\n"
+            time.sleep(0.3)  # into the kernel
+            start = time.monotonic()
+            child.send_signal(signal.SIGINT)
+            assert child.stdout.readline() == "interrupted\n"
+            assert time.monotonic() - start < 0.5
+        finally:
+            child.kill()
+
+
 def test_progress_is_reported_from_the_calling_thread():
 
     calls = []

@@ -1,9 +1,11 @@
 """Basis-aware truncation: vectors, proofs, another solver, the law of the draw."""
 
+import _thread
 import json
 import pickle
 import re
 from pathlib import Path
+from threading import Timer
 
 import numpy as np
 import pytest
@@ -238,8 +240,8 @@ class TestThresholds:
 class TestLaw:
     """The drawn token has the law of `p` restricted to the kept set.
 
-    Changed by hand, the test fails: accepting every token, drawing with replacement after a
-    rejection without renormalising, or keeping by the threshold alone.
+    Broken by hand, it fails: every token kept, kept by the threshold alone, or drawn after a
+    rejection without renormalising.
     """
 
     N = 1_000_000
@@ -321,6 +323,18 @@ class TestReproducibility:
             np.testing.assert_array_equal(copy.sample(self.BATCH, rng=0), tokens)
         changed = BasisAwareSampler.load(tmp_path / "basis", base="eta", epsilon=0.5)
         assert changed.options == sampler.options | {"base": "eta", "epsilon": 0.5}
+
+    def test_interrupts(self):
+        rows = np.broadcast_to(self.LOGITS, (2_000_000, 300))
+        Timer(0.3, _thread.interrupt_main).start()
+        with pytest.raises(KeyboardInterrupt):
+            self.sampler().sample(rows, rng=0)
+
+        def stop(done, total):
+            raise RuntimeError(f"enough after {done} of {total}")
+
+        with pytest.raises(RuntimeError, match=r"enough after \d+ of 600000000"):
+            self.sampler().tau_crit(rows, progress=stop)
 
     def test_progress(self):
         calls = []

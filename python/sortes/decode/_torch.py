@@ -167,10 +167,10 @@ def cutoffs(logits: torch.Tensor, rules: Rules, given: Given) -> torch.Tensor:
 def distribution(logits: torch.Tensor, rules: Rules, given: Given) -> torch.Tensor:
     """Return the law of the draw, averaged over XTC's coin; NaN for a row that has none."""
     batch, _ = read(logits, given)
-    law = _law(narrow(batch.x, rules, _constant(1.0, batch)))
+    law = narrow(batch.x, rules, _constant(1.0, batch)).exact_ln_p().exp()
     if "xtc_probability" in rules.params and "xtc" in rules.order:
         p = Params(rules, batch.x)["xtc_probability"]
-        law = p * _law(narrow(batch.x, rules, _constant(-1.0, batch))) + (1 - p) * law
+        law = p * narrow(batch.x, rules, _constant(-1.0, batch)).exact_ln_p().exp() + (1 - p) * law
     return batch.wrap(law.masked_fill(batch.bad, torch.nan))
 
 
@@ -200,6 +200,13 @@ def row_stats(logits: torch.Tensor) -> tuple[torch.Tensor, ...]:
 
 def critical(logits: torch.Tensor, rule: str, sigma_ddof: int, ties: str) -> torch.Tensor:
     """Return the parameter at which each token leaves; NaN for a row that has none."""
+    known = ("epsilon", "eta", "min_p", "top_a", "top_p", "top_k", "top_n_sigma")
+    if rule not in known:
+        raise ValueError(f'rule: must be one of {", ".join(known)}, got "{rule}"')
+    if ties not in ("high", "low", "all"):
+        raise ValueError(f'ties: must be "high" or "low" or "all", got "{ties}"')
+    if sigma_ddof not in (0, 1):
+        raise ValueError(f"sigma_ddof: must be 0 or 1, got {sigma_ddof}")
     batch, _ = read(logits)
     survivors = Survivors(batch.x)
     empty = ~(batch.x > -torch.inf).any(1, keepdim=True)
@@ -208,25 +215,21 @@ def critical(logits: torch.Tensor, rule: str, sigma_ddof: int, ties: str) -> tor
 
 
 def _critical(survivors: Survivors, rule: str, sigma_ddof: int, ties: str) -> torch.Tensor:
-    x, (_, weights, z) = survivors.x, survivors.law()
+    x = survivors.x
     if rule == "top_n_sigma":
         return (survivors.max() - x.double()) / deviation(survivors, sigma_ddof)
+    p = survivors.exact_ln_p().exp()
+    if rule == "eta":
+        return torch.maximum(p, (p * survivors.entropy().exp()).square())
     if rule in ("top_k", "top_p"):
         values, ids = survivors.ranked(ties)
         # Where the tokens with this logit begin in the ranked row.
         first = torch.searchsorted(-values, -values)
-        ranked = weights.gather(1, ids).double() / z
-        before = torch.nn.functional.pad(ranked.cumsum(1)[:, :-1], (1, 0))
-        if rule == "top_k":
-            of_ranked = (first + 1).double()
-        else:
-            of_ranked = before.gather(1, first) if ties == "all" else before
-        return torch.zeros_like(of_ranked).scatter(1, ids, of_ranked)
-    p = weights.double() / z
-    if rule == "eta":
-        return torch.maximum(p, (p * survivors.entropy().exp()).square())
-    powers = {"epsilon": 0, "min_p": 1, "top_a": 2}
-    return p * z ** powers[rule]
+        before = torch.nn.functional.pad(p.gather(1, ids).cumsum(1)[:, :-1], (1, 0))
+        before = before.gather(1, first) if ties == "all" else before
+        ranked = before if rule == "top_p" else (first + 1).double()
+        return torch.zeros_like(ranked).scatter(1, ids, ranked)
+    return p / p.amax(1, keepdim=True) ** {"epsilon": 0, "min_p": 1, "top_a": 2}[rule]
 
 
 def _fixed(rng: Any) -> Any:
@@ -250,16 +253,17 @@ def _constant(value: float, batch: Batch) -> torch.Tensor:
 def _invert(survivors: Survivors, u: torch.Tensor) -> torch.Tensor:
     """Return the first ids whose running weight exceeds ``u`` times the total, of shape (B, 1)."""
     _, weights, _ = survivors.law()
-    padded = torch.nn.functional.pad(weights, (0, -weights.shape[1] % _BLOCK))
-    blocks = padded.view(len(weights), padded.shape[1] // _BLOCK, _BLOCK)
+    width = min(_BLOCK, weights.shape[1])
+    padded = torch.nn.functional.pad(weights, (0, -weights.shape[1] % width))
+    blocks = padded.view(len(weights), padded.shape[1] // width, width)
     sums = blocks.sum(2, dtype=torch.float64)
     through = sums.cumsum(1)
     target = u * through[:, -1:]
     block = _first_beyond(sums, through, target).clamp_min(0)
     before = torch.where(block > 0, through.gather(1, (block - 1).clamp_min(0)), 0.0)
-    inside = blocks.gather(1, block[:, :, None].expand(-1, -1, _BLOCK))[:, 0]
+    inside = blocks.gather(1, block[:, :, None].expand(-1, -1, width))[:, 0]
     at = _first_beyond(inside, before + inside.cumsum(1, dtype=torch.float64), target)
-    return torch.where(at < 0, -1, block * _BLOCK + at)
+    return torch.where(at < 0, -1, block * width + at)
 
 
 def _first_beyond(
@@ -289,7 +293,7 @@ def _details(
     lower = (survivors.max().double() - whole.max()) / survivors.t
     mass = (survivors.law()[2] / whole.law()[2] * lower.exp()).clamp_max(1)
     law = survivors if processed else raw
-    ln_p = law.depth().double() - law.law()[2].log()
+    ln_p = law.exact_ln_p()
     values, ids = (part[:, :n] for part in law.ranked("low"))
     fewer = (0, n - ids.shape[1])
     top = torch.nn.functional.pad(ln_p.gather(1, ids), fewer, value=-torch.inf)
@@ -302,11 +306,6 @@ def _details(
         ids.masked_fill(bad, -1),
         top.masked_fill(bad, torch.nan),
     )
-
-
-def _law(survivors: Survivors) -> torch.Tensor:
-    _, weights, z = survivors.law()
-    return weights.double() / z
 
 
 def _biased(x: torch.Tensor, ids: Any, values: Any) -> torch.Tensor:

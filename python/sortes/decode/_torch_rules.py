@@ -110,6 +110,10 @@ class Survivors:
             self._law = depth, weights, weights.sum(1, keepdim=True, dtype=torch.float64)
         return self._law
 
+    def exact_ln_p(self) -> torch.Tensor:
+        """Return the logarithms of the probabilities in float64; NaN in an empty row."""
+        return ((self.x.double() - self.max()) / self.t).log_softmax(1)
+
     def entropy(self) -> torch.Tensor:
         """Return the entropy in nats, of shape (B, 1)."""
         depth, weights, z = self.law()

@@ -9,6 +9,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 import numpy as np
+
 from sortes import _core
 from sortes._arrays import rows_of
 from sortes._progress import Callback, reporter
@@ -16,6 +17,7 @@ from sortes._rng import as_keys, at_step
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
+
     from sortes._rng import Rng
 
 Base = Literal["eta", "epsilon", "top_p"]

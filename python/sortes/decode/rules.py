@@ -224,8 +224,9 @@ class Rules:
     Rules(temperature=0.7, top_p=array([0.5, 1. ]))
     """
 
-    __slots__ = ("_given", "_native", "_options", "_order", "_params")
+    __slots__ = ("_elsewhere", "_given", "_native", "_options", "_order", "_params")
 
+    _elsewhere: str | None
     _given: dict[str, Any]
     _native: _core.decode.Rules
     _options: dict[str, Any]
@@ -245,7 +246,7 @@ class Rules:
             else:
                 raise TypeError(_unknown(name))
         order = options.pop("order", ORDERS["hf"])
-        on_host = {k: v for k, v in params.items() if not is_on_device(v)}
+        on_host = {name: value for name, value in params.items() if not is_on_device(value)}
         # Their domains are checked here, and nowhere else.
         self._native = _core.decode.Rules(on_host, order, **options)
         for name in params:
@@ -253,6 +254,7 @@ class Rules:
                 wanted = " or ".join(map(repr, SWITCHES[name]))
                 raise ValueError(f"order: must contain {wanted}, for {name} is given")
         self._given = {name: params.get(name, args[name]) for name in args}  # type: ignore[literal-required]
+        self._elsewhere = next((name for name in params if name not in on_host), None)
         self._options = options
         self._order = order
         self._params = MappingProxyType(params)
@@ -275,9 +277,8 @@ class Rules:
     @property
     def native(self) -> _core.decode.Rules:
         """The form that the kernels take."""
-        for name, value in self._params.items():
-            if is_on_device(value):
-                raise TypeError(f"{name}: is on {value.device}, but the logits are on the CPU")
+        if self._elsewhere:
+            raise TypeError(f"{self._elsewhere}: is on another device than the logits")
         return self._native
 
     def __reduce__(self) -> tuple[Callable[[], Rules], tuple[()]]:

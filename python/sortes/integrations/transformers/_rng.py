@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from sortes import Stream
-from sortes._rng import Rng, as_key
+from sortes._rng import as_key
+
+if TYPE_CHECKING:
+    from sortes._rng import Rng
 
 _ADVANCING = (np.random.Generator, np.random.RandomState, torch.Generator)
 

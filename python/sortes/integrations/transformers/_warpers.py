@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from inspect import Parameter, Signature
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Unpack
 
+import numpy as np
 import torch
 from transformers import LogitsProcessor
 
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from sortes._rng import Rng
+
+
+#: The temperature below which the most likely token is the only one.
+_GREEDY_BELOW = 1e-7
 
 
 class Truncation(LogitsProcessor):
@@ -95,9 +100,11 @@ def _divisor(rules: decode.Rules, scores: torch.Tensor) -> Any:
     """Return what the kept scores are divided by, or None; temperature 0 leaves one score as is."""
     temperature = rules.params.get("temperature", 1.0)
     if isinstance(temperature, float):
-        return None if temperature in (0.0, 1.0) else temperature
-    column = torch.as_tensor(temperature, dtype=scores.dtype).to(scores.device)[:, None]
-    return torch.where(column > 0, column, 1.0)
+        return temperature if temperature != 1.0 and temperature >= _GREEDY_BELOW else None
+    if isinstance(temperature, np.ndarray):
+        temperature = torch.from_numpy(temperature.copy())
+    column = temperature.to(scores.device, scores.dtype)[:, None]
+    return torch.where(column >= _GREEDY_BELOW, column, 1.0)
 
 
 class _Domain(NamedTuple):

@@ -147,7 +147,7 @@ impl Batch<'_> {
     /// Writes each row with `fill` in place of the tokens that the rules remove.
     ///
     /// # Errors
-    /// As [`Batch::sample`], but a row without a finite logit is copied.
+    /// As [`Batch::sample`], but a row that came without a finite logit is copied.
     pub fn truncate<T: Element>(
         &self,
         logits: &impl Rows<T>,
@@ -159,7 +159,7 @@ impl Batch<'_> {
             let fill = T::from_f64(fill);
             let smoothed = prepared.smooths();
             let survivors = prepared.survivors(x)?;
-            if survivors.is_empty() {
+            if survivors.is_empty() && !edits {
                 out.copy_from_slice(x);
                 return Ok(());
             }

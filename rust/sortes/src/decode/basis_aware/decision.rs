@@ -80,7 +80,7 @@ pub fn critical(
         cancel.advance(1);
         solved.map_err(|failure| failure.of(row, token, settings))
     };
-    in_chunks(tokens, threads, |chunk| chunk.iter().map(one).collect())
+    in_chunks(tokens, threads, cancel, |chunk| chunk.iter().map(one).collect())
 }
 
 /// The ids that are kept at `tau` under the distribution `p`, as a mask.
@@ -113,7 +113,7 @@ pub fn keep(
         }
     }
     cancel.advance((mask.len() - open.len()) as u64);
-    let kept = in_chunks(&open, threads, |chunk| {
+    let kept = in_chunks(&open, threads, cancel, |chunk| {
         let mut judge = Judge::new(&shared, tau);
         chunk
             .iter()
@@ -138,12 +138,15 @@ pub fn keep(
 fn in_chunks<T: Send + Sync>(
     items: &[usize],
     threads: Threads<'_>,
+    cancel: &Cancel,
     f: impl Fn(&[usize]) -> Result<Vec<T>> + Sync + Send,
 ) -> Result<Vec<T>> {
     let chunks: Vec<&[usize]> = items.chunks(CHUNK).collect();
     let slots: Vec<OnceLock<Result<Vec<T>>>> = chunks.iter().map(|_| OnceLock::new()).collect();
     threads.for_each(chunks.len(), |task| {
-        let _ = slots[task].set(f(chunks[task]));
+        if !cancel.is_cancelled() {
+            let _ = slots[task].set(f(chunks[task]));
+        }
     });
     let mut joined = Vec::with_capacity(items.len());
     for slot in slots {

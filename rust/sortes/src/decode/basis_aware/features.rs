@@ -71,7 +71,9 @@ impl Features {
 
     pub(super) fn gather(&self, tokens: &[u32]) -> Columns {
         let mut columns = Columns::new(self.dim, tokens.len());
-        tokens.iter().for_each(|&token| columns.push(self.row(token as usize)));
+        for &token in tokens {
+            columns.push(self.row(token as usize));
+        }
         columns
     }
 

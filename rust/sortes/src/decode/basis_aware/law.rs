@@ -62,6 +62,8 @@ pub fn softmax(logits: &[f64], temperature: f64, row: usize) -> Result<Vec<f64>>
         logits.iter().map(|&l| ((l - max) / temperature).exp()).collect()
     };
     let total: f64 = p.iter().sum();
-    p.iter_mut().for_each(|p| *p /= total);
+    for p in &mut p {
+        *p /= total;
+    }
     Ok(p)
 }

@@ -53,7 +53,7 @@ pub use sampler::{Drawn, Sampler};
 /// Vocabularies up to this size are one program.
 const DIRECT: usize = 4096;
 /// Columns of the restricted programs of larger ones.
-const BAND: usize = 2048;
+const BAND: usize = 1536;
 
 /// Which program is solved, and how much work it may take.
 #[derive(Debug, Clone, Copy)]

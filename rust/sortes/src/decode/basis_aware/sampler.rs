@@ -64,6 +64,9 @@ impl Sampler<'_> {
         cancel.expect(rows as u64);
         let slots: Vec<OnceLock<Result<Drawn>>> = (0..rows).map(|_| OnceLock::new()).collect();
         threads.for_each(rows, |r| {
+            if cancel.is_cancelled() {
+                return;
+            }
             let (stream, entity) = draws(r);
             let mut coins = stream.at(Purpose::Token, u64::from(entity), step);
             let _ = slots[r].set(self.draw(&logits(r), r, &mut coins, cancel));
@@ -80,7 +83,6 @@ impl Sampler<'_> {
         coins: &mut Draws,
         cancel: &Cancel,
     ) -> Result<Drawn> {
-        cancel.check()?;
         let p = softmax(logits, self.temperature, row)?;
         let tau = self.base.threshold(&p);
         let mut weights = p.clone();

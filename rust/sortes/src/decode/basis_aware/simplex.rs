@@ -323,7 +323,9 @@ impl Program {
         }
         let (head, rest) = self.inverse.split_at_mut(place * dim);
         let (row, tail) = rest.split_at_mut(dim);
-        row.iter_mut().for_each(|v| *v /= pivot);
+        for v in &mut *row {
+            *v /= pivot;
+        }
         let others = head.chunks_exact_mut(dim).zip(&image[..place]);
         for (other, &weight) in others.chain(tail.chunks_exact_mut(dim).zip(&image[place + 1..])) {
             for (v, &r) in other.iter_mut().zip(&*row) {

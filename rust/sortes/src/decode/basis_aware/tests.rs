@@ -32,7 +32,9 @@ fn problem(case: u64, n: usize, rank: usize) -> (Features, Vec<f64>) {
         p.iter_mut().skip(1).step_by(3).for_each(|p| *p = 0.0);
     }
     let total: f64 = p.iter().sum();
-    p.iter_mut().for_each(|p| *p /= total);
+    for p in &mut p {
+        *p /= total;
+    }
     (Features::new(matrix, rank + 1).unwrap(), p)
 }
 
@@ -69,19 +71,19 @@ fn check(features: &Features, nonneg: bool, p: &[f64], i: usize, tau: f64, decis
     match decision {
         Decision::Kept(y) => {
             let mut f = 0.0;
-            for j in 0..p.len() {
+            for (j, &mass) in p.iter().enumerate() {
                 let r: f64 = column(features, j).iter().zip(y).map(|(a, y)| a * y).sum();
                 let size: f64 = column(features, j).iter().zip(y).map(|(a, y)| (a * y).abs()).sum();
-                f += if j == i { 0.0 } else { sigma * p[j] * r.max(0.0) } - p[j] * r;
-                assert!(nonneg || j == i || p[j] == 0.0 || r >= -1e-12 * size, "a_{j} . y = {r}");
+                f += if j == i { 0.0 } else { sigma * mass * r.max(0.0) } - mass * r;
+                assert!(nonneg || j == i || mass == 0.0 || r >= -1e-12 * size, "a_{j} . y = {r}");
             }
             assert!(f < 0.0, "f(y) = {f}");
         }
         Decision::Removed(q) => {
             assert_eq!(q[i], 0.0);
-            for j in 0..p.len() {
-                assert!(q[j] <= sigma * p[j] + 1e-12, "q_{j} is too large");
-                assert!(!nonneg || q[j] >= -1e-12, "q_{j} is negative");
+            for (q, p) in q.iter().zip(p) {
+                assert!(*q <= sigma * p + 1e-12, "{q} is too large for {p}");
+                assert!(!nonneg || *q >= -1e-12, "{q} is negative");
             }
             for k in 0..features.dim() {
                 let moved: f64 = (0..p.len()).map(|j| (q[j] - p[j]) * column(features, j)[k]).sum();
@@ -215,7 +217,9 @@ fn sweeps_agree_on_every_instruction_set() {
         let mut columns = Columns::new(5, len);
         let rows: Vec<Vec<f32>> =
             (0..len).map(|_| (0..5).map(|_| draws.normal() as f32).collect()).collect();
-        rows.iter().for_each(|row| columns.push(row));
+        for row in &rows {
+            columns.push(row);
+        }
         let y: Vec<f64> = (0..5).map(|_| draws.normal()).collect();
         let expected: Vec<f64> = rows
             .iter()

@@ -1,0 +1,162 @@
+"""Who competes: ours, transformers with Torch's draw, llama.cpp's chain, and the yardsticks.
+
+Each maker takes batches of shape (B, V) and returns a function of the number of the turn, which
+draws one token per row of the batch whose turn it is.
+"""
+
+import ctypes
+import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import sortes
+import torch
+import transformers
+from transformers import LogitsProcessorList
+
+Turn = Callable[[int], object]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A pipeline, and what is to be reached with it.
+
+    Attributes
+    ----------
+    arguments : dict
+        Of `sortes.sample`, in the order in which the steps act.
+    goal : float
+        Multiple of the yardstick's time that the pipeline, draw included, is to stay below.
+    faster : float
+        How many times as fast as transformers and `torch.multinomial` it is to be.
+    yardstick : str
+        Which of `YARDSTICKS`.
+    """
+
+    arguments: dict[str, float]
+    goal: float
+    faster: float = 0.0
+    yardstick: str = "softmax"
+
+
+RULES = {
+    "greedy": Rule({"temperature": 0.0}, 1.2, yardstick="amax"),
+    "min_p": Rule({"min_p": 0.1}, 0.6, 50),
+    "top_k": Rule({"top_k": 50}, 0.6, 50),
+    "epsilon": Rule({"epsilon_cutoff": 3e-4}, 0.9, 50),
+    "eta": Rule({"eta_cutoff": 3e-4}, 0.9, 50),
+    "common": Rule({"temperature": 0.7, "top_k": 50, "top_p": 0.95}, 0.7),
+    "top_p": Rule({"top_p": 0.9}, 1.4, 140),
+    "typical": Rule({"typical_p": 0.9}, 1.8, 140),
+}
+
+YARDSTICKS = {"softmax": torch.softmax, "amax": torch.amax}
+
+
+def yardstick(name: str, batches: list[torch.Tensor]) -> Turn:
+    function = YARDSTICKS[name]
+    return lambda turn: function(batches[turn % len(batches)], -1)
+
+
+def ours(rule: Rule, batches: list[torch.Tensor], threads: int = 1) -> Turn:
+    rules = sortes.Rules(**rule.arguments)
+    stream = sortes.Stream(0)
+
+    def turn(n: int) -> torch.Tensor:
+        logits = batches[n % len(batches)]
+        return sortes.sample(logits, rules, rng=stream, step=n, num_threads=threads)
+
+    return turn
+
+
+_WARPERS = {
+    "temperature": transformers.TemperatureLogitsWarper,
+    "top_k": transformers.TopKLogitsWarper,
+    "top_p": transformers.TopPLogitsWarper,
+    "min_p": transformers.MinPLogitsWarper,
+    "typical_p": transformers.TypicalLogitsWarper,
+    "epsilon_cutoff": transformers.EpsilonLogitsWarper,
+    "eta_cutoff": transformers.EtaLogitsWarper,
+}
+
+
+def warpers(rule: Rule, device: str = "cpu") -> LogitsProcessorList:
+    """Return transformers' own classes for a rule."""
+    on = {"eta_cutoff": {"device": device}}
+    steps = rule.arguments.items()
+    return LogitsProcessorList([_WARPERS[name](v, **on.get(name, {})) for name, v in steps])
+
+
+def hugging_face(rule: Rule, batches: list[torch.Tensor]) -> Turn:
+    """Do what ``generate`` does: processors, softmax, ``torch.multinomial``."""
+    if rule is RULES["greedy"]:
+        return lambda n: torch.argmax(batches[n % len(batches)], dim=-1)
+    device = batches[0].device
+    processors = warpers(rule, device.type)
+    no_text = torch.empty((len(batches[0]), 0), dtype=torch.long, device=device)
+
+    def turn(n: int) -> torch.Tensor:
+        scores = processors(no_text, batches[n % len(batches)])
+        return torch.multinomial(torch.softmax(scores, dim=-1), num_samples=1).squeeze(1)
+
+    return turn
+
+
+def has_llama_cpp() -> bool:
+    return importlib.util.find_spec("llama_cpp") is not None
+
+
+def llama_cpp(rule: Rule, batches: list[torch.Tensor]) -> Turn | None:
+    """Run llama.cpp's own chain through its C interface, which needs no model; float32 only.
+
+    None for a rule that it does not have. Filling its array of 12-byte records is part of the turn,
+    as it is part of its own sampling call.
+    """
+    import llama_cpp as c
+
+    makers = {
+        "temperature": lambda t: (
+            c.llama_sampler_init_temp(t) if t else c.llama_sampler_init_greedy()
+        ),
+        "top_k": c.llama_sampler_init_top_k,
+        "top_p": lambda p: c.llama_sampler_init_top_p(p, 1),
+        "min_p": lambda p: c.llama_sampler_init_min_p(p, 1),
+        "typical_p": lambda p: c.llama_sampler_init_typical(p, 1),
+    }
+    if not rule.arguments.keys() <= makers.keys():
+        return None
+    chain = c.llama_sampler_chain_init(c.llama_sampler_chain_default_params())
+    for name, value in rule.arguments.items():
+        c.llama_sampler_chain_add(chain, makers[name](value))
+    if rule is not RULES["greedy"]:
+        c.llama_sampler_chain_add(chain, c.llama_sampler_init_dist(0))
+
+    V = batches[0].shape[1]
+    record = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
+    records, ids = np.empty(V, record), np.arange(V, dtype=np.int32)
+    first = records.ctypes.data_as(ctypes.POINTER(c.llama_token_data))
+    views = [batch.numpy() for batch in batches]
+
+    def one(row: np.ndarray) -> int:
+        records["id"], records["logit"], records["p"] = ids, row, 0.0
+        array = c.llama_token_data_array(data=first, size=V, selected=-1, sorted=False)
+        c.llama_sampler_apply(chain, ctypes.byref(array))
+        return array.data[array.selected].id
+
+    return lambda n: [one(row) for row in views[n % len(views)]]
+
+
+def check(rule: Rule, batches: list[torch.Tensor], turns: dict[str, Turn]) -> None:
+    """Assert that the contenders keep the same tokens, and that everybody's draws are among them.
+
+    Transformers compares float32 sums of another accuracy: what is kept may differ by a hair.
+    """
+    batch = batches[0][:1]
+    kept = sortes.keep_mask(batch, **rule.arguments)[0]
+    if rule is not RULES["greedy"] and batch.dtype == torch.float32:
+        theirs = torch.isfinite(warpers(rule)(None, batch))[0]
+        assert torch.softmax(batch[0].double(), 0)[kept != theirs].sum() < 1e-4
+    for name, turn in turns.items():
+        token = int(torch.as_tensor(turn(0)).reshape(-1)[0])
+        assert kept[token] or batch.dtype != torch.float32, name

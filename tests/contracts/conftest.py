@@ -1,0 +1,60 @@
+"""The projects that the contracts are with: imported where they are, skipped where not."""
+
+import importlib
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+
+PEERS = Path(__file__).parents[2] / ".peers"
+
+
+def peer(name, *modules):
+    """Import modules of a peer, from its folder if it has one; skip, visibly, without it."""
+    folder = str(PEERS / name)
+    if Path(folder).is_dir() and folder not in sys.path:
+        sys.path.append(folder)  # last: what the environment has comes first
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return [importlib.import_module(module) for module in modules]
+        except ImportError as error:
+            pytest.skip(f"{error}; see tests/contracts/install_peers.sh")
+
+
+@pytest.fixture(autouse=True, scope="package")
+def _one_thread():
+    """Run models of a few kilobytes on one thread: handing them round would cost more."""
+    try:
+        import torch
+    except ImportError:
+        yield
+        return
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def vllm():
+    """vLLM: its processors, and those of its second model runner."""
+    return peer(
+        "vllm",
+        "vllm.v1.sample.logits_processor",
+        "vllm.v1.worker.gpu.sample.logits_processor",
+        "vllm",
+    )
+
+
+@pytest.fixture(scope="session")
+def sglang():
+    """SGLang's processor."""
+    return peer("sglang", "sglang.srt.sampling.custom_logit_processor")[0]
+
+
+@pytest.fixture(scope="session")
+def llama_cpp():
+    """llama-cpp-python, with the library that it has compiled."""
+    return peer("llama_cpp", "llama_cpp")[0]

@@ -1,0 +1,101 @@
+"""The kinds of arrays that every function of the family takes, behind one call."""
+
+import importlib
+from contextlib import ExitStack, contextmanager
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+
+DISPATCHED = ("rules", "sample", "truncate", "stats", "_torch", "_torch_rules")
+
+
+class Backend:
+    """Calls a function of the family with NumPy arrays, on one kind of array, and returns NumPy.
+
+    ``torch-ref`` takes the path of devices on CPU tensors, so that it is tested without a device.
+    """
+
+    def __init__(self, name):
+        self.name = name
+        self.is_device = name in ("torch-ref", "torch-cuda")
+
+    def __repr__(self):
+        return self.name
+
+    def convert(self, array, dtype=None):
+        array = np.asarray(array)
+        if self.name == "numpy":
+            return array if dtype is None else array.astype(dtype)
+        import torch
+
+        tensor = torch.from_numpy(array.copy())
+        if dtype is not None:
+            tensor = tensor.to(getattr(torch, dtype))
+        return tensor.to("cuda" if self.name == "torch-cuda" else "cpu")
+
+    def __call__(self, function, logits, *args, dtype=None, **kwargs):
+        logits = self.convert(logits, dtype)
+        with self.watched():
+            result = function(logits, *args, **kwargs)
+        if isinstance(result, tuple):
+            return type(result)(*(self.to_numpy(part, logits) for part in result))
+        return self.to_numpy(result, logits)
+
+    def to_numpy(self, result, logits):
+        if self.name == "numpy":
+            assert isinstance(result, np.ndarray)
+            return result
+        assert result.device == logits.device
+        result = result.cpu()
+        return (result.float() if result.dtype.itemsize == 2 else result).numpy()
+
+    @contextmanager
+    def watched(self):
+        """Send CPU tensors the way of devices, or let a wait for the device raise."""
+        if self.name == "torch-ref":
+            import torch
+
+            with ExitStack() as stack:
+                for name in DISPATCHED:
+                    module = importlib.import_module(f"sortes.decode.{name}")
+                    if hasattr(module, "is_on_device"):
+                        stack.enter_context(
+                            patch.object(
+                                module, "is_on_device", lambda x: isinstance(x, torch.Tensor)
+                            )
+                        )
+                yield
+        elif self.name == "torch-cuda":
+            import torch
+
+            torch.cuda.set_sync_debug_mode("error")
+            try:
+                yield
+            finally:
+                torch.cuda.set_sync_debug_mode("default")
+        else:
+            yield
+
+
+ALL = [
+    "numpy",
+    "torch-cpu",
+    "torch-ref",
+    pytest.param("torch-cuda", marks=pytest.mark.cuda),
+]
+
+
+@pytest.fixture(scope="session", params=ALL)
+def backend(request):
+    """Every kind of array in turn."""
+    if request.param != "numpy":
+        pytest.importorskip("torch")
+    return Backend(request.param)
+
+
+@pytest.fixture(scope="session", params=ALL[2:])
+def device(request):
+    """The path of devices only."""
+    pytest.importorskip("torch")
+    return Backend(request.param)

@@ -1,0 +1,318 @@
+"""Bad input: the message names the argument, and says what is wrong with it."""
+
+import re
+
+import numpy as np
+import pytest
+import sortes
+from sortes.decode import (
+    Rules,
+    critical,
+    cutoffs,
+    distribution,
+    draw,
+    keep_mask,
+    row_stats,
+    sample,
+    truncate,
+)
+
+ROWS = np.zeros((2, 5), np.float32)
+FUNCTIONS = [truncate, keep_mask, cutoffs, distribution, sample]
+
+
+def raises(error, message):
+    return pytest.raises(error, match=f"^{re.escape(message)}$")
+
+
+DOMAINS = {
+    "temperature": ("a finite number >= 0", [-0.5, np.nan, np.inf]),
+    "dynatemp_range": ("a finite number >= 0", [-1.0, np.nan, np.inf]),
+    "dynatemp_exponent": ("a finite number >= 0", [-1.0, np.nan, np.inf]),
+    "smoothing_factor": ("a finite number >= 0", [-0.1, np.nan, np.inf]),
+    "smoothing_curve": ("a finite number", [np.nan, np.inf]),
+    "top_k": ("an integer", [2.5, np.nan, np.inf]),
+    "top_p": ("in [0, 1]", [1.5, -0.1, np.nan]),
+    "min_p": ("in [0, 1]", [1.5, -0.1, np.nan]),
+    "typical_p": ("in (0, 1]", [1.5, 0.0, -0.1, np.nan]),
+    "epsilon_cutoff": ("in [0, 1)", [1.0, -0.1, np.nan]),
+    "eta_cutoff": ("in [0, 1)", [1.0, -0.1, np.nan]),
+    "top_a": ("a finite number >= 0", [-0.1, np.nan, np.inf]),
+    "top_n_sigma": ("a finite number", [np.nan, np.inf]),
+    "top_h": ("in (0, 1]", [0.0, 1.5, np.nan]),
+    "tfs": ("in [0, 1]", [-0.1, 1.5, np.nan]),
+    "p_less": ("0 or 1", [2, 0.5]),
+    "xtc_probability": ("in [0, 1]", [-0.1, 1.5, np.nan]),
+    "xtc_threshold": ("in [0, 1]", [-0.1, 1.5, np.nan]),
+    "mirostat_mu": ("a number", [np.nan]),
+    "min_tokens_to_keep": ("an integer >= 1", [0, -1, 1.5, np.nan]),
+}
+
+
+def shown(value):
+    return {np.inf: "inf"}.get(value, "NaN" if np.isnan(value) else f"{float(value):g}")
+
+
+@pytest.mark.parametrize("name", DOMAINS)
+def test_domains(name):
+    domain, values = DOMAINS[name]
+    for value in values:
+        message = f"{name}: must be {domain}, got {shown(value)}"
+        with raises(ValueError, message):
+            Rules(**{name: value})
+        with raises(ValueError, message):
+            Rules(**{name: np.array([value])})
+        for function in FUNCTIONS:
+            with raises(ValueError, message):
+                function(ROWS, **{name: value})
+
+
+@pytest.mark.parametrize("name", DOMAINS)
+def test_types_of_parameters(name):
+    got = "must be a number or an array of numbers"
+    for value in ("0.5", ["a"], [[1], [1, 2]], {}, object()):
+        with pytest.raises(TypeError, match=f"^{name}: {got}, got '"):
+            Rules(**{name: value})
+    with raises(ValueError, f"{name}: must be a number or have shape (B,), got (1, 2)"):
+        Rules(**{name: [[1, 1]]})
+    if name != "p_less":
+        with raises(TypeError, f"{name}: {got}, got True"):
+            Rules(**{name: True})
+
+
+@pytest.mark.parametrize("n", [0, 1, 3])
+@pytest.mark.parametrize("name", DOMAINS)
+def test_lengths_of_parameters(backend, name, n):
+    whole = name in ("top_k", "p_less", "min_tokens_to_keep")
+    values = np.full(n, 1.0 if whole else 0.5)
+    for function in FUNCTIONS:
+        with raises(ValueError, f"{name}: has {n} values for 2 rows of logits"):
+            backend(function, ROWS, **{name: values})
+
+
+def test_order():
+    known = "'hf', 'vllm', 'llama.cpp', 'joint'"
+    with raises(ValueError, f"order: must be {known} or a sequence of rule names, got 'hff'"):
+        Rules(order="hff")
+    with pytest.raises(ValueError, match=r'^order: unknown rule "top_q"; known: temperature, '):
+        Rules(order=("top_k", "top_q"))
+    for order in (7, None, ("top_k", 3)):
+        wanted = "must be a name or a sequence of rule names"
+        with raises(TypeError, f"order: {wanted}, got {order!r}"):
+            Rules(order=order)
+    with raises(ValueError, "order: must contain 'typical', for typical_p is given"):
+        Rules(typical_p=0.5, order=("top_k", "top_p"))
+    with raises(ValueError, "order: must contain 'top_k' or 'top_k_top_p', for top_k is given"):
+        Rules(top_k=5, order=())
+
+
+def test_options():
+    with raises(ValueError, 'ties: must be "high" or "low" or "all", got "none"'):
+        Rules(ties="none")
+    with pytest.raises(ValueError, match=r'^top_p_boundary: must be "smallest" or .*, got "x"$'):
+        Rules(top_p_boundary="x")
+    with raises(ValueError, "sigma_ddof: must be 0 or 1, got 2"):
+        Rules(sigma_ddof=2)
+    with raises(TypeError, "ties: must be a string, got 1"):
+        Rules(ties=1)
+    with raises(TypeError, "sigma_ddof: must be an integer, got 0.5"):
+        Rules(sigma_ddof=0.5)
+    with raises(TypeError, "p_less_normalized: must be a bool, got 1"):
+        Rules(p_less_normalized=1)
+    with raises(TypeError, "protected_ids: must hold integers, got float64"):
+        Rules(protected_ids=[0.5])
+    for ids in ([-1], 3):
+        message = f"protected_ids: must be non-negative ids of shape (m,), got {ids}"
+        with raises(ValueError, message):
+            Rules(protected_ids=ids)
+
+
+def test_unknown_arguments():
+    with raises(TypeError, "topp: is not a rule argument; did you mean top_p?"):
+        Rules(topp=0.5)
+    for function in FUNCTIONS:
+        with raises(TypeError, "zzz: is not a rule argument"):
+            function(ROWS, zzz=1)
+
+
+def test_rules_and_arguments():
+    for function in FUNCTIONS:
+        with raises(TypeError, "rules: must be a sortes.Rules, got dict"):
+            function(ROWS, {"top_p": 0.5})
+        with raises(TypeError, "rules: already hold everything, but top_p is given as well"):
+            function(ROWS, Rules(top_k=3), top_p=0.5)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("place", [0, 300, 999])
+@pytest.mark.parametrize("kind", ["float32", "float16", "float64"])
+def test_bad_rows(bad, place, kind):
+    rows = np.zeros((3, 1000), kind)
+    rows[1, place] = bad
+    for function in [*FUNCTIONS, row_stats, lambda x: critical(x, "eta")]:
+        with raises(ValueError, "logits: row 1: contains NaN or +inf"):
+            function(rows)
+    with raises(ValueError, "logits: row 1: contains NaN or +inf"):
+        sample(rows, rng=0, top_p=0.5, logprobs=1)
+
+
+def test_bad_rows_in_bfloat16():
+    torch = pytest.importorskip("torch")
+    rows = torch.zeros((3, 100), dtype=torch.bfloat16)
+    rows[2, 7] = torch.nan
+    for function in [*FUNCTIONS, row_stats]:
+        with raises(ValueError, "logits: row 2: contains NaN or +inf"):
+            function(rows)
+
+
+def test_rows_without_a_finite_logit():
+    rows = np.zeros((3, 5), np.float32)
+    rows[2] = -np.inf
+    for function in (sample, distribution):
+        with raises(ValueError, "logits: row 2: no finite logit"):
+            function(rows)
+    for function in (sample, distribution):
+        with raises(ValueError, "logits: row 0: no finite logit"):
+            function(ROWS, mask=np.zeros(5, bool))
+        with raises(ValueError, "logits: row 0: no finite logit"):
+            function(ROWS, logit_bias=dict.fromkeys(range(5), -np.inf))
+
+
+def test_a_banned_token_may_be_nan():
+    rows = np.array([[np.nan, 1.0, 2.0]])
+    assert sample(rows, mask=[False, True, False]).tolist() == [1]
+
+
+def test_logits():
+    for shape in ((), (2, 2, 2)):
+        with raises(ValueError, f"logits: must have shape (V,) or (B, V), got {shape}"):
+            sample(np.zeros(shape, np.float32))
+    for shape in ((0,), (2, 0)):
+        with raises(ValueError, f"logits: must have at least one column, got shape {shape}"):
+            sample(np.zeros(shape, np.float32))
+    wanted = "dtype must be float32, float16, bfloat16 or float64"
+    with raises(TypeError, f"logits: {wanted}, got int64"):
+        sample(np.zeros(3, np.int64))
+
+
+def test_logits_on_a_device(device):
+    for shape in ((), (2, 2, 2)):
+        with raises(ValueError, f"logits: must have shape (V,) or (B, V), got {shape}"):
+            device(sample, np.zeros(shape, np.float32))
+    for shape in ((0,), (2, 0)):
+        with raises(ValueError, f"logits: must have at least one column, got shape {shape}"):
+            device(sample, np.zeros(shape, np.float32))
+    wanted = "dtype must be float32, float16, bfloat16 or float64"
+    with raises(TypeError, f"logits: {wanted}, got torch.int64"):
+        device(sample, np.zeros(3, np.int64))
+
+
+def test_bias(backend):
+    for ids in ([5], [-1]):
+        with raises(ValueError, f"logit_bias: id {ids[0]} is outside a vocabulary of 5 tokens"):
+            backend(sample, ROWS, logit_bias=dict.fromkeys(ids, 1.0))
+    for value in (np.nan, np.inf):
+        with raises(ValueError, "logit_bias: values must be finite or -inf, got NaN or +inf"):
+            backend(sample, ROWS, logit_bias={0: value})
+    with raises(TypeError, "logit_bias: must map ids to numbers, or be (ids, values)"):
+        backend(sample, ROWS, logit_bias=3)
+    with raises(TypeError, "logit_bias: ids must be integers, got dtype float64"):
+        backend(sample, ROWS, logit_bias={0.5: 1.0})
+    with raises(ValueError, "logit_bias: got (2,) ids and (1,) values"):
+        backend(sample, ROWS, logit_bias=([0, 1], [1.0]))
+
+
+def test_mask(backend):
+    with raises(TypeError, "mask: must be bool or packed uint32 bits, got dtype int64"):
+        backend(sample, ROWS, mask=np.ones(5, np.int64))
+    with raises(ValueError, "mask: must have one or two dimensions, got shape (1, 1, 5)"):
+        backend(sample, ROWS, mask=np.ones((1, 1, 5), bool))
+    for shape in ((4,), (3, 5), (2, 4)):
+        with pytest.raises(ValueError, match=r"^mask: expected shape \(2, 5\), got "):
+            backend(sample, ROWS, mask=np.ones(shape, bool))
+    with pytest.raises(ValueError, match=r"^mask: expected shape \(2, 1\), got "):
+        backend(sample, ROWS, mask=np.ones((2, 2), np.uint32))
+
+
+def test_rows_and_step(backend):
+    for function in (sample, truncate, keep_mask, cutoffs):
+        coin = {} if function is sample else {"xtc_probability": 0.5}
+        with raises(ValueError, "rows: must have shape (2,), got (3,)"):
+            backend(function, ROWS, rows=[0, 1, 2], **coin)
+        with raises(TypeError, "rows: must be integers, got dtype float64"):
+            backend(function, ROWS, rows=[0.5, 1.0], **coin)
+        for rows in ([-1, 0], [0, 2**32]):
+            message = f"rows: must be in [0, 2**32), got {rows[0]} to {rows[1]}"
+            with raises(ValueError, message):
+                backend(function, ROWS, rows=rows, **coin)
+        for step in (-1, 2**32):
+            with pytest.raises(ValueError, match=r"^step: must be in \[0, "):
+                backend(function, ROWS, step=step, **coin)
+
+
+def test_rng(backend):
+    with raises(ValueError, "rng: must be non-negative, got -1"):
+        backend(sample, ROWS, rng=-1)
+    with raises(ValueError, "rng: must hold one stream for each of 2 rows, got 3"):
+        backend(sample, ROWS, rng=[sortes.Stream(i) for i in range(3)])
+
+
+def test_uniforms(backend):
+    for u in (-0.1, 1.0, np.nan):
+        with pytest.raises(ValueError, match=r"^uniforms: must be in \[0, 1\), got "):
+            backend(draw, ROWS, [0.5, u])
+    with raises(ValueError, "uniforms: must have shape (2,), got (3,)"):
+        backend(draw, ROWS, [0.5, 0.5, 0.5])
+
+
+def test_logprobs(backend):
+    with raises(ValueError, "logprobs: must be at least 0, got -1"):
+        backend(sample, ROWS, logprobs=-1)
+    with raises(TypeError, "logprobs: must be an integer, got 0.5"):
+        backend(sample, ROWS, logprobs=0.5)
+    with raises(ValueError, "logprobs_mode: must be 'raw' or 'processed', got 'x'"):
+        backend(sample, ROWS, logprobs=1, logprobs_mode="x")
+    with raises(ValueError, 'method: must be "auto" or "scan", got "x"'):
+        backend(sample, ROWS, method="x")
+
+
+def test_critical(backend):
+    with pytest.raises(ValueError, match=r'^rule: must be one of .*, got "typical"$'):
+        backend(critical, ROWS, "typical")
+    with raises(ValueError, "sigma_ddof: must be 0 or 1, got 2"):
+        backend(critical, ROWS, "top_n_sigma", sigma_ddof=2)
+    with raises(ValueError, 'ties: must be "high" or "low" or "all", got "x"'):
+        backend(critical, ROWS, "top_p", ties="x")
+
+
+def test_out():
+    with pytest.raises(ValueError, match=r"^out: expected shape \(2,\), got "):
+        sample(ROWS, out=np.zeros(3, np.int64))
+    with pytest.raises(TypeError, match=r"^out: expected dtype int64, one-dimensional, got "):
+        sample(ROWS, out=np.zeros(2))
+    with pytest.raises(ValueError, match=r"^out: expected shape \(2, 5\), got "):
+        truncate(ROWS, out=np.zeros((2, 4), np.float32))
+    with pytest.raises(TypeError, match=r"^out: expected dtype float32, two-dimensional, got "):
+        truncate(ROWS, out=np.zeros((2, 5)))
+    with raises(ValueError, "out: must be C-contiguous"):
+        truncate(ROWS, out=np.zeros((5, 2), np.float32).T)
+    read_only = np.zeros(2, np.int64)
+    read_only.flags.writeable = False
+    with pytest.raises(ValueError, match=r"^out: cannot be written: "):
+        sample(ROWS, out=read_only)
+
+
+def test_out_on_a_device(device):
+    torch = pytest.importorskip("torch")
+    with raises(ValueError, "out: must have shape (2,), got (3,)"):
+        device(sample, ROWS, out=device.convert(np.zeros(3, np.int64)))
+    with raises(TypeError, "out: dtype must be torch.int64, got torch.float32"):
+        device(sample, ROWS, out=device.convert(np.zeros(2, np.float32)))
+    with pytest.raises(TypeError, match=r"^out: must be a tensor on "):
+        device(sample, ROWS, out=torch.zeros(2, device="meta"))
+
+
+@pytest.mark.parametrize("threads", [0, -1])
+def test_threads(threads):
+    with pytest.raises(ValueError, match=r"^num_threads: "):
+        sample(ROWS, num_threads=threads)
