@@ -11,7 +11,8 @@ SIMD := portable avx2
 # One interpreter for every build, so that switching between them does not rebuild the bindings.
 export PYO3_PYTHON := $(abspath $(BIN)/python)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
-pip := $(BIN)/python -m pip --quiet
+export PIP_QUIET := 1
+pip := $(BIN)/python -m pip
 
 .DEFAULT_GOAL := help
 .PHONY: help demo build test test-rust test-simd test-python lint bench docs wheel clean

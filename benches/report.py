@@ -112,9 +112,9 @@ def introduction(m: Measured) -> list[str]:
     ]
     if about["load"] > about["cpus"]:
         lines += [
-            "**The machine was busy.** Ratios between short times stand; what takes milliseconds was"
-            " interrupted in every round, so that the lead over peers is overstated, and two threads"
-            " had no second processor to themselves. Run it again when the machine is idle.",
+            "**The machine was busy.** Ratios between short times stand; what takes milliseconds"
+            " was interrupted in every round, so that the lead over peers is overstated, and two"
+            " threads had no second processor to themselves. Run it again when it is idle.",
             "",
         ]
     return lines

@@ -88,3 +88,12 @@ def test_the_reference_lists_everything_public():
         module, _, name = path.rpartition(".")
         if not path.startswith("sortes.integrations"):
             assert hasattr(importlib.import_module(module), name), path
+
+
+@pytest.mark.parametrize("name", ["hf", "llama.cpp"])
+def test_the_orders_are_as_described(name):
+    from sortes.decode.rules import ORDERS
+
+    text = (ROOT / "docs" / "decode.md").read_text(encoding="utf-8")
+    described = re.search(rf'^\| `"{re.escape(name)}"`[^|]*\| (.*) \|$', text, re.MULTILINE)[1]
+    assert tuple(described.split(", ")) == tuple(ORDERS[name])

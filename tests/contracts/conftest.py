@@ -45,6 +45,7 @@ def vllm():
         "vllm.v1.sample.logits_processor",
         "vllm.v1.worker.gpu.sample.logits_processor",
         "vllm",
+        "vllm.exceptions",
     )
 
 

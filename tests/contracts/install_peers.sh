@@ -18,38 +18,41 @@ pip() {
     "$python" -m pip --quiet --disable-pip-version-check "$@"
 }
 
-# once NAME VERSION COMMAND...: runs the command unless NAME is stamped with VERSION.
+# once STAMP NAME VERSION COMMAND...: runs the command, unless the stamp says that it has been run.
 once() {
-    name=$1 stamp=$peers/$1.stamp wanted=$2
-    shift 2
-    if [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
-        echo "$name $wanted: already installed"
+    stamp=$1 title="$2 $3"
+    shift 3
+    if [ "$(cat "$stamp" 2>/dev/null)" = "$*" ]; then
+        echo "$title: already installed"
         return
     fi
-    echo "$name $wanted: installing"
+    echo "$title: installing"
+    rm -f "$stamp"
     if "$@"; then
-        echo "$wanted" >"$stamp"
-        echo "$name $wanted: installed"
+        echo "$*" >"$stamp"
+        echo "$title: installed"
     else
-        echo "$name $wanted: could not be installed; its tests will skip" >&2
+        echo "$title: could not be installed; its tests will skip" >&2
     fi
 }
 
 # in_folder NAME VERSION NEED...: the bare package, then what its imports need on a CPU.
 in_folder() {
-    folder=$peers/$1
+    folder=$peers/$1 package=$1==$2
     rm -rf "$folder"
-    package=$1==$2
     shift 2
-    pip install --target "$folder" --no-deps "$package" && pip install --target "$folder" "$@"
+    pip install --target "$folder" --no-deps "$package" &&
+        pip install --target "$folder" --upgrade "$@"
 }
 
+# One compiler at a time: the sources are large, and small machines run out of memory.
 llama_cpp() {
-    # One compiler at a time: the sources are large, and small machines run out of memory.
     CMAKE_BUILD_PARALLEL_LEVEL=${CMAKE_BUILD_PARALLEL_LEVEL:-1} pip install "llama-cpp-python==$1"
 }
 
-once vllm 0.33.0 in_folder vllm 0.33.0 \
-    msgspec cbor2 pyzmq aiohttp openai-harmony openai pybase64 uvloop cloudpickle pydantic
-once sglang 0.5.23 in_folder sglang 0.5.23 orjson starlette ipython dill
-once llama-cpp-python 0.3.36 llama_cpp 0.3.36
+once "$peers/vllm.stamp" vllm 0.33.0 in_folder vllm 0.33.0 \
+    msgspec cbor2 pyzmq aiohttp openai-harmony openai pybase64 uvloop cloudpickle pydantic cachetools
+once "$peers/sglang.stamp" sglang 0.5.23 in_folder sglang 0.5.23 \
+    orjson starlette ipython dill pybase64 msgspec pyzmq aiohttp
+environment=$("$python" -c "import sys; print(sys.prefix)") || exit 1
+once "$environment/.llama-cpp-python" llama-cpp-python 0.3.36 llama_cpp 0.3.36

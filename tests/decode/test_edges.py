@@ -230,6 +230,16 @@ def test_half_precision_is_read_as_float32(backend, dtype, rule):
     np.testing.assert_array_equal(narrow, exact)
 
 
+@pytest.mark.parametrize("fill", [-1e9, -1e300])
+def test_filter_values_are_rounded_to_the_type(backend, fill):
+    x = logits_of(9)
+    got = backend(truncate, x, dtype="float16", top_k=2, filter_value=fill)
+    assert (got == -np.inf).sum() == 7
+    kept = backend(truncate, x, top_k=2, filter_value=fill)
+    with np.errstate(over="ignore"):
+        assert (kept == np.float32(fill)).sum() == 7
+
+
 def test_float64_keeps_its_values(backend):
     x = np.array([0.1, 0.2, 0.3])
     kept = backend(truncate, x, top_k=2)

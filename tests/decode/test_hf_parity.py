@@ -98,9 +98,7 @@ def near_epsilon(law, epsilon):
 
 
 def near_eta(law, epsilon):
-    return near(law.p, np.minimum(epsilon, np.sqrt(epsilon) * np.exp(-law.entropy)), None) | near(
-        law.p, np.sqrt(epsilon) * np.exp(-law.entropy), None
-    )
+    return near(law.p, np.minimum(epsilon, np.sqrt(epsilon) * np.exp(-law.entropy)))
 
 
 def near_top_h(law, top_h):

@@ -146,15 +146,15 @@ def test_uniforms_may_be_on_the_device(device):
 @pytest.mark.parametrize("name", EVERY_RULE)
 def test_parameters_may_be_on_the_device(device, name):
     x, values = rows(), np.array(EVERY_RULE[name], np.float64)
+    there = device.convert(values)
     with device.watched():
-        rules = Rules(**{name: device.convert(values)}, xtc_threshold=0.02)
-        assert torch.is_tensor(rules.params[name])
+        rules = Rules(**{name: there}, xtc_threshold=0.02)
+        short = Rules(**{name: there[:3]}, xtc_threshold=0.02)
+    assert torch.is_tensor(rules.params[name])
     wanted = Rules(**{name: values}, xtc_threshold=0.02)
     assert (device(keep_mask, x, rules, rng=1) == keep_mask(x, wanted, rng=1)).all()
     with pytest.raises(TypeError, match=f"^{name}: is on another device than the logits$"):
         keep_mask(x, rules)
-    with device.watched():
-        short = Rules(**{name: device.convert(values[:3])}, xtc_threshold=0.02)
     with pytest.raises(ValueError, match=f"^{name}: has 3 values for 4 rows of logits$"):
         device(keep_mask, x, short)
 
@@ -224,6 +224,7 @@ def test_arrays_of_every_kind_are_parameters():
 
 
 def test_gradients_are_left_behind(device):
-    x = torch.randn(2, 30, requires_grad=True)
+    x = device.convert(rows()).requires_grad_()
     with device.watched():
-        assert not truncate(x.to("cuda" if device.name == "torch-cuda" else "cpu")).requires_grad
+        assert not truncate(x).requires_grad
+        assert not sample(x, rng=0).requires_grad

@@ -10,16 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _testing as _testing
+from . import basis_aware as basis_aware
 from . import decode as decode
+from . import penalties as penalties
 
 __all__ = [
     "SortesError",
     "Stream",
     "__version__",
     "_testing",
+    "basis_aware",
     "build_profile",
     "decode",
     "get_num_threads",
+    "penalties",
     "set_num_threads",
     "simd_level",
 ]

@@ -48,7 +48,7 @@ def sample(
     bias: tuple[NDArray[np.int64], NDArray[np.float32]] | None = None,
     mask: NDArray[Any] | None = None,
     method: str = "auto",
-    details: int = -1,
+    details: int = ...,
     processed: bool = False,
     out: Any = None,
     num_threads: int | None = None,

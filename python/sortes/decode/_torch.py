@@ -144,7 +144,9 @@ def truncate(
     values = survivors.x.to(batch.given.dtype) if edited else batch.given
     empty = batch.given.amax(1, keepdim=True) == -torch.inf  # such rows stay as they are
     kept = (survivors.x > -torch.inf) | empty
-    result = values.masked_fill(~kept, filter_value).masked_fill(batch.bad, torch.nan)
+    # Rounded as the kernels do: to minus infinity where the type ends.
+    fill = _constant(filter_value, batch).to(values.dtype)
+    result = torch.where(kept, values, fill).masked_fill(batch.bad, torch.nan)
     return _write(batch.wrap(result), out)
 
 

@@ -188,7 +188,7 @@ class Rules:
 
     Attributes
     ----------
-    params : mapping of str to float or ndarray of float64, shape (B,)
+    params : mapping of str to float, or to an ndarray or tensor of float64, shape (B,)
         The numeric parameters that are not neutral.
     order : tuple of str
         The names of the rules in the order in which they act.
@@ -260,7 +260,7 @@ class Rules:
         self._params = MappingProxyType(params)
 
     @property
-    def params(self) -> Mapping[str, float | NDArray[np.float64]]:
+    def params(self) -> Mapping[str, Any]:
         """The numeric parameters that are not neutral."""
         return self._params
 
@@ -360,7 +360,7 @@ def _integer(name: str, given: Any) -> int:
 
 
 def _flag(name: str, given: Any) -> bool:
-    if not isinstance(given, bool | np.bool):
+    if not isinstance(given, bool | np.bool_):
         raise TypeError(f"{name}: must be a bool, got {given!r}")
     return bool(given)
 

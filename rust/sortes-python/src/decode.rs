@@ -171,16 +171,18 @@ impl<'py> MaskArray<'py> {
     }
 
     fn borrow(&self) -> PyResult<Mask<'_>> {
-        let contiguous = |_| to_py(Error::argument("mask", "must be C-contiguous"));
+        let contiguous = |()| to_py(Error::argument("mask", "must be C-contiguous"));
         Ok(match self {
             Self::None => Mask::None,
+            Self::Bytes(mask) if !mask.is_c_contiguous() => return Err(contiguous(())),
+            Self::Bits(mask) if !mask.is_c_contiguous() => return Err(contiguous(())),
             Self::Bytes(mask) => {
-                let mask = mask.as_slice().map_err(contiguous)?;
+                let mask = mask.as_slice().map_err(|_| contiguous(()))?;
                 // SAFETY: a `bool` is one byte, 0 or 1.
                 let bytes = unsafe { std::slice::from_raw_parts(mask.as_ptr().cast(), mask.len()) };
                 Mask::Bytes(bytes)
             }
-            Self::Bits(mask) => Mask::Bits(mask.as_slice().map_err(contiguous)?),
+            Self::Bits(mask) => Mask::Bits(mask.as_slice().map_err(|_| contiguous(()))?),
         })
     }
 }
@@ -303,6 +305,10 @@ fn out_2d<'py, T: numpy::Element>(
     if array.shape() != [rows, cols] {
         let (expected, got) = (format!("({rows}, {cols})"), format!("{:?}", array.shape()));
         return Err(to_py(Error::Shape { name: "out", expected, got }));
+    }
+    // A slice of the array would also be had in Fortran's order, with the rows mixed up.
+    if !array.is_c_contiguous() {
+        return Err(to_py(Error::argument("out", "must be C-contiguous")));
     }
     Ok(array.clone())
 }

@@ -153,7 +153,7 @@ entry! {
     fn count_at_least(x: &[f32], value: f32) -> usize = |L| kernels::count_at_least::<L>(x, value);
     fn key_histogram(
         x: &[f32], max: f32, scale: f32, window: (f32, f32), key: &Key, bins: &mut [f64]
-    ) -> f64 = |L| kernels::key_histogram::<L>(x, max, scale, window, key, bins);
+    ) = |L| kernels::key_histogram::<L>(x, max, scale, window, key, bins);
     fn gather_keys(x: &[f32], window: (f32, f32), key: &Key, range: (f32, f32), out: &mut Vec<f32>)
         = |L| kernels::gather_keys::<L>(x, window, key, range, out);
     fn gather_window(

@@ -11,6 +11,8 @@ use super::lanes::{Lanes, reduce};
 use super::{BLOCK, ExpSums, Key, Moments};
 
 const LANES: usize = 16;
+/// Logits whose packed part is kept in the first-level cache.
+const PACK: usize = 4 * BLOCK;
 
 /// Below this exponent a weight is not a normal `f32`; it counts as zero.
 const UNDERFLOW: f32 = -87.33;
@@ -232,34 +234,36 @@ pub(super) unsafe fn key_histogram<L: Lanes>(
     window: (f32, f32),
     key: &Key,
     bins: &mut [f64],
-) -> f64 {
+) {
     unsafe {
         let (m, s) = (L::splat(max), L::splat(scale));
         let (lo, hi) = (L::splat(window.0), L::splat(window.1));
         let end = L::splat(bins.len() as f32);
-        let mut z = L::zero_d();
-        // The packed keys and weights of one block, with room for a whole vector past the last.
-        let (mut keys, mut weights) = ([0.0_f32; BLOCK + LANES], [0.0_f32; BLOCK + LANES]);
-        for block in x.chunks(BLOCK) {
-            let mut bz = L::splat(0.0);
+        // What falls into a bin is packed first, so that the tail costs a comparison and no more.
+        // Each buffer has room for a whole vector past the last element.
+        let mut packed = [0.0_f32; PACK + LANES];
+        let (mut keys, mut weights) = ([0.0_f32; PACK + LANES], [0.0_f32; PACK + LANES]);
+        for stretch in x.chunks(PACK) {
             let mut n = 0;
-            for_vectors!(block, |v| {
+            for_vectors!(stretch, |v| {
                 let alive = L::and(L::ge(v, lo), L::ge(hi, v));
-                let w = L::keep(alive, exp::<L>(L::mul(L::sub(v, m), s)));
-                bz = L::add(bz, w);
-                let k = key_of::<L>(key, v);
-                let binned = L::and(alive, L::gt(end, k));
-                L::compress(weights.as_mut_ptr().add(n), binned, w);
-                n += L::compress(keys.as_mut_ptr().add(n), binned, k);
+                let binned = L::and(alive, L::gt(end, key_of::<L>(key, v)));
+                n += L::compress(packed.as_mut_ptr().add(n), binned, v);
             });
-            z = L::add_d(z, bz);
+            let mut i = 0;
+            while i < n {
+                let v = L::load(packed.as_ptr().add(i));
+                L::store(keys.as_mut_ptr().add(i), key_of::<L>(key, v));
+                let y = L::mul(L::sub(v, m), s);
+                L::store(weights.as_mut_ptr().add(i), exp::<L>(y));
+                i += LANES;
+            }
             for (k, w) in keys[..n].iter().zip(&weights[..n]) {
                 // Keys are nonnegative and below the number of bins, so the cast truncates.
                 let bin = k.to_int_unchecked::<i32>() as usize;
                 *bins.get_unchecked_mut(bin) += f64::from(*w);
             }
         }
-        reduce(L::to_array_d(z))
     }
 }
 

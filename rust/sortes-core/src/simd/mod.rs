@@ -117,8 +117,8 @@ pub fn count_at_least(x: &[f32], value: f32) -> usize {
     dispatch::count_at_least(x, value)
 }
 
-/// Adds the weight of every logit inside `window` to the bin of its key; returns the total weight.
-/// Keys at or beyond the last bin count in the total alone.
+/// Adds the weight of every logit inside `window` to the bin of its key. Keys at or beyond the end
+/// of the bins are passed over.
 ///
 /// Inside the window no key may be negative.
 pub fn key_histogram(
@@ -128,8 +128,8 @@ pub fn key_histogram(
     window: (f32, f32),
     key: &Key,
     bins: &mut [f64],
-) -> f64 {
-    dispatch::key_histogram(x, max, scale, window, key, bins)
+) {
+    dispatch::key_histogram(x, max, scale, window, key, bins);
 }
 
 /// Appends the logits inside `window` whose key lies in `range` (the end not included).

@@ -157,12 +157,11 @@ proptest! {
         prop_assume!(x.iter().any(|l| window.0 <= *l && *l <= window.1));
         prop_assume!(max > f32::NEG_INFINITY);
         let key = Key { centre, two_sided, scale: per_unit };
-        let (total, bins) = on_all_levels(|| {
+        let bins = on_all_levels(|| {
             let mut bins = vec![0.0; 64];
-            (key_histogram(&x, max, 1.0, window, &key, &mut bins), bins)
+            key_histogram(&x, max, 1.0, window, &key, &mut bins);
+            bins
         });
-        let sum = exp_sums(&x, max, 1.0, window, Wanted::default()).z;
-        prop_assert!((total - sum).abs() <= 1e-6 * sum);
         for (bin, mass) in bins.iter().enumerate() {
             let range = (bin as f32, (bin + 1) as f32);
             let got = on_all_levels(|| {

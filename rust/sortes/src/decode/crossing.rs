@@ -7,16 +7,16 @@
 
 use super::params::Ties;
 use super::row::SPLIT;
-use super::survivors::{CHUNK, SumsOf, Survivors};
+use super::survivors::Survivors;
 use super::window::ANY;
 use sortes_core::num::{ceil_f32, floor_f32};
 use sortes_core::par::Threads;
-use sortes_core::simd::{self, BLOCK, ExpSums, Key, Wanted};
+use sortes_core::simd::{self, BLOCK, Key, Wanted};
 
 /// Bins of a pass. A thousand `f64` stay in the first-level cache.
 const BINS: usize = 1024;
-/// Chunks of a row that share bins, where a row is split over threads.
-const GROUP: usize = 64;
+/// Logits of a row that share bins, where a row is split over threads.
+const GROUP: usize = 1 << 16;
 /// Lists up to this length are sorted outright.
 const SORT: usize = 256;
 /// A sample takes one vector out of this many logits.
@@ -113,24 +113,27 @@ impl Survivors<'_> {
         let max = self.max();
         self.list();
         // A temperature that weighs all tokens alike turns mass into counts.
-        let scale = if matches!(goal, Goal::Share(_)) { self.scale() } else { 0.0 };
+        let (scale, target) = match goal {
+            Goal::Share(share) => (self.scale(), share * self.plain_law().z),
+            Goal::Count(count) => (0.0, count as f64),
+        };
         let pass = Pass { max, scale, ends: (self.window.lo, self.window.hi), rank };
         let short = self.listed && self.work.values.len() <= SORT;
         if short {
             let work = &mut *self.work;
             work.bin.clear();
             work.bin.extend_from_slice(&work.values);
-            let total = self.weigh_bin(pass);
-            return self.cross_bin(pass, 0.0, total_target(goal, total), reach);
+            self.weigh_bin(pass);
+            return self.cross_bin(pass, 0.0, target, reach);
         }
-        let known = if self.listed { None } else { self.horizon(pass, goal) };
+        let known = if self.listed { None } else { self.horizon(pass, target) };
         if let Some(bins_per_unit) = known
-            && let Some(found) = self.cross_bins(pass, bins_per_unit, goal, reach, false)
+            && let Some(found) = self.cross_bins(pass, bins_per_unit, target, reach, false)
         {
             return found;
         }
         let bins_per_unit = self.reach_of_all(pass);
-        self.cross_bins(pass, bins_per_unit, goal, reach, true)
+        self.cross_bins(pass, bins_per_unit, target, reach, true)
             .unwrap_or_else(|| unreachable!("a full pass always ends"))
     }
 
@@ -156,12 +159,14 @@ impl Survivors<'_> {
 
     /// Estimates from a sample how far the goal lies, as bins per unit of rank; `None` if everything
     /// must be binned.
-    fn horizon(&mut self, pass: Pass, goal: Goal) -> Option<f32> {
+    fn horizon(&mut self, pass: Pass, target: f64) -> Option<f32> {
         let x = self.row.x;
         let work = &mut *self.work;
         work.sample.clear();
-        for stretch in x.chunks_exact(SAMPLE_STRIDE) {
-            work.sample.extend_from_slice(&stretch[..SAMPLE_RUN]);
+        for (i, stretch) in x.chunks_exact(SAMPLE_STRIDE).enumerate() {
+            let best = self.row.blocks[i * (SAMPLE_STRIDE / BLOCK)];
+            let others = |l: &f32| if *l == best { f32::NEG_INFINITY } else { *l };
+            work.sample.extend(stretch[..SAMPLE_RUN].iter().map(others));
         }
         let key = pass.key(1.0);
         let furthest = work
@@ -173,30 +178,16 @@ impl Survivors<'_> {
         let key = pass.key(bins_per_unit);
         work.bins.clear();
         work.bins.resize(BINS, 0.0);
-        // The sample stands for all; block maxima are exact, and carry what a peaked row has.
-        let mut mass = simd::key_histogram(
-            &work.sample,
-            pass.max,
-            pass.scale,
-            pass.ends,
-            &key,
-            &mut work.bins,
-        );
-        let each = (SAMPLE_STRIDE / SAMPLE_RUN) as f64;
-        mass *= each;
+        // Two strata: the block maxima, all of them, which carry what a peaked row has; and the rest,
+        // for which the sample stands.
+        let Pass { max, scale, ends, .. } = pass;
+        simd::key_histogram(&work.sample, max, scale, ends, &key, &mut work.bins);
         for bin in &mut work.bins {
-            *bin *= each;
+            *bin *= (SAMPLE_STRIDE / SAMPLE_RUN) as f64;
         }
-        mass += simd::key_histogram(
-            self.row.blocks,
-            pass.max,
-            pass.scale,
-            pass.ends,
-            &key,
-            &mut work.bins,
-        );
-        let target = total_target(goal, mass);
-        let enough = target + 0.5 * (mass - target).min(target);
+        simd::key_histogram(self.row.blocks, max, scale, ends, &key, &mut work.bins);
+        let mass: f64 = work.bins.iter().sum();
+        let enough = target + 0.5 * (mass - target).clamp(0.0, target);
         let mut sum = 0.0;
         let bin = work.bins.iter().position(|b| {
             sum += b;
@@ -210,7 +201,7 @@ impl Survivors<'_> {
         &mut self,
         pass: Pass,
         bins_per_unit: f32,
-        goal: Goal,
+        target: f64,
         reach: Reach,
         all: bool,
     ) -> Option<Crossing> {
@@ -218,8 +209,7 @@ impl Survivors<'_> {
         let mut bins = std::mem::take(&mut self.work.bins);
         bins.clear();
         bins.resize(BINS, 0.0);
-        let total = self.fill_bins(pass, &key, goal, &mut bins);
-        let target = total_target(goal, total);
+        self.fill_bins(pass, &key, &mut bins);
         let (mut before, mut last) = (0.0, None);
         let mut crossed = None;
         for (bin, &mass) in bins.iter().enumerate() {
@@ -270,55 +260,37 @@ impl Survivors<'_> {
         }
     }
 
-    /// Fills the bins and returns the total mass. A scan leaves its chunk sums to the draw.
-    fn fill_bins(&mut self, pass: Pass, key: &Key, goal: Goal, bins: &mut [f64]) -> f64 {
+    /// Fills the bins.
+    fn fill_bins(&mut self, pass: Pass, key: &Key, bins: &mut [f64]) {
         let Pass { max, scale, ends, .. } = pass;
         if self.listed {
-            return simd::key_histogram(&self.work.values, max, scale, ends, key, bins);
+            simd::key_histogram(&self.work.values, max, scale, ends, key, bins);
+            return;
         }
         // Groups of fixed size have bins of their own, added up in order: the sums do not depend on
         // how many threads there are.
         let x = self.row.x;
-        let groups = x.len().div_ceil(GROUP * CHUNK);
         let mut parts = std::mem::take(&mut self.work.parts);
         parts.clear();
-        parts.resize(groups * (BINS + GROUP), 0.0);
-        let fill = |group: usize, part: &mut [f64]| {
-            let first = group * GROUP * CHUNK;
-            let stretch = &x[first..x.len().min(first + GROUP * CHUNK)];
-            let (bins, sums) = part.split_at_mut(BINS);
-            for (chunk, sum) in stretch.chunks(CHUNK).zip(sums) {
-                *sum = simd::key_histogram(chunk, max, scale, ends, key, bins);
-            }
-        };
+        parts.resize(x.len().div_ceil(GROUP) * BINS, 0.0);
         let threads = if x.len() >= SPLIT { self.threads } else { Threads::SERIAL };
-        threads.fill_chunks(&mut parts, BINS + GROUP, fill);
-        let chunks = &mut self.work.chunks;
-        chunks.clear();
-        for part in parts.chunks(BINS + GROUP) {
-            let (part_bins, sums) = part.split_at(BINS);
-            for (bin, mass) in bins.iter_mut().zip(part_bins) {
+        threads.fill_chunks(&mut parts, BINS, |group, bins| {
+            let stretch = &x[group * GROUP..x.len().min((group + 1) * GROUP)];
+            simd::key_histogram(stretch, max, scale, ends, key, bins);
+        });
+        for part in parts.chunks(BINS) {
+            for (bin, mass) in bins.iter_mut().zip(part) {
                 *bin += mass;
             }
-            chunks.extend(sums.iter().map(|z| ExpSums { z: *z, ..ExpSums::default() }));
         }
-        chunks.truncate(x.len().div_ceil(CHUNK));
-        let total = chunks.iter().map(|c| c.z).sum();
         self.work.parts = parts;
-        self.sums = matches!(goal, Goal::Share(_)).then_some(SumsOf {
-            window: self.window,
-            temperature: self.temperature,
-            max,
-        });
-        total
     }
 
     /// Weighs the gathered tokens.
-    fn weigh_bin(&mut self, pass: Pass) -> f64 {
+    fn weigh_bin(&mut self, pass: Pass) {
         let work = &mut *self.work;
         work.weights.resize(work.bin.len(), 0.0);
         simd::exp_into(&work.bin, pass.max, pass.scale, &mut work.weights);
-        work.weights.iter().map(|w| f64::from(*w)).sum()
     }
 
     /// Sorts the gathered tokens by exact rank, and walks them.
@@ -358,19 +330,37 @@ impl Survivors<'_> {
 
     /// The range of ids that holds `take` of the tokens at `logit`: the highest or the lowest ones.
     pub(super) fn tied_ids(&self, logit: f32, take: usize, ties: Ties) -> (u32, u32) {
-        let window = self.window;
-        let nth = |ids: &mut dyn Iterator<Item = u32>| ids.nth(take - 1);
-        let bound = if self.listed {
+        let from_low = ties == Ties::Low;
+        let nth =
+            |ids: &[u32], n: usize| ids.get(if from_low { n } else { ids.len() - 1 - n }).copied();
+        let mut bound = None;
+        if self.listed {
             let (values, ids) = (&self.work.values, &self.work.ids);
-            let mut tied = values.iter().zip(ids).filter(|(l, _)| **l == logit).map(|(_, id)| *id);
-            if ties == Ties::Low { nth(&mut tied) } else { nth(&mut tied.rev()) }
+            let tied: Vec<u32> =
+                values.iter().zip(ids).filter(|(l, _)| **l == logit).map(|(_, id)| *id).collect();
+            bound = nth(&tied, take - 1);
         } else {
-            let mut tied = (0..self.row.x.len() as u32).filter(|&id| {
-                let l = self.row.x[id as usize];
-                l == logit && window.contains(l, id)
-            });
-            if ties == Ties::Low { nth(&mut tied) } else { nth(&mut tied.rev()) }
-        };
+            // Block by block from the side that is kept, until there are enough.
+            let blocks = self.row.blocks.len();
+            let (mut values, mut tied, mut left) = (Vec::new(), Vec::new(), take);
+            for i in 0..blocks {
+                let i = if from_low { i } else { blocks - 1 - i };
+                if self.row.blocks[i] < logit {
+                    continue;
+                }
+                let block = &self.row.x[i * BLOCK..self.row.x.len().min((i + 1) * BLOCK)];
+                tied.clear();
+                values.clear();
+                let at = (logit, logit);
+                simd::gather_window(block, (i * BLOCK) as u32, at, &mut values, &mut tied);
+                tied.retain(|id| self.window.contains(logit, *id));
+                if tied.len() >= left {
+                    bound = nth(&tied, left - 1);
+                    break;
+                }
+                left -= tied.len();
+            }
+        }
         match (bound, ties) {
             (Some(id), Ties::Low) => (0, id),
             (Some(id), _) => (id, u32::MAX),
@@ -408,11 +398,4 @@ impl Survivors<'_> {
 fn spread(furthest: f32) -> f32 {
     let bins_per_unit = (BINS as f32 - 0.5) / furthest;
     if bins_per_unit.is_finite() && bins_per_unit > 0.0 { bins_per_unit } else { 1.0 }
-}
-
-fn total_target(goal: Goal, total: f64) -> f64 {
-    match goal {
-        Goal::Share(share) => share * total,
-        Goal::Count(count) => count as f64,
-    }
 }

@@ -19,7 +19,7 @@ pub enum Method {
 }
 
 /// Rejections after which the survivors are weighed exactly.
-const TRIES: usize = 8;
+const TRIES: usize = 4;
 
 impl Survivors<'_> {
     /// Draws a token; `None` if there is none.
@@ -31,23 +31,24 @@ impl Survivors<'_> {
         if self.is_empty() {
             return None;
         }
-        if !self.is_single() {
-            self.list();
-        }
-        if self.listed {
-            return self.draw_listed(uniform);
-        }
-        if let Some(sums) = self.sums
+        if !self.listed
             && method == Method::Auto
+            && let Some(sums) = self.sums
             && sums.temperature == self.temperature
-            && sums.window != self.window
         {
+            // Cheaper than to look for the survivors: most of the mass usually survives.
             for _ in 0..TRIES {
                 let (id, l) = self.walk(uniform(), sums)?;
                 if self.window.contains(l, id) {
                     return Some((id, l));
                 }
             }
+        }
+        if !self.is_single() {
+            self.list();
+        }
+        if self.listed {
+            return self.draw_listed(uniform);
         }
         if self
             .sums
