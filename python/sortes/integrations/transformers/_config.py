@@ -46,6 +46,10 @@ _FIELDS = {
 }
 
 
+#: From a processor up to `generate`: its list, the decoding loop, and one function to spare.
+_DEPTH = 5
+
+
 def from_generation_config(config: GenerationConfig, **rule_args: Any) -> decode.Rules:
     """Return the rules that ``generate`` applies when it samples under a configuration.
 
@@ -115,13 +119,14 @@ def enclosing_generate() -> Mapping[str, Any]:
     model, and a processor not the configuration: this is the only way to learn of them.
     """
     frame = sys._getframe(1)
-    for _ in range(8):
+    for _ in range(_DEPTH):
         if frame.f_back is None:
             break
         frame = frame.f_back
-        code = frame.f_code
-        if code.co_name == "generate" and "generation_config" in code.co_varnames:
-            return frame.f_locals
+        if frame.f_code.co_name == "generate":
+            names = frame.f_locals
+            if isinstance(names.get("generation_config"), transformers.GenerationConfig):
+                return names
     return {}
 
 

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from sortes._rng import Rng
 
-
 #: The temperature below which the most likely token is the only one.
 _GREEDY_BELOW = 1e-7
 
@@ -632,7 +631,9 @@ class FIRELogitsWarper(Truncation):
         super().__init__(decode.Rules(**rule_args), rng=rng, rows=rows)
         self.prompt_length = prompt_length
         self.fire = decode.FIRE(fire_temperature, fire_top_k, positions)
-        self._heated = decode.Rules(**self.fire.rules(min(self.fire.positions), **rule_args))
+        self._heated = decode.Rules(
+            **self.fire.rules(min(self.fire.positions, default=0), **rule_args)
+        )
 
     def _rules_for(self, input_ids: torch.Tensor) -> decode.Rules:
         position = input_ids.shape[-1] - self.prompt_length
