@@ -81,6 +81,9 @@ def rows_of(x: object, name: str = "logits") -> Rows:
     bfloat16: Any = None
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(x, torch.Tensor):
+        plain = x.dtype is torch.float32 and x.dim() == 2 and x.is_cpu and not x.requires_grad
+        if plain and x.is_contiguous() and x.shape[1]:
+            return Rows(x.numpy(), False, False, "torch", torch.from_numpy)
         kind, give = "torch", torch.from_numpy
         array, bfloat16 = _from_torch(torch, x, name)
     else:

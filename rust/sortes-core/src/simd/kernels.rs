@@ -248,7 +248,9 @@ pub(super) unsafe fn key_histogram<L: Lanes>(
             for_vectors!(stretch, |v| {
                 let alive = L::and(L::ge(v, lo), L::ge(hi, v));
                 let binned = L::and(alive, L::gt(end, key_of::<L>(key, v)));
-                n += L::compress(packed.as_mut_ptr().add(n), binned, v);
+                if L::bits(binned) != 0 {
+                    n += L::compress(packed.as_mut_ptr().add(n), binned, v);
+                }
             });
             let mut i = 0;
             while i < n {

@@ -19,8 +19,7 @@ const BINS: usize = 1024;
 const GROUP: usize = 1 << 16;
 /// Lists up to this length are sorted outright.
 const SORT: usize = 256;
-/// A sample takes one vector out of this many logits.
-const SAMPLE_STRIDE: usize = 512;
+/// A sample takes this many logits out of each block.
 const SAMPLE_RUN: usize = 16;
 /// Bins are gathered with this slack, in bins, at either side: in `f32` a rank may round across an
 /// edge, and the exact order is restored among the gathered.
@@ -163,8 +162,8 @@ impl Survivors<'_> {
         let x = self.row.x;
         let work = &mut *self.work;
         work.sample.clear();
-        for (i, stretch) in x.chunks_exact(SAMPLE_STRIDE).enumerate() {
-            let best = self.row.blocks[i * (SAMPLE_STRIDE / BLOCK)];
+        for (i, stretch) in x.chunks_exact(BLOCK).enumerate() {
+            let best = self.row.blocks[i];
             let others = |l: &f32| if *l == best { f32::NEG_INFINITY } else { *l };
             work.sample.extend(stretch[..SAMPLE_RUN].iter().map(others));
         }
@@ -183,11 +182,11 @@ impl Survivors<'_> {
         let Pass { max, scale, ends, .. } = pass;
         simd::key_histogram(&work.sample, max, scale, ends, &key, &mut work.bins);
         for bin in &mut work.bins {
-            *bin *= (SAMPLE_STRIDE / SAMPLE_RUN) as f64;
+            *bin *= (BLOCK / SAMPLE_RUN) as f64;
         }
         simd::key_histogram(self.row.blocks, max, scale, ends, &key, &mut work.bins);
         let mass: f64 = work.bins.iter().sum();
-        let enough = target + 0.5 * (mass - target).clamp(0.0, target);
+        let enough = target + 0.45 * (mass - target).clamp(0.0, target);
         let mut sum = 0.0;
         let bin = work.bins.iter().position(|b| {
             sum += b;
