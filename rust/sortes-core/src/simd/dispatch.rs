@@ -31,6 +31,7 @@ static LEVEL: AtomicU8 = AtomicU8::new(0);
 
 /// The instruction sets of this processor, plainest first.
 pub fn available_levels() -> Vec<Level> {
+    #[cfg_attr(not(target_arch = "x86_64"), allow(unused_mut))]
     let mut levels = vec![Level::Portable];
     #[cfg(target_arch = "x86_64")]
     {

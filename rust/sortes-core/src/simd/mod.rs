@@ -90,7 +90,8 @@ impl Key {
     }
 }
 
-/// Writes the maximum of each [`BLOCK`] of `x` to `out`; true if any element is NaN.
+/// Writes the maximum of each [`BLOCK`] of `x` to `out`; true if any element is NaN, and then the
+/// maxima are unspecified.
 pub fn block_max(x: &[f32], out: &mut [f32]) -> bool {
     dispatch::block_max(x, out)
 }
