@@ -27,7 +27,7 @@ from sortes._core import (
 )
 
 if TYPE_CHECKING:
-    from sortes import decode
+    from sortes import decode, select
     from sortes.decode.adaptive_p import AdaptiveP
     from sortes.decode.fire import FIRE
     from sortes.decode.mirostat import Mirostat
@@ -58,11 +58,12 @@ __all__ = [
     "penalize",
     "row_stats",
     "sample",
+    "select",
     "set_num_threads",
     "truncate",
 ]
 
-_FAMILIES = ("decode",)
+_FAMILIES = ("decode", "select")
 
 if build_profile == "debug":
     warnings.warn(

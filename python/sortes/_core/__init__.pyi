@@ -12,7 +12,12 @@ from numpy.typing import NDArray
 from . import _testing as _testing
 from . import basis_aware as basis_aware
 from . import decode as decode
+from . import design as design
+from . import epochs as epochs
 from . import penalties as penalties
+from . import seeding as seeding
+from . import sketch as sketch
+from . import weighted as weighted
 
 __all__ = [
     "SortesError",
@@ -22,10 +27,15 @@ __all__ = [
     "basis_aware",
     "build_profile",
     "decode",
+    "design",
+    "epochs",
     "get_num_threads",
     "penalties",
+    "seeding",
     "set_num_threads",
     "simd_level",
+    "sketch",
+    "weighted",
 ]
 
 __version__: Final[str]

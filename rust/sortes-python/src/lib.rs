@@ -9,6 +9,7 @@ mod boundary;
 mod decode;
 mod penalties;
 mod pool;
+mod select;
 mod stream;
 mod testing;
 
@@ -29,6 +30,16 @@ mod _core {
     use crate::penalties::penalties;
     #[pymodule_export]
     use crate::pool::{get_num_threads, set_num_threads};
+    #[pymodule_export]
+    use crate::select::design::design;
+    #[pymodule_export]
+    use crate::select::epochs::epochs;
+    #[pymodule_export]
+    use crate::select::seeding::seeding;
+    #[pymodule_export]
+    use crate::select::sketch::sketch;
+    #[pymodule_export]
+    use crate::select::weighted::weighted;
     #[pymodule_export]
     use crate::stream::Stream;
     #[pymodule_export]

@@ -3,8 +3,10 @@
 //! | module | holds |
 //! |---|---|
 //! | [`decode`] | logits to tokens: truncation rules, penalties, the fused draw |
+//! | [`select`] | points and subsets from data: weighted draws, sketches, designs, k-means++ seeding |
 //!
 //! Functions take slices and return slices; randomness is an argument
 //! ([`sortes_core::rng::Stream`]), and so are the threads ([`sortes_core::par::Threads`]).
 
 pub mod decode;
+pub mod select;

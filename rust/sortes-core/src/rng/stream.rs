@@ -31,6 +31,26 @@ pub enum Purpose {
     Split = 3,
     /// Plain uniforms that the user asks for.
     Uniform = 4,
+    /// A pick with replacement.
+    Pick = 5,
+    /// The key of an item: permanent, so that samples of overlapping data overlap.
+    Item = 6,
+    /// A reservoir over a stream.
+    Reservoir = 7,
+    /// The rounds of a keyed permutation.
+    Permutation = 8,
+    /// The drop of a variance-optimal sketch.
+    Drop = 9,
+    /// The unit of a Poisson or conditional Poisson design.
+    Unit = 10,
+    /// The start of a systematic design.
+    Start = 11,
+    /// The duels of a pivotal design.
+    Duel = 12,
+    /// A mask of features.
+    Mask = 13,
+    /// The centres of a clustering, and what is proposed as one.
+    Centre = 14,
 }
 
 /// One past the largest entity: entities have 48 bits.

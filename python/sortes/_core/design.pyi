@@ -1,0 +1,3 @@
+"""Subsets with given inclusion probabilities, strata."""
+
+__all__: list[str] = []

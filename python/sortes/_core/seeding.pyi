@@ -1,0 +1,3 @@
+"""The k-means++ family."""
+
+__all__: list[str] = []

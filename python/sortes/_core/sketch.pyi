@@ -1,0 +1,3 @@
+"""Samples that merge."""
+
+__all__: list[str] = []

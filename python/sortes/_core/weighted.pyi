@@ -1,0 +1,3 @@
+"""Draws in proportion to weights."""
+
+__all__: list[str] = []

@@ -1,0 +1,6 @@
+//! `_core.seeding`: the k-means++ family.
+
+use pyo3::prelude::*;
+
+#[pymodule(submodule)]
+pub(crate) mod seeding {}

@@ -1,0 +1,6 @@
+//! `_core.weighted`: draws in proportion to weights.
+
+use pyo3::prelude::*;
+
+#[pymodule(submodule)]
+pub(crate) mod weighted {}

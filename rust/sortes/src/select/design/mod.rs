@@ -1,0 +1,1 @@
+//! Subsets with given inclusion probabilities; strata.

@@ -1,0 +1,1 @@
+//! What each epoch of a training run sees.

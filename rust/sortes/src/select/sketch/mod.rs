@@ -1,0 +1,1 @@
+//! Samples that merge, with unbiased estimates of sums.

@@ -1,0 +1,216 @@
+//! Weights that change between draws.
+
+/// Children of a node: a block of 512 bytes.
+const FAN: usize = 64;
+/// Children that are added side by side before their sum is looked at.
+const GROUP: usize = 8;
+
+/// Weights under a tree of sums, for draws while they change.
+///
+/// A node holds the sum of its 64 children, always added up afresh from all of them, so that no
+/// error builds up over many updates. An update costs 64 additions a level, a draw one scan a level;
+/// a million weights are four levels.
+///
+/// ```
+/// use sortes::select::weighted::DynamicWeights;
+///
+/// let mut weights = DynamicWeights::new(vec![1.0, 0.0, 3.0]);
+/// assert_eq!(weights.total(), 4.0);
+/// assert_eq!(weights.pick(0.5), Some(2));
+/// weights.set(2, 0.0);
+/// assert_eq!(weights.pick(0.5), Some(0));
+/// weights.set(0, 0.0);
+/// assert_eq!(weights.pick(0.5), None);
+/// ```
+#[derive(Debug, Clone)]
+pub struct DynamicWeights {
+    /// The weights, then ever shorter levels of sums, the last of at most one block. Each level is
+    /// padded with zeros to whole blocks.
+    levels: Vec<Vec<f64>>,
+    len: usize,
+    total: f64,
+}
+
+impl DynamicWeights {
+    /// The tree over `weights`, which must be finite and not negative.
+    pub fn new(weights: Vec<f64>) -> Self {
+        let len = weights.len();
+        let mut out = Self { levels: vec![weights], len, total: 0.0 };
+        out.rebuild();
+        out
+    }
+
+    /// How many weights there are.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The sum of the weights.
+    #[inline]
+    pub fn total(&self) -> f64 {
+        self.total
+    }
+
+    /// The weights.
+    #[inline]
+    pub fn as_slice(&self) -> &[f64] {
+        &self.levels[0][..self.len]
+    }
+
+    /// Changes one weight.
+    #[inline]
+    pub fn set(&mut self, index: usize, weight: f64) {
+        debug_assert!(weight >= 0.0 && weight.is_finite());
+        self.levels[0][index] = weight;
+        let mut child = index;
+        for level in 1..self.levels.len() {
+            child /= FAN;
+            let sum = block_sum(&self.levels[level - 1], child);
+            self.levels[level][child] = sum;
+        }
+        self.total = self.levels.last().map_or(0.0, |top| block_sum(top, 0));
+    }
+
+    /// Changes any of the weights in place, then adds everything up again.
+    pub fn refill(&mut self, change: impl FnOnce(&mut [f64])) {
+        let len = self.len;
+        change(&mut self.levels[0][..len]);
+        self.rebuild();
+    }
+
+    fn rebuild(&mut self) {
+        let mut weights = std::mem::take(&mut self.levels[0]);
+        weights.resize(self.len.div_ceil(FAN).max(1) * FAN, 0.0);
+        self.levels.truncate(1);
+        self.levels[0] = weights;
+        while self.levels[self.levels.len() - 1].len() > FAN {
+            let below = &self.levels[self.levels.len() - 1];
+            let blocks = below.len() / FAN;
+            let mut sums: Vec<f64> = (0..blocks).map(|block| block_sum(below, block)).collect();
+            sums.resize(blocks.div_ceil(FAN) * FAN, 0.0);
+            self.levels.push(sums);
+        }
+        self.total = self.levels.last().map_or(0.0, |top| block_sum(top, 0));
+    }
+
+    /// The first index whose cumulative weight exceeds `u` times the total, for `u` in `[0, 1)`;
+    /// none if the total is zero. Never an index of weight zero.
+    #[inline]
+    pub fn pick(&self, u: f64) -> Option<usize> {
+        if self.total <= 0.0 {
+            return None;
+        }
+        let mut rest = u * self.total;
+        let mut child = 0;
+        for level in self.levels.iter().rev() {
+            let block: &[f64; FAN] = level[child * FAN..].first_chunk()?;
+            let (within, left) = pick_in_block(block, rest);
+            child = child * FAN + within;
+            rest = left;
+        }
+        Some(child)
+    }
+}
+
+#[inline]
+fn block_sum(level: &[f64], block: usize) -> f64 {
+    let mut lanes = [0.0; GROUP];
+    let children = &level[block * FAN..(block + 1) * FAN];
+    for group in children.as_chunks::<GROUP>().0 {
+        for (lane, child) in lanes.iter_mut().zip(group) {
+            *lane += child;
+        }
+    }
+    sum_of_group(&lanes)
+}
+
+#[inline]
+fn sum_of_group(group: &[f64; GROUP]) -> f64 {
+    let [a, b, c, d, e, f, g, h] = group;
+    ((a + b) + (c + d)) + ((e + f) + (g + h))
+}
+
+/// The child in whose stretch `rest` falls, and how far into it; the last positive child where
+/// rounding has carried `rest` past the end.
+#[inline]
+fn pick_in_block(block: &[f64; FAN], rest: f64) -> (usize, f64) {
+    let groups = block.as_chunks::<GROUP>().0;
+    let (group, rest) = pick_in_order(groups.iter().map(sum_of_group), rest);
+    let (child, rest) = pick_in_order(groups[group].iter().copied(), rest);
+    (group * GROUP + child, rest)
+}
+
+#[inline]
+fn pick_in_order(weights: impl Iterator<Item = f64>, mut rest: f64) -> (usize, f64) {
+    let mut last = (0, 0.0);
+    for (index, weight) in weights.enumerate() {
+        if weight > 0.0 {
+            if rest < weight {
+                return (index, rest);
+            }
+            last = (index, weight);
+        }
+        rest -= weight;
+    }
+    last
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn picks_agree_with_the_cumulative_sums() {
+        for n in [1, 2, 63, 64, 65, 4095, 4096, 4097, 300_000] {
+            let mut weights: Vec<f64> =
+                (0..n).map(|i| f64::from((i % 4001 * 7919 + 3) % 5)).collect();
+            weights[0] = 1.0;
+            let mut tree = DynamicWeights::new(vec![1.0; n as usize]);
+            if n < 5000 {
+                for (i, &w) in weights.iter().enumerate() {
+                    tree.set(i, w);
+                }
+            } else {
+                tree.refill(|all| all.copy_from_slice(&weights));
+            }
+            // Whole numbers add up without rounding, so that the answer is exact.
+            let total: f64 = weights.iter().sum();
+            assert_eq!(tree.total(), total);
+            assert_eq!(tree.as_slice(), weights);
+            for step in 0..997 {
+                let u = f64::from(step) / 997.0;
+                let mut cumulative = 0.0;
+                let expected = weights.iter().position(|w| {
+                    cumulative += w;
+                    cumulative > u * total
+                });
+                assert_eq!(tree.pick(u), expected, "n = {n}, u = {u}");
+            }
+        }
+    }
+
+    #[test]
+    fn rounding_past_the_end_takes_the_last_positive() {
+        let mut weights = vec![0.1; 1000];
+        weights.extend([0.0; 200]);
+        let tree = DynamicWeights::new(weights);
+        assert_eq!(tree.pick(1.0f64.next_down()), Some(999));
+        assert_eq!(tree.pick(1.0), Some(999));
+        assert_eq!(DynamicWeights::new(vec![]).pick(0.0), None);
+        assert_eq!(DynamicWeights::new(vec![0.0; 3]).pick(0.0), None);
+    }
+
+    #[test]
+    fn updates_leave_no_residue() {
+        let mut tree = DynamicWeights::new(vec![1e-300; 5000]);
+        tree.set(17, 1e300);
+        tree.set(17, 0.0);
+        assert!(tree.total() < 1e-296 && tree.total() > 0.0);
+        assert_ne!(tree.pick(0.003), Some(17));
+    }
+}

@@ -1,0 +1,5 @@
+//! Draws in proportion to weights.
+
+pub mod dynamic;
+
+pub use dynamic::DynamicWeights;
