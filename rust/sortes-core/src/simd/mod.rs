@@ -9,6 +9,7 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod dispatch;
+pub mod distance;
 mod kernels;
 mod lanes;
 mod portable;

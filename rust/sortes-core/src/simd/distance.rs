@@ -1,0 +1,239 @@
+//! Squared Euclidean distances between rows of numbers.
+//!
+//! Each body is written once over plain arrays and compiled for every instruction set. There are no
+//! fused operations and the order of the additions is fixed, so that all sets return the same bits.
+
+use super::{Level, level};
+
+/// Elements that are added up in the type of the data; beyond, sums are `f64`.
+const STRETCH: usize = 1024;
+
+/// A point's nearest centre among those that it was compared with.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Nearest {
+    /// The squared distance.
+    pub distance: f64,
+    /// The position of the centre.
+    pub centre: u32,
+    /// How many distances were computed.
+    pub evaluations: usize,
+}
+
+/// A type of coordinates: `f32` or `f64`.
+pub trait Coordinate: Copy + Send + Sync + PartialEq + Into<f64> + 'static {
+    /// The squared distance between each row of `rows` (row after row, each as long as `to`) and
+    /// `to`.
+    ///
+    /// Sums of up to 1024 squares are added in sixteen (`f32`) or eight (`f64`) lanes of the
+    /// data's own type, sums of these in `f64`.
+    fn distances(rows: &[Self], to: &[Self], out: &mut [f64]);
+
+    /// Compares `point` with the centres at the positions `which` of `centres` (row after row).
+    ///
+    /// Starts from `known`, the nearest so far, which keeps its place among equals; stops after the
+    /// first distance of at most `enough`. The number of evaluations does not include the known one.
+    fn nearest(
+        point: &[Self],
+        centres: &[Self],
+        which: &[u32],
+        known: Nearest,
+        enough: f64,
+    ) -> Nearest;
+}
+
+macro_rules! coordinate {
+    ($type:ty, $lanes:literal: $($half:literal),+) => {
+        impl Coordinate for $type {
+            fn distances(rows: &[Self], to: &[Self], out: &mut [f64]) {
+                #[inline(always)]
+                fn body(rows: &[$type], to: &[$type], out: &mut [f64]) {
+                    for (row, out) in rows.chunks_exact(to.len().max(1)).zip(out) {
+                        *out = squared(row, to);
+                    }
+                }
+                on_each_level!(body(rows: &[$type], to: &[$type], out: &mut [f64]));
+                dispatched(rows, to, out);
+            }
+
+            fn nearest(
+                point: &[Self],
+                centres: &[Self],
+                which: &[u32],
+                known: Nearest,
+                enough: f64,
+            ) -> Nearest {
+                #[inline(always)]
+                fn body(
+                    point: &[$type],
+                    centres: &[$type],
+                    which: &[u32],
+                    known: Nearest,
+                    enough: f64,
+                ) -> Nearest {
+                    let (d, mut best) = (point.len(), Nearest { evaluations: 0, ..known });
+                    for &centre in which {
+                        let at = centre as usize * d;
+                        let distance = squared(point, &centres[at..at + d]);
+                        best.evaluations += 1;
+                        if distance < best.distance {
+                            best = Nearest { distance, centre, ..best };
+                            if distance <= enough {
+                                break;
+                            }
+                        }
+                    }
+                    best
+                }
+                on_each_level!(body(
+                    point: &[$type], centres: &[$type], which: &[u32], known: Nearest, enough: f64
+                ) -> Nearest);
+                dispatched(point, centres, which, known, enough)
+            }
+        }
+
+        impl Squares for $type {
+            #[inline(always)]
+            fn stretch(a: &[$type], b: &[$type]) -> $type {
+                let ((a, mut rest_a), (b, mut rest_b)) =
+                    (a.as_chunks::<$lanes>(), b.as_chunks::<$lanes>());
+                let mut lanes = [0.0; $lanes];
+                for (a, b) in a.iter().zip(b) {
+                    add_squares(&mut lanes, a, b);
+                }
+                let lanes = &mut lanes[..];
+                // Folding in half again and again; on the way, what is left of the rows is added
+                // to as many lanes as it fills.
+                $(
+                    for i in 0..$half {
+                        lanes[i] += lanes[i + $half];
+                    }
+                    if let (Some((a, tail_a)), Some((b, tail_b))) =
+                        (rest_a.split_first_chunk::<$half>(), rest_b.split_first_chunk::<$half>())
+                    {
+                        if let Some(lanes) = lanes.first_chunk_mut::<$half>() {
+                            add_squares(lanes, a, b);
+                        }
+                        (rest_a, rest_b) = (tail_a, tail_b);
+                    }
+                )+
+                let _ = (rest_a, rest_b); // empty: the last half is one
+                lanes[0]
+            }
+        }
+    };
+}
+
+/// The sum of squared differences of one stretch.
+trait Squares: Sized + Into<f64> {
+    fn stretch(a: &[Self], b: &[Self]) -> Self;
+}
+
+#[inline(always)]
+fn squared<T: Squares>(a: &[T], b: &[T]) -> f64 {
+    if a.len() <= STRETCH {
+        return T::stretch(a, b).into();
+    }
+    let stretches = a.chunks(STRETCH).zip(b.chunks(STRETCH));
+    stretches.map(|(a, b)| T::stretch(a, b).into()).sum()
+}
+
+#[inline(always)]
+fn add_squares<T, const N: usize>(lanes: &mut [T; N], a: &[T; N], b: &[T; N])
+where
+    T: Copy + std::ops::Sub<Output = T> + std::ops::Mul<Output = T> + std::ops::AddAssign,
+{
+    for i in 0..N {
+        let difference = a[i] - b[i];
+        lanes[i] += difference * difference;
+    }
+}
+
+/// Defines `dispatched`: `body`, compiled for the instruction set in use.
+macro_rules! on_each_level {
+    ($body:ident($($arg:ident: $ty:ty),*) $(-> $ret:ty)?) => {
+        #[inline]
+        fn dispatched($($arg: $ty),*) $(-> $ret)? {
+            #[cfg(target_arch = "x86_64")]
+            {
+                #[target_feature(enable = "avx2")]
+                fn avx2($($arg: $ty),*) $(-> $ret)? {
+                    $body($($arg),*)
+                }
+                #[target_feature(enable = "avx512f,avx512dq,avx2")]
+                fn avx512($($arg: $ty),*) $(-> $ret)? {
+                    $body($($arg),*)
+                }
+                match level() {
+                    // SAFETY: `level` returns only instruction sets that the processor has.
+                    Level::Avx512 => return unsafe { avx512($($arg),*) },
+                    // SAFETY: as above.
+                    Level::Avx2 => return unsafe { avx2($($arg),*) },
+                    Level::Portable => {}
+                }
+            }
+            $body($($arg),*)
+        }
+    };
+}
+
+coordinate!(f32, 16: 8, 4, 2, 1);
+coordinate!(f64, 8: 4, 2, 1);
+
+#[cfg(test)]
+mod tests {
+    use super::super::{available_levels, with_level};
+    use super::*;
+    use crate::rng::{Purpose, Stream};
+
+    fn numbers(n: usize, seed: u64) -> Vec<f64> {
+        let mut draws = Stream::new(seed).at(Purpose::Uniform, 0, 0);
+        (0..n).map(|_| draws.normal()).collect()
+    }
+
+    fn check<T: Coordinate>(narrow: impl Fn(f64) -> T, error: f64) {
+        for d in (1..70).chain([1023, 1024, 1025, 3000]) {
+            let rows: Vec<T> = numbers(5 * d, d as u64).into_iter().map(&narrow).collect();
+            let to: Vec<T> = numbers(d, 99).into_iter().map(&narrow).collect();
+            let truth: Vec<f64> = rows
+                .chunks(d)
+                .map(|row| {
+                    let pairs = row.iter().zip(&to);
+                    pairs.map(|(&a, &b)| (a.into() - b.into()) * (a.into() - b.into())).sum()
+                })
+                .collect();
+            let mut first: Option<Vec<f64>> = None;
+            for level in available_levels() {
+                let mut out = vec![f64::NAN; 5];
+                with_level(level, || T::distances(&rows, &to, &mut out));
+                for (ours, truth) in out.iter().zip(&truth) {
+                    assert!((ours - truth).abs() <= error * truth, "d = {d}: {ours} {truth}");
+                }
+                let known = Nearest { distance: f64::INFINITY, centre: 9, evaluations: 7 };
+                let nearest =
+                    with_level(level, || T::nearest(&to, &rows, &[3, 1, 4, 0], known, -1.0));
+                assert_eq!(nearest.distance, out[3].min(out[1]).min(out[4]).min(out[0]));
+                assert_eq!(nearest.distance, out[nearest.centre as usize]);
+                assert_eq!(nearest.evaluations, 4);
+                let stopped =
+                    with_level(level, || T::nearest(&to, &rows, &[3, 1, 4, 0], known, 1e300));
+                assert_eq!((stopped.distance, stopped.centre), (out[3], 3));
+                assert_eq!(stopped.evaluations, 1);
+                assert_eq!(first.get_or_insert_with(|| out.clone()), &out, "{level:?}, d = {d}");
+            }
+        }
+    }
+
+    #[test]
+    fn all_levels_agree_with_the_definition() {
+        check(|x| x as f32, 3e-6);
+        check(|x| x, 1e-14);
+    }
+
+    #[test]
+    fn equal_rows_are_at_distance_zero() {
+        let row: Vec<f32> = numbers(37, 1).iter().map(|&x| x as f32 * 1e15).collect();
+        let mut out = [1.0];
+        f32::distances(&row, &row, &mut out);
+        assert_eq!(out, [0.0]);
+    }
+}

@@ -1,0 +1,494 @@
+//! Upper bounds of every point's distance to its nearest centre, tightened by being looked at.
+
+use sortes_core::Result;
+use sortes_core::cancel::Cancel;
+use sortes_core::par::Threads;
+use sortes_core::rng::Draws;
+use sortes_core::simd::distance::Nearest;
+
+use super::between::Between;
+use super::{Assignment, Points, Seeding};
+use crate::select::weighted::DynamicWeights;
+
+/// Points that are worked on at once.
+const BLOCK: usize = 1024;
+
+/// Nominal prices, in nanoseconds: what decides when to refresh must not depend on a clock.
+mod price {
+    /// A trial, most of which waits for memory.
+    pub(super) const TRIAL: f64 = 500.0;
+    /// Looking at the bound of a point in a refresh.
+    pub(super) const LOOK: f64 = 3.0;
+    /// A distance of so many numbers.
+    pub(super) fn evaluation(width: usize) -> f64 {
+        12.0 + width as f64 / 8.0
+    }
+    /// Which part of the price of a refresh the trials may cost before it: by so much can
+    /// looking twice exceed looking once.
+    pub(super) const SHARE: f64 = 0.2;
+}
+
+/// What came of a proposal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trial {
+    /// This point is the next centre.
+    Accepted(usize),
+    /// The proposal was turned down, and its bound is tighter now.
+    Rejected,
+    /// Every point coincides with a centre, or weighs nothing.
+    Exhausted,
+}
+
+/// The bounds, as weights to propose from.
+///
+/// Whatever has been tightened before: a proposal is `x` with probability `w b / B` and is accepted
+/// with probability `D / b`, so that the accepted point has the law `w D`, exactly.
+pub struct Envelope<'a, P: Points> {
+    points: &'a P,
+    weights: Option<&'a [f64]>,
+    threads: Threads<'a>,
+    cancel: &'a Cancel,
+    /// Bounds times weights.
+    bounds: DynamicWeights,
+    /// The centre that each bound is the distance to.
+    nearest: Vec<u32>,
+    /// How many centres each point has been compared with: at least `fresh`, or this.
+    stamps: Vec<u32>,
+    /// How many centres every point has been compared with.
+    fresh: usize,
+    centres: P::Centres,
+    between: Option<Between>,
+    /// The rows of the centres, and counts of the work.
+    seeding: Seeding,
+    /// What trials have cost since the last refresh.
+    spent: f64,
+    /// Distances computed by the last refresh, for each centre that was new then.
+    rate: f64,
+    /// Centres to compare a point with.
+    which: Vec<u32>,
+}
+
+impl<'a, P: Points> Envelope<'a, P> {
+    /// The distances to a first centre; there may be `capacity` in all.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`](sortes_core::Error::Cancelled).
+    pub fn new(
+        points: &'a P,
+        weights: Option<&'a [f64]>,
+        first: usize,
+        capacity: usize,
+        threads: Threads<'a>,
+        cancel: &'a Cancel,
+    ) -> Result<Self> {
+        let n = points.len();
+        let mut centres = points.centres(capacity);
+        points.push(first, &mut centres);
+        let target = points.target(first);
+        let mut bounds = vec![0.0; n];
+        threads.fill_chunks(&mut bounds, BLOCK, |block, bounds| {
+            if cancel.is_cancelled() {
+                return;
+            }
+            let start = block * BLOCK;
+            points.distances(start..start + bounds.len(), &target, bounds);
+            if let Some(weights) = weights {
+                for (bound, weight) in bounds.iter_mut().zip(&weights[start..]) {
+                    *bound *= weight;
+                }
+            }
+        });
+        cancel.check()?;
+        let mut seeding = Seeding::of(vec![first]);
+        seeding.evaluations = n as u64;
+        let mut out = Self {
+            points,
+            weights,
+            threads,
+            cancel,
+            bounds: DynamicWeights::new(bounds),
+            nearest: vec![0; n],
+            stamps: vec![1; n],
+            fresh: 1,
+            centres,
+            between: Between::new(capacity, n),
+            seeding,
+            spent: 0.0,
+            rate: if Between::new(capacity, n).is_some() { n as f64 / 8.0 } else { n as f64 },
+            which: Vec::new(),
+        };
+        out.bounds.set(first, 0.0);
+        Ok(out)
+    }
+
+    /// The rows of the centres.
+    pub fn chosen(&self) -> &[usize] {
+        &self.seeding.indices
+    }
+
+    /// The bounds times the weights: exact after a refresh.
+    pub fn bounds(&self) -> &DynamicWeights {
+        &self.bounds
+    }
+
+    /// The nearest centre of each point: exact after a refresh.
+    pub fn labels(&self) -> &[u32] {
+        &self.nearest
+    }
+
+    /// Counts of the work, to be added to.
+    pub fn counts(&mut self) -> &mut Seeding {
+        &mut self.seeding
+    }
+
+    /// The centres, and what they cost.
+    pub fn into_seeding(self) -> Seeding {
+        self.seeding
+    }
+
+    /// What the bounds are now; without weights, distances.
+    pub fn into_assignment(self) -> Assignment {
+        Assignment { distances: self.bounds.as_slice().to_vec(), labels: self.nearest }
+    }
+
+    #[inline]
+    fn weight(&self, row: usize) -> f64 {
+        self.weights.map_or(1.0, |weights| weights[row])
+    }
+
+    /// Makes a point the next centre.
+    pub fn choose(&mut self, row: usize) {
+        let centre = self.seeding.indices.len();
+        if let Some(between) = &mut self.between {
+            let mut distances = vec![0.0; centre];
+            self.points.to_centres(row, &self.centres, &mut distances);
+            between.push(&distances);
+            self.seeding.evaluations += centre as u64;
+        }
+        self.points.push(row, &mut self.centres);
+        self.seeding.indices.push(row);
+        self.bounds.set(row, 0.0);
+        self.nearest[row] = centre as u32;
+        self.stamps[row] = centre as u32 + 1;
+    }
+
+    /// Proposes a point in proportion to its bound, computes its distance, and accepts it with the
+    /// ratio of the two as probability. Two draws.
+    #[inline]
+    pub fn trial(&mut self, draws: &mut Draws) -> Trial {
+        let (place, coin) = (draws.uniform(), draws.uniform());
+        let Some(row) = self.bounds.pick(place) else { return Trial::Exhausted };
+        self.seeding.trials += 1;
+        let weight = self.weight(row);
+        let bound = self.bounds.as_slice()[row] / weight;
+        let (count, compared) =
+            (self.seeding.indices.len(), self.fresh.max(self.stamps[row] as usize));
+        let known = Nearest { distance: bound, centre: self.nearest[row], evaluations: 0 };
+        let look = Look {
+            points: self.points,
+            centres: &self.centres,
+            between: self.between.as_ref(),
+            count,
+        };
+        // Half a look is enough to turn a proposal down: it stops as soon as that is certain.
+        let found = look.at(row, compared, known, coin * bound, &mut self.which);
+        self.seeding.evaluations += found.evaluations as u64;
+        self.spent += price::TRIAL
+            + (count - compared) as f64 / 16.0
+            + found.evaluations as f64 * price::evaluation(self.points.width());
+        let accepted = found.distance > coin * bound;
+        self.stamps[row] = if accepted { count as u32 } else { found.centre + 1 };
+        if accepted {
+            return Trial::Accepted(row);
+        }
+        self.nearest[row] = found.centre;
+        self.bounds.set(row, weight * found.distance);
+        Trial::Rejected
+    }
+
+    /// Whether looking at all points would have been a bargain by now.
+    pub fn is_stale(&self) -> bool {
+        let news = self.seeding.indices.len() - self.fresh;
+        let look = price::LOOK * self.points.len() as f64;
+        let evaluations = self.rate * news as f64 * price::evaluation(self.points.width());
+        news > 0 && self.spent > price::SHARE * (look + evaluations)
+    }
+
+    /// Brings all bounds up to date.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`](sortes_core::Error::Cancelled).
+    pub fn refresh(&mut self) -> Result<()> {
+        let (fresh, count) = (self.fresh, self.seeding.indices.len());
+        if fresh == count {
+            return Ok(());
+        }
+        let pass = Pass {
+            points: self.points,
+            weights: self.weights,
+            stamps: &self.stamps,
+            centres: &self.centres,
+            between: self.between.as_ref(),
+            closest: self
+                .between
+                .as_ref()
+                .map(|b| (0..count).map(|a| b.closest(a, fresh, count)).collect()),
+            // A single new centre can be compared with many points at a time.
+            target: (count - fresh == 1).then(|| self.points.target(self.seeding.indices[fresh])),
+            fresh,
+            count,
+        };
+        let nearest = &mut self.nearest;
+        let (threads, cancel) = (self.threads, self.cancel);
+        let mut evaluations = 0;
+        self.bounds.refill(|bounds| {
+            let blocks = bounds.chunks_mut(BLOCK).zip(nearest.chunks_mut(BLOCK));
+            let mut blocks: Vec<_> = blocks.map(|(b, nearest)| (b, nearest, 0)).collect();
+            threads.fill_chunks(&mut blocks, 1, |block, work| {
+                if let [(bounds, nearest, evaluations)] = work
+                    && !cancel.is_cancelled()
+                {
+                    *evaluations = pass.block(block * BLOCK, bounds, nearest);
+                }
+            });
+            evaluations = blocks.iter().map(|(.., evaluations)| evaluations).sum();
+        });
+        cancel.check()?;
+        self.seeding.evaluations += evaluations as u64;
+        self.seeding.refreshes += 1;
+        // What is looked up costs as well, even where it spares all distances.
+        self.rate =
+            (evaluations as f64 / (count - fresh) as f64).max(self.points.len() as f64 / 16.0);
+        self.spent = 0.0;
+        self.fresh = count;
+        Ok(())
+    }
+
+    /// By how much each candidate, as the next centre, would lower the sum of the bounds; all bounds
+    /// are exact.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`](sortes_core::Error::Cancelled).
+    pub fn gains(&mut self, candidates: &[usize]) -> Result<Vec<f64>> {
+        let count = self.seeding.indices.len();
+        let alternatives: Vec<_> = candidates
+            .iter()
+            .map(|&row| {
+                let mut distances = vec![0.0; count];
+                self.points.to_centres(row, &self.centres, &mut distances);
+                let closest = self.between.is_some().then_some(distances);
+                let mut alone = self.points.centres(1);
+                self.points.push(row, &mut alone);
+                (closest, self.points.target(row), alone)
+            })
+            .collect();
+        self.seeding.evaluations += (candidates.len() * count) as u64;
+        let (points, weights, cancel) = (self.points, self.weights, self.cancel);
+        let (bounds, nearest) = (self.bounds.as_slice(), &self.nearest);
+        let blocks = bounds.len().div_ceil(BLOCK);
+        let mut gains = vec![(0.0, 0); blocks * candidates.len()];
+        self.threads.fill_chunks(&mut gains, candidates.len(), |block, gains| {
+            if cancel.is_cancelled() {
+                return;
+            }
+            let start = block * BLOCK;
+            let end = (start + BLOCK).min(bounds.len());
+            let mut near = Near::default();
+            for ((closest, target, alone), gain) in alternatives.iter().zip(gains) {
+                near.find(
+                    &bounds[start..end],
+                    &nearest[start..end],
+                    weights.map(|weights| &weights[start..end]),
+                    closest.as_deref(),
+                );
+                near.compare(points, start..end, target, alone);
+                gain.1 = near.evaluations;
+                for &(i, distance) in &near.found {
+                    let weight = weights.map_or(1.0, |weights| weights[start + i as usize]);
+                    gain.0 += (bounds[start + i as usize] - weight * distance).max(0.0);
+                }
+            }
+        });
+        cancel.check()?;
+        self.seeding.evaluations += gains.iter().map(|&(_, count)| count as u64).sum::<u64>();
+        let sum = |candidate| {
+            gains.iter().skip(candidate).step_by(candidates.len()).map(|&(gain, _)| gain).sum()
+        };
+        Ok((0..candidates.len()).map(sum).collect())
+    }
+}
+
+/// How a point is compared with centres.
+struct Look<'e, P: Points> {
+    points: &'e P,
+    centres: &'e P::Centres,
+    between: Option<&'e Between>,
+    count: usize,
+}
+
+impl<P: Points> Look<'_, P> {
+    /// The nearest centre of a point, which has been compared with some; the first of them that is
+    /// at most `enough` away ends it.
+    #[inline]
+    fn at(
+        &self,
+        row: usize,
+        compared: usize,
+        known: Nearest,
+        enough: f64,
+        which: &mut Vec<u32>,
+    ) -> Nearest {
+        let Some(between) = self.between else {
+            which.clear();
+            which.extend(compared as u32..self.count as u32);
+            return self.points.nearest(row, self.centres, which, known, enough);
+        };
+        let (mut best, mut compared) = (known, compared);
+        loop {
+            // Each nearer centre rules out others: it is looked up anew what is within its reach.
+            which.clear();
+            let reach = Between::reach(best.distance);
+            between.within(best.centre as usize, compared, self.count, reach, which);
+            let found = self.points.nearest(row, self.centres, which, best, best.distance);
+            let evaluations = best.evaluations + found.evaluations;
+            if found.distance >= best.distance {
+                return Nearest { evaluations, ..best };
+            }
+            best = Nearest { evaluations, ..found };
+            compared = best.centre as usize + 1;
+            if best.distance <= enough {
+                return best;
+            }
+        }
+    }
+}
+
+/// A refresh: what every block reads.
+struct Pass<'e, P: Points> {
+    points: &'e P,
+    weights: Option<&'e [f64]>,
+    stamps: &'e [u32],
+    centres: &'e P::Centres,
+    between: Option<&'e Between>,
+    /// The squared distance of each centre to the closest new one.
+    closest: Option<Vec<f64>>,
+    target: Option<P::Target>,
+    fresh: usize,
+    count: usize,
+}
+
+impl<P: Points> Pass<'_, P> {
+    /// Brings the bounds of the points from `start` on up to date; returns how many distances it
+    /// computed.
+    fn block(&self, start: usize, bounds: &mut [f64], nearest: &mut [u32]) -> usize {
+        let end = start + bounds.len();
+        let weights = self.weights.map(|weights| &weights[start..end]);
+        let mut near = Near::default();
+        near.find(bounds, nearest, weights, self.closest.as_deref());
+        if let Some(target) = &self.target
+            && near.is_most_of(bounds.len())
+        {
+            near.stream(self.points, start..end, target);
+            for &(i, distance) in &near.found {
+                let (bound, i) = (&mut bounds[i as usize], i as usize);
+                let weighted = weights.map_or(1.0, |weights| weights[i]) * distance;
+                if weighted < *bound {
+                    (*bound, nearest[i]) = (weighted, self.fresh as u32);
+                }
+            }
+            return near.evaluations;
+        }
+        let look = Look {
+            points: self.points,
+            centres: self.centres,
+            between: self.between,
+            count: self.count,
+        };
+        let (mut which, mut evaluations) = (Vec::new(), 0);
+        for &(i, _) in &near.found {
+            let i = i as usize;
+            let weight = weights.map_or(1.0, |weights| weights[i]);
+            let bound = bounds[i] / weight;
+            let compared = self.fresh.max(self.stamps[start + i] as usize);
+            let known = Nearest { distance: bound, centre: nearest[i], evaluations: 0 };
+            // Nothing is nearer than zero.
+            let found = look.at(start + i, compared, known, 0.0, &mut which);
+            evaluations += found.evaluations;
+            if found.distance < bound {
+                (bounds[i], nearest[i]) = (weight * found.distance, found.centre);
+            }
+        }
+        evaluations
+    }
+}
+
+/// The points of a block that new centres may be nearer to.
+#[derive(Default)]
+struct Near {
+    /// Positions in the block, and distances where they have been computed.
+    found: Vec<(u32, f64)>,
+    distances: Vec<f64>,
+    evaluations: usize,
+}
+
+impl Near {
+    /// Finds the points whose nearest centre has a new one within reach.
+    fn find(
+        &mut self,
+        bounds: &[f64],
+        nearest: &[u32],
+        weights: Option<&[f64]>,
+        closest: Option<&[f64]>,
+    ) {
+        self.found.clear();
+        self.evaluations = 0;
+        self.found.resize(bounds.len(), (0, 0.0));
+        let mut count = 0;
+        for (i, &bound) in bounds.iter().enumerate() {
+            let near = match closest {
+                None => true,
+                Some(closest) => {
+                    let weight = weights.map_or(1.0, |weights| weights[i]);
+                    closest[nearest[i] as usize] * weight < Between::reach(bound)
+                }
+            };
+            self.found[count].0 = i as u32;
+            count += usize::from(near && bound > 0.0);
+        }
+        self.found.truncate(count);
+    }
+
+    /// Whether it is quicker to read all points of the block in a row.
+    fn is_most_of(&self, block: usize) -> bool {
+        2 * self.found.len() > block
+    }
+
+    /// Computes the distances of all points of the block to a target.
+    fn stream<P: Points>(&mut self, points: &P, rows: std::ops::Range<usize>, target: &P::Target) {
+        self.evaluations = rows.len();
+        self.distances.resize(rows.len(), 0.0);
+        points.distances(rows, target, &mut self.distances);
+        for (i, distance) in &mut self.found {
+            *distance = self.distances[*i as usize];
+        }
+    }
+
+    /// Computes the distances of the points that were found, in the quicker way of two.
+    fn compare<P: Points>(
+        &mut self,
+        points: &P,
+        rows: std::ops::Range<usize>,
+        target: &P::Target,
+        alone: &P::Centres,
+    ) {
+        if self.is_most_of(rows.len()) {
+            return self.stream(points, rows, target);
+        }
+        let unknown = Nearest { distance: f64::INFINITY, centre: 0, evaluations: 0 };
+        for (i, distance) in &mut self.found {
+            let row = rows.start + *i as usize;
+            *distance = points.nearest(row, alone, &[0], unknown, 0.0).distance;
+        }
+        self.evaluations = self.found.len();
+    }
+}

@@ -1,0 +1,80 @@
+//! k-means++ in few rounds of many candidates.
+//!
+//! Bahmani, Moseley, Vattani, Kumar and Vassilvitskii, "Scalable k-means++" (VLDB 2012).
+
+use sortes_core::Result;
+use sortes_core::rng::Purpose;
+
+use super::{Points, Problem, Seeding, lazy, plain, step};
+
+pub(super) fn seed<P: Points>(
+    problem: &Problem<'_, P>,
+    oversampling: f64,
+    rounds: usize,
+) -> Result<Seeding> {
+    let (n, k) = (problem.points.len(), problem.k);
+    let expected = (oversampling * rounds as f64).min(n as f64) as usize;
+    let mut envelope = problem.envelope_of(problem.first(), k.max(2 * expected).min(n))?;
+    for round in 0..rounds {
+        envelope.refresh()?;
+        let total = envelope.bounds().total();
+        if total <= 0.0 {
+            break;
+        }
+        let joining: Vec<usize> = envelope
+            .bounds()
+            .as_slice()
+            .iter()
+            .enumerate()
+            .filter(|&(row, &bound)| {
+                let mut draws =
+                    problem.stream.at(Purpose::Centre, row as u64, step::ROUNDS + round as u32);
+                bound > 0.0 && draws.uniform() * total < oversampling * bound
+            })
+            .map(|(row, _)| row)
+            .collect();
+        for row in joining {
+            envelope.choose(row);
+        }
+    }
+    // Too few candidates: the rest as k-means++ would draw them.
+    while envelope.chosen().len() < k {
+        let mut draws = problem.trials(envelope.chosen().len());
+        let row = lazy::next(problem, &mut envelope, &mut draws)?;
+        envelope.choose(row);
+    }
+    envelope.refresh()?;
+
+    let candidates = envelope.chosen().to_vec();
+    let mut weights = vec![0.0; candidates.len()];
+    for (row, &label) in envelope.labels().iter().enumerate() {
+        weights[label as usize] += problem.weight(row);
+    }
+    let mut out = envelope.into_seeding();
+    let subset = problem.points.subset(&candidates);
+    let reduced = reduce(problem, &subset, &weights, rounds)?;
+    out.indices = reduced.indices.into_iter().map(|i| candidates[i]).collect();
+    out.trials += reduced.trials;
+    out.evaluations += reduced.evaluations;
+    out.degenerate += reduced.degenerate;
+    Ok(out)
+}
+
+/// Reduces the weighted candidates to `k` centres, greedily.
+fn reduce<P: Points>(
+    problem: &Problem<'_, impl Points>,
+    candidates: &P,
+    weights: &[f64],
+    rounds: usize,
+) -> Result<Seeding> {
+    let problem = Problem {
+        points: candidates,
+        weights: Some(weights),
+        k: problem.k,
+        stream: problem.stream.child(0, step::ROUNDS + rounds as u32),
+        threads: problem.threads,
+        cancel: problem.cancel,
+    };
+    let local_trials = 2 + (problem.k as f64).ln() as usize;
+    plain::seed(&problem, local_trials)
+}
