@@ -123,8 +123,8 @@ def kmeans_plusplus(
     ----------
     X : array_like or sparse matrix, shape (n_samples, n_features)
         The points, finite. C-contiguous float32 and float64 arrays are read in place, memory maps
-        included; other dense numbers are copied, float16 as float32 and the rest as float64. SciPy's
-        sparse matrices are read as CSR, and a copy is sorted if need be.
+        included; other dense numbers are copied, float16 as float32 and the rest as float64.
+        SciPy's sparse matrices are read as CSR, and a copy is sorted if need be.
     n_clusters : int
         How many centres, in [1, n_samples].
     sample_weight : array_like, shape (n_samples,), optional
@@ -147,8 +147,8 @@ def kmeans_plusplus(
         - "parallel": few rounds of many candidates, then greedy k-means++ of these (k-means||).
         - "random": distinct points in proportion to their weights.
     max_trials : int, optional
-        Of "rejection": how many proposals there are for a centre before the fallback; by default, as
-        many as it takes.
+        Of "rejection": how many proposals there are for a centre before the fallback; by default,
+        as many as it takes.
     fallback : {"exact", "uniform"}
         What happens then: the exact law from all distances, or, as in the paper, any point that is
         no centre yet, which is an approximation.
@@ -188,9 +188,9 @@ def kmeans_plusplus(
     Notes
     -----
     With :math:`D(x)` the squared distance of a point to the nearest of the centres so far, the next
-    one is drawn with :math:`P(x) = w_x D(x) / \sum_y w_y D(y)` (Arthur and Vassilvitskii, "k-means++:
-    the advantages of careful seeding", SODA 2007). The expected cost of the seeding is at most
-    :math:`8 (\ln k + 2)` times the best possible one.
+    one is drawn with :math:`P(x) = w_x D(x) / \sum_y w_y D(y)` (Arthur and Vassilvitskii,
+    "k-means++: the advantages of careful seeding", SODA 2007). The expected cost of the seeding is
+    at most :math:`8 (\ln k + 2)` times the best possible one.
 
     "lazy" keeps an upper bound :math:`b(x) \ge D(x)` for each point, first the distance to the
     first centre. It proposes points with probability :math:`w b / \sum w b`, computes the distance,
@@ -316,8 +316,9 @@ def kmeans_plusplus_init(
 
     ``KMeans(n_clusters=8, init=kmeans_plusplus_init, n_init=1).fit(X)``
     """
-    options.pop("return_stats", None)
-    return kmeans_plusplus(X, n_clusters, random_state=random_state, **options)[0]
+    options["return_stats"] = False
+    centers, _ = kmeans_plusplus(X, n_clusters, random_state=random_state, **options)
+    return np.asarray(centers)
 
 
 def _points(X: Any) -> tuple[Any, _Native]:
