@@ -119,6 +119,24 @@ def test_distances_that_are_ruled_out(method, weighted, dtype):
 
 
 @pytest.mark.law
+@pytest.mark.parametrize(("dtype", "weighted"), [(np.float32, True), (np.float64, False)])
+def test_trials_from_loose_bounds(dtype, weighted):
+    """Eight sites of 512 points each: so many that bounds stay as they are for several trials.
+
+    On the few points of other tests looking at all of them comes first, and trials all succeed.
+    """
+    sites, many = clumps()[[0, 2, 4, 6, 8, 11, 12, 14]].astype(dtype), 512
+    X = np.repeat(sites, many, axis=0)
+    weights = np.array([1.0, 0.25, 2, 0.5] * 2) if weighted else None
+    law = ordered_law(sites.astype(np.float64), 4, weights)
+    spread = None if weights is None else np.repeat(weights, many)
+    stats = [seeding.seed(X, spread, 4, "lazy", key, **DEFAULTS) for key in range(100)]
+    assert sum(trials for _, trials, *_ in stats) > 100 * 8
+    centres = draw(X, 4, "lazy", 60_000, spread) // many
+    assert_law(tally(centres, 8), law)
+
+
+@pytest.mark.law
 @pytest.mark.parametrize("weighted", [False, True])
 def test_greedy(weighted):
     X = clumps()[::2]

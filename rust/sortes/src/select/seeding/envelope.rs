@@ -202,7 +202,7 @@ impl<'a, P: Points> Envelope<'a, P> {
             return Trial::Accepted(row);
         }
         self.nearest[row] = found.centre;
-        self.bounds.set(row, weight * bound);
+        self.bounds.set(row, weight * found.distance);
         Trial::Rejected
     }
 
