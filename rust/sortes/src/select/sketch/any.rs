@@ -62,13 +62,15 @@ impl Sketch {
     }
 
     /// An empty sketch like this one, for another shard of the data.
-    #[must_use]
-    pub fn for_shard(&self, shard: u32) -> Self {
-        match self {
-            Self::BottomK(sketch) => Self::BottomK(sketch.for_shard(shard)),
-            Self::Priority(sketch) => Self::Priority(sketch.for_shard(shard)),
-            Self::VarOpt(sketch) => Self::VarOpt(sketch.for_shard(shard)),
-        }
+    ///
+    /// # Errors
+    /// If the shard is not below `2^48`.
+    pub fn for_shard(&self, shard: u64) -> Result<Self> {
+        Ok(match self {
+            Self::BottomK(sketch) => Self::BottomK(sketch.for_shard(shard)?),
+            Self::Priority(sketch) => Self::Priority(sketch.for_shard(shard)?),
+            Self::VarOpt(sketch) => Self::VarOpt(sketch.for_shard(shard)?),
+        })
     }
 
     /// The sample and the threshold.
@@ -127,8 +129,8 @@ impl Sketch {
     /// An empty sketch of the kind with this name.
     ///
     /// # Errors
-    /// If there is no such kind, or `k` is out of range.
-    pub fn new(kind: &str, k: u64, seed: u64, shard: Option<u32>) -> Result<Self> {
+    /// If there is no such kind, or `k` or the shard is out of range.
+    pub fn new(kind: &str, k: u64, seed: u64, shard: Option<u64>) -> Result<Self> {
         Ok(match (kind, shard) {
             ("bottom_k", None) => Self::BottomK(BottomK::coordinated(k, seed)?),
             ("bottom_k", Some(shard)) => Self::BottomK(BottomK::fresh(k, seed, shard)?),

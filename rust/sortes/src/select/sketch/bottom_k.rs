@@ -24,7 +24,7 @@ use super::ranked::{Rank, Ranked};
 /// };
 /// update(&mut whole, &[1, 2, 3, 4], &[1.0, 2.0, 3.0, 4.0])?;
 /// update(&mut part, &[4, 3], &[4.0, 3.0])?;
-/// let mut rest = part.for_shard(1);
+/// let mut rest = part.for_shard(1)?;
 /// update(&mut rest, &[1, 2], &[1.0, 2.0])?;
 /// part.merge(&rest)?;
 /// assert_eq!(part.to_bytes(), whole.to_bytes());

@@ -27,8 +27,8 @@ impl Header {
         Ok(Self { k: k as usize, n: 0, names, values: None })
     }
 
-    pub(super) fn for_shard(&self, shard: u32) -> Self {
-        Self { k: self.k, n: 0, names: self.names.for_shard(shard), values: None }
+    pub(super) fn for_shard(&self, shard: u64) -> Result<Self> {
+        Ok(Self { k: self.k, n: 0, names: self.names.for_shard(shard)?, values: None })
     }
 
     /// The largest number of items in the sample.

@@ -33,14 +33,22 @@ impl Names {
     }
 
     /// Names by place in the stream of one shard.
-    pub(super) fn of_places(seed: u64, shard: u32) -> Self {
-        let own = Stream::new(seed).child(u64::from(shard), SHARD_STEP).key();
-        Self { coordinated: false, seed, own, position: 0, merged: Vec::new() }
+    pub(super) fn of_places(seed: u64, shard: u64) -> Result<Self> {
+        if shard >= ENTITY_LIMIT {
+            let reason = format!("must be in [0, 2**48), got {shard}");
+            return Err(Error::argument("shard", reason));
+        }
+        let own = Stream::new(seed).child(shard, SHARD_STEP).key();
+        Ok(Self { coordinated: false, seed, own, position: 0, merged: Vec::new() })
     }
 
     /// The same kind of names for another shard, of which nothing is used yet.
-    pub(super) fn for_shard(&self, shard: u32) -> Self {
-        if self.coordinated { Self::of_ids(self.seed) } else { Self::of_places(self.seed, shard) }
+    pub(super) fn for_shard(&self, shard: u64) -> Result<Self> {
+        if self.coordinated {
+            Ok(Self::of_ids(self.seed))
+        } else {
+            Self::of_places(self.seed, shard)
+        }
     }
 
     pub(super) fn coordinated(&self) -> bool {

@@ -104,9 +104,9 @@ impl<R: Rank> Ranked<R> {
     /// An empty sketch whose items have the numbers of their places in the stream of a shard.
     ///
     /// # Errors
-    /// If `k` is zero or at least `2^31`.
-    pub fn fresh(k: u64, seed: u64, shard: u32) -> Result<Self> {
-        Ok(Self::empty(Header::new(k, Names::of_places(seed, shard))?))
+    /// If `k` is zero or at least `2^31`, or the shard is not below `2^48`.
+    pub fn fresh(k: u64, seed: u64, shard: u64) -> Result<Self> {
+        Ok(Self::empty(Header::new(k, Names::of_places(seed, shard)?)?))
     }
 
     fn empty(header: Header) -> Self {
@@ -115,9 +115,11 @@ impl<R: Rank> Ranked<R> {
     }
 
     /// An empty sketch like this one, for another shard of the data.
-    #[must_use]
-    pub fn for_shard(&self, shard: u32) -> Self {
-        Self::empty(self.header.for_shard(shard))
+    ///
+    /// # Errors
+    /// If the shard is not below `2^48`.
+    pub fn for_shard(&self, shard: u64) -> Result<Self> {
+        Ok(Self::empty(self.header.for_shard(shard)?))
     }
 
     /// What all sketches know of themselves.

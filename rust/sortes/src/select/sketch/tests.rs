@@ -7,7 +7,7 @@ use sortes_core::par::Threads;
 
 use super::*;
 
-const KINDS: [(&str, Option<u32>); 5] = [
+const KINDS: [(&str, Option<u64>); 5] = [
     ("bottom_k", None),
     ("bottom_k", Some(0)),
     ("priority", None),
@@ -219,7 +219,7 @@ fn keys_are_those_of_single_draws() {
 fn a_shard_comes_in_once() {
     for (kind, _) in [KINDS[1], KINDS[3], KINDS[4]] {
         let mut a = Sketch::new(kind, 2, 0, Some(0)).unwrap();
-        let mut b = a.for_shard(1);
+        let mut b = a.for_shard(1).unwrap();
         let empty = a.clone();
         update(&mut a, &[1, 2], &[1.0, 1.0]);
         update(&mut b, &[3], &[1.0]);
