@@ -197,17 +197,15 @@ class Sketch:
             raise TypeError(f"where: must hold booleans, got {inside.dtype}")
         numbers = _of_sample(of, sample, "of", sample.weights)
         terms = numbers / sample.inclusion
-        variances = (1 - sample.inclusion) * terms**2
-        value, variance = float(terms[inside].sum()), float(variances[inside].sum())
-        if of is None:
-            value, variance = self._exactly(value, variance, inside, variances)
-        return Estimate(value, variance**0.5)
+        errors = np.sqrt(1 - sample.inclusion) * terms
+        estimate = Estimate(float(terms[inside].sum()), _norm(errors[inside]))
+        return self._sharpened(estimate, inside, errors) if of is None else estimate
 
-    def _exactly(
-        self, value: float, variance: float, inside: NDArray[Any], variances: NDArray[Any]
-    ) -> tuple[float, float]:
+    def _sharpened(
+        self, estimate: Estimate, inside: NDArray[Any], errors: NDArray[Any]
+    ) -> Estimate:
         """Use what a kind knows exactly about the sum of weights."""
-        return value, variance
+        return estimate
 
     def copy(self) -> Self:
         """Return a sketch of the same state.
@@ -508,12 +506,13 @@ class VarOpt(Sketch):
         assert total is not None
         return total
 
-    def _exactly(
-        self, value: float, variance: float, inside: NDArray[Any], variances: NDArray[Any]
-    ) -> tuple[float, float]:
+    def _sharpened(
+        self, estimate: Estimate, inside: NDArray[Any], errors: NDArray[Any]
+    ) -> Estimate:
         if inside.all():
-            return self.total, 0.0
-        return value, min(variance, float(variances[~inside].sum()))
+            return Estimate(self.total, 0.0)
+        # The rest of the total errs by as much.
+        return Estimate(estimate.value, min(estimate.stderr, _norm(errors[~inside])))
 
 
 _KINDS: dict[str, Any] = {kind._kind: kind for kind in (BottomK, PrioritySample, VarOpt)}
@@ -679,3 +678,9 @@ def _of_sample(x: Any, sample: SketchSample, name: str, default: Any) -> NDArray
     if array.ndim and array.shape != sample.ids.shape:
         raise ValueError(f"{name}: expected shape {sample.ids.shape}, got {array.shape}")
     return np.broadcast_to(array, sample.ids.shape)
+
+
+def _norm(x: NDArray[Any]) -> float:
+    """Return the root of the sum of squares, which may be beyond the range themselves."""
+    scale = float(np.abs(x).max(initial=0.0))
+    return scale * float(np.sqrt(np.sum((x / scale) ** 2))) if scale > 0 else 0.0

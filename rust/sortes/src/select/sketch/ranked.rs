@@ -347,3 +347,80 @@ impl<R: Rank> Ranked<R> {
 pub(super) fn other_kind() -> Error {
     Error::argument("other", "must be a sketch of the same kind")
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::super::{BottomK, PrioritySample};
+    use super::*;
+
+    const VECTORS: &str =
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/sketches.json"));
+
+    fn floats(list: &Value) -> Vec<f64> {
+        list.as_array().unwrap().iter().map(|x| x.as_f64().unwrap_or(f64::INFINITY)).collect()
+    }
+
+    fn ids(list: &Value) -> Vec<i64> {
+        list.as_array().unwrap().iter().map(|x| x.as_i64().unwrap()).collect()
+    }
+
+    fn close(a: f64, b: f64) -> bool {
+        a == b || (a - b).abs() <= 1e-9 * b.abs()
+    }
+
+    /// The sketch of items with these uniforms; `u` is the uniform that [`Rank::rank`] takes.
+    fn sketch<R: Rank>(case: &Value, items: &[i64], u: impl Fn(f64) -> f64) -> Ranked<R> {
+        let (w, us) = (floats(&case["w"]), floats(&case["u"]));
+        let mut out = Ranked::<R>::coordinated(case["k"].as_u64().unwrap(), 0).unwrap();
+        for &id in items {
+            let (weight, u) = (w[id as usize], u(us[id as usize]));
+            if weight > 0.0 {
+                let item = Item { id, weight, value: 0.0 };
+                out.offer(Entry { key: R::rank(u) / weight, item });
+            }
+        }
+        out
+    }
+
+    fn check(case: &Value, sketch: &Ranked<impl Rank>, threshold: &str) {
+        let (sample, got) = sketch.sample();
+        assert_eq!(sample.ids, ids(&case["selected"]));
+        assert!(close(got, case[threshold].as_f64().unwrap_or(f64::INFINITY)));
+        for (id, &adjusted) in sample.ids.iter().zip(&sample.adjusted) {
+            assert!(close(adjusted, case["estimates"][id.to_string()].as_f64().unwrap()));
+        }
+    }
+
+    #[test]
+    fn bottom_k_vectors() {
+        let vectors: Value = serde_json::from_str(VECTORS).unwrap();
+        for case in vectors["es_keys"].as_array().unwrap() {
+            // The vectors have keys -ln(u) / w, ours are -ln(1 - u) / w.
+            let of = |items: &[i64]| sketch::<super::super::Exponential>(case, items, |u| 1.0 - u);
+            let keys = floats(&case["keys"]);
+            let whole: BottomK = of(&(0..keys.len() as i64).collect::<Vec<_>>());
+            for entry in &whole.entries {
+                assert!(close(entry.key, keys[entry.item.id as usize]));
+            }
+            check(case, &whole, "threshold");
+            let shards = case["merge"].as_array().unwrap();
+            let mut merged = of(&[]);
+            for shard in shards.iter().rev() {
+                merged.merge(&of(&ids(shard))).unwrap();
+            }
+            check(case, &merged, "threshold");
+        }
+    }
+
+    #[test]
+    fn priority_vectors() {
+        let vectors: Value = serde_json::from_str(VECTORS).unwrap();
+        for case in vectors["priority"].as_array().unwrap() {
+            let items: Vec<i64> = (0..floats(&case["w"]).len() as i64).collect();
+            let whole: PrioritySample = sketch(case, &items, |u| u);
+            check(case, &whole, "tau");
+        }
+    }
+}
