@@ -1,7 +1,8 @@
 """The laws of the sketches, on data that are small enough to enumerate.
 
-Seen red: with ``coin * tau < 0.98 * size`` in the step of VarOpt, its set laws, its joint law after
-merges and its unbiasedness; with uniform ranks in BottomK, the law of its order.
+Seen red: with ``coin * tau < 0.98 * size`` in the step of VarOpt, nine of its set laws and both of
+its unbiasedness; with uniform ranks in BottomK, the law of its order, its unbiasedness and the
+estimates of counts.
 """
 
 import itertools
