@@ -14,6 +14,9 @@ from sortes.select.sketches import CHUNK, Sketch, hash_ids
 if TYPE_CHECKING:
     from sortes._progress import Callback
 
+pa = require("pyarrow", extra="arrow")
+ds = require("pyarrow.dataset", extra="arrow")
+
 S = TypeVar("S", bound=Sketch)
 
 _NAMES = ("id", "weight", "value")
@@ -56,8 +59,6 @@ def sketch_arrow(
 
     Raises
     ------
-    ImportError
-        If pyarrow is not installed.
     ValueError
         If a column is missing or has nulls, or as in `Sketch.update`.
     TypeError
@@ -72,7 +73,6 @@ def sketch_arrow(
     >>> sketch_arrow(table, PrioritySample(10, rng=0), id="user", weight="spent")
     <PrioritySample of 3 items: 2 held, k=10>
     """
-    pa = require("pyarrow", extra="arrow")
     total = 0
     batches: Iterable[Any]
     if isinstance(data, pa.RecordBatchReader):
@@ -121,8 +121,6 @@ def sketch_parquet(
 
     Raises
     ------
-    ImportError
-        If pyarrow is not installed.
     FileNotFoundError
         If there is no such file.
     ValueError
@@ -140,7 +138,6 @@ def sketch_parquet(
     ...     sketch_parquet(folder, VarOpt(10, rng=0), id="id", weight="w").total
     1000.0
     """
-    ds = require("pyarrow.dataset", extra="arrow")
     files = path if isinstance(path, ds.Dataset) else ds.dataset(path, format="parquet")
     keys = (id, weight, value)
     for name, key in zip(_NAMES, keys, strict=True):
@@ -182,7 +179,6 @@ def _column(batch: Any, name: str, key: str | None) -> Any:
     column = batch.column(key)
     if column.null_count:
         raise ValueError(f"{name}: column {key!r} has {column.null_count} nulls")
-    pa = require("pyarrow", extra="arrow")
     kind = column.type
     if name == "id" and not pa.types.is_integer(kind):
         # Equal strings are hashed once.

@@ -12,6 +12,8 @@ from sortes._optional import require
 from sortes.integrations._partitions import columns_of, merged, shard_of
 from sortes.select.sketches import Sketch
 
+dask = require("dask", extra="dask")
+
 S = TypeVar("S", bound=Sketch)
 
 #: Sketches that one task merges.
@@ -46,8 +48,6 @@ def sketch_dask(
 
     Raises
     ------
-    ImportError
-        If Dask is not installed.
     ValueError
         If the sizes of an array's chunks are unknown, or as in `Sketch.update`.
     TypeError
@@ -67,11 +67,10 @@ def sketch_dask(
     >>> sketch_dask(da.ones(1000, chunks=100), VarOpt(10, rng=0))
     <VarOpt of 1000 items: 10 held, k=10>
     """
-    dask = require("dask", extra="dask")
     if hasattr(data, "to_delayed") and hasattr(data, "chunks"):
-        tasks = _of_array(dask, data, sketch, id, weight, value)
+        tasks = _of_array(data, sketch, id, weight, value)
     else:
-        tasks = _of_records(dask, data, sketch, id, weight, value)
+        tasks = _of_records(data, sketch, id, weight, value)
     merge = dask.delayed(merged, pure=False)
     while len(tasks) > 1:
         tasks = [merge(tasks[i : i + FAN_IN]) for i in range(0, len(tasks), FAN_IN)]
@@ -80,9 +79,7 @@ def sketch_dask(
     return sketch
 
 
-def _of_records(
-    dask: Any, data: Any, sketch: Sketch, id: Any, weight: Any, value: Any
-) -> list[Any]:
+def _of_records(data: Any, sketch: Sketch, id: Any, weight: Any, value: Any) -> list[Any]:
     if id is None:
         raise TypeError("id: must name the ids of the items")
     if hasattr(data, "to_delayed"):
@@ -99,9 +96,7 @@ def _of_records(
     return [delayed(shard_of(sketch, i), part) for i, part in enumerate(data)]
 
 
-def _of_array(
-    dask: Any, weights: Any, sketch: Sketch, ids: Any, weight: Any, values: Any
-) -> list[Any]:
+def _of_array(weights: Any, sketch: Sketch, ids: Any, weight: Any, values: Any) -> list[Any]:
     if weight is not None:
         raise TypeError("weight: an array holds the weights itself")
     if weights.ndim != 1:

@@ -6,7 +6,6 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from sortes._optional import require
 from sortes.integrations._partitions import columns_of, shard_of_content
 from sortes.select.sketches import Sketch
 
@@ -38,10 +37,10 @@ def sketch_ray(
 
     Raises
     ------
-    ImportError
-        If Ray is not installed.
-    ValueError, TypeError
-        As in `Sketch.update`, inside the error of Ray's task.
+    TypeError
+        If `dataset` is no such thing.
+    ValueError
+        As in `Sketch.update`; inside the error of Ray's task, if a block is at fault.
 
     Notes
     -----
@@ -50,8 +49,17 @@ def sketch_ray(
     block by its content; two equal blocks of such a sketch are an error. The sample of a `VarOpt`
     depends on the order in which blocks arrive, which Ray keeps if its
     ``execution_options.preserve_order`` says so; its law does not.
+
+    Examples
+    --------
+    >>> import ray  # doctest: +SKIP
+    >>> from sortes.select.sketches import BottomK
+    >>> dataset = ray.data.read_parquet("s3://bucket/events")  # doctest: +SKIP
+    >>> sketch_ray(dataset, BottomK(1000, rng=0), id="user", weight="spent")  # doctest: +SKIP
+    <BottomK of 1000000 items: 1000 held, k=1000>
     """
-    require("ray.data", extra="ray")
+    if not hasattr(dataset, "map_batches"):
+        raise TypeError(f"dataset: must be a Ray dataset, got {type(dataset).__name__}")
     kind = type(sketch)
 
     def task(batch: dict[str, Any]) -> dict[str, Any]:
