@@ -74,6 +74,24 @@ def test_any_merge_tree_gives_the_whole(shards, k, seed, kind):
     assert same(whole | whole, whole)
 
 
+@given(
+    st.lists(st.integers(0, 3), min_size=1, max_size=60), st.integers(1, 20), st.integers(0, 2**32)
+)
+def test_any_tree_of_var_opt_has_the_total_and_the_threshold(shards, k, seed):
+    ids, weights, _ = data(len(shards), seed)
+    whole = VarOpt(k, rng=seed).update(ids, weights)
+    empty, shards = VarOpt(k, rng=seed), np.array(shards)
+    parts = [empty.for_shard(s).update(ids[shards == s], weights[shards == s]) for s in range(5)]
+    tree = random.Random(seed)
+    while len(parts) > 1:
+        tree.shuffle(parts)
+        parts.append(parts.pop() | parts.pop())
+    assert len(parts[0]) == len(whole)
+    assert parts[0].n == whole.n
+    assert parts[0].total == pytest.approx(whole.total, rel=1e-13)
+    assert parts[0].sample().threshold == pytest.approx(whole.sample().threshold, rel=1e-12)
+
+
 @given(st.integers(1, 8), st.integers(1, 8), st.integers(0, 100))
 def test_the_smaller_size_remains(k, other, seed):
     ids, weights, _ = data(40, seed)
@@ -408,6 +426,7 @@ def test_wrong_batches_change_nothing(kind, arguments, error, message):
         (lambda: VarOpt(-1), ValueError, r"^k: must be in \[1, 2\*\*31\), got -1"),
         (lambda: VarOpt(2**31), ValueError, r"^k: must be in"),
         (lambda: VarOpt(2.5), TypeError, "float"),
+        (lambda: Sketch(), TypeError, "abstract"),
         (lambda: VarOpt(2, shard=-1), ValueError, r"^shard: must be in \[0, 2\*\*48\), got -1"),
         (lambda: VarOpt(2, rng=-1), ValueError, r"^rng: must be non-negative, got -1"),
         (lambda: VarOpt(2).for_shard(2**48), ValueError, r"^shard: must be in \[0, 2\*\*48\)"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import operator
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias
 
@@ -72,11 +73,14 @@ class Estimate(NamedTuple):
     stderr: float
 
 
-class Sketch:
+class Sketch(ABC):
     """What all sketches do; make a `BottomK`, a `PrioritySample` or a `VarOpt`."""
 
     _kind: ClassVar[str]
     _native: _core.sketch.Sketch
+
+    @abstractmethod
+    def __init__(self) -> None: ...
 
     def update(
         self,
