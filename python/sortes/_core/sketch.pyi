@@ -1,3 +1,56 @@
 """Samples that merge."""
 
-__all__: list[str] = []
+from collections.abc import Callable
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Sketch"]
+
+@final
+class Sketch:
+    """A sketch of any kind, behind a lock.
+
+    The lock is taken with the interpreter released, and nothing asks for the interpreter while
+    holding it.
+    """
+
+    def __new__(cls, kind: str, k: int, key: int, shard: int | None, /) -> Sketch: ...
+    def update(
+        self,
+        ids: NDArray[np.int64],
+        weights: NDArray[np.float64] | NDArray[np.float32] | None,
+        values: NDArray[np.float64] | None,
+        /,
+        *,
+        num_threads: int | None = None,
+        progress: Callable[[int, int], object] | None = None,
+    ) -> None: ...
+    def merge(self, other: Sketch, /) -> None: ...
+    def sample(
+        self,
+    ) -> tuple[
+        NDArray[np.int64],
+        NDArray[np.float64],
+        NDArray[np.float64],
+        NDArray[np.float64],
+        NDArray[np.float64] | None,
+        float,
+    ]: ...
+    def to_bytes(self) -> bytes: ...
+    @staticmethod
+    def from_bytes(data: bytes, /) -> Sketch: ...
+    def for_shard(self, shard: int, /) -> Sketch: ...
+    def copy(self) -> Sketch: ...
+    def __len__(self) -> int: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def coordinated(self) -> bool: ...
+    @property
+    def k(self) -> int: ...
+    @property
+    def n(self) -> int: ...
+    @property
+    def total(self) -> float | None: ...

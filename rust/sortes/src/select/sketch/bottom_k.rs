@@ -1,0 +1,55 @@
+//! Bottom-k samples with exponential ranks.
+
+use sortes_core::rng::elementary;
+
+use super::ranked::{Rank, Ranked};
+
+/// Weighted sampling without replacement (PPSWOR), as a sketch that merges.
+///
+/// The key of an item is `E / w`, where `E` is the exponential variable of its id (or of its place
+/// in the stream); the sample is the `k` items of least key, in that order. That is the law of
+/// drawing one item after the other in proportion to the weights that are left. Given the
+/// threshold `t`, the `(k + 1)`-st key, an item is in the sample with probability
+/// `p = 1 - exp(-w t)`, and the adjusted weights `w / p` are unbiased and uncorrelated (Cohen and
+/// Kaplan, "Summarizing data using bottom-k sketches", PODC 2007).
+///
+/// ```
+/// use sortes::select::sketch::{Batch, BottomK, Weights};
+/// use sortes_core::{cancel::Cancel, par::Threads};
+///
+/// let (mut whole, mut part) = (BottomK::coordinated(2, 7)?, BottomK::coordinated(2, 7)?);
+/// let mut update = |sketch: &mut BottomK, ids: &[i64], weights: &[f64]| {
+///     let batch = Batch::new(ids, Weights::F64(weights), None)?;
+///     sketch.update(&batch, Threads::SERIAL, &Cancel::default())
+/// };
+/// update(&mut whole, &[1, 2, 3, 4], &[1.0, 2.0, 3.0, 4.0])?;
+/// update(&mut part, &[4, 3], &[4.0, 3.0])?;
+/// let mut rest = part.for_shard(1)?;
+/// update(&mut rest, &[1, 2], &[1.0, 2.0])?;
+/// part.merge(&rest)?;
+/// assert_eq!(part.to_bytes(), whole.to_bytes());
+/// # Ok::<(), sortes_core::Error>(())
+/// ```
+pub type BottomK = Ranked<Exponential>;
+
+/// Ranks `-ln(1 - u)`.
+#[derive(Clone, Copy, Debug)]
+pub enum Exponential {}
+
+impl Rank for Exponential {
+    const KIND: u64 = 1;
+
+    #[inline]
+    fn rank(u: f64) -> f64 {
+        -elementary::ln_1m(u)
+    }
+
+    fn inclusion(weight: f64, threshold: f64) -> f64 {
+        // Nothing is drawn by it, so that the platform's own function will do.
+        -(-weight * threshold).exp_m1()
+    }
+
+    fn threshold(key: f64) -> f64 {
+        key
+    }
+}

@@ -1,0 +1,141 @@
+//! What all sketches know of themselves, and how items are written.
+
+use sortes_core::{Error, Result};
+
+use super::batch::{Batch, Item};
+use super::bytes::{Reader, Writer, corrupt};
+use super::names::Names;
+
+/// Larger samples are taken for a mistake; a place among twice as many fits into 32 bits.
+const MOST: u64 = (1 << 31) - 1;
+
+/// The size, the number of items offered, and where random numbers come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    pub(super) k: usize,
+    pub(super) n: u64,
+    pub(super) names: Names,
+    /// Whether items have values; unknown before the first.
+    values: Option<bool>,
+}
+
+impl Header {
+    pub(super) fn new(k: u64, names: Names) -> Result<Self> {
+        if !(1..=MOST).contains(&k) {
+            return Err(Error::argument("k", format!("must be in [1, 2**31), got {k}")));
+        }
+        Ok(Self { k: k as usize, n: 0, names, values: None })
+    }
+
+    pub(super) fn for_shard(&self, shard: u64) -> Result<Self> {
+        Ok(Self { k: self.k, n: 0, names: self.names.for_shard(shard)?, values: None })
+    }
+
+    /// The largest number of items in the sample.
+    pub fn k(&self) -> usize {
+        self.k
+    }
+
+    /// How many items were offered: repeated ones and those of weight zero count.
+    pub fn n(&self) -> u64 {
+        self.n
+    }
+
+    /// Whether items have the numbers of their ids.
+    pub fn is_coordinated(&self) -> bool {
+        self.names.coordinated()
+    }
+
+    pub(super) fn has_values(&self) -> bool {
+        self.values == Some(true)
+    }
+
+    /// Makes sure that a batch goes with those before.
+    pub(super) fn admit(&mut self, batch: &Batch<'_>) -> Result<()> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        if self.values.is_some_and(|values| values != batch.has_values()) {
+            let reason = "must come with every batch or with none";
+            return Err(Error::argument("values", reason));
+        }
+        self.names.reserve(batch.len() as u64)?;
+        self.values = Some(batch.has_values());
+        Ok(())
+    }
+
+    /// Counts items as offered.
+    pub(super) fn count(&mut self, items: u64) {
+        self.n = self.n.saturating_add(items);
+        self.names.advance(items);
+    }
+
+    /// Joins the header of a sketch that is merged in.
+    pub(super) fn merge(&mut self, other: &Self) -> Result<()> {
+        if let (Some(ours), Some(theirs)) = (self.values, other.values)
+            && ours != theirs
+        {
+            return Err(Error::argument("other", "only one of the sketches has values"));
+        }
+        self.names.merge(&other.names)?;
+        self.k = self.k.min(other.k);
+        self.n = self.n.saturating_add(other.n);
+        self.values = self.values.or(other.values);
+        Ok(())
+    }
+
+    pub(super) fn write(&self, to: &mut Writer) {
+        to.word(self.k as u64);
+        to.word(self.n);
+        to.word(self.values.map_or(0, |values| 1 + u64::from(values)));
+        self.names.write(to);
+    }
+
+    pub(super) fn read(from: &mut Reader<'_>) -> Result<Self> {
+        let [k, n, values] = [from.word()?, from.word()?, from.word()?];
+        let mut out = Self::new(k, Names::read(from)?).map_err(|_| corrupt("its size"))?;
+        out.n = n;
+        out.values = match values {
+            0 if n == 0 => None,
+            1 | 2 => Some(values == 2),
+            _ => return Err(corrupt("whether it has values")),
+        };
+        Ok(out)
+    }
+
+    /// Writes items by column.
+    pub(super) fn write_items<'a>(
+        &self,
+        items: impl Iterator<Item = &'a Item> + Clone,
+        to: &mut Writer,
+    ) {
+        items.clone().for_each(|item| to.word(item.id.cast_unsigned()));
+        items.clone().for_each(|item| to.float(item.weight));
+        if self.has_values() {
+            items.for_each(|item| to.float(item.value));
+        }
+    }
+
+    /// Reads items: weights positive and finite, values finite.
+    pub(super) fn read_items(&self, count: usize, from: &mut Reader<'_>) -> Result<Vec<Item>> {
+        let ids = from.words(count)?;
+        let weights = from.words(count)?.map(f64::from_bits);
+        let mut items: Vec<Item> = ids
+            .zip(weights)
+            .map(|(id, weight)| Item { id: id.cast_signed(), weight, value: 0.0 })
+            .collect();
+        if self.has_values() {
+            let values = from.words(count)?.map(f64::from_bits);
+            items.iter_mut().zip(values).for_each(|(item, value)| item.value = value);
+        }
+        for item in &items {
+            if !(item.weight > 0.0 && item.weight.is_finite()) {
+                return Err(corrupt("a weight is not positive and finite"));
+            }
+            if !item.value.is_finite() {
+                return Err(corrupt("a value is not finite"));
+            }
+        }
+        Ok(items)
+    }
+}

@@ -1,0 +1,152 @@
+//! Who names the random numbers of a sketch.
+
+use sortes_core::rng::bulk::{self, Ids};
+use sortes_core::rng::stream::ENTITY_LIMIT;
+use sortes_core::rng::{Draws, Purpose, Stream};
+use sortes_core::{Error, Result};
+
+use super::bytes::{Reader, Writer, corrupt};
+
+/// The step at which a shard's key is drawn: one that no user's stream is likely to split at.
+const SHARD_STEP: u32 = u32::MAX;
+
+/// Names of random numbers: those of the items' ids, or those of their places in a stream.
+///
+/// Where ids give the names, an item has the same number in every sketch of one seed. Where places
+/// do, every shard has a key of its own, and no key may come into a merge twice: two sketches that
+/// drew the same numbers for different items would not be independent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Names {
+    coordinated: bool,
+    seed: u64,
+    own: u64,
+    /// Places used of the own key.
+    position: u64,
+    /// The keys of what was merged in, ascending.
+    merged: Vec<u64>,
+}
+
+impl Names {
+    /// Names by id.
+    pub(super) fn of_ids(seed: u64) -> Self {
+        Self { coordinated: true, seed, own: seed, position: 0, merged: Vec::new() }
+    }
+
+    /// Names by place in the stream of one shard.
+    pub(super) fn of_places(seed: u64, shard: u64) -> Result<Self> {
+        if shard >= ENTITY_LIMIT {
+            let reason = format!("must be in [0, 2**48), got {shard}");
+            return Err(Error::argument("shard", reason));
+        }
+        let own = Stream::new(seed).child(shard, SHARD_STEP).key();
+        Ok(Self { coordinated: false, seed, own, position: 0, merged: Vec::new() })
+    }
+
+    /// The same kind of names for another shard, of which nothing is used yet.
+    pub(super) fn for_shard(&self, shard: u64) -> Result<Self> {
+        if self.coordinated {
+            Ok(Self::of_ids(self.seed))
+        } else {
+            Self::of_places(self.seed, shard)
+        }
+    }
+
+    pub(super) fn coordinated(&self) -> bool {
+        self.coordinated
+    }
+
+    /// Writes the uniforms of items: of these ids, or of so many places, the first of them `skip`
+    /// after the next one.
+    pub(super) fn uniforms(&self, purpose: Purpose, skip: u64, ids: &[i64], out: &mut [f64]) {
+        let stream = Stream::new(self.own);
+        if self.coordinated {
+            let mut folded = [0; super::CHUNK];
+            for (to, id) in folded.iter_mut().zip(ids) {
+                *to = id.cast_unsigned();
+            }
+            bulk::precise_uniforms(stream, purpose, Ids::Folded(&folded[..ids.len()]), out);
+        } else {
+            let places = Ids::Range { first: self.position + skip, step: 0 };
+            bulk::precise_uniforms(stream, purpose, places, out);
+        }
+    }
+
+    /// The draws of the place `skip` after the next one.
+    pub(super) fn draws(&self, purpose: Purpose, skip: u64) -> Draws {
+        Stream::new(self.own).at(purpose, self.position + skip, 0)
+    }
+
+    /// Counts places as used.
+    pub(super) fn advance(&mut self, places: u64) {
+        if !self.coordinated {
+            self.position += places;
+        }
+    }
+
+    /// Makes sure that so many places are left.
+    pub(super) fn reserve(&self, places: u64) -> Result<()> {
+        if self.position.saturating_add(places) < ENTITY_LIMIT {
+            return Ok(());
+        }
+        Err(Error::argument("ids", "a sketch takes fewer than 2**48 items"))
+    }
+
+    fn used(&self) -> impl Iterator<Item = u64> {
+        let own = (self.position > 0).then_some(self.own);
+        self.merged.iter().copied().chain(own)
+    }
+
+    /// Joins the names of a sketch that is merged in.
+    pub(super) fn merge(&mut self, other: &Self) -> Result<()> {
+        if self.coordinated != other.coordinated {
+            let reason = "one sketch is coordinated, the other is not";
+            return Err(Error::argument("other", reason));
+        }
+        if self.coordinated {
+            return if self.seed == other.seed {
+                Ok(())
+            } else {
+                let reason = "sketches of different seeds do not merge; give both the same rng";
+                Err(Error::argument("other", reason))
+            };
+        }
+        if self.position == 0 && self.merged.is_empty() {
+            *self = other.clone();
+            return Ok(());
+        }
+        let mut keys: Vec<u64> = self.used().chain(other.used()).collect();
+        keys.sort_unstable();
+        if keys.is_sorted_by(|a, b| a < b) {
+            keys.retain(|&key| self.position == 0 || key != self.own);
+            self.merged = keys;
+            return Ok(());
+        }
+        let reason = "both sketches have drawn from the same shard of one seed; \
+                      give each its own shard";
+        Err(Error::argument("other", reason))
+    }
+
+    pub(super) fn write(&self, to: &mut Writer) {
+        to.word(u64::from(self.coordinated));
+        to.word(self.seed);
+        to.word(self.own);
+        to.word(self.position);
+        to.word(self.merged.len() as u64);
+        self.merged.iter().for_each(|&key| to.word(key));
+    }
+
+    pub(super) fn read(from: &mut Reader<'_>) -> Result<Self> {
+        let coordinated = from.flag("coordinated")?;
+        let [seed, own, position] = [from.word()?, from.word()?, from.word()?];
+        let count = from.length()?;
+        let merged = from.words(count)?.collect::<Vec<_>>();
+        let plain = own == seed && position == 0 && merged.is_empty();
+        if (coordinated && !plain) || position >= ENTITY_LIMIT {
+            return Err(corrupt("names of random numbers"));
+        }
+        if !merged.is_sorted_by(|a, b| a < b) || (position > 0 && merged.contains(&own)) {
+            return Err(corrupt("keys of merged shards"));
+        }
+        Ok(Self { coordinated, seed, own, position, merged })
+    }
+}
