@@ -1,6 +1,6 @@
 //! Picks the instruction set, once, and sends each call to its copy of the kernel.
 
-use super::{ExpSums, Key, Moments, Wanted, kernels, portable::Portable};
+use super::{ExpSums, Key, Moments, Split, Wanted, kernels, portable::Portable};
 use std::sync::atomic::{AtomicU8, Ordering};
 
 /// An instruction set that the kernels are compiled for.
@@ -157,6 +157,9 @@ entry! {
     ) = |L| kernels::key_histogram::<L>(x, max, scale, window, key, bins);
     fn gather_keys(x: &[f32], window: (f32, f32), key: &Key, range: (f32, f32), out: &mut Vec<f32>)
         = |L| kernels::gather_keys::<L>(x, window, key, range, out);
+    fn split_keys(
+        x: &[f32], blocks: &[f32], max: f32, scale: f32, split: &Split, out: &mut Vec<f32>
+    ) -> f64 = |L| kernels::split_keys::<L>(x, blocks, max, scale, split, out);
     fn gather_window(
         x: &[f32], first_id: u32, window: (f32, f32), values: &mut Vec<f32>, ids: &mut Vec<u32>
     ) = |L| kernels::gather_window::<L>(x, first_id, window, values, ids);

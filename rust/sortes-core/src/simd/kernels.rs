@@ -8,7 +8,7 @@
 #![allow(clippy::undocumented_unsafe_blocks)]
 
 use super::lanes::{Lanes, reduce};
-use super::{BLOCK, ExpSums, Key, Moments};
+use super::{BLOCK, ExpSums, Key, Moments, Split};
 
 const LANES: usize = 16;
 /// Logits whose packed part is kept in the first-level cache.
@@ -293,6 +293,42 @@ pub(super) unsafe fn gather_keys<L: Lanes>(
             });
             out.set_len(n);
         }
+    }
+}
+
+#[inline(always)]
+pub(super) unsafe fn split_keys<L: Lanes>(
+    x: &[f32],
+    blocks: &[f32],
+    max: f32,
+    scale: f32,
+    split: &Split,
+    out: &mut Vec<f32>,
+) -> f64 {
+    unsafe {
+        let (m, s) = (L::splat(max), L::splat(scale));
+        let (lo, hi) = (L::splat(split.window.0), L::splat(split.window.1));
+        let (first, end) = (L::splat(split.range.0), L::splat(split.range.1));
+        let mut sum = L::zero_d();
+        for (block, &best) in x.chunks(BLOCK).zip(blocks) {
+            if best < split.least {
+                continue;
+            }
+            out.reserve(BLOCK + LANES);
+            let (mut n, mut part) = (out.len(), L::splat(0.0));
+            for_vectors!(block, |v| {
+                let alive = L::and(L::ge(v, lo), L::ge(hi, v));
+                let k = key_of::<L>(&split.key, v);
+                let near = L::and(alive, L::gt(end, k));
+                // No branches: which tokens are near, and which ahead, cannot be foreseen.
+                let ahead = L::and(near, L::gt(first, k));
+                part = L::add(part, L::keep(ahead, exp::<L>(L::mul(L::sub(v, m), s))));
+                n += L::compress(out.as_mut_ptr().add(n), L::and(near, L::ge(k, first)), v);
+            });
+            out.set_len(n);
+            sum = L::add_d(sum, part);
+        }
+        reduce(L::to_array_d(sum))
     }
 }
 

@@ -91,6 +91,19 @@ impl Key {
     }
 }
 
+/// Which logits come before a range of keys, and which lie in it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Split {
+    /// Logits outside are passed over (both ends included).
+    pub window: (f32, f32),
+    /// What ranks logits.
+    pub key: Key,
+    /// The range of keys, the end not included.
+    pub range: (f32, f32),
+    /// Blocks whose maximum is less are passed over: all of their keys lie behind the range.
+    pub least: f32,
+}
+
 /// Writes the maximum of each [`BLOCK`] of `x` to `out`; true if any element is NaN, and then the
 /// maxima are unspecified.
 pub fn block_max(x: &[f32], out: &mut [f32]) -> bool {
@@ -143,6 +156,19 @@ pub fn gather_keys(
     out: &mut Vec<f32>,
 ) {
     dispatch::gather_keys(x, window, key, range, out);
+}
+
+/// Appends the logits that [`Split`] places inside its range, and returns
+/// the weight of those whose key lies before it. `blocks` are the maxima of the blocks of `x`.
+pub fn split_keys(
+    x: &[f32],
+    blocks: &[f32],
+    max: f32,
+    scale: f32,
+    split: &Split,
+    out: &mut Vec<f32>,
+) -> f64 {
+    dispatch::split_keys(x, blocks, max, scale, split, out)
 }
 
 /// Appends the logits inside `window` and their ids (`first_id` is that of `x[0]`), in id order.

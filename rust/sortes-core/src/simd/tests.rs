@@ -180,6 +180,21 @@ proptest! {
             exp_into(&got, max, 1.0, &mut weights);
             prop_assert_eq!(*mass, weights.iter().map(|w| f64::from(*w)).sum::<f64>());
         }
+        let range = (3.0, 40.5);
+        let maxima: Vec<f32> = x.chunks(BLOCK).map(max_of).collect();
+        let split = Split { window, key, range, least: f32::NEG_INFINITY };
+        let (ahead, between) = on_all_levels(|| {
+            let mut out = vec![7.0];
+            (split_keys(&x, &maxima, max, 1.0, &split, &mut out), out)
+        });
+        let mut gathered = vec![7.0];
+        gather_keys(&x, window, &key, range, &mut gathered);
+        prop_assert_eq!(between, gathered.clone());
+        let expected: f64 = bins[..3].iter().sum();
+        prop_assert!((ahead - expected).abs() <= 1e-6 * expected);
+        let split = Split { least: f32::INFINITY, ..split };
+        let nothing = split_keys(&x, &maxima, max, 1.0, &split, &mut gathered);
+        prop_assert!(nothing == 0.0 || maxima.contains(&f32::INFINITY));
     }
 }
 

@@ -2,16 +2,16 @@
 //!
 //! The ranks are cut into bins; one pass adds up the mass of each bin, a walk over the bins finds
 //! the one in which the target is crossed, and only its tokens are sorted. For a long row a small
-//! sample first tells how far down the bins need to reach, so that the pass stores nothing for the
-//! tail. The sample decides speed alone: if it misjudged, the pass is run again over everything.
+//! sample first tells between which ranks the crossing lies: one pass adds up what comes before
+//! them and picks out the tokens in between, which are few, and only those are binned. The sample
+//! decides speed alone: if it misjudged, there is another pass, at last one over everything.
 
 use super::params::Ties;
 use super::row::SPLIT;
 use super::survivors::Survivors;
 use super::window::ANY;
 use sortes_core::num::{ceil_f32, floor_f32};
-use sortes_core::par::Threads;
-use sortes_core::simd::{self, BLOCK, Key, Wanted};
+use sortes_core::simd::{self, BLOCK, Key, Split, Wanted};
 
 /// Bins of a pass. A thousand `f64` stay in the first-level cache.
 const BINS: usize = 1024;
@@ -20,7 +20,11 @@ const GROUP: usize = 1 << 16;
 /// Lists up to this length are sorted outright.
 const SORT: usize = 256;
 /// A sample takes this many logits out of each block.
-const SAMPLE_RUN: usize = 16;
+const SAMPLE_RUN: usize = 8;
+/// How far off the estimate of a sample may be: by which part of the mass behind the crossing, or of
+/// that before it, whichever is less. What lies behind is many light tokens, whose sum a sample
+/// knows well.
+const CAUTION: [(f64, f64); 2] = [(0.08, 0.2), (0.6, 0.6)];
 /// Bins are gathered with this slack, in bins, at either side: in `f32` a rank may round across an
 /// edge, and the exact order is restored among the gathered.
 const SLACK: f32 = 1.0 / 64.0;
@@ -139,23 +143,35 @@ impl Survivors<'_> {
             Goal::Count(count) => (0.0, count as f64),
         };
         let pass = Pass { max, scale, ends: (self.window.lo, self.window.hi), rank };
-        let short = self.listed && self.work.values.len() <= SORT;
-        if short {
-            let work = &mut *self.work;
-            work.bin.clear();
-            work.bin.extend_from_slice(&work.values);
-            self.weigh_bin(pass);
-            return self.cross_bin(pass, 0.0, target, reach);
+        if self.listed {
+            return self.cross_all(pass, target, reach);
         }
-        let known = if self.listed { None } else { self.horizon(pass, target) };
-        if let Some(bins_per_unit) = known
-            && let Some(found) = self.cross_bins(pass, bins_per_unit, target, reach, false)
-        {
-            return found;
+        let (bins_per_unit, sampled) = self.sample(pass);
+        let total = match goal {
+            Goal::Share(_) => self.plain_law().z,
+            Goal::Count(_) => sampled,
+        };
+        for caution in CAUTION {
+            let range = self.bracket(target, total, sampled, caution);
+            if let Some(found) = self.cross_bracket(pass, bins_per_unit, range, target, reach) {
+                return found;
+            }
         }
-        let bins_per_unit = self.reach_of_all(pass);
-        self.cross_bins(pass, bins_per_unit, target, reach, true)
-            .unwrap_or_else(|| unreachable!("a full pass always ends"))
+        self.cross_all(pass, target, reach)
+    }
+
+    /// Looks at all survivors.
+    fn cross_all(&mut self, pass: Pass, target: f64, reach: Reach) -> Crossing {
+        let mut values = std::mem::take(&mut self.work.bracket);
+        values.clear();
+        if self.listed {
+            values.extend_from_slice(&self.work.values);
+        } else {
+            let everything = (0.0, f32::INFINITY);
+            simd::gather_keys(self.row.x, pass.ends, &pass.key(1.0), everything, &mut values);
+        }
+        self.work.bracket = values;
+        self.cross_values(pass, 0.0, target, reach).unwrap_or_else(|beyond| beyond)
     }
 
     /// The `k`-th largest logit by a crossing of counts.
@@ -163,18 +179,9 @@ impl Survivors<'_> {
         self.crossing(Rank::Logit, Goal::Count(k), Reach::AtLeast).logit
     }
 
-    fn source(&self) -> &[f32] {
-        if self.listed { &self.work.values } else { self.row.x }
-    }
-
-    /// Bins per unit of rank with which every survivor falls into a bin.
-    fn reach_of_all(&self, pass: Pass) -> f32 {
-        spread(pass.furthest(self.source()))
-    }
-
-    /// Estimates from a sample how far the goal lies, as bins per unit of rank; `None` if everything
-    /// must be binned.
-    fn horizon(&mut self, pass: Pass, target: f64) -> Option<f32> {
+    /// Bins the ranks of a sample, for `bracket`: returns bins per unit of rank, and the mass that
+    /// the sample stands for.
+    fn sample(&mut self, pass: Pass) -> (f32, f64) {
         let x = self.row.x;
         let work = &mut *self.work;
         work.sample.clear();
@@ -185,114 +192,133 @@ impl Survivors<'_> {
         }
         let bins_per_unit = spread(pass.furthest(&work.sample));
         let key = pass.key(bins_per_unit);
-        work.bins.clear();
-        work.bins.resize(BINS, 0.0);
+        work.sampled.clear();
+        work.sampled.resize(BINS, 0.0);
         // Two strata: the block maxima, all of them, which carry what a peaked row has; and the rest,
         // for which the sample stands.
         let Pass { max, scale, ends, .. } = pass;
-        simd::key_histogram(&work.sample, max, scale, ends, &key, &mut work.bins);
-        for bin in &mut work.bins {
+        simd::key_histogram(&work.sample, max, scale, ends, &key, &mut work.sampled);
+        for bin in &mut work.sampled {
             *bin *= (BLOCK / SAMPLE_RUN) as f64;
         }
-        simd::key_histogram(self.row.blocks, max, scale, ends, &key, &mut work.bins);
-        let mass: f64 = work.bins.iter().sum();
-        let enough = target + 0.45 * (mass - target).clamp(0.0, target);
-        let mut sum = 0.0;
-        let bin = work.bins.iter().position(|b| {
-            sum += b;
-            sum >= enough
-        })?;
-        Some(bins_per_unit * BINS as f32 / (bin + 1) as f32)
+        simd::key_histogram(self.row.blocks, max, scale, ends, &key, &mut work.sampled);
+        (bins_per_unit, work.sampled.iter().sum())
     }
 
-    /// One pass over the bins. `None` if the goal lies beyond them and `all` is false.
-    fn cross_bins(
+    /// The bins of the sample between which the crossing lies, as far as one can tell.
+    fn bracket(&self, target: f64, total: f64, sampled: f64, caution: (f64, f64)) -> (f32, f32) {
+        let (behind, before) = (caution.0 * (total - target).max(0.0), caution.1 * target);
+        // Counted from the end that is known better.
+        let (slack, origin) =
+            if behind < before { (behind, total - sampled) } else { (before, 0.0) };
+        let mut sum = origin;
+        let mut first = None;
+        for (bin, mass) in self.work.sampled.iter().enumerate() {
+            sum += mass;
+            if first.is_none() && sum > target - slack {
+                first = Some(bin as f32);
+            }
+            if sum >= target + slack {
+                return (first.unwrap_or(0.0), (bin + 1) as f32);
+            }
+        }
+        (first.unwrap_or(0.0), f32::INFINITY)
+    }
+
+    /// Picks out the survivors whose rank lies in a range of bins, and finds the crossing among them;
+    /// `None` if it is elsewhere.
+    fn cross_bracket(
         &mut self,
         pass: Pass,
         bins_per_unit: f32,
+        range: (f32, f32),
         target: f64,
         reach: Reach,
-        all: bool,
     ) -> Option<Crossing> {
         let key = pass.key(bins_per_unit);
-        let mut bins = std::mem::take(&mut self.work.bins);
-        bins.clear();
-        bins.resize(BINS, 0.0);
-        self.fill_bins(pass, &key, &mut bins);
-        let (mut before, mut last) = (0.0, None);
-        let mut crossed = None;
-        for (bin, &mass) in bins.iter().enumerate() {
+        let Pass { max, scale, ends, .. } = pass;
+        let (x, blocks) = (self.row.x, self.row.blocks);
+        // Blocks whose tokens are all too small are passed over.
+        let reaches = range.1 / key.scale;
+        let least = key.centre - reaches - 1e-5 * (reaches + key.centre.abs());
+        let split = Split { window: ends, key, range, least };
+        let split = |group: usize, values: &mut Vec<f32>| {
+            let stretch = &x[group * GROUP..x.len().min((group + 1) * GROUP)];
+            let blocks = &blocks[group * (GROUP / BLOCK)..];
+            simd::split_keys(stretch, blocks, max, scale, &split, values)
+        };
+        let groups = x.len().div_ceil(GROUP);
+        let mut values = std::mem::take(&mut self.work.bracket);
+        values.clear();
+        let mut ahead = 0.0;
+        // Groups of fixed size, added up in order: the sum does not depend on the threads.
+        if self.threads.count() > 1 && x.len() >= SPLIT {
+            let mut parts = std::mem::take(&mut self.work.parts);
+            parts.resize_with(groups.max(parts.len()), Default::default);
+            self.threads.fill_chunks(&mut parts[..groups], 1, |group, part| {
+                part[0].1.clear();
+                part[0].0 = split(group, &mut part[0].1);
+            });
+            for (mass, part) in &parts[..groups] {
+                ahead += mass;
+                values.extend_from_slice(part);
+            }
+            self.work.parts = parts;
+        } else {
+            for group in 0..groups {
+                ahead += split(group, &mut values);
+            }
+        }
+        self.work.bracket = values;
+        if self.work.bracket.is_empty() || (ahead > 0.0 && reach.is_reached(ahead, target)) {
+            return None;
+        }
+        self.cross_values(pass, ahead, target, reach).ok()
+    }
+
+    /// Finds the crossing among the tokens of the bracket, of which `ahead` is the mass before them;
+    /// if it lies beyond them, the last of them.
+    fn cross_values(
+        &mut self,
+        pass: Pass,
+        ahead: f64,
+        target: f64,
+        reach: Reach,
+    ) -> Result<Crossing, Crossing> {
+        let work = &mut *self.work;
+        let Pass { max, scale, ends, .. } = pass;
+        work.bin.clear();
+        if work.bracket.len() <= SORT {
+            work.bin.extend_from_slice(&work.bracket);
+            self.weigh_bin(pass);
+            return self.cross_bin(pass, ahead, target, reach);
+        }
+        let key = pass.key(spread(pass.furthest(&work.bracket)));
+        work.bins.clear();
+        work.bins.resize(BINS, 0.0);
+        simd::key_histogram(&work.bracket, max, scale, ends, &key, &mut work.bins);
+        let (mut before, mut last) = (ahead, None);
+        for (bin, &mass) in work.bins.iter().enumerate() {
             if mass > 0.0 {
                 last = Some((bin, before));
                 if reach.is_reached(before + mass, target) {
-                    crossed = last;
                     break;
                 }
             }
             before += mass;
         }
-        self.work.bins = bins;
-        // Rounding may leave the target just above the mass of everything: take the last bin.
-        let (bin, before) = if all { crossed.or(last).unwrap_or((0, 0.0)) } else { crossed? };
-
-        let mut gathered = std::mem::take(&mut self.work.bin);
-        gathered.clear();
-        let range = (bin as f32 - SLACK, (bin + 1) as f32 + SLACK);
-        self.gather_keys(pass, &key, range, &mut gathered);
-        self.work.bin = gathered;
+        // Only tokens too unlikely to be weighed: none is told from the others.
+        let (bin, before, range) = match last {
+            Some((bin, before)) => (bin, before, (bin as f32 - SLACK, (bin + 1) as f32 + SLACK)),
+            None => (0, ahead, (0.0, f32::INFINITY)),
+        };
+        simd::gather_keys(&work.bracket, ends, &key, range, &mut work.bin);
         self.weigh_bin(pass);
         // What the slack took from the bin before was counted in `before` already.
-        let counted: f64 = self
-            .work
-            .bin
-            .iter()
-            .zip(&self.work.weights)
-            .filter(|(l, _)| key.of(**l) < bin as f32)
-            .map(|(_, w)| f64::from(*w))
-            .sum();
-        Some(self.cross_bin(pass, before - counted, target, reach))
-    }
-
-    /// Gathers the tokens whose key lies in `range`; a scan skips the blocks that are all too small.
-    fn gather_keys(&self, pass: Pass, key: &Key, range: (f32, f32), out: &mut Vec<f32>) {
-        if self.listed {
-            simd::gather_keys(&self.work.values, pass.ends, key, range, out);
-            return;
-        }
-        let x = self.row.x;
-        let reach = range.1 / key.scale;
-        let least = key.centre - reach - 1e-5 * (reach + key.centre.abs());
-        for (blocks, stretch) in self.row.blocks.chunks(4).zip(x.chunks(4 * BLOCK)) {
-            if blocks.iter().any(|max| *max >= least) {
-                simd::gather_keys(stretch, pass.ends, key, range, out);
-            }
-        }
-    }
-
-    /// Fills the bins.
-    fn fill_bins(&mut self, pass: Pass, key: &Key, bins: &mut [f64]) {
-        let Pass { max, scale, ends, .. } = pass;
-        if self.listed {
-            simd::key_histogram(&self.work.values, max, scale, ends, key, bins);
-            return;
-        }
-        // Groups of fixed size have bins of their own, added up in order: the sums do not depend on
-        // how many threads there are.
-        let x = self.row.x;
-        let mut parts = std::mem::take(&mut self.work.parts);
-        parts.clear();
-        parts.resize(x.len().div_ceil(GROUP) * BINS, 0.0);
-        let threads = if x.len() >= SPLIT { self.threads } else { Threads::SERIAL };
-        threads.fill_chunks(&mut parts, BINS, |group, bins| {
-            let stretch = &x[group * GROUP..x.len().min((group + 1) * GROUP)];
-            simd::key_histogram(stretch, max, scale, ends, key, bins);
-        });
-        for part in parts.chunks(BINS) {
-            for (bin, mass) in bins.iter_mut().zip(part) {
-                *bin += mass;
-            }
-        }
-        self.work.parts = parts;
+        let gathered = self.work.bin.iter().zip(&self.work.weights);
+        let counted: f64 =
+            gathered.filter(|(l, _)| key.of(**l) < bin as f32).map(|(_, w)| f64::from(*w)).sum();
+        self.cross_bin(pass, before - counted, target, reach)
     }
 
     /// Weighs the gathered tokens.
@@ -302,8 +328,15 @@ impl Survivors<'_> {
         simd::exp_into(&work.bin, pass.max, pass.scale, &mut work.weights);
     }
 
-    /// Sorts the gathered tokens by exact rank, and walks them.
-    fn cross_bin(&mut self, pass: Pass, mut before: f64, target: f64, reach: Reach) -> Crossing {
+    /// Sorts the gathered tokens by exact rank, and walks them; the last one if the target lies
+    /// beyond.
+    fn cross_bin(
+        &mut self,
+        pass: Pass,
+        mut before: f64,
+        target: f64,
+        reach: Reach,
+    ) -> Result<Crossing, Crossing> {
         let work = &mut *self.work;
         work.ranked.clear();
         work.ranked
@@ -315,13 +348,14 @@ impl Survivors<'_> {
             let (rank, logit, weight) = group[0];
             let ties = group.len();
             let weight = f64::from(weight);
-            found = Some(Crossing { rank, logit, before, ties, weight, target });
+            let crossing = Crossing { rank, logit, before, ties, weight, target };
             if reach.is_reached(before + mass, target) {
-                break;
+                return Ok(crossing);
             }
+            found = Some(crossing);
             before += mass;
         }
-        found.unwrap_or_else(|| unreachable!("a bin with mass holds a token"))
+        Err(found.unwrap_or_else(|| unreachable!("there is a survivor")))
     }
 
     /// Keeps the tokens before a crossing in logit order, and `take` of those at it.

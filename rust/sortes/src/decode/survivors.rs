@@ -33,10 +33,12 @@ pub(super) struct Work {
     pub(super) weights: Vec<f32>,
     pub(super) chunks: Vec<ExpSums>,
     pub(super) bins: Vec<f64>,
-    pub(super) parts: Vec<f64>,
     pub(super) bin: Vec<f32>,
     bin_ids: Vec<u32>,
     pub(super) sample: Vec<f32>,
+    pub(super) sampled: Vec<f64>,
+    pub(super) bracket: Vec<f32>,
+    pub(super) parts: Vec<(f64, Vec<f32>)>,
     pub(super) ranked: Vec<(f64, f32, f32)>,
     head: Vec<(f64, f64)>,
 }
