@@ -32,6 +32,21 @@ fn brute<P: Points>(points: &P, centres: &[usize]) -> Assignment {
     out
 }
 
+fn check<P: Points>(points: &P, methods: &[Method], stream: Stream, cancel: &Cancel) {
+    for &method in methods {
+        let seeding = seed(points, None, 60, method, stream, Threads::SERIAL, cancel).unwrap();
+        assert_eq!(seeding.indices.len(), 60);
+        let mut distinct = seeding.indices.clone();
+        distinct.sort_unstable();
+        distinct.dedup();
+        assert_eq!(distinct.len(), 60, "{method:?}");
+        let ours = assign(points, &seeding.indices, Threads::SERIAL, cancel).unwrap();
+        let truth = brute(points, &seeding.indices);
+        assert_eq!(ours.distances, truth.distances, "{method:?}");
+        assert_eq!(ours.labels, truth.labels, "{method:?}");
+    }
+}
+
 /// Every method on dense points; what it chose, and its assignment against brute force.
 #[test]
 fn passed_over_distances_do_not_matter() {
@@ -49,20 +64,6 @@ fn passed_over_distances_do_not_matter() {
         Method::Parallel { oversampling: 80.0, rounds: 4 },
         Method::Random,
     ];
-    fn check<P: Points>(points: &P, methods: &[Method], stream: Stream, cancel: &Cancel) {
-        for &method in methods {
-            let seeding = seed(points, None, 60, method, stream, Threads::SERIAL, cancel).unwrap();
-            assert_eq!(seeding.indices.len(), 60);
-            let mut distinct = seeding.indices.clone();
-            distinct.sort_unstable();
-            distinct.dedup();
-            assert_eq!(distinct.len(), 60, "{method:?}");
-            let ours = assign(points, &seeding.indices, Threads::SERIAL, cancel).unwrap();
-            let truth = brute(points, &seeding.indices);
-            assert_eq!(ours.distances, truth.distances, "{method:?}");
-            assert_eq!(ours.labels, truth.labels, "{method:?}");
-        }
-    }
     check(&Dense::new(data, dim), &methods, stream, &cancel);
     check(&Dense::new(single, dim), &methods, stream, &cancel);
 }
