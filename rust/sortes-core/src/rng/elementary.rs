@@ -42,6 +42,23 @@ pub fn ln_1m(u: f64) -> f64 {
     if u < 0.25 { -two_artanh(u / (2.0 - u)) } else { ln(1.0 - u) }
 }
 
+/// `-ln(1 - u)` for `u` in `(0, 1)`: the bits of [`ln_1m`], by one formula without branches.
+///
+/// For loops over many items, where branches would keep the compiler from using vectors.
+#[inline(always)]
+pub fn exponential(u: f64) -> f64 {
+    let x = 1.0 - u;
+    let shifted = x.to_bits().wrapping_sub(FRAC_1_SQRT_2_BITS).cast_signed();
+    let exponent = shifted >> 52;
+    let m = f64::from_bits(x.to_bits().wrapping_sub(exponent.cast_unsigned() << 52));
+    let small = u < 0.25;
+    let numerator = if small { -u } else { m - 1.0 };
+    let denominator = if small { 2.0 - u } else { m + 1.0 };
+    // With an exponent of zero the sum below is the series alone, to the bit.
+    let e = if small { 0.0 } else { exponent as f64 };
+    -(e * LN_2_HIGH + (two_artanh(numerator / denominator) + e * LN_2_LOW))
+}
+
 /// The `p`-quantile of the standard normal distribution for `p` in `(0, 1)`.
 ///
 /// Wichura's rational approximations (Algorithm AS 241, Applied Statistics 37, 1988), relative

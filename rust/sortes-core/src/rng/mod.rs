@@ -1,8 +1,10 @@
 //! Randomness without state: every draw is named, not reached.
 //!
 //! [`philox`] is the generator, [`stream`] the one counter layout of the project, [`Draws`] the
-//! distributions, and [`elementary`] the logarithms that give the same bits on every platform.
+//! distributions, [`bulk`] the same draws for many items at once, and [`elementary`] the logarithms
+//! that give the same bits on every platform.
 
+pub mod bulk;
 pub mod draws;
 pub mod elementary;
 pub mod philox;

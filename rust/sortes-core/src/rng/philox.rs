@@ -4,23 +4,27 @@
 //! no state: a block is a function of its key and its counter, so blocks may be computed in any
 //! order, on any thread, and skipped for free.
 
-const MULTIPLIERS: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
+pub(super) const MULTIPLIERS: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
 const KEY_INCREMENTS: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
-const ROUNDS: usize = 10;
+pub(super) const ROUNDS: usize = 10;
+
+/// The key of a round: it grows by a constant from one round to the next.
+#[inline]
+pub(super) const fn round_key(key: [u32; 2], round: usize) -> [u32; 2] {
+    [
+        key[0].wrapping_add(KEY_INCREMENTS[0].wrapping_mul(round as u32)),
+        key[1].wrapping_add(KEY_INCREMENTS[1].wrapping_mul(round as u32)),
+    ]
+}
 
 /// The four random words that `key` assigns to the counter `ctr`.
 #[inline]
-pub fn block(mut key: [u32; 2], mut ctr: [u32; 4]) -> [u32; 4] {
-    for _ in 0..ROUNDS {
+pub fn block(key: [u32; 2], mut ctr: [u32; 4]) -> [u32; 4] {
+    for round in 0..ROUNDS {
+        let [k0, k1] = round_key(key, round);
         let a = u64::from(MULTIPLIERS[0]) * u64::from(ctr[0]);
         let b = u64::from(MULTIPLIERS[1]) * u64::from(ctr[2]);
-        ctr = [
-            (b >> 32) as u32 ^ ctr[1] ^ key[0],
-            b as u32,
-            (a >> 32) as u32 ^ ctr[3] ^ key[1],
-            a as u32,
-        ];
-        key = [key[0].wrapping_add(KEY_INCREMENTS[0]), key[1].wrapping_add(KEY_INCREMENTS[1])];
+        ctr = [(b >> 32) as u32 ^ ctr[1] ^ k0, b as u32, (a >> 32) as u32 ^ ctr[3] ^ k1, a as u32];
     }
     ctr
 }

@@ -1,0 +1,206 @@
+//! Many draws at once: one Philox block per item, whole vectors of items side by side.
+//!
+//! Every function writes exactly the bits that [`Stream::at`] gives one item at a time, on every
+//! instruction set: the loops below hold integer and IEEE operations alone, without branches, and
+//! are compiled once for each level of [`simd`](crate::simd).
+
+use super::{Purpose, Stream, elementary, philox};
+#[cfg(target_arch = "x86_64")]
+use crate::simd::{Level, level};
+
+/// The items of a bulk draw: the (entity, step) of each.
+#[derive(Clone, Copy, Debug)]
+pub enum Ids<'a> {
+    /// Entities `first`, `first + 1`, ... at one step.
+    Range {
+        /// The first entity.
+        first: u64,
+        /// The step of all of them.
+        step: u32,
+    },
+    /// Any 64-bit ids, one per item.
+    ///
+    /// An id is folded into a counter as entity = its low 32 bits and step = its high 32 bits, so
+    /// that different ids have different counters.
+    Folded(&'a [u64]),
+}
+
+impl Ids<'_> {
+    /// The (entity, step) of item `i`.
+    #[inline]
+    pub fn name(&self, i: usize) -> (u64, u32) {
+        match *self {
+            Self::Range { first, step } => (first + i as u64, step),
+            Self::Folded(ids) => (ids[i] & LOW, (ids[i] >> 32) as u32),
+        }
+    }
+}
+
+const LOW: u64 = 0xFFFF_FFFF;
+
+/// Draws 0 and 1 of a sequence, from the words of its counter (each below `2^32`).
+///
+/// The words travel in 64-bit lanes: a product of their low halves is one vector instruction, and
+/// what a lane carries above bit 32 between rounds is never looked at.
+#[inline(always)]
+fn first_block(key: [u32; 2], [mut c0, mut c1, mut c2, mut c3]: [u64; 4]) -> [u64; 2] {
+    for round in 0..philox::ROUNDS {
+        let [k0, k1] = philox::round_key(key, round);
+        let a = u64::from(philox::MULTIPLIERS[0]) * (c0 & LOW);
+        let b = u64::from(philox::MULTIPLIERS[1]) * (c2 & LOW);
+        (c0, c1, c2, c3) = ((b >> 32) ^ c1 ^ u64::from(k0), b, (a >> 32) ^ c3 ^ u64::from(k1), a);
+    }
+    [c1 << 32 | (c0 & LOW), c3 << 32 | (c2 & LOW)]
+}
+
+/// [`Draws::precise_uniform`](super::Draws::precise_uniform) without counting leading zeros, which
+/// few instruction sets do to vectors.
+#[inline(always)]
+fn precise_uniform([first, second]: [u64; 2]) -> f64 {
+    // The exponent of `first` as a float is 1086 less its leading zeros, once the bit after the
+    // leading one is cleared, so that rounding cannot reach the next power of two.
+    let exponent = ((first & !(first >> 1)) as f64).to_bits() >> 52;
+    // All zeros count as 64 leading ones.
+    let exponent = exponent.max(1022) - 64;
+    f64::from_bits(exponent << 52 | second >> 12)
+}
+
+#[inline(always)]
+fn fill<T>(
+    stream: Stream,
+    purpose: Purpose,
+    ids: Ids<'_>,
+    out: &mut [T],
+    read: impl Fn([u64; 2]) -> T,
+) {
+    let key = [stream.key() as u32, (stream.key() >> 32) as u32];
+    let purpose = (purpose as u64) << 16;
+    match ids {
+        Ids::Range { first, step } => {
+            let step = u64::from(step);
+            for (i, out) in out.iter_mut().enumerate() {
+                let entity = first.wrapping_add(i as u64);
+                let high = purpose | (entity >> 32 & 0xFFFF);
+                *out = read(first_block(key, [0, step, entity & LOW, high]));
+            }
+        }
+        Ids::Folded(ids) => {
+            assert_eq!(ids.len(), out.len(), "one id per draw");
+            for (&id, out) in ids.iter().zip(out) {
+                *out = read(first_block(key, [0, id >> 32, id & LOW, purpose]));
+            }
+        }
+    }
+}
+
+/// Functions over many items: one copy of each loop per instruction set, and the choice among them.
+macro_rules! bulk {
+    ($($(#[$doc:meta])* pub fn $name:ident(out: &mut [$ty:ty]) = $read:expr;)*) => {$(
+        $(#[$doc])*
+        ///
+        /// # Panics
+        /// If `ids` is a slice of another length than `out`.
+        pub fn $name(stream: Stream, purpose: Purpose, ids: Ids<'_>, out: &mut [$ty]) {
+            #[cfg(target_arch = "x86_64")]
+            {
+                #[target_feature(enable = "avx2,fma,f16c,popcnt,bmi1,bmi2,lzcnt")]
+                fn avx2(stream: Stream, purpose: Purpose, ids: Ids<'_>, out: &mut [$ty]) {
+                    fill(stream, purpose, ids, out, $read);
+                }
+                #[target_feature(
+                    enable = "avx512f,avx512dq,avx2,fma,f16c,popcnt,bmi1,bmi2,lzcnt"
+                )]
+                fn avx512(stream: Stream, purpose: Purpose, ids: Ids<'_>, out: &mut [$ty]) {
+                    fill(stream, purpose, ids, out, $read);
+                }
+                match level() {
+                    // SAFETY: `level` returns only instruction sets that the processor has.
+                    Level::Avx512 => return unsafe { avx512(stream, purpose, ids, out) },
+                    // SAFETY: as above.
+                    Level::Avx2 => return unsafe { avx2(stream, purpose, ids, out) },
+                    Level::Portable => {}
+                }
+            }
+            fill(stream, purpose, ids, out, $read);
+        }
+    )*};
+}
+
+bulk! {
+    /// Writes `stream.at(purpose, entity, step).exponential()` of every item.
+    pub fn exponentials(out: &mut [f64]) = |block| elementary::exponential(precise_uniform(block));
+
+    /// Writes `stream.at(purpose, entity, step).precise_uniform()` of every item.
+    pub fn precise_uniforms(out: &mut [f64]) = precise_uniform;
+
+    /// Writes draws 0 and 1 (`u64`) of `stream.at(purpose, entity, step)` of every item.
+    pub fn words(out: &mut [[u64; 2]]) = |block| block;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simd::{available_levels, with_level};
+
+    const LENGTHS: [usize; 9] = [0, 1, 7, 8, 9, 31, 64, 1000, 4099];
+
+    fn check(ids: impl Fn(usize) -> (Vec<u64>, Option<(u64, u32)>)) {
+        let stream = Stream::new(0x9ABC_DEF0_1234_5678);
+        for level in available_levels() {
+            for len in LENGTHS {
+                let (slice, range) = ids(len);
+                let ids = match range {
+                    Some((first, step)) => Ids::Range { first, step },
+                    None => Ids::Folded(&slice),
+                };
+                let (mut e, mut u, mut w) = (vec![0.0; len], vec![0.0; len], vec![[0; 2]; len]);
+                with_level(level, || {
+                    exponentials(stream, Purpose::Item, ids, &mut e);
+                    precise_uniforms(stream, Purpose::Item, ids, &mut u);
+                    words(stream, Purpose::Item, ids, &mut w);
+                });
+                for i in 0..len {
+                    let (entity, step) = ids.name(i);
+                    let at = || stream.at(Purpose::Item, entity, step);
+                    assert_eq!(e[i].to_bits(), at().exponential().to_bits(), "{level:?} {i}");
+                    assert_eq!(u[i].to_bits(), at().precise_uniform().to_bits(), "{level:?} {i}");
+                    let mut draws = at();
+                    assert_eq!(w[i], [draws.u64(), draws.u64()], "{level:?} {i}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn ranges_agree_with_single_draws() {
+        for (first, step) in [(0, 0), (3, u32::MAX), ((1 << 32) - 17, 9), ((1 << 48) - 5000, 1)] {
+            check(|_| (Vec::new(), Some((first, step))));
+        }
+    }
+
+    #[test]
+    fn slices_agree_with_single_draws() {
+        check(|len| {
+            let mut draws = Stream::new(5).at(Purpose::Uniform, 0, 0);
+            ((0..len).map(|i| if i % 3 == 0 { i as u64 } else { draws.u64() }).collect(), None)
+        });
+        check(|len| (vec![u64::MAX; len], None));
+    }
+
+    #[test]
+    fn binades_agree_with_leading_zeros() {
+        for second in [0, u64::MAX, 0x0123_4567_89AB_CDEF] {
+            for zeros in 0..=64u32 {
+                let top = 1u64.checked_shl(63u32.wrapping_sub(zeros)).unwrap_or(0);
+                for first in [top, top | (top.wrapping_sub(1) & top >> 1), top | top.wrapping_sub(1)]
+                {
+                    let first = if zeros == 64 { 0 } else { first };
+                    let expected = f64::from_bits(
+                        (1022 - u64::from(first.leading_zeros())) << 52 | second >> 12,
+                    );
+                    assert_eq!(precise_uniform([first, second]), expected, "{first:x}");
+                }
+            }
+        }
+    }
+}
