@@ -130,6 +130,10 @@ bulk! {
     /// Writes `stream.at(purpose, entity, step).exponential()` of every item.
     pub fn exponentials(out: &mut [f64]) = |block| elementary::exponential(precise_uniform(block));
 
+    /// Writes the natural logarithm of each exponential; its negative has a Gumbel distribution.
+    pub fn log_exponentials(out: &mut [f64]) =
+        |block| elementary::ln(elementary::exponential(precise_uniform(block)));
+
     /// Writes `stream.at(purpose, entity, step).precise_uniform()` of every item.
     pub fn precise_uniforms(out: &mut [f64]) = precise_uniform;
 
@@ -154,7 +158,9 @@ mod tests {
                     None => Ids::Folded(&slice),
                 };
                 let (mut e, mut u, mut w) = (vec![0.0; len], vec![0.0; len], vec![[0; 2]; len]);
+                let mut l = e.clone();
                 with_level(level, || {
+                    log_exponentials(stream, Purpose::Item, ids, &mut l);
                     exponentials(stream, Purpose::Item, ids, &mut e);
                     precise_uniforms(stream, Purpose::Item, ids, &mut u);
                     words(stream, Purpose::Item, ids, &mut w);
@@ -163,6 +169,7 @@ mod tests {
                     let (entity, step) = ids.name(i);
                     let at = || stream.at(Purpose::Item, entity, step);
                     assert_eq!(e[i].to_bits(), at().exponential().to_bits(), "{level:?} {i}");
+                    assert_eq!(l[i].to_bits(), elementary::ln(e[i]).to_bits(), "{level:?} {i}");
                     assert_eq!(u[i].to_bits(), at().precise_uniform().to_bits(), "{level:?} {i}");
                     let mut draws = at();
                     assert_eq!(w[i], [draws.u64(), draws.u64()], "{level:?} {i}");
@@ -192,7 +199,8 @@ mod tests {
         for second in [0, u64::MAX, 0x0123_4567_89AB_CDEF] {
             for zeros in 0..=64u32 {
                 let top = 1u64.checked_shl(63u32.wrapping_sub(zeros)).unwrap_or(0);
-                for first in [top, top | (top.wrapping_sub(1) & top >> 1), top | top.wrapping_sub(1)]
+                for first in
+                    [top, top | (top.wrapping_sub(1) & top >> 1), top | top.wrapping_sub(1)]
                 {
                     let first = if zeros == 64 { 0 } else { first };
                     let expected = f64::from_bits(
