@@ -7,12 +7,14 @@
 //! The arithmetic of the sweep is in whole units of `2^-32` or `2^-64` of a bucket and therefore
 //! exact: what rounding there is lies in the conversion of each weight alone.
 
-use super::draw_each;
 use super::weights::{self, Summary, Weight};
+use super::{draw_each, uniform};
 use sortes_core::cancel::Cancel;
 use sortes_core::par::Threads;
 use sortes_core::rng::Stream;
 use sortes_core::{Error, Result};
+use std::hint::select_unpredictable;
+use std::sync::{Mutex, PoisonError};
 
 /// How finely a table divides its buckets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,173 +38,188 @@ struct Bucket<T> {
 trait Unit: Copy + Send + Sync {
     /// What an item may hold in all: the units of several buckets.
     type Quota: Copy
-        + Sync
         + Ord
-        + Send
         + std::ops::Add<Output = Self::Quota>
         + std::ops::Sub<Output = Self::Quota>;
     /// The units of a bucket.
     const BUCKET: Self::Quota;
-    /// The same.
-    const BUCKET_F64: f64;
+    /// The number `x`, rounded down.
     fn quota(x: f64) -> Self::Quota;
     fn wide(quota: Self::Quota) -> i128;
     fn narrow(quota: i128) -> Self::Quota;
+    /// A bucket, which takes its threshold modulo a whole bucket.
     fn bucket(threshold: Self::Quota, alias: usize) -> Bucket<Self>;
+    /// A bucket has room for a quota while the table is being made.
+    fn keep(quota: Self::Quota) -> Bucket<Self>;
+    fn kept(bucket: Bucket<Self>) -> Self::Quota;
 }
 
-impl Unit for u32 {
-    type Quota = u64;
-    const BUCKET: u64 = 1 << 32;
-    const BUCKET_F64: f64 = Self::BUCKET as f64;
-    #[inline]
-    fn quota(x: f64) -> u64 {
-        x as u64
-    }
-    #[inline]
-    fn wide(quota: u64) -> i128 {
-        quota.into()
-    }
-    fn narrow(quota: i128) -> u64 {
-        quota as u64
-    }
-    #[inline]
-    fn bucket(threshold: u64, alias: usize) -> Bucket<u32> {
-        Bucket { threshold: threshold as u32, alias: alias as u32 }
-    }
+macro_rules! unit {
+    ($unit:ty, $quota:ty) => {
+        impl Unit for $unit {
+            type Quota = $quota;
+            const BUCKET: $quota = 1 << <$unit>::BITS;
+            #[inline]
+            fn quota(x: f64) -> $quota {
+                // As `x as $quota`, which for 128 bits is a slow call.
+                let (exponent, mantissa) = (x.to_bits() >> 52, x.to_bits() << 12 >> 12 | 1 << 52);
+                match exponent.checked_sub(1075) {
+                    Some(up) => <$quota>::from(mantissa) << up,
+                    None => <$quota>::from(mantissa >> (1075 - exponent).min(63)),
+                }
+            }
+            #[inline]
+            fn wide(quota: $quota) -> i128 {
+                quota as i128
+            }
+            fn narrow(quota: i128) -> $quota {
+                quota as $quota
+            }
+            #[inline]
+            fn bucket(threshold: $quota, alias: usize) -> Bucket<$unit> {
+                Bucket { threshold: threshold as $unit, alias: alias as $unit }
+            }
+            #[inline]
+            fn keep(quota: $quota) -> Bucket<$unit> {
+                Bucket { threshold: quota as $unit, alias: (quota >> <$unit>::BITS) as $unit }
+            }
+            #[inline]
+            fn kept(bucket: Bucket<$unit>) -> $quota {
+                <$quota>::from(bucket.alias) << <$unit>::BITS | <$quota>::from(bucket.threshold)
+            }
+        }
+    };
 }
 
-impl Unit for u64 {
-    type Quota = u128;
-    const BUCKET: u128 = 1 << 64;
-    const BUCKET_F64: f64 = Self::BUCKET as f64;
-    #[inline]
-    fn quota(x: f64) -> u128 {
-        x as u128
-    }
-    #[inline]
-    fn wide(quota: u128) -> i128 {
-        quota as i128
-    }
-    fn narrow(quota: i128) -> u128 {
-        quota as u128
-    }
-    #[inline]
-    fn bucket(threshold: u128, alias: usize) -> Bucket<u64> {
-        Bucket { threshold: threshold as u64, alias: alias as u64 }
-    }
-}
+unit!(u32, u64);
+unit!(u64, u128);
 
-/// Items whose quotas are added up in one task, or between two looks at the stop request.
+/// Items of one task, or between two looks at the stop request; a multiple of 64.
 const TASK: usize = 1 << 16;
 
-/// How many units each item holds: its share of `n` buckets, rounded down or up.
-struct Quotas<'w, W, U: Unit> {
-    weights: &'w [W],
+/// Writes into each bucket how many units its item holds: its share of `n` buckets, rounded by a
+/// threshold that changes from item to item, so that equal weights are not all rounded the same way.
+/// Returns the sum.
+fn share_out<W: Weight, U: Unit>(
+    weights: &[W],
     total: f64,
     units: f64,
-    largest: usize,
-    quota_of_largest: U::Quota,
+    table: &mut [Bucket<U>],
+    threads: Threads<'_>,
+    cancel: &Cancel,
+) -> Result<i128> {
+    let sum = Mutex::new(0);
+    threads.fill_chunks(table, TASK, |task, table| {
+        if cancel.is_cancelled() {
+            return;
+        }
+        let (zero, one) = (U::quota(0.0), U::quota(1.0));
+        let first = task * TASK;
+        let mut part = zero;
+        for (i, bucket) in table.iter_mut().enumerate() {
+            let weight = weights[first + i].wide();
+            let dither = uniform(((first + i) as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+            let quota = U::quota(weight / total * units + dither);
+            // A positive item is never lost.
+            let quota = if weight > 0.0 { quota.max(one) } else { zero };
+            *bucket = U::keep(quota);
+            part = part + quota;
+        }
+        *sum.lock().unwrap_or_else(PoisonError::into_inner) += U::wide(part);
+    });
+    cancel.check()?;
+    Ok(sum.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
-impl<'w, W: Weight, U: Unit> Quotas<'w, W, U> {
-    fn new(
-        weights: &'w [W],
-        summary: &Summary,
-        threads: Threads<'_>,
-        cancel: &Cancel,
-    ) -> Result<Self> {
-        let is_largest = |w: &W| w.wide() == summary.largest;
-        let largest = weights.iter().position(is_largest).unwrap_or_default();
-        let units = weights.len() as f64 * U::BUCKET_F64;
-        let zero = U::quota(0.0);
-        let mut quotas =
-            Self { weights, total: summary.sum, units, largest, quota_of_largest: zero };
-
-        let all = U::wide(U::BUCKET) * weights.len() as i128;
-        // The total was rounded in many places; what the shares come to is exact, and corrects it.
-        let sum = quotas.sum(threads, cancel)?;
-        quotas.units *= all as f64 / sum as f64;
-        // The largest item takes up what is left.
-        let others = quotas.sum(threads, cancel)? - U::wide(quotas.rounded(largest));
-        quotas.quota_of_largest = U::narrow(all - others);
-        Ok(quotas)
+/// The next item from `start` on whose bit is set.
+#[inline]
+fn next(bits: &[u64], start: usize) -> usize {
+    let mut word = start / 64;
+    let mut rest = bits[word] & u64::MAX << (start % 64);
+    while rest == 0 {
+        word += 1;
+        rest = bits[word];
     }
+    word * 64 + rest.trailing_zeros() as usize
+}
 
-    fn sum(&self, threads: Threads<'_>, cancel: &Cancel) -> Result<i128> {
-        let n = self.weights.len();
-        let mut sums = vec![0i128; n.div_ceil(TASK)];
-        threads.fill_chunks(&mut sums, 1, |task, sum| {
-            if !cancel.is_cancelled() {
-                let items = task * TASK..n.min((task + 1) * TASK);
-                sum[0] = items.map(|item| U::wide(self.rounded(item))).sum();
-            }
-        });
-        cancel.check()?;
-        Ok(sums.into_iter().sum())
+/// Makes the table, in the place of the quotas.
+fn build<W: Weight, U: Unit>(
+    weights: &[W],
+    summary: &Summary,
+    threads: Threads<'_>,
+    cancel: &Cancel,
+) -> Result<Vec<Bucket<U>>> {
+    let n = weights.len();
+    let all = U::wide(U::BUCKET) * n as i128;
+    let mut table = vec![U::bucket(U::quota(0.0), 0); n];
+    let mut units = all as f64;
+    let mut sum = share_out(weights, summary.sum, units, &mut table, threads, cancel)?;
+    if (sum - all).unsigned_abs() > n as u128 {
+        // The total was rounded in many places. What the shares come to is exact, and corrects it.
+        units *= all as f64 / sum as f64;
+        sum = share_out(weights, summary.sum, units, &mut table, threads, cancel)?;
     }
+    // The largest item takes up what rounding leaves.
+    let is_largest = |w: &W| w.wide() == summary.largest;
+    let largest = weights.iter().position(is_largest).unwrap_or_default();
+    let quota = U::wide(U::kept(table[largest])) + all - sum;
+    table[largest] = U::keep(U::narrow(quota));
 
-    /// The share of an item in units, rounded by a threshold that changes from item to item, so that
-    /// equal weights are not all rounded the same way.
-    #[inline]
-    fn rounded(&self, item: usize) -> U::Quota {
-        let weight = self.weights[item].wide();
-        let dither = super::uniform((item as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15));
-        let quota = U::quota(weight / self.total * self.units + dither);
-        // A positive item is never lost.
-        if weight > 0.0 { quota.max(U::quota(1.0)) } else { U::quota(0.0) }
-    }
-
-    #[inline]
-    fn of(&self, item: usize) -> U::Quota {
-        if item == self.largest { self.quota_of_largest } else { self.rounded(item) }
-    }
-
-    /// The first item from `start` on that is light (holds less than a bucket), or heavy.
-    #[inline]
-    fn next(&self, mut start: usize, light: bool) -> (usize, U::Quota) {
-        while start < self.weights.len() {
-            let quota = self.of(start);
-            if (quota < U::BUCKET) == light {
-                return (start, quota);
-            }
-            start += 1;
+    // Which items are light (hold less than a bucket) and which are heavy; one of each at the end
+    // stops the searches.
+    let mut light = vec![0u64; n / 64 + 1];
+    for (word, buckets) in light.iter_mut().zip(table.chunks(64)) {
+        for (i, &bucket) in buckets.iter().enumerate() {
+            *word |= u64::from(U::kept(bucket) < U::BUCKET) << i;
         }
-        (start, U::BUCKET)
     }
+    let mut heavy: Vec<u64> = light.iter().map(|word| !word).collect();
+    light[n / 64] |= 1 << (n % 64);
+    heavy[n / 64] |= 1 << (n % 64);
+    sweep(&mut table, &light, &heavy, cancel)?;
+    Ok(table)
+}
 
-    fn sweep(&self, cancel: &Cancel) -> Result<Vec<Bucket<U>>> {
-        let n = self.weights.len();
-        let mut table = vec![U::bucket(U::quota(0.0), 0); n];
-        let (mut light, mut wanting) = self.next(0, true);
-        // What is left of the current heavy item.
-        let (mut heavy, mut left) = self.next(0, false);
-        let mut polled = 0;
-        // Both pointers move forward only. Sums are exact, so that both run out at once: a heavy
-        // item that has become light finds another one as long as a bucket is not full.
-        while heavy < n {
-            if left < U::BUCKET {
-                // Its own bucket holds the rest of it, and is filled up by the next heavy item.
-                let (next, quota) = self.next(heavy + 1, false);
-                table[heavy] = U::bucket(left, next);
-                left = left + quota - U::BUCKET;
-                heavy = next;
-            } else if light < n {
-                table[light] = U::bucket(wanting, heavy);
-                left = left + wanting - U::BUCKET;
-                (light, wanting) = self.next(light + 1, true);
-            } else {
-                // Nothing wants filling: what is left are whole buckets.
-                table[heavy] = U::bucket(U::quota(0.0), heavy);
-                (heavy, left) = self.next(heavy + 1, false);
-            }
-            if heavy.min(light) >= polled {
-                polled += TASK;
-                cancel.check()?;
-            }
+/// Fills the buckets with two pointers that move forward only.
+///
+/// Sums are exact, so that both run out at once: as long as a bucket is not full there is a heavy
+/// item to fill it.
+fn sweep<U: Unit>(
+    table: &mut [Bucket<U>],
+    light: &[u64],
+    heavy: &[u64],
+    cancel: &Cancel,
+) -> Result<()> {
+    let n = table.len();
+    let quota = |table: &[Bucket<U>], item| table.get(item).map_or(U::BUCKET, |b| U::kept(*b));
+    let (mut small, mut large) = (next(light, 0), next(heavy, 0));
+    // What is left of the current heavy item.
+    let mut left = quota(table, large);
+    for done in 0..n {
+        if left < U::BUCKET {
+            // Its own bucket holds the rest of it, and is filled up by the next heavy item.
+            let following = next(heavy, large + 1);
+            let fresh = quota(table, following);
+            table[large] = U::bucket(left, following);
+            left = left + fresh - U::BUCKET;
+            large = following;
+        } else if small < n {
+            let own = quota(table, small);
+            table[small] = U::bucket(own, large);
+            left = left + own - U::BUCKET;
+            small = next(light, small + 1);
+        } else {
+            // Nothing wants filling: what is left are whole buckets.
+            table[large] = U::bucket(U::quota(0.0), large);
+            large = next(heavy, large + 1);
+            left = quota(table, large);
         }
-        Ok(table)
+        if done % TASK == 0 {
+            cancel.check()?;
+        }
     }
+    Ok(())
 }
 
 #[derive(Debug, Clone)]
@@ -254,9 +271,9 @@ impl AliasTable {
             other => other == Precision::Narrow,
         };
         let table = if narrow {
-            Table::Narrow(Quotas::<W, u32>::new(weights, &summary, threads, cancel)?.sweep(cancel)?)
+            Table::Narrow(build(weights, &summary, threads, cancel)?)
         } else {
-            Table::Wide(Quotas::<W, u64>::new(weights, &summary, threads, cancel)?.sweep(cancel)?)
+            Table::Wide(build(weights, &summary, threads, cancel)?)
         };
         cancel.advance(weights.len() as u64);
         Ok(Self { table })
@@ -319,19 +336,20 @@ impl AliasTable {
             ((product >> 64) as usize, product as u64)
         };
         match &self.table {
-            Table::Narrow(table) => draw_each(out, stream, step, threads, cancel, |word| {
-                let (item, place) = split(word, table.len());
-                let bucket = table[item];
-                if (place >> 32) < u64::from(bucket.threshold) {
-                    item
-                } else {
-                    bucket.alias as usize
+            Table::Narrow(table) => draw_each(out, stream, step, threads, cancel, |words, out| {
+                for (out, &word) in out.iter_mut().zip(words) {
+                    let (item, place) = split(word, table.len());
+                    let Bucket { threshold, alias } = table[item];
+                    let own = (place >> 32) < u64::from(threshold);
+                    *out = select_unpredictable(own, item as i64, i64::from(alias));
                 }
             }),
-            Table::Wide(table) => draw_each(out, stream, step, threads, cancel, |word| {
-                let (item, place) = split(word, table.len());
-                let bucket = table[item];
-                if place < bucket.threshold { item } else { bucket.alias as usize }
+            Table::Wide(table) => draw_each(out, stream, step, threads, cancel, |words, out| {
+                for (out, &word) in out.iter_mut().zip(words) {
+                    let (item, place) = split(word, table.len());
+                    let Bucket { threshold, alias } = table[item];
+                    *out = select_unpredictable(place < threshold, item as i64, alias as i64);
+                }
             }),
         }
     }

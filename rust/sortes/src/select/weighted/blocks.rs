@@ -2,21 +2,33 @@
 
 use super::weights::{self, Summary, Weight};
 use super::{draw_each, uniform};
-use sortes_core::Result;
 use sortes_core::cancel::Cancel;
 use sortes_core::par::Threads;
 use sortes_core::rng::Stream;
+use sortes_core::{Error, Result, vectorised};
 
 /// Weights of a block: what one draw reads of the array.
-const BLOCK: usize = 64;
+const BLOCK: usize = 16;
 /// Blocks of one task.
-const TASK: usize = 1 << 12;
+const TASK: usize = 1 << 14;
+/// Blocks that are looked at before the search proper.
+const NEAR: usize = 4;
 
-/// The running sums of an array by blocks of 64, for draws that read the array itself.
+vectorised! {
+    /// The sum of each block, NaN if one of its weights is not allowed.
+    fn add_up<W: Weight>(weights: &[W], sums: &mut [f64]) {
+        for (block, sum) in weights.chunks(BLOCK).zip(sums) {
+            let summary = Summary::of_block(block);
+            *sum = if summary.valid { summary.sum } else { f64::NAN };
+        }
+    }
+}
+
+/// The running sums of an array by blocks of 16, for draws that read the array itself.
 ///
 /// Making them is one pass over the weights. A draw looks up in a guide (one entry per block) where
-/// the search for its block begins, and then adds up one block: a constant number of cache misses,
-/// whatever the weights are, and a search of `log2` steps at worst.
+/// the search for its block begins, and then adds up one block: three reads at unforeseeable places,
+/// whatever the weights are, and a binary search where they are very uneven.
 ///
 /// A draw is the first index whose running sum exceeds `u` times the total, with `u` a multiple of
 /// `2^-53`: probabilities are exact to `2^-53` of the total, not of their own size. An alias table
@@ -24,84 +36,126 @@ const TASK: usize = 1 << 12;
 #[derive(Debug)]
 pub struct BlockSums<'w, W> {
     weights: &'w [W],
-    /// The sum of all blocks before each, and at the end the total.
-    before: Vec<f64>,
-    /// For each of as many equal parts of the total as there are blocks, the block in which it
-    /// begins.
-    guide: Vec<usize>,
+    /// The sum of all blocks up to and including each; then infinities, one for each block that a
+    /// draw may look at beyond the last.
+    ends: Vec<f64>,
+    total: f64,
+    /// For each of as many equal parts of the total as there are blocks, a block at or before the
+    /// one in which it begins (before it by no more than rounding can tell).
+    guide: Vec<u32>,
 }
 
 impl<'w, W: Weight> BlockSums<'w, W> {
     /// Adds up `weights`.
     ///
     /// # Errors
-    /// If a weight is negative or not finite, if the sum overflows, or if the work is cancelled.
+    /// If a weight is negative or not finite, if the sum overflows, if there are more than `2^36`
+    /// weights, or if the work is cancelled.
     pub fn new(weights: &'w [W], threads: Threads<'_>, cancel: &Cancel) -> Result<Self> {
         let blocks = weights.len().div_ceil(BLOCK);
-        let mut before = vec![0.0; blocks + 1];
-        threads.fill_chunks(&mut before[1..], TASK, |task, sums| {
+        if u32::try_from(blocks).is_err() {
+            return Err(Error::argument("weights", "must be at most 2^36; make an alias table"));
+        }
+        let mut ends = vec![f64::INFINITY; blocks + NEAR];
+        threads.fill_chunks(&mut ends[..blocks], TASK, |task, sums| {
             if cancel.is_cancelled() {
                 return;
             }
             let first = task * TASK * BLOCK;
-            for (block, sum) in weights[first..].chunks(BLOCK).zip(sums.iter_mut()) {
-                let summary = Summary::of_block(block);
-                *sum = if summary.valid { summary.sum } else { f64::NAN };
-            }
+            add_up(&weights[first..], sums);
             cancel.advance((sums.len() * BLOCK) as u64);
         });
         cancel.check()?;
         let mut total = 0.0;
-        for sum in &mut before[1..] {
-            total += *sum;
-            *sum = total;
+        for end in &mut ends[..blocks] {
+            total += *end;
+            *end = total;
         }
         if total.is_nan() {
             return Err(weights::fault(weights));
         }
         weights::finite_total(total)?;
 
-        let mut guide = vec![0; blocks];
+        let mut guide = Vec::with_capacity(blocks);
         let mut block = 0;
-        for (part, entry) in guide.iter_mut().enumerate() {
-            let target = part as f64 / blocks as f64 * total;
-            while block + 1 < blocks && before[block + 1] <= target {
+        let part = total / blocks as f64 * (1.0 - 4.0 * f64::EPSILON);
+        for i in 0..blocks {
+            let begin = part * i as f64;
+            while ends[block] <= begin && block + 1 < blocks {
                 block += 1;
             }
-            *entry = block;
+            guide.push(block as u32);
         }
-        Ok(Self { weights, before, guide })
+        Ok(Self { weights, ends, total, guide })
     }
 
     /// The sum of the weights.
     pub fn total(&self) -> f64 {
-        self.before[self.before.len() - 1]
+        self.total
     }
 
     /// The first index whose running sum exceeds `u` times the total, for `u` in `[0, 1)`; none if
     /// the total is zero. Never an index of weight zero.
     #[inline]
     pub fn pick(&self, u: f64) -> Option<usize> {
-        if self.total() > 0.0 { Some(self.pick_positive(u)) } else { None }
+        if self.total > 0.0 {
+            let block = self.block_of(u, self.guide_of(u));
+            Some(self.pick_in(u, block))
+        } else {
+            None
+        }
     }
 
+    /// Where the search for the block of `u` begins.
     #[inline]
-    fn pick_positive(&self, u: f64) -> usize {
-        let target = u * self.total();
-        let blocks = self.guide.len();
-        let part = ((u * blocks as f64) as usize).min(blocks - 1);
-        // Rounding may put the target just before the part's first block.
-        let low = self.guide[part].saturating_sub(1);
-        let high = self.guide.get(part + 1).map_or(blocks, |&block| block + 1);
-        let within = &self.before[low + 1..=high];
-        let mut block = low + within.partition_point(|&end| end <= target);
-        // Rounding past the end, or the last blocks are empty: the last one that is not.
-        while block >= blocks || self.before[block + 1] <= self.before[block] {
-            block -= 1;
-        }
+    fn guide_of(&self, u: f64) -> usize {
+        let part = (u * self.guide.len() as f64) as usize;
+        self.guide[part.min(self.guide.len() - 1)] as usize
+    }
+
+    /// The first block from `near` on that ends beyond `u` times the total.
+    #[inline]
+    fn block_of(&self, u: f64, near: usize) -> usize {
+        let target = u * self.total;
+        let passed = |ends: &[f64]| ends.iter().map(|&end| usize::from(end <= target)).sum();
+        let count: usize = passed(&self.ends[near..near + NEAR]);
+        let block = if count < NEAR {
+            near + count
+        } else {
+            near + count + self.ends[near + NEAR..].partition_point(|&end| end <= target)
+        };
+        if block < self.guide.len() { block } else { self.last_positive_block() }
+    }
+
+    /// The item of `u` within its block.
+    #[inline]
+    fn pick_in(&self, u: f64, block: usize) -> usize {
         let first = block * BLOCK;
-        let members = &self.weights[first..self.weights.len().min(first + BLOCK)];
-        first + pick_in_block(members, target - self.before[block])
+        let members = &self.weights[first..];
+        let rest = u * self.total - if block > 0 { self.ends[block - 1] } else { 0.0 };
+        let passed = |members: &[W]| {
+            let mut sum = 0.0;
+            let mut count = 0;
+            for member in members {
+                sum += member.wide();
+                count += usize::from(sum <= rest);
+            }
+            count
+        };
+        let (members, count) = match members.first_chunk::<BLOCK>() {
+            Some(members) => (members.as_slice(), passed(members)),
+            None => (members, passed(members)),
+        };
+        if count < members.len() {
+            return first + count;
+        }
+        // Rounding has carried it past the end.
+        first + members.iter().rposition(|w| w.wide() > 0.0).unwrap_or(0)
+    }
+
+    #[cold]
+    fn last_positive_block(&self) -> usize {
+        self.ends.partition_point(|&end| end < self.total)
     }
 
     /// Fills `out` with draws, the first of them draw 0 of the step.
@@ -119,37 +173,20 @@ impl<'w, W: Weight> BlockSums<'w, W> {
         if out.is_empty() {
             return Ok(());
         }
-        weights::positive_total(self.total())?;
-        draw_each(out, stream, step, threads, cancel, |word| self.pick_positive(uniform(word)))
-    }
-}
-
-/// The first member whose running sum exceeds `rest`; the last positive one if rounding leaves none.
-#[inline]
-fn pick_in_block<W: Weight>(members: &[W], rest: f64) -> usize {
-    const GROUP: usize = 8;
-    let (mut sum, mut last) = (0.0, 0);
-    for (group, members) in members.chunks(GROUP).enumerate() {
-        let begin = sum;
-        for member in members {
-            sum += member.wide();
-        }
-        // A group that adds nothing has no positive member to speak of.
-        if sum > rest {
-            sum = begin;
-            for (i, member) in members.iter().enumerate() {
-                sum += member.wide();
-                if sum > rest {
-                    return group * GROUP + i;
-                }
+        weights::positive_total(self.total)?;
+        // Stage by stage for the whole batch, so that the reads of many draws are under way at once.
+        draw_each(out, stream, step, threads, cancel, |words, out| {
+            for (out, &word) in out.iter_mut().zip(words) {
+                *out = self.guide_of(uniform(word)) as i64;
             }
-        }
-        if sum > begin {
-            last = group;
-        }
+            for (out, &word) in out.iter_mut().zip(words) {
+                *out = self.block_of(uniform(word), *out as usize) as i64;
+            }
+            for (out, &word) in out.iter_mut().zip(words) {
+                *out = self.pick_in(uniform(word), *out as usize) as i64;
+            }
+        })
     }
-    let members = &members[last * GROUP..members.len().min((last + 1) * GROUP)];
-    last * GROUP + members.iter().rposition(|w| w.wide() > 0.0).unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -139,8 +139,11 @@ impl DynamicWeights {
             return Ok(());
         }
         positive_total(self.total)?;
-        let pick = |word| self.pick(uniform(word)).unwrap_or_default();
-        draw_each(out, stream, step, threads, cancel, pick)
+        draw_each(out, stream, step, threads, cancel, |words, out| {
+            for (out, &word) in out.iter_mut().zip(words) {
+                *out = self.pick(uniform(word)).unwrap_or_default() as i64;
+            }
+        })
     }
 
     /// Draws `size` items one after the other, each from what the others have left, and sets their

@@ -6,11 +6,11 @@
 //! reservoir", Information Processing Letters 97, 2006). A key knows nothing of `k`, so that the
 //! first `j` items of a sample are the sample of size `j`.
 
-use super::weights::{self, BLOCK, Summary, Weight};
+use super::weights::{self, BLOCK, Weight, summary_of};
 use sortes_core::cancel::Cancel;
 use sortes_core::par::Threads;
 use sortes_core::rng::{Purpose, Stream, bulk, elementary};
-use sortes_core::{Error, Result};
+use sortes_core::{Error, Result, vectorised};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -116,7 +116,7 @@ pub fn successive<W: Weight>(
     let (invalid, extreme) = (AtomicBool::new(false), AtomicBool::new(false));
     let found = smallest(weights.len(), k, threads, cancel, |items, found| {
         let block = &weights[items.clone()];
-        let summary = Summary::of_block(block);
+        let summary = summary_of(block);
         if !summary.valid {
             invalid.store(true, Ordering::Relaxed);
         }
@@ -136,14 +136,14 @@ pub fn successive<W: Weight>(
             // threshold, and nearly sufficient where few items pass. It costs no logarithm.
             bulk::precise_uniforms(stream, Purpose::Item, ids, noise);
             let bound = found.threshold * (1.0 + 4.0 * f64::EPSILON);
-            for (group, (us, ws)) in noise.chunks(8).zip(block.chunks(8)).enumerate() {
-                let pass = |(u, w): (&f64, &W)| *u <= bound * w.wide();
-                if us.iter().zip(ws).fold(false, |any, pair| any | pass(pair)) {
-                    for (lane, (u, w)) in us.iter().zip(ws).enumerate() {
-                        if pass((u, w)) {
-                            let index = items.start + group * 8 + lane;
-                            found.offer(elementary::exponential(*u) / w.wide(), index);
-                        }
+            for (group, (us, ws)) in noise.chunks(GROUP).zip(block.chunks(GROUP)).enumerate() {
+                if !any_passes(us, ws, bound) {
+                    continue;
+                }
+                for (lane, (u, w)) in us.iter().zip(ws).enumerate() {
+                    if *u <= bound * w.wide() {
+                        let index = items.start + group * GROUP + lane;
+                        found.offer(elementary::exponential(*u) / w.wide(), index);
                     }
                 }
             }
@@ -159,6 +159,15 @@ pub fn successive<W: Weight>(
     smallest_logs(weights.len(), k, stream, step, threads, cancel, |i| {
         elementary::ln_any(weights[i].wide())
     })
+}
+
+/// Items that are dismissed together.
+const GROUP: usize = 64;
+
+vectorised! {
+    fn any_passes<W: Weight>(us: &[f64], ws: &[W], bound: f64) -> bool {
+        us.iter().zip(ws).fold(0, |any, (u, w)| any | u64::from(*u <= bound * w.wide())) != 0
+    }
 }
 
 /// As [`successive`], from the logarithms of the weights; the keys are logarithms too. Items whose
@@ -231,7 +240,7 @@ pub fn keys<W: Weight>(
             for (key, weight) in out.iter_mut().zip(weights) {
                 *key /= weight.wide();
             }
-            Summary::of_block(weights).valid
+            summary_of(weights).valid
         };
         if !valid {
             invalid.store(true, Ordering::Relaxed);

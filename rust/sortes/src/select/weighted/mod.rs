@@ -40,15 +40,15 @@ const DRAWS: usize = 1 << 14;
 /// Draws whose words are made at once; even, since two draws share a block.
 const BATCH: usize = 512;
 
-/// Fills `out` with what `pick` makes of the word of each draw: of draw `j`, half `j % 2` of the
-/// block of entity `j / 2`.
+/// Fills `out` with what `pick` makes of the words of its draws, a batch at a time: the word of draw
+/// `j` is half `j % 2` of the block of entity `j / 2`.
 fn draw_each(
     out: &mut [i64],
     stream: Stream,
     step: u32,
     threads: Threads<'_>,
     cancel: &Cancel,
-    pick: impl Fn(u64) -> usize + Sync + Send,
+    pick: impl Fn(&[u64], &mut [i64]) + Sync + Send,
 ) -> Result<()> {
     threads.fill_chunks(out, DRAWS, |task, out| {
         if cancel.is_cancelled() {
@@ -59,9 +59,7 @@ fn draw_each(
             let first = (task * DRAWS + batch * BATCH) as u64 / 2;
             let blocks = &mut blocks[..out.len().div_ceil(2)];
             bulk::words(stream, Purpose::Pick, bulk::Ids::Range { first, step }, blocks);
-            for (out, &word) in out.iter_mut().zip(blocks.as_flattened()) {
-                *out = pick(word) as i64;
-            }
+            pick(&blocks.as_flattened()[..out.len()], out);
         }
         cancel.advance(out.len() as u64);
     });

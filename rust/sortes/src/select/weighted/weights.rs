@@ -2,7 +2,7 @@
 
 use sortes_core::cancel::Cancel;
 use sortes_core::par::Threads;
-use sortes_core::{Error, Result};
+use sortes_core::{Error, Result, vectorised};
 
 /// A number that can be a weight. All arithmetic is in double precision.
 pub trait Weight: Copy + Send + Sync {
@@ -11,14 +11,14 @@ pub trait Weight: Copy + Send + Sync {
 }
 
 impl Weight for f64 {
-    #[inline]
+    #[inline(always)]
     fn wide(self) -> f64 {
         self
     }
 }
 
 impl Weight for f32 {
-    #[inline]
+    #[inline(always)]
     fn wide(self) -> f64 {
         f64::from(self)
     }
@@ -58,7 +58,7 @@ impl Summary {
     }
 
     /// The summary of at most a few thousand weights, in one pass without branches.
-    #[inline]
+    #[inline(always)]
     pub(super) fn of_block<W: Weight>(block: &[W]) -> Self {
         let (mut sum, mut largest) = ([0.0; LANES], [0.0f64; LANES]);
         let (mut least, mut invalid) = ([f64::INFINITY; LANES], [0u64; LANES]);
@@ -96,8 +96,7 @@ impl Summary {
         threads.fill_chunks(&mut parts, 1, |task, part| {
             if !cancel.is_cancelled() {
                 let task = &weights[task * TASK..weights.len().min((task + 1) * TASK)];
-                let blocks = task.chunks(BLOCK).map(Self::of_block);
-                part[0] = blocks.fold(Self::EMPTY, Self::with);
+                part[0] = task.chunks(BLOCK).map(summary_of).fold(Self::EMPTY, Self::with);
             }
         });
         cancel.check()?;
@@ -107,6 +106,13 @@ impl Summary {
         }
         finite_total(all.sum)?;
         Ok(all)
+    }
+}
+
+vectorised! {
+    /// [`Summary::of_block`] on its own.
+    pub(super) fn summary_of<W: Weight>(block: &[W]) -> Summary {
+        Summary::of_block(block)
     }
 }
 
