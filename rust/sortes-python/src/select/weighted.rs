@@ -439,6 +439,11 @@ impl Reservoir {
     }
 
     #[getter]
+    fn k(&self, py: Python<'_>) -> usize {
+        lock(py, &self.0).size()
+    }
+
+    #[getter]
     fn seen(&self, py: Python<'_>) -> u64 {
         lock(py, &self.0).seen()
     }

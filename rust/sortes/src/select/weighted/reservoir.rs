@@ -82,6 +82,11 @@ impl Reservoir {
         Self { k, stream, held: BinaryHeap::new(), skip: f64::INFINITY, event: 0, seen: 0 }
     }
 
+    /// The size of the sample.
+    pub fn size(&self) -> usize {
+        self.k
+    }
+
     /// How many items have been seen, those of weight zero included.
     pub fn seen(&self) -> u64 {
         self.seen
