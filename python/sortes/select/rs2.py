@@ -68,8 +68,8 @@ class RS2Sampler:
     Without replacement and with ``"distinct"``, no item comes twice in an epoch; after any number
     of epochs the numbers of uses differ by one at most; and they are equal whenever `n` divides
     epochs times `keep`. (If `keep` exceeds ``n / 2``, the rule is applied to the items that are
-    left out, which gives the same invariants.) With replacement, :math:`n (1 - (1 - k/n)^T)` items are
-    expected to have been used after `T` epochs.
+    left out, which gives the same invariants.) With replacement, :math:`n (1 - (1 - k/n)^T)`
+    items are expected to have been used after `T` epochs.
 
     Permutations take constant memory. Up to 4,096 items they are exactly uniform; beyond that they
     are pseudo-random (a Feistel network of 8 rounds): certainly permutations, but the uniformity

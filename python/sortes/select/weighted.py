@@ -210,8 +210,8 @@ class AliasTable:
     weights : array_like, shape (n,)
         As in `choice`; at least one is positive.
     precision : {"auto", "narrow", "wide"}
-        8 or 16 bytes per item. A narrow table has every probability to :math:`2^{-32} / n`; a wide
-        one to :math:`2^{-64} / n` and the 53 bits of a weight. ``"auto"`` is narrow if the smallest
+        8 or 16 bytes per item. A narrow table has probabilities to :math:`2^{-32} / n`; a wide one
+        to :math:`2^{-64} / n` and the 53 bits of a weight. ``"auto"`` is narrow if the smallest
         positive weight then keeps 16 bits, that is, if it is :math:`2^{-16}` of the mean or more.
     num_threads, progress
         As in `choice`.
@@ -312,7 +312,7 @@ class DynamicWeights:
     The law of a draw is that of `choice`, on the weights as they are. A tree of sums with 64
     children to a node: an update costs one block of 64 additions a level, a draw one scan a level,
     that is four levels for a million weights. Sums are never corrected but always added up anew, so
-    that no error builds up. Safe to share between threads. Pickles.
+    that no error builds up. (Sums below 1e-290 lose precision: scale such weights.) Safe to share between threads. Pickles.
 
     Examples
     --------

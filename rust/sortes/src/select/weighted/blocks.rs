@@ -11,15 +11,17 @@ use sortes_core::{Error, Result, vectorised};
 const BLOCK: usize = 16;
 /// Blocks of one task.
 const TASK: usize = 1 << 14;
+/// Totals below this, `2^-900`, are scaled.
+const TINY: f64 = f64::from_bits((1023 - 900) << 52);
 /// Blocks that are looked at before the search proper.
 const NEAR: usize = 4;
 
 vectorised! {
     /// The sum of each block, NaN if one of its weights is not allowed.
-    fn add_up<W: Weight>(weights: &[W], sums: &mut [f64]) {
+    fn add_up<W: Weight>(weights: &[W], scale: f64, sums: &mut [f64]) {
         for (block, sum) in weights.chunks(BLOCK).zip(sums) {
             let summary = Summary::of_block(block);
-            *sum = if summary.valid { summary.sum } else { f64::NAN };
+            *sum = if summary.valid { summary.sum * scale } else { f64::NAN };
         }
     }
 }
@@ -40,6 +42,9 @@ pub struct BlockSums<'w, W> {
     /// draw may look at beyond the last.
     ends: Vec<f64>,
     total: f64,
+    /// What the weights are multiplied by in all sums: 1, or where they are so small that a part of
+    /// the total would not be a normal number, a power of two.
+    scale: f64,
     /// For each of as many equal parts of the total as there are blocks, a block at or before the
     /// one in which it begins (before it by no more than rounding can tell).
     guide: Vec<u32>,
@@ -56,29 +61,52 @@ impl<'w, W: Weight> BlockSums<'w, W> {
         if u32::try_from(blocks).is_err() {
             return Err(Error::argument("weights", "must be at most 2^36; make an alias table"));
         }
-        let mut ends = vec![f64::INFINITY; blocks + NEAR];
-        threads.fill_chunks(&mut ends[..blocks], TASK, |task, sums| {
+        let mut sums = Self {
+            weights,
+            ends: vec![f64::INFINITY; blocks + NEAR],
+            total: 0.0,
+            scale: 1.0,
+            guide: Vec::with_capacity(blocks),
+        };
+        sums.add_up(threads, cancel)?;
+        if sums.total > 0.0 && sums.total < TINY {
+            sums.scale = 1.0 / TINY;
+            sums.add_up(threads, cancel)?;
+        }
+        sums.make_guide();
+        Ok(sums)
+    }
+
+    fn add_up(&mut self, threads: Threads<'_>, cancel: &Cancel) -> Result<()> {
+        let Self { weights, scale, .. } = *self;
+        let blocks = weights.len().div_ceil(BLOCK);
+        let ends = &mut self.ends[..blocks];
+        threads.fill_chunks(ends, TASK, |task, sums| {
             if cancel.is_cancelled() {
                 return;
             }
             let first = task * TASK * BLOCK;
-            add_up(&weights[first..], sums);
+            add_up(&weights[first..], scale, sums);
             cancel.advance((sums.len() * BLOCK) as u64);
         });
         cancel.check()?;
         let mut total = 0.0;
-        for end in &mut ends[..blocks] {
+        for end in ends {
             total += *end;
             *end = total;
         }
         if total.is_nan() {
             return Err(weights::fault(weights));
         }
-        weights::finite_total(total)?;
+        self.total = total;
+        weights::finite_total(total)
+    }
 
-        let mut guide = Vec::with_capacity(blocks);
+    fn make_guide(&mut self) {
+        let Self { ends, total, guide, .. } = self;
+        let blocks = ends.len() - NEAR;
         let mut block = 0;
-        let part = total / blocks as f64 * (1.0 - 4.0 * f64::EPSILON);
+        let part = *total / blocks as f64 * (1.0 - 4.0 * f64::EPSILON);
         for i in 0..blocks {
             let begin = part * i as f64;
             while ends[block] <= begin && block + 1 < blocks {
@@ -86,12 +114,11 @@ impl<'w, W: Weight> BlockSums<'w, W> {
             }
             guide.push(block as u32);
         }
-        Ok(Self { weights, ends, total, guide })
     }
 
     /// The sum of the weights.
     pub fn total(&self) -> f64 {
-        self.total
+        self.total / self.scale
     }
 
     /// The first index whose running sum exceeds `u` times the total, for `u` in `[0, 1)`; none if
@@ -137,7 +164,7 @@ impl<'w, W: Weight> BlockSums<'w, W> {
             let mut sum = 0.0;
             let mut count = 0;
             for member in members {
-                sum += member.wide();
+                sum += member.wide() * self.scale;
                 count += usize::from(sum <= rest);
             }
             count
@@ -195,6 +222,22 @@ mod tests {
 
     fn sums<W: Weight>(weights: &[W]) -> BlockSums<'_, W> {
         BlockSums::new(weights, Threads::SERIAL, &Cancel::default()).unwrap()
+    }
+
+    #[test]
+    fn vectors() {
+        let vectors = include_str!("../../../../../tests/data/weighted.json");
+        let vectors: serde_json::Value = serde_json::from_str(vectors).unwrap();
+        let cases = vectors["cdf_pick"].as_array().unwrap();
+        for case in cases {
+            let weights: Vec<f64> =
+                case["w"].as_array().unwrap().iter().map(|w| w.as_f64().unwrap()).collect();
+            let u = case["u"].as_f64().unwrap();
+            let index = case["index"].as_u64().map(|index| index as usize);
+            assert_eq!(sums(&weights).pick(u), index, "{case}");
+            assert_eq!(super::super::DynamicWeights::new(weights).pick(u), index, "{case}");
+        }
+        assert_eq!(cases.len(), 8);
     }
 
     #[test]
