@@ -128,7 +128,10 @@ def test_small_cases():
             lambda: stochastic_acquisition([1, 1e300], 1, strategy="softmax", beta=1e10),
             r"^scores: item 1 times beta exceeds the range of float64: 1e300$",
         ),
-        (lambda: stochastic_acquisition([1], 1, beta=-1), r"^beta: must be finite and not negative"),
+        (
+            lambda: stochastic_acquisition([1], 1, beta=-1),
+            r"^beta: must be finite and not negative",
+        ),
         (lambda: acquisition_probs([1], beta=np.inf), r"^beta: must be finite and not negative"),
         (lambda: acquisition_probs([1], beta=np.nan), r"^beta: must be finite and not negative"),
         (lambda: acquisition_probs([1], strategy="best"), r"^strategy: must be 'power', 'softmax'"),
@@ -140,7 +143,10 @@ def test_small_cases():
             lambda: stochastic_acquisition([1, 2], 1, noise=[0.0, np.nan]),
             r"^noise: item 1 is not finite$",
         ),
-        (lambda: stochastic_acquisition([[1]], 1), r"^scores: must have shape \(n,\), got \(1, 1\)$"),
+        (
+            lambda: stochastic_acquisition([[1]], 1),
+            r"^scores: must have shape \(n,\), got \(1, 1\)$",
+        ),
     ],
 )
 def test_bad_calls_are_explained(call, message):

@@ -283,12 +283,12 @@ def test_short_samples_on_request():
 def test_refused_updates_change_nothing():
     weights = DynamicWeights([1.0, 2.0, 3.0])
     for idx, w in [([0, 3], [5, 5]), ([0, 1], [5, -5]), ([0, 0, 1], [5, 1e308, 1e308])]:
-        with pytest.raises(ValueError, match="^(indices|weights): "):
+        with pytest.raises(ValueError, match=r"^(indices|weights): "):
             weights.update_many(idx, w)
     np.testing.assert_array_equal(weights.weights, [1, 2, 3])
     assert weights.total == 6
     reservoir = Reservoir(1, rng=0)
-    with pytest.raises(ValueError, match="^weights: "):
+    with pytest.raises(ValueError, match=r"^weights: "):
         reservoir.update([1.0, np.nan])
     assert (reservoir.seen, reservoir.sample().size) == (0, 0)
 

@@ -38,8 +38,8 @@ WEIGHTS = {
 def test_margins(draw, weights):
     """n = 1,000,000: an error of 0.005 in a probability of 1/2 is seen with certainty.
 
-    Seen red: `<` for `<=` in the in-block count of block sums, and a table whose light buckets name
-    themselves as their alias.
+    Seen red: block sums that subtract the end of the wrong block, and a table whose light buckets
+    name themselves as their alias.
     """
     w = np.asarray(weights, float)
     counts = np.bincount(draw(w, N, 1), minlength=w.size)
@@ -136,7 +136,8 @@ def by_reservoir(w, k, n, seed):
 
 @pytest.mark.parametrize("case", SUCCESSIVE, ids=lambda c: f"{c['w']}, k = {c['k']}")
 @pytest.mark.parametrize(
-    ("draw", "n"), [(by_keys, 200_000), (by_choice, 20_000), (by_pop, 20_000), (by_reservoir, 20_000)]
+    ("draw", "n"),
+    [(by_keys, 200_000), (by_choice, 20_000), (by_pop, 20_000), (by_reservoir, 20_000)],
 )
 def test_orders_without_replacement(draw, n, case):
     """The joint law of all ordered samples, by enumeration.

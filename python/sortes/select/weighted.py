@@ -312,7 +312,8 @@ class DynamicWeights:
     The law of a draw is that of `choice`, on the weights as they are. A tree of sums with 64
     children to a node: an update costs one block of 64 additions a level, a draw one scan a level,
     that is four levels for a million weights. Sums are never corrected but always added up anew, so
-    that no error builds up. (Sums below 1e-290 lose precision: scale such weights.) Safe to share between threads. Pickles.
+    that no error builds up. (Sums below 1e-290 lose precision: scale such weights.) Safe to share
+    between threads. Pickles.
 
     Examples
     --------

@@ -37,14 +37,14 @@ fn rs2_epoch<'py>(
 /// Places `start..stop` of a keyed permutation of `0..n`.
 #[pyfunction]
 #[pyo3(signature = (n, key, number, start, stop, /))]
-fn permutation<'py>(
-    py: Python<'py>,
+fn permutation(
+    py: Python<'_>,
     n: u64,
     key: u64,
     number: u32,
     start: u64,
     stop: u64,
-) -> PyResult<Bound<'py, PyArray1<i64>>> {
+) -> PyResult<Bound<'_, PyArray1<i64>>> {
     if n > LENGTH_LIMIT {
         return Err(to_py(Error::argument("n", format!("must be at most 2^48, got {n}"))));
     }

@@ -90,7 +90,9 @@ impl Rs2 {
                 Permutation::new(n, self.stream.child(0, 0), number_of(epoch)?)
                     .extend(0..n, &mut all);
                 let mut used = vec![true; n as usize];
-                left_out.into_iter().for_each(|item| used[item as usize] = false);
+                for item in left_out {
+                    used[item as usize] = false;
+                }
                 out.extend(all.into_iter().filter(|&item| used[item as usize]));
             }
         }
@@ -181,9 +183,11 @@ mod tests {
                     sorted.sort_unstable();
                     sorted.dedup();
                     assert_eq!(sorted.len() as u64, keep, "n = {n}, keep = {keep}, epoch {e}");
-                    epoch.into_iter().for_each(|item| counts[item as usize] += 1);
+                    for item in epoch {
+                        counts[item as usize] += 1;
+                    }
                     let (least, most) = (counts.iter().min(), counts.iter().max());
-                    let equal = (e as u64 + 1) * keep % n == 0;
+                    let equal = ((e as u64 + 1) * keep).is_multiple_of(n);
                     let spread = most.unwrap() - least.unwrap();
                     assert!(spread <= u32::from(!equal), "n = {n}, keep = {keep}, epoch {e}");
                 }

@@ -167,14 +167,18 @@ impl Network {
     #[inline]
     fn read(&self, round: u64, value: u64) -> u64 {
         let [_, low] = self.bits;
-        if round % 2 == 0 { value & ((1 << low) - 1) } else { value >> low }
+        if round.is_multiple_of(2) { value & ((1 << low) - 1) } else { value >> low }
     }
 
     /// What a round adds to the other half.
     #[inline]
     fn write(&self, round: u64, word: u64) -> u64 {
         let [high, low] = self.bits;
-        if round % 2 == 0 { (word & ((1 << high) - 1)) << low } else { word & ((1 << low) - 1) }
+        if round.is_multiple_of(2) {
+            (word & ((1 << high) - 1)) << low
+        } else {
+            word & ((1 << low) - 1)
+        }
     }
 }
 

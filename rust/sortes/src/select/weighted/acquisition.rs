@@ -59,7 +59,7 @@ pub fn log_weights(scores: &[f64], strategy: Strategy, beta: f64) -> Result<Vec<
         }
     };
     let overflown = |(log, score): (&f64, &f64)| {
-        !log.is_finite() && !(strategy == Strategy::Power && *score == 0.0)
+        !(log.is_finite() || strategy == Strategy::Power && *score == 0.0)
     };
     match out.iter().zip(scores).position(overflown) {
         Some(index) => Err(fault(index, "times beta exceeds the range of float64")),

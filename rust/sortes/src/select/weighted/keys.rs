@@ -251,7 +251,8 @@ pub fn keys<W: Weight>(
     match invalid.into_inner() {
         false => Ok(out),
         true if log => {
-            let index = weights.iter().position(|w| !(w.wide() < f64::INFINITY)).unwrap_or(0);
+            let allowed = |w: &W| w.wide() < f64::INFINITY;
+            let index = weights.iter().position(|w| !allowed(w)).unwrap_or(0);
             let what = if weights[index].wide().is_nan() { "nan" } else { "inf" };
             Err(Error::argument("weights", format!("item {index} is not finite: {what}")))
         }
@@ -296,7 +297,7 @@ mod tests {
     #[test]
     fn logarithms_serve_where_quotients_cannot() {
         let mut weights = vec![1e-310, 1e300, 1e-310, 0.0, f64::MAX, f64::from_bits(1)];
-        weights.extend([1.0; 3000]);
+        weights.resize(weights.len() + 3000, 1.0);
         let (one, never) = (Threads::SERIAL, Cancel::default());
         let got = successive(&weights, 5000, Stream::new(4), 0, one, &never).unwrap();
         assert_eq!(got.len(), weights.len() - 1);

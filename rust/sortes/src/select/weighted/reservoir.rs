@@ -112,7 +112,7 @@ impl Reservoir {
         }
         // Sums do not matter here, and may overflow; only the weights have to be numbers.
         let checked = Summary::of(weights, threads, cancel);
-        if checked.is_err() && !weights.iter().all(|w| w.wide() >= 0.0 && w.wide() <= f64::MAX) {
+        if checked.is_err() && !weights.iter().all(|w| (0.0..=f64::MAX).contains(&w.wide())) {
             return Err(weights::fault(weights));
         }
         cancel.check()?;

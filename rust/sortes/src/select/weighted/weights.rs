@@ -67,7 +67,7 @@ impl Summary {
             largest[lane] = if weight > largest[lane] { weight } else { largest[lane] };
             let positive = if weight > 0.0 { weight } else { f64::INFINITY };
             least[lane] = if positive < least[lane] { positive } else { least[lane] };
-            invalid[lane] |= u64::from(!(weight >= 0.0 && weight <= f64::MAX));
+            invalid[lane] |= u64::from(!(0.0..=f64::MAX).contains(&weight));
         };
         let (groups, rest) = block.as_chunks::<LANES>();
         for group in groups {
@@ -118,7 +118,7 @@ vectorised! {
 
 /// The error that names the first weight that is negative or not finite.
 pub fn fault<W: Weight>(weights: &[W]) -> Error {
-    let bad = weights.iter().position(|w| !(w.wide() >= 0.0 && w.wide() <= f64::MAX));
+    let bad = weights.iter().position(|w| !(0.0..=f64::MAX).contains(&w.wide()));
     let index = bad.unwrap_or_default();
     let weight = weights.get(index).map_or(f64::NAN, |w| w.wide());
     let what = if weight < 0.0 && weight.is_finite() { "negative" } else { "not finite" };
