@@ -116,12 +116,9 @@ pub fn successive<W: Weight>(
     let (invalid, extreme) = (AtomicBool::new(false), AtomicBool::new(false));
     let found = smallest(weights.len(), k, threads, cancel, |items, found| {
         let block = &weights[items.clone()];
-        let summary = summary_of(block);
-        if !summary.valid {
-            invalid.store(true, Ordering::Relaxed);
-        }
-        if summary.largest > *PLAIN.end() || summary.least < *PLAIN.start() {
-            extreme.store(true, Ordering::Relaxed);
+        if !all_plain(block) {
+            let out = if summary_of(block).valid { &extreme } else { &invalid };
+            out.store(true, Ordering::Relaxed);
         }
         let ids = bulk::Ids::Range { first: items.start as u64, step };
         let mut noise = [0.0; BLOCK];
@@ -136,15 +133,16 @@ pub fn successive<W: Weight>(
             // threshold, and nearly sufficient where few items pass. It costs no logarithm.
             bulk::precise_uniforms(stream, Purpose::Item, ids, noise);
             let bound = found.threshold * (1.0 + 4.0 * f64::EPSILON);
-            for (group, (us, ws)) in noise.chunks(GROUP).zip(block.chunks(GROUP)).enumerate() {
-                if !any_passes(us, ws, bound) {
-                    continue;
-                }
-                for (lane, (u, w)) in us.iter().zip(ws).enumerate() {
-                    if *u <= bound * w.wide() {
-                        let index = items.start + group * GROUP + lane;
-                        found.offer(elementary::exponential(*u) / w.wide(), index);
-                    }
+            let mut passing = [0; BLOCK / 64];
+            let passing = &mut passing[..block.len().div_ceil(64)];
+            below(noise, block, bound, passing);
+            for (word, bits) in passing.iter().enumerate() {
+                let mut bits = *bits;
+                while bits != 0 {
+                    let place = word * 64 + bits.trailing_zeros() as usize;
+                    let key = elementary::exponential(noise[place]) / block[place].wide();
+                    found.offer(key, items.start + place);
+                    bits &= bits - 1;
                 }
             }
         }
@@ -161,12 +159,22 @@ pub fn successive<W: Weight>(
     })
 }
 
-/// Items that are dismissed together.
-const GROUP: usize = 64;
-
 vectorised! {
-    fn any_passes<W: Weight>(us: &[f64], ws: &[W], bound: f64) -> bool {
-        us.iter().zip(ws).fold(0, |any, (u, w)| any | u64::from(*u <= bound * w.wide())) != 0
+    /// Sets the bits of the items with `u <= bound * w`.
+    fn below<W: Weight>(us: &[f64], ws: &[W], bound: f64, bits: &mut [u64]) {
+        for ((us, ws), word) in us.chunks(64).zip(ws.chunks(64)).zip(bits) {
+            let mut lane = 1;
+            for (u, w) in us.iter().zip(ws) {
+                *word |= if *u <= bound * w.wide() { lane } else { 0 };
+                lane = u64::wrapping_shl(lane, 1);
+            }
+        }
+    }
+
+    /// Whether all weights are zero or in the range that quotients allow.
+    fn all_plain<W: Weight>(block: &[W]) -> bool {
+        let odd = |w: f64| u64::from(w != 0.0) & u64::from(!PLAIN.contains(&w));
+        block.iter().fold(0, |any, w| any | odd(w.wide())) == 0
     }
 }
 
