@@ -71,9 +71,9 @@ class RS2Sampler:
     left out, which gives the same invariants.) With replacement, :math:`n (1 - (1 - k/n)^T)`
     items are expected to have been used after `T` epochs.
 
-    Permutations take constant memory. Up to 4,096 items they are exactly uniform; beyond that they
-    are pseudo-random (a Feistel network of 8 rounds): certainly permutations, but the uniformity
-    over all orders is not a theorem.
+    Permutations take constant memory. Up to 4,096 items they are shuffled with exactly uniform
+    integers; beyond that they are pseudo-random (a Feistel network of 8 rounds): certainly
+    permutations, but that they look uniform is tested, not proved.
 
     It is a sampler to ``torch.utils.data.DataLoader``, which asks for no more than iteration and a
     length; Torch itself is never imported. `state_dict` and `load_state_dict` are what

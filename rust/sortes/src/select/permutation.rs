@@ -18,13 +18,12 @@ pub const LENGTH_LIMIT: u64 = 1 << 48;
 
 /// The `number`-th permutation of `0..n` of a stream.
 ///
-/// Up to 4,096 items it is shuffled (Fisher-Yates, with exactly uniform integers): every order has
-/// the same probability, to the `2^-64` of the generator. A longer one is pseudo-random: a Feistel
-/// network of 8 rounds on the least `2^b >= n`, with Philox as its round function, walked on until it
-/// comes back to `0..n` (two steps at most on average). It is a permutation for certain; that it
-/// looks like a random one is a matter of tests and of the theory of such networks (Luby and Rackoff,
-/// SIAM J. Computing 17, 1988), not of proof: `2^64` keys cannot reach all `n!` orders, and on an
-/// even number of halves of bits the permutation of `2^b` is always an even one.
+/// Up to 4,096 items it is shuffled (Fisher-Yates, with exactly uniform integers): the method is
+/// exact, and the 64-bit key is the only limit on which orders can come up. A longer one is
+/// pseudo-random: a Feistel network of 8 rounds on the least `2^b >= n`, with Philox as its round
+/// function, walked on until it comes back to `0..n` (two steps at most on average). It is a
+/// permutation for certain; that it looks like a random one is a matter of tests and of the theory
+/// of such networks (Luby and Rackoff, SIAM J. Computing 17, 1988), not of proof.
 ///
 /// Draws are those of `Purpose::Permutation` at the step `number`; the entity is `round << 24 | half`.
 #[derive(Debug, Clone)]
