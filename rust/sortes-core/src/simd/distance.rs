@@ -3,8 +3,6 @@
 //! Each body is written once over plain arrays and compiled for every instruction set. There are no
 //! fused operations and the order of the additions is fixed, so that all sets return the same bits.
 
-use super::{Level, level};
-
 /// Elements that are added up in the type of the data; beyond, sums are `f64`.
 const STRETCH: usize = 1024;
 
@@ -45,13 +43,13 @@ macro_rules! coordinate {
     ($type:ty, $lanes:literal: $($half:literal),+) => {
         impl Coordinate for $type {
             fn distances(rows: &[Self], to: &[Self], out: &mut [f64]) {
-                #[inline(always)]
-                fn body(rows: &[$type], to: &[$type], out: &mut [f64]) {
-                    for (row, out) in rows.chunks_exact(to.len().max(1)).zip(out) {
-                        *out = squared(row, to);
+                crate::vectorised! {
+                    fn dispatched(rows: &[$type], to: &[$type], out: &mut [f64]) {
+                        for (row, out) in rows.chunks_exact(to.len().max(1)).zip(out) {
+                            *out = squared(row, to);
+                        }
                     }
                 }
-                on_each_level!(body(rows: &[$type], to: &[$type], out: &mut [f64]));
                 dispatched(rows, to, out);
             }
 
@@ -62,31 +60,29 @@ macro_rules! coordinate {
                 known: Nearest,
                 enough: f64,
             ) -> Nearest {
-                #[inline(always)]
-                fn body(
-                    point: &[$type],
-                    centres: &[$type],
-                    which: &[u32],
-                    known: Nearest,
-                    enough: f64,
-                ) -> Nearest {
-                    let (d, mut best) = (point.len(), Nearest { evaluations: 0, ..known });
-                    for &centre in which {
-                        let at = centre as usize * d;
-                        let distance = squared(point, &centres[at..at + d]);
-                        best.evaluations += 1;
-                        if distance < best.distance {
-                            best = Nearest { distance, centre, ..best };
-                            if distance <= enough {
-                                break;
+                crate::vectorised! {
+                    fn dispatched(
+                        point: &[$type],
+                        centres: &[$type],
+                        which: &[u32],
+                        known: Nearest,
+                        enough: f64,
+                    ) -> Nearest {
+                        let (d, mut best) = (point.len(), Nearest { evaluations: 0, ..known });
+                        for &centre in which {
+                            let at = centre as usize * d;
+                            let distance = squared(point, &centres[at..at + d]);
+                            best.evaluations += 1;
+                            if distance < best.distance {
+                                best = Nearest { distance, centre, ..best };
+                                if distance <= enough {
+                                    break;
+                                }
                             }
                         }
+                        best
                     }
-                    best
                 }
-                on_each_level!(body(
-                    point: &[$type], centres: &[$type], which: &[u32], known: Nearest, enough: f64
-                ) -> Nearest);
                 dispatched(point, centres, which, known, enough)
             }
         }
@@ -146,34 +142,6 @@ where
         let difference = a[i] - b[i];
         lanes[i] += difference * difference;
     }
-}
-
-/// Defines `dispatched`: `body`, compiled for the instruction set in use.
-macro_rules! on_each_level {
-    ($body:ident($($arg:ident: $ty:ty),*) $(-> $ret:ty)?) => {
-        #[inline]
-        fn dispatched($($arg: $ty),*) $(-> $ret)? {
-            #[cfg(target_arch = "x86_64")]
-            {
-                #[target_feature(enable = "avx2")]
-                fn avx2($($arg: $ty),*) $(-> $ret)? {
-                    $body($($arg),*)
-                }
-                #[target_feature(enable = "avx512f,avx512dq,avx2")]
-                fn avx512($($arg: $ty),*) $(-> $ret)? {
-                    $body($($arg),*)
-                }
-                match level() {
-                    // SAFETY: `level` returns only instruction sets that the processor has.
-                    Level::Avx512 => return unsafe { avx512($($arg),*) },
-                    // SAFETY: as above.
-                    Level::Avx2 => return unsafe { avx2($($arg),*) },
-                    Level::Portable => {}
-                }
-            }
-            $body($($arg),*)
-        }
-    };
 }
 
 coordinate!(f32, 16: 8, 4, 2, 1);
