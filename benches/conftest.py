@@ -1,8 +1,8 @@
 """Benchmarks of `sortes` beside its peers.
 
     pytest benches --benchmark-only --benchmark-group-by=group --benchmark-disable-gc \
-        --benchmark-columns=min,median,iqr,rounds --benchmark-json=.benchmarks/decode.json
-    python benches/report.py .benchmarks/decode.json      # writes docs/performance.md
+        --benchmark-columns=min,median,iqr,rounds --benchmark-json=.benchmarks/all.json
+    python benches/report.py .benchmarks/all.json     # writes docs/performance*.md
 
 `test_bench_decode.py` times contenders one after the other and prints the tables; in
 `test_bench_alternating.py` they take turns, so that a ratio means something on a machine with other
@@ -22,7 +22,9 @@ import torch
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "examples")]
 
-PEERS = ("sortes", "torch", "transformers", "llama_cpp_python", "numpy")
+PEERS = (
+    "sortes", "torch", "transformers", "llama_cpp_python", "numpy", "scikit-learn", "datasketches",
+)  # fmt: skip
 
 
 @pytest.fixture(autouse=True)

@@ -1,10 +1,12 @@
-"""Turn a benchmark file into docs/performance.md, and into a few lines for the README.
+"""Turn benchmark files into the pages of figures, and into a few lines for the README.
 
-    python benches/report.py .benchmarks/decode.json [docs/performance.md] [--readme README.md]
+    python benches/report.py .benchmarks/*.json [--readme README.md]
 
-Figures come from the tests in which contenders take turns. A goal is judged by the worst kind of
-row and dtype, and has to be met by the medians and by the minima. Peers that take milliseconds are
-interrupted more often on a busy machine than we are, so that only minima are fair to them.
+writes docs/performance.md if the files hold figures of decoding, and docs/performance-select.md
+(see `report_select.py`) if they hold figures of selection. Figures of decoding come from the tests in which contenders take turns. A goal is judged by the
+worst kind of row and dtype, and has to be met by the medians and by the minima. Peers that take
+milliseconds are interrupted more often on a busy machine than we are, so that only minima are fair
+to them.
 """
 
 import argparse
@@ -12,6 +14,7 @@ import json
 import re
 from pathlib import Path
 
+import report_select
 from contenders import RULES
 from data import DTYPES, KINDS, VOCABULARIES
 
@@ -34,12 +37,16 @@ OVER_GREEDY = 0.03
 class Measured:
     """What a benchmark file holds, by what was measured."""
 
-    def __init__(self, file: dict) -> None:
-        self.date = file["datetime"][:16].replace("T", " ")
-        self.machine = file["machine_info"]
+    def __init__(self, files: list[dict]) -> None:
+        self.date = files[-1]["datetime"][:16].replace("T", " ")
+        self.machine = files[-1]["machine_info"]
         self.ours, self.peers, self.generate, self.gpu = {}, {}, [], {}
-        for entry in file["benchmarks"]:
+        self.select = {"kmeans": [], "weighted": [], "sketch": [], "design": []}
+        for entry in (entry for file in files for entry in file["benchmarks"]):
             extra = entry["extra_info"]
+            for part, entries in self.select.items():
+                if part in extra:
+                    entries.append(extra)
             if "cell" in extra:
                 cell = tuple(extra["cell"][key] for key in ("B", "V", "dtype", "kind"))
                 (self.ours if "softmax" in extra["ms"] else self.peers)[cell] = extra
@@ -81,14 +88,13 @@ def worst(values: dict, limit_is_upper: bool = True) -> tuple:
     return (max if limit_is_upper else min)(values, key=values.get)
 
 
-def introduction(m: Measured) -> list[str]:
+def provenance(m: Measured) -> list[str]:
+    """Return where, when and with what."""
     about = m.machine["sortes"]
     cpu = m.machine["cpu"].get("brand_raw", m.machine["cpu"].get("arch", "unknown"))
     versions = [f"{name} {version}" for name, version in about["versions"].items() if version]
     absent = [name for name, version in about["versions"].items() if not version]
-    lines = [
-        "# Performance",
-        "",
+    return [
         "Written by `make bench`: `benches/report.py` over the record of one run.",
         "",
         f"- Date: {m.date} UTC; load of the machine at that moment: {about['load']:.1f}.",
@@ -99,6 +105,15 @@ def introduction(m: Measured) -> list[str]:
         f"- Versions: {', '.join(versions)}."
         + (f" Not installed: {', '.join(absent)}." if absent else ""),
         "",
+    ]
+
+
+def introduction(m: Measured) -> list[str]:
+    about = m.machine["sortes"]
+    lines = [
+        "# Performance of decoding",
+        "",
+        *provenance(m),
         "Contenders take turns, in an order that changes, on the same rows, with one thread unless"
         " said otherwise. Every time includes the draw. Multiples of the yardsticks are medians of"
         " the ratios within a round; comparisons with peers, and of threads, are between minima,"
@@ -286,18 +301,25 @@ def brief(m: Measured) -> list[str]:
     ]
 
 
+def write(page: Path, lines: list[str]) -> None:
+    text = re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip() + "\n"
+    page.write_text(text, encoding="utf-8")
+    print(f"wrote {page}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("record", type=Path)
-    parser.add_argument("page", type=Path, nargs="?", default=ROOT / "docs" / "performance.md")
+    parser.add_argument("records", type=Path, nargs="+")
+    parser.add_argument("--docs", type=Path, default=ROOT / "docs", help="folder of the pages")
     parser.add_argument("--readme", type=Path, help="file with <!-- performance --> marks")
     given = parser.parse_args()
-    m = Measured(json.loads(given.record.read_text(encoding="utf-8")))
+    m = Measured([json.loads(file.read_text(encoding="utf-8")) for file in given.records])
+    if any(m.select.values()):
+        write(given.docs / "performance-select.md", report_select.page(m))
+    if not m.ours:
+        return
     sections = (introduction, goals, one_row, dtypes, many_rows, generation, gpu)
-    lines = [line for section in sections for line in section(m)]
-    text = re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip() + "\n"
-    given.page.write_text(text, encoding="utf-8")
-    print(f"wrote {given.page}")
+    write(given.docs / "performance.md", [line for section in sections for line in section(m)])
     if given.readme:
         marked = re.compile(r"(<!-- performance -->\n).*?(<!-- /performance -->)", re.DOTALL)
         body = "\n".join(brief(m)) + "\n"
