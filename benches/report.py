@@ -3,7 +3,9 @@
     python benches/report.py .benchmarks/*.json [--readme README.md]
 
 writes docs/performance.md if the files hold figures of decoding, and docs/performance-select.md
-(see `report_select.py`) if they hold figures of selection. Figures of decoding come from the tests in which contenders take turns. A goal is judged by the
+(see `report_select.py`) if they hold figures of selection.
+
+Figures of decoding come from the tests in which contenders take turns. A goal is judged by the
 worst kind of row and dtype, and has to be met by the medians and by the minima. Peers that take
 milliseconds are interrupted more often on a busy machine than we are, so that only minima are fair
 to them.

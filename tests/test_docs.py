@@ -13,6 +13,7 @@ import sortes
 ROOT = Path(__file__).parent.parent
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(#[^)\s]*)?\)")
+FAMILIES = (sortes.decode, sortes.select)
 # Pages that show how to call a model take one for granted.
 NEEDS_MODEL = {"integrations.md"}
 
@@ -71,11 +72,10 @@ def test_every_rule_is_described():
         assert re.search(rf"\b{name}\b", described), name
 
 
-def test_everything_public_has_a_docstring():
-    from sortes import decode
-
-    for name in decode.__all__:
-        thing = getattr(decode, name)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_everything_public_has_a_docstring(family):
+    for name in family.__all__:
+        thing = getattr(family, name)
         if callable(thing) or isinstance(thing, type):
             assert (thing.__doc__ or "").strip(), name
 
@@ -83,7 +83,8 @@ def test_everything_public_has_a_docstring():
 def test_the_reference_lists_everything_public():
     listed = re.findall(r"^::: (\S+)$", (ROOT / "docs" / "api.md").read_text(), re.MULTILINE)
     names = {path.rpartition(".")[2] for path in listed}
-    assert set(sortes.decode.__all__) - {"RuleArgs"} <= names
+    for family in FAMILIES:
+        assert set(family.__all__) - {"RuleArgs"} <= names
     for path in listed:
         module, _, name = path.rpartition(".")
         if not path.startswith("sortes.integrations"):
