@@ -81,9 +81,15 @@ def rows_of(x: object, name: str = "logits") -> Rows:
     bfloat16: Any = None
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(x, torch.Tensor):
-        plain = x.dtype is torch.float32 and x.dim() == 2 and x.is_cpu and not x.requires_grad
-        if plain and x.is_contiguous() and x.shape[1]:
-            return Rows(x.numpy(), False, False, "torch", torch.from_numpy)
+        if x.dtype is torch.float32:
+            # One attempt costs less than asking the tensor for everything that speaks against it.
+            try:
+                array = x.numpy()
+            except (TypeError, RuntimeError):  # it has a gradient, or is not plain memory
+                pass
+            else:
+                if array.ndim == 2 and array.flags.carray and array.shape[1]:
+                    return Rows(array, False, False, "torch", torch.from_numpy)
         kind, give = "torch", torch.from_numpy
         array, bfloat16 = _from_torch(torch, x, name)
     else:
