@@ -192,7 +192,8 @@ mod tests {
         for second in [0, u64::MAX, 0x0123_4567_89AB_CDEF] {
             for zeros in 0..=64u32 {
                 let top = 1u64.checked_shl(63u32.wrapping_sub(zeros)).unwrap_or(0);
-                for first in [top, top | (top.wrapping_sub(1) & top >> 1), top | top.wrapping_sub(1)]
+                for first in
+                    [top, top | (top.wrapping_sub(1) & top >> 1), top | top.wrapping_sub(1)]
                 {
                     let first = if zeros == 64 { 0 } else { first };
                     let expected = f64::from_bits(
