@@ -285,7 +285,8 @@ impl Pivotal {
     }
 }
 
-/// The chosen units and their probabilities, the fraction, its sum, the positions.
+/// The chosen units and their probabilities, the open one and what is left of it, the sum of
+/// probabilities in two parts, the positions.
 type State<Ids, Pi> = (Ids, Pi, (i64, f64, f64), (f64, f64), (u64, u64));
 
 #[pymethods]
@@ -300,23 +301,22 @@ impl Pivotal {
     #[staticmethod]
     #[pyo3(signature = (state, /))]
     fn from_state(state: State<Ints<'_>, Floats<'_>>) -> PyResult<Self> {
-        let (chosen, chosen_pi, (id, pi, own), (high, low), (first, next)) = state;
+        let (chosen, pi, (id, own, left), (high, low), (first, next)) = state;
         let mut out = kernels::Pivotal::new(first);
-        out.chosen = chosen.as_slice()?.to_vec();
-        out.chosen_pi = chosen_pi.as_slice()?.to_vec();
-        (out.fraction.id, out.fraction.pi, out.fraction.own) = (id, pi, own);
+        out.chosen = chosen.as_slice()?.iter().copied().zip(pi.as_slice()?.to_vec()).collect();
+        (out.open, out.left, out.next) = ((id, own), left, next);
         (out.total.high, out.total.low) = (high, low);
-        out.next = next;
         Ok(Self(Mutex::new(out)))
     }
 
     /// All that there is to it.
     fn state_tuple<'py>(&self, py: Python<'py>) -> State<Indices<'py>, Bound<'py, PyArray1<f64>>> {
         let state = self.state();
+        let (chosen, pi): (Vec<i64>, Vec<f64>) = state.chosen.iter().copied().unzip();
         (
-            PyArray1::from_slice(py, &state.chosen),
-            PyArray1::from_slice(py, &state.chosen_pi),
-            (state.fraction.id, state.fraction.pi, state.fraction.own),
+            chosen.into_pyarray(py),
+            pi.into_pyarray(py),
+            (state.open.0, state.open.1, state.left),
             (state.total.high, state.total.low),
             (state.first, state.next),
         )
@@ -353,8 +353,8 @@ impl Pivotal {
         key: u64,
         step: u32,
     ) -> (Indices<'py>, Bound<'py, PyArray1<f64>>) {
-        let state = self.state().clone();
-        let (chosen, pi) = state.finish(Stream::new(key), step);
+        let chosen = self.state().finish(Stream::new(key), step);
+        let (chosen, pi): (Vec<i64>, Vec<f64>) = chosen.into_iter().unzip();
         (chosen.into_pyarray(py), pi.into_pyarray(py))
     }
 }

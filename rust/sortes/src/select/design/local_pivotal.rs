@@ -66,8 +66,8 @@ pub fn local_pivotal(
         let u = draws.uniform();
         let one = open[draws.below(open.len() as u64) as usize];
         let Some(two) = tree.nearest(one) else { break };
-        let fraction = |unit: u32| Fraction::new(unit.into(), left[unit as usize]);
-        let rest = duel(fraction(one), fraction(two), u, |unit| chosen.push(unit.id));
+        let fraction = |unit: u32| Fraction { id: unit.into(), pi: left[unit as usize] };
+        let rest = duel(fraction(one), fraction(two), u, |unit| chosen.push(unit));
         left[rest.id as usize] = rest.pi;
         let other = if rest.id == i64::from(one) { two } else { one };
         for gone in [Some(other), (rest.pi == 0.0).then_some(one ^ two ^ other)] {
@@ -83,9 +83,9 @@ pub fn local_pivotal(
         duels += 1;
     }
     if let Some(&unit) = open.first() {
-        let last = Fraction::new(unit.into(), left[unit as usize]);
+        let last = Fraction { id: unit.into(), pi: left[unit as usize] };
         let uniform = || stream.at(Purpose::Duel, duels, step).uniform();
-        if stays(last, chosen.len(), total.value(), uniform) {
+        if stays(last.pi, chosen.len(), total.value(), uniform) {
             chosen.push(last.id);
         }
     }

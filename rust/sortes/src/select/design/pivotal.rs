@@ -62,33 +62,23 @@ pub struct Fraction {
     pub id: i64,
     /// What is left of its probability, in `[0, 1)`.
     pub pi: f64,
-    /// The probability that it came with.
-    pub own: f64,
-}
-
-impl Fraction {
-    /// A unit that has not met another yet.
-    #[inline]
-    pub(super) fn new(id: i64, pi: f64) -> Self {
-        Self { id, pi, own: pi }
-    }
 }
 
 /// Settles one of two fractions, for a uniform `u`; returns the other.
 ///
 /// `b` is positive. A zero `a` is no opponent: `b` stays as it is.
 #[inline]
-pub(super) fn duel(a: Fraction, b: Fraction, u: f64, mut choose: impl FnMut(Fraction)) -> Fraction {
+pub(super) fn duel(a: Fraction, b: Fraction, u: f64, mut choose: impl FnMut(i64)) -> Fraction {
     let sum = a.pi + b.pi;
-    if sum < 1.0 {
-        let left = if u * sum < a.pi { a } else { b };
-        Fraction { pi: sum, ..left }
-    } else {
-        let first = u * (2.0 - sum) < 1.0 - b.pi;
-        let (chosen, left) = if first { (a, b) } else { (b, a) };
-        choose(chosen);
-        Fraction { pi: sum - 1.0, ..left }
+    let over = sum >= 1.0;
+    // Selections rather than branches, which would go wrong every other time.
+    let (range, first) = if over { (2.0 - sum, 1.0 - b.pi) } else { (sum, a.pi) };
+    let first = u * range < first;
+    let (left, settled) = if first == over { (b.id, a.id) } else { (a.id, b.id) };
+    if over {
+        choose(settled);
     }
+    Fraction { id: left, pi: if over { sum - 1.0 } else { sum } }
 }
 
 /// A part of a population whose duels are done: the chosen units and at most one fraction.
@@ -105,16 +95,16 @@ pub(super) fn duel(a: Fraction, b: Fraction, u: f64, mut choose: impl FnMut(Frac
 /// left.extend(&[0.4, 0.3, 0.8], None, stream, 0).unwrap();
 /// right.extend(&[0.9, 0.6], None, stream, 0).unwrap();
 /// let whole = left.merge(right, stream, 0).unwrap();
-/// assert_eq!(whole.finish(stream, 0).0.len(), 3);
+/// assert_eq!(whole.finish(stream, 0).len(), 3);
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Pivotal {
-    /// The chosen units, in the order of their duels.
-    pub chosen: Vec<i64>,
-    /// The probabilities that they came with.
-    pub chosen_pi: Vec<f64>,
-    /// The unit that is undecided.
-    pub fraction: Fraction,
+    /// The chosen units, in the order of their duels, and the probabilities that they came with.
+    pub chosen: Vec<(i64, f64)>,
+    /// The unit that is undecided, and the probability that it came with.
+    pub open: (i64, f64),
+    /// What is left of that probability.
+    pub left: f64,
     /// The sum of the probabilities.
     pub total: Running,
     /// The position of the first unit.
@@ -148,21 +138,18 @@ impl Pivotal {
             let (expected, got) = (format!("({},)", pi.len()), format!("({},)", ids.len()));
             return Err(Error::Shape { name: "ids", expected, got });
         }
-        let mut gaps = Gaps::NONE;
-        for (stretch, pi) in pi.chunks(STRETCH).enumerate() {
-            let first = self.next;
-            gaps.fill(first, pi.len(), stream, step);
-            for (i, &pi) in pi.iter().enumerate() {
-                let gap = first + i as u64;
-                let id = ids.map_or(gap.cast_signed(), |ids| ids[stretch * STRETCH + i]);
-                self.total.add(pi);
-                self.fraction = meet(self.fraction, id, pi, gaps.at(gap), |unit| {
-                    self.chosen.push(unit.id);
-                    self.chosen_pi.push(unit.own);
-                });
-            }
-            self.next += pi.len() as u64;
-        }
+        let (first, open) = (self.next, self.open);
+        // Places among the new units; the one that was open before has none.
+        let unit = |place: i64| match usize::try_from(place) {
+            Ok(i) => (ids.map_or((first + i as u64).cast_signed(), |ids| ids[i]), pi[i]),
+            Err(_) => open,
+        };
+        let before = Fraction { id: -1, pi: self.left };
+        let chosen = &mut self.chosen;
+        let after = scan(before, pi, first, stream, step, |place| chosen.push(unit(place)));
+        (self.open, self.left) = (unit(after.id), after.pi);
+        pi.iter().for_each(|&p| self.total.add(p));
+        self.next += pi.len() as u64;
         Ok(())
     }
 
@@ -181,13 +168,12 @@ impl Pivotal {
             return Err(Error::argument("other", reason));
         }
         left.chosen.extend(right.chosen);
-        left.chosen_pi.extend(right.chosen_pi);
-        if right.fraction.pi > 0.0 {
+        if right.left > 0.0 {
+            let open = [left.open, right.open];
+            let [a, b] = [(0, left.left), (1, right.left)].map(|(id, pi)| Fraction { id, pi });
             let u = uniform_at(right.first, stream, step);
-            left.fraction = duel(left.fraction, right.fraction, u, |unit| {
-                left.chosen.push(unit.id);
-                left.chosen_pi.push(unit.own);
-            });
+            let after = duel(a, b, u, |side| left.chosen.push(open[side as usize]));
+            (left.open, left.left) = (open[after.id as usize], after.pi);
         }
         left.total = left.total.plus(right.total);
         left.next = left.next.max(right.next);
@@ -198,41 +184,106 @@ impl Pivotal {
     /// in ascending order.
     ///
     /// If the probabilities sum to an integer but for rounding, so many units are chosen.
-    pub fn finish(self, stream: Stream, step: u32) -> (Vec<i64>, Vec<f64>) {
-        let mut chosen: Vec<(i64, f64)> = self.chosen.into_iter().zip(self.chosen_pi).collect();
+    pub fn finish(&self, stream: Stream, step: u32) -> Vec<(i64, f64)> {
+        let mut chosen = self.chosen.clone();
         let uniform = || uniform_at(self.first, stream, step);
-        if stays(self.fraction, chosen.len(), self.total.value(), uniform) {
-            chosen.push((self.fraction.id, self.fraction.own));
+        if stays(self.left, chosen.len(), self.total.value(), uniform) {
+            chosen.push(self.open);
         }
         chosen.sort_unstable_by_key(|&(id, _)| id);
-        chosen.into_iter().unzip()
+        chosen
     }
 }
 
 /// Whether a last fraction is chosen.
-pub(super) fn stays(
-    last: Fraction,
-    chosen: usize,
-    total: f64,
-    uniform: impl FnOnce() -> f64,
-) -> bool {
+pub(super) fn stays(left: f64, chosen: usize, total: f64, uniform: impl FnOnce() -> f64) -> bool {
     let stays = match as_integer(total) {
         Some(size) => (chosen as f64) < size,
-        None => uniform() < last.pi,
+        None => uniform() < left,
     };
-    stays && last.pi > 0.0
+    stays && left > 0.0
 }
 
 /// A new unit meets the fraction that is left; units without a fraction do not duel.
-#[inline]
-fn meet(left: Fraction, id: i64, pi: f64, u: f64, mut choose: impl FnMut(Fraction)) -> Fraction {
-    if pi == 0.0 {
+#[inline(always)]
+fn meet(left: Fraction, unit: Fraction, u: f64, mut choose: impl FnMut(i64)) -> Fraction {
+    if unit.pi == 0.0 {
         left
-    } else if pi == 1.0 {
-        choose(Fraction::new(id, pi));
+    } else if unit.pi == 1.0 {
+        choose(unit.id);
         left
     } else {
-        duel(left, Fraction::new(id, pi), u, choose)
+        duel(left, unit, u, choose)
+    }
+}
+
+/// The fraction of a unit that nobody has met yet.
+#[inline(always)]
+fn alone(id: i64, pi: f64, mut choose: impl FnMut(i64)) -> Fraction {
+    if pi == 1.0 {
+        choose(id);
+        return Fraction::default();
+    }
+    Fraction { id, pi }
+}
+
+/// Lets each unit, called by its place, meet the fraction left by those before it. The first unit
+/// stands behind `gap`.
+#[inline(always)]
+fn scan(
+    mut left: Fraction,
+    pi: &[f64],
+    gap: u64,
+    stream: Stream,
+    step: u32,
+    mut choose: impl FnMut(i64),
+) -> Fraction {
+    let mut gaps = Gaps::NONE;
+    for (stretch, pi) in pi.chunks(STRETCH).enumerate() {
+        let place = stretch * STRETCH;
+        let gap = gap + place as u64;
+        gaps.fill(gap, pi.len(), stream, step);
+        for (i, &pi) in pi.iter().enumerate() {
+            let unit = Fraction { id: (place + i) as i64, pi };
+            left = meet(left, unit, gaps.at(gap + i as u64), &mut choose);
+        }
+    }
+    left
+}
+
+/// A set of units, a bit for each.
+struct Marks(Vec<u64>);
+
+impl Marks {
+    fn new(n: usize) -> Self {
+        Self(vec![0; n.div_ceil(64)])
+    }
+
+    #[inline(always)]
+    fn mark(&mut self, unit: i64) {
+        self.0[unit as usize / 64] |= 1 << (unit % 64);
+    }
+
+    fn count(&self) -> usize {
+        self.0.iter().map(|word| word.count_ones() as usize).sum()
+    }
+
+    /// Decides about the last fraction, and lists the units in ascending order.
+    fn finish(mut self, last: Fraction, pi: &[f64], stream: Stream, step: u32) -> Vec<i64> {
+        let mut total = Running::default();
+        pi.iter().for_each(|&p| total.add(p));
+        if stays(last.pi, self.count(), total.value(), || uniform_at(0, stream, step)) {
+            self.mark(last.id);
+        }
+        let mut units = Vec::with_capacity(self.count());
+        for (at, &word) in self.0.iter().enumerate() {
+            let mut word = word;
+            while word != 0 {
+                units.push((at * 64) as i64 + i64::from(word.trailing_zeros()));
+                word &= word - 1;
+            }
+        }
+        units
     }
 }
 
@@ -246,17 +297,20 @@ pub fn sequential(
     stream: Stream,
     step: u32,
 ) -> Result<Vec<i64>> {
-    let mut state = Pivotal::new(0);
-    match order {
-        None => state.extend(pi, None, stream, step)?,
+    check_probabilities(pi)?;
+    let mut marks = Marks::new(pi.len());
+    let none = Fraction::default();
+    let last = match order {
+        None => scan(none, pi, 0, stream, step, |unit| marks.mark(unit)),
         Some(order) => {
-            check_probabilities(pi)?;
             check_order(order, pi.len())?;
             let along: Vec<f64> = order.iter().map(|&i| pi[i as usize]).collect();
-            state.extend(&along, Some(order), stream, step)?;
+            let unit = |place: i64| order[place as usize];
+            let last = scan(none, &along, 0, stream, step, |place| marks.mark(unit(place)));
+            Fraction { id: order.get(last.id as usize).copied().unwrap_or_default(), ..last }
         }
-    }
-    Ok(state.finish(stream, step).0)
+    };
+    Ok(marks.finish(last, pi, stream, step))
 }
 
 /// A sample by duels over the balanced binary tree: a stretch of units is split in the middle, the
@@ -274,21 +328,15 @@ pub fn balanced(pi: &[f64], stream: Stream, step: u32, threads: Threads<'_>) -> 
         let mut tree = Tree { pi, stream, step, gaps: Gaps::NONE, chosen: Vec::new() };
         part[0] = (tree.settle(low, high), tree.chosen);
     });
-    let mut chosen = Vec::with_capacity(parts.iter().map(|(_, part)| part.len()).sum());
+    let mut marks = Marks::new(pi.len());
     let mut fractions = Vec::with_capacity(parts.len());
     for (fraction, part) in parts {
         fractions.push(fraction);
-        chosen.extend(part);
+        part.iter().for_each(|&unit| marks.mark(unit));
     }
     let mut fractions = fractions.into_iter();
-    let last = join(0, pi.len(), &mut fractions, stream, step, &mut chosen);
-    let mut total = Running::default();
-    pi.iter().for_each(|&p| total.add(p));
-    if stays(last, chosen.len(), total.value(), || uniform_at(0, stream, step)) {
-        chosen.push(last.id);
-    }
-    chosen.sort_unstable();
-    Ok(chosen)
+    let last = join(0, pi.len(), &mut fractions, stream, step, &mut marks);
+    Ok(marks.finish(last, pi, stream, step))
 }
 
 /// The subtrees of at most [`TASK`] units.
@@ -309,18 +357,18 @@ fn join(
     fractions: &mut impl Iterator<Item = Fraction>,
     stream: Stream,
     step: u32,
-    chosen: &mut Vec<i64>,
+    marks: &mut Marks,
 ) -> Fraction {
     if high - low <= TASK {
         return fractions.next().unwrap_or_default();
     }
     let middle = low.midpoint(high);
-    let left = join(low, middle, fractions, stream, step, chosen);
-    let right = join(middle, high, fractions, stream, step, chosen);
+    let left = join(low, middle, fractions, stream, step, marks);
+    let right = join(middle, high, fractions, stream, step, marks);
     if right.pi == 0.0 {
         return left;
     }
-    duel(left, right, uniform_at(middle as u64, stream, step), |unit| chosen.push(unit.id))
+    duel(left, right, uniform_at(middle as u64, stream, step), |unit| marks.mark(unit))
 }
 
 struct Tree<'a> {
@@ -348,14 +396,13 @@ impl Tree<'_> {
             return left;
         }
         let u = uniform_at(middle as u64, self.stream, self.step);
-        duel(left, right, u, |unit| self.chosen.push(unit.id))
+        duel(left, right, u, |unit| self.chosen.push(unit))
     }
 
+    /// The same for at most [`STRETCH`] units, whose gaps are filled.
     fn settle_stretch(&mut self, low: usize, high: usize) -> Fraction {
         if high - low == 1 {
-            return meet(Fraction::default(), low as i64, self.pi[low], 0.0, |unit| {
-                self.chosen.push(unit.id);
-            });
+            return alone(low as i64, self.pi[low], |unit| self.chosen.push(unit));
         }
         let middle = low.midpoint(high);
         let left = self.settle_stretch(low, middle);
@@ -364,7 +411,7 @@ impl Tree<'_> {
             return left;
         }
         let u = self.gaps.at(middle as u64);
-        duel(left, right, u, |unit| self.chosen.push(unit.id))
+        duel(left, right, u, |unit| self.chosen.push(unit))
     }
 }
 
@@ -381,13 +428,11 @@ pub fn over_tree(pi: &[f64], merges: &[[i64; 2]], stream: Stream, step: u32) -> 
         let (expected, got) = (format!("({expected}, 2)"), format!("({got}, 2)"));
         return Err(Error::Shape { name: "order", expected, got });
     }
-    let mut chosen = Vec::new();
+    let mut marks = Marks::new(n);
     // What is left of each node; none once it has been joined to another.
     let mut nodes: Vec<Option<Fraction>> = Vec::with_capacity(2 * n);
-    let mut total = Running::default();
     for (id, &pi) in pi.iter().enumerate() {
-        total.add(pi);
-        let unit = meet(Fraction::default(), id as i64, pi, 0.0, |unit| chosen.push(unit.id));
+        let unit = alone(id as i64, pi, |unit| marks.mark(unit));
         nodes.push(Some(unit));
     }
     for (row, pair) in merges.iter().enumerate() {
@@ -404,15 +449,11 @@ pub fn over_tree(pi: &[f64], merges: &[[i64; 2]], stream: Stream, step: u32) -> 
             left
         } else {
             let u = uniform_at(row as u64 + 1, stream, step);
-            duel(left, right, u, |unit| chosen.push(unit.id))
+            duel(left, right, u, |unit| marks.mark(unit))
         }));
     }
     let last = nodes.pop().flatten().unwrap_or_default();
-    if stays(last, chosen.len(), total.value(), || uniform_at(0, stream, step)) {
-        chosen.push(last.id);
-    }
-    chosen.sort_unstable();
-    Ok(chosen)
+    Ok(marks.finish(last, pi, stream, step))
 }
 
 #[cfg(test)]

@@ -17,6 +17,8 @@ use super::check_probabilities;
 pub(super) const SHARE: usize = 4;
 /// Units whose words are made at once.
 const STRETCH: usize = 512;
+/// Units that are compared at once: a bit for each in a word.
+const GROUP: usize = 64;
 /// Units of one task.
 const TASK: usize = 1 << 15;
 /// `2^32`, the weight of a word.
@@ -69,46 +71,71 @@ pub(super) fn draw(
         let entity = entity + (first / SHARE) as u64;
         let blocks = &mut blocks[..pi.len().div_ceil(SHARE)];
         bulk::words(stream, Purpose::Unit, bulk::Ids::Range { first: entity, step }, blocks);
-        for (part, pi) in pi.chunks(64).enumerate() {
-            let blocks = &blocks[part * 64 / SHARE..];
-            let (mut mask, all) = candidates(pi, blocks);
-            fine &= all;
-            while mask != 0 {
-                let i = mask.trailing_zeros() as usize;
-                mask &= mask - 1;
-                let (threshold, word) = (pi[i] * WORD, word(blocks, i));
-                if word + 1.0 <= threshold || {
-                    // The leading bits agree; the others decide.
-                    let unit = part * 64 + i;
-                    let mut draws = stream.at(Purpose::Unit, entity + (unit / SHARE) as u64, step);
-                    draws.seek(2 + 2 * (unit % SHARE) as u64);
-                    draws.precise_uniform() < threshold - word
-                } {
-                    chosen.push((first + part * 64 + i) as i64);
-                }
+        for (part, pi) in pi.chunks(GROUP).enumerate() {
+            let blocks = &blocks[part * GROUP / SHARE..];
+            let unit = part * GROUP;
+            let Compared { mut below, mut tied, probabilities } = compare(pi, blocks);
+            fine &= probabilities;
+            while tied != 0 {
+                let i = tied.trailing_zeros() as usize;
+                tied &= tied - 1;
+                let mut draws =
+                    stream.at(Purpose::Unit, entity + ((unit + i) / SHARE) as u64, step);
+                draws.seek(2 + 2 * (i % SHARE) as u64);
+                let rest = pi[i] * WORD - word(&blocks[i / SHARE], i % SHARE);
+                below |= u64::from(draws.precise_uniform() < rest) << i;
             }
+            let mut units = [0i64; GROUP];
+            let count = below.count_ones() as usize;
+            for slot in &mut units[..count] {
+                *slot = (first + unit) as i64 + i64::from(below.trailing_zeros());
+                below &= below - 1;
+            }
+            chosen.extend_from_slice(&units[..count]);
         }
     }
     fine
 }
 
-#[inline]
-fn word(blocks: &[[u64; 2]], i: usize) -> f64 {
-    f64::from((blocks[i / SHARE][i % SHARE / 2] >> (32 * (i % 2))) as u32)
+#[inline(always)]
+fn word(block: &[u64; 2], i: usize) -> f64 {
+    f64::from((block[i / 2] >> (32 * (i % 2))) as u32)
 }
 
-/// A bit for every unit whose word lies below its threshold, and whether all are probabilities.
-#[inline]
-fn candidates(pi: &[f64], blocks: &[[u64; 2]]) -> (u64, bool) {
-    let (mut mask, mut fine) = (0u64, true);
-    for (four, (pi, block)) in pi.chunks(SHARE).zip(blocks).enumerate() {
-        for (i, &p) in pi.iter().enumerate() {
-            let word = f64::from((block[i / 2] >> (32 * (i % 2))) as u32);
-            mask |= u64::from(word < p * WORD) << (four * SHARE + i);
-            fine &= (0.0..=1.0).contains(&p);
+/// What the words of up to [`GROUP`] units say, a bit for each.
+struct Compared {
+    /// The uniform number lies below the probability.
+    below: u64,
+    /// It may lie on either side.
+    tied: u64,
+    /// All are probabilities.
+    probabilities: bool,
+}
+
+#[inline(always)]
+fn compare(pi: &[f64], blocks: &[[u64; 2]]) -> Compared {
+    let mut out = Compared { below: 0, tied: 0, probabilities: true };
+    let (fours, rest) = pi.as_chunks::<SHARE>();
+    let mut four = |at: usize, pi: &[f64; SHARE], block: &[u64; 2]| {
+        let (mut below, mut at_most) = (0u64, 0u64);
+        for (i, p) in pi.iter().enumerate() {
+            let (threshold, word) = (p * WORD, word(block, i));
+            below |= u64::from(word + 1.0 <= threshold) << i;
+            at_most |= u64::from(word < threshold) << i;
+            out.probabilities &= (0.0..=1.0).contains(p);
         }
+        out.below |= below << (at * SHARE);
+        out.tied |= (below ^ at_most) << (at * SHARE);
+    };
+    for (at, (pi, block)) in fours.iter().zip(blocks).enumerate() {
+        four(at, pi, block);
     }
-    (mask, fine)
+    if !rest.is_empty() {
+        let mut last = [0.0; SHARE];
+        last[..rest.len()].copy_from_slice(rest);
+        four(fours.len(), &last, &blocks[fours.len()]);
+    }
+    out
 }
 
 #[cfg(test)]
@@ -123,12 +150,12 @@ mod tests {
         let mut blocks = vec![[0u64; 2]; n / SHARE];
         bulk::words(stream, Purpose::Unit, bulk::Ids::Range { first: 0, step: 0 }, &mut blocks);
         for (i, p) in pi.iter_mut().enumerate() {
-            *p = (word(&blocks, i) + 0.5) / WORD;
+            *p = (word(&blocks[i / SHARE], i % SHARE) + 0.5) / WORD;
         }
         let chosen = poisson(&pi, stream, 0, Threads::SERIAL).unwrap().len();
         assert!((chosen as f64 - 2048.0).abs() < 4.9 * 32.0, "{chosen}");
         for (i, p) in pi.iter_mut().enumerate() {
-            *p = word(&blocks, i) / WORD;
+            *p = word(&blocks[i / SHARE], i % SHARE) / WORD;
         }
         assert_eq!(poisson(&pi, stream, 0, Threads::SERIAL).unwrap(), Vec::<i64>::new());
     }

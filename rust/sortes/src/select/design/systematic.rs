@@ -34,49 +34,50 @@ pub fn systematic(pi: &[f64], u: f64, order: Option<&[i64]>) -> Result<Vec<i64>>
     let (mut total, mut whole) = (Running::default(), 0.0);
     for (i, &p) in pi.iter().enumerate() {
         if !(p >= 0.0 && p.is_finite()) {
-            return Err(Error::argument(
-                "pi",
-                format!("item {i} is negative or not finite: {p:?}"),
-            ));
+            let reason = format!("item {i} is negative or not finite: {p:?}");
+            return Err(Error::argument("pi", reason));
         }
-        total.add(p.fract());
-        whole += p.trunc();
+        let (certain, fraction) = parts(p);
+        total.add(fraction);
+        whole += certain;
     }
     if whole > MOST {
         return Err(Error::argument("pi", format!("{whole:e} hits are too many")));
     }
     let fractions = as_integer(total.value()).unwrap_or(total.value());
-    // Teeth below a point at distance `d` from the first one.
-    let teeth = |d: f64| {
-        let near = d.round();
-        let snapped = if (d - near).abs() <= SNAP * fractions.max(1.0) { near } else { d };
-        snapped.ceil().max(0.0)
-    };
-    let all = teeth(fractions - u);
-    let mut chosen = Vec::with_capacity((whole + all) as usize);
+    let near = SNAP * fractions.max(1.0);
+    let teeth = if fractions - u > near { (fractions - u - near).ceil() } else { 0.0 };
+    let mut chosen = Vec::with_capacity((whole + teeth) as usize);
     let (mut along, mut passed, mut last) = (Running::default(), 0.0, None);
     for place in 0..pi.len() {
-        let p = pi[unit(place)];
-        for _ in 0..p.trunc() as u64 {
+        let (certain, fraction) = parts(pi[unit(place)]);
+        for _ in 0..certain as u64 {
             chosen.push(unit(place) as i64);
         }
-        if p.fract() > 0.0 {
-            along.add(p.fract());
-            let below = teeth((along.high - u) + along.low).min(all);
-            if below > passed {
+        if fraction > 0.0 {
+            along.add(fraction);
+            // How far this unit reaches beyond the next tooth.
+            let beyond = ((along.high - passed) - u) + along.low;
+            if beyond > near && passed < teeth {
                 chosen.push(unit(place) as i64);
+                passed += 1.0;
             }
-            passed = below.max(passed);
             last = Some((unit(place), chosen.len()));
         }
     }
     // A total that was rounded up to an integer may have a tooth at its very end.
     if let Some((unit, at)) = last
-        && passed < all
+        && passed < teeth
     {
         chosen.insert(at, unit as i64);
     }
     Ok(chosen)
+}
+
+/// The whole part of `p` and the rest.
+#[inline]
+fn parts(p: f64) -> (f64, f64) {
+    if p < 1.0 { (0.0, p) } else { (p.trunc(), p.fract()) }
 }
 
 /// More hits than this are taken for a mistake.
