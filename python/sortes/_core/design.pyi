@@ -28,7 +28,7 @@ __all__ = [
 _Floats: TypeAlias = NDArray[np.float64]
 _Ints: TypeAlias = NDArray[np.int64]
 _State: TypeAlias = tuple[
-    _Ints, _Floats, tuple[int, float, float], tuple[float, float], tuple[int, int]
+    _Ints, _Floats, tuple[int, float, float], tuple[float, float], list[tuple[int, int]], int
 ]
 
 def inclusion_probabilities(weights: _Floats, k: float, /) -> tuple[_Floats, float]: ...

@@ -414,7 +414,8 @@ class PivotalSampler:
         Parameters
         ----------
         other : PivotalSampler
-            A part whose positions lie before or after those of this one.
+            A part whose positions are others than those of this one. Parts may be merged in any order and
+            grouping; different ones give different samples of the same probabilities.
 
         Returns
         -------

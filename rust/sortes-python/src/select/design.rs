@@ -11,8 +11,9 @@ use numpy::{
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use sortes::select::design::{self as kernels, ConditionalPoisson, pivotal};
-use sortes_core::Error;
+use sortes_core::cancel::Cancel;
 use sortes_core::rng::Stream;
+use sortes_core::{Error, Result};
 
 use crate::boundary::{detached, interruptible, to_py};
 use crate::pool;
@@ -30,6 +31,23 @@ fn slice_of<'a, T: numpy::Element>(
 /// Counts that the Python side has checked to be non-negative.
 fn counts(array: &Ints<'_>) -> Vec<u64> {
     array.as_array().iter().map(|&count| count.max(0).cast_unsigned()).collect()
+}
+
+/// Units that any kernel here has done with in some 50 ms.
+const SHORT: usize = 1 << 12;
+
+/// Short work stays on this thread: starting another takes longer than a small sample.
+fn by_size<T: Send>(
+    py: Python<'_>,
+    units: usize,
+    progress: Option<&Bound<'_, PyAny>>,
+    work: impl FnOnce(&Cancel) -> Result<T> + Send,
+) -> PyResult<T> {
+    if units <= SHORT && progress.is_none() {
+        detached(py, || work(&Cancel::default()))
+    } else {
+        interruptible(py, progress, work)
+    }
 }
 
 /// Probabilities in proportion to weights, and their threshold.
@@ -143,7 +161,7 @@ fn pivotal_local<'py>(
         return Err(to_py(Error::Shape { name: "X", expected, got }));
     }
     let stream = Stream::new(key);
-    let chosen = interruptible(py, progress, |cancel| {
+    let chosen = by_size(py, pi.len(), progress, |cancel| {
         kernels::local_pivotal::local_pivotal(pi, points, dim, stream, step, cancel)
     })?;
     Ok(chosen.into_pyarray(py))
@@ -160,7 +178,7 @@ fn conditional_poisson<'py>(
     step: u32,
 ) -> PyResult<Indices<'py>> {
     let odds = odds.as_slice()?;
-    let chosen = interruptible(py, None, |cancel| {
+    let chosen = by_size(py, odds.len(), None, |cancel| {
         ConditionalPoisson::new(odds, k)?.sample(Stream::new(key), step, cancel)
     })?;
     Ok(chosen.into_pyarray(py))
@@ -176,7 +194,7 @@ fn conditional_poisson_probabilities<'py>(
     num_threads: Option<i64>,
 ) -> PyResult<Bound<'py, PyArray1<f64>>> {
     let (odds, threads) = (odds.as_slice()?, pool::threads(num_threads)?);
-    let pi = interruptible(py, None, |cancel| {
+    let pi = by_size(py, odds.len(), None, |cancel| {
         ConditionalPoisson::new(odds, k)?.probabilities(threads, cancel)
     })?;
     Ok(pi.into_pyarray(py))
@@ -192,7 +210,7 @@ fn conditional_poisson_odds<'py>(
 ) -> PyResult<Bound<'py, PyArray1<f64>>> {
     let (pi, threads) = (pi.as_slice()?, pool::threads(num_threads)?);
     let odds =
-        interruptible(py, None, |cancel| Ok(ConditionalPoisson::fit(pi, threads, cancel)?.0))?;
+        by_size(py, pi.len(), None, |cancel| Ok(ConditionalPoisson::fit(pi, threads, cancel)?.0))?;
     Ok(odds.into_pyarray(py))
 }
 
@@ -286,8 +304,8 @@ impl Pivotal {
 }
 
 /// The chosen units and their probabilities, the open one and what is left of it, the sum of
-/// probabilities in two parts, the positions.
-type State<Ids, Pi> = (Ids, Pi, (i64, f64, f64), (f64, f64), (u64, u64));
+/// probabilities in two parts, the positions, the next one.
+type State<Ids, Pi> = (Ids, Pi, (i64, f64, f64), (f64, f64), Vec<(u64, u64)>, u64);
 
 #[pymethods]
 impl Pivotal {
@@ -301,10 +319,10 @@ impl Pivotal {
     #[staticmethod]
     #[pyo3(signature = (state, /))]
     fn from_state(state: State<Ints<'_>, Floats<'_>>) -> PyResult<Self> {
-        let (chosen, pi, (id, own, left), (high, low), (first, next)) = state;
-        let mut out = kernels::Pivotal::new(first);
+        let (chosen, pi, (id, own, left), (high, low), stretches, next) = state;
+        let mut out = kernels::Pivotal::new(next);
         out.chosen = chosen.as_slice()?.iter().copied().zip(pi.as_slice()?.to_vec()).collect();
-        (out.open, out.left, out.next) = ((id, own), left, next);
+        (out.open, out.left, out.stretches) = ((id, own), left, stretches);
         (out.total.high, out.total.low) = (high, low);
         Ok(Self(Mutex::new(out)))
     }
@@ -318,7 +336,8 @@ impl Pivotal {
             pi.into_pyarray(py),
             (state.open.0, state.open.1, state.left),
             (state.total.high, state.total.low),
-            (state.first, state.next),
+            state.stretches.clone(),
+            state.next,
         )
     }
 

@@ -6,8 +6,8 @@
 //! chooses one and leaves the rest to the other. Any order of duels gives each unit its probability.
 //!
 //! Units stand in an order, and a duel is named by where it happens: the gap in front of the first
-//! unit of the part on its right. A binary tree over an order uses each gap once, so that the names
-//! are the same for a scan, for a tree and for shards that meet later. The duel at gap `g` reads draw
+//! unit of the part that starts later. A binary tree over an order uses each gap once, so that the
+//! names are the same for a scan, for a tree and for shards that meet later. The duel at gap `g` reads draw
 //! `g % 2` of entity `g / 2` of [`Purpose::Duel`]; gap 0, in front of all units, decides about a
 //! fraction that is left alone.
 
@@ -107,8 +107,8 @@ pub struct Pivotal {
     pub left: f64,
     /// The sum of the probabilities.
     pub total: Running,
-    /// The position of the first unit.
-    pub first: u64,
+    /// The positions of the units: stretches `[from, to)` in order, apart and not empty.
+    pub stretches: Vec<(u64, u64)>,
     /// The position of the next unit.
     pub next: u64,
 }
@@ -116,7 +116,7 @@ pub struct Pivotal {
 impl Pivotal {
     /// A part that starts at position `first` and has no units yet.
     pub fn new(first: u64) -> Self {
-        Self { first, next: first, ..Self::default() }
+        Self { next: first, ..Self::default() }
     }
 
     /// Appends units, each of which meets the fraction left by those before it. Their ids are their
@@ -150,28 +150,49 @@ impl Pivotal {
         (self.open, self.left) = (unit(after.id), after.pi);
         pi.iter().for_each(|&p| self.total.add(p));
         self.next += pi.len() as u64;
+        match self.stretches.last_mut() {
+            Some((_, to)) if *to == first => *to = self.next,
+            _ if pi.is_empty() => {}
+            _ => self.stretches.push((first, self.next)),
+        }
         Ok(())
     }
 
-    /// The union with another part.
+    /// The gap in front of all units.
+    fn front(&self) -> u64 {
+        self.stretches.first().map_or(self.next, |&(from, _)| from)
+    }
+
+    /// The union with another part. The parts may come together in any grouping and order: their
+    /// duel is at the gap in front of the one that starts later, which no other merger uses.
     ///
     /// # Errors
     /// Where the positions of the two overlap.
     pub fn merge(self, other: Self, stream: Stream, step: u32) -> Result<Self> {
         let (mut left, right) =
-            if self.first <= other.first { (self, other) } else { (other, self) };
-        if left.next > right.first && right.next > right.first {
-            let reason = format!(
-                "positions [{}, {}) and [{}, {}) overlap",
-                left.first, left.next, right.first, right.next
-            );
-            return Err(Error::argument("other", reason));
+            if self.front() <= other.front() { (self, other) } else { (other, self) };
+        let gap = right.front();
+        left.stretches.extend(right.stretches);
+        left.stretches.sort_unstable();
+        for pair in left.stretches.windows(2) {
+            let [(a, b), (c, d)] = [pair[0], pair[1]];
+            if b > c {
+                let reason = format!("positions [{a}, {b}) and [{c}, {d}) overlap");
+                return Err(Error::argument("other", reason));
+            }
         }
+        left.stretches.dedup_by(|later, earlier| {
+            let touch = earlier.1 == later.0;
+            if touch {
+                earlier.1 = later.1;
+            }
+            touch
+        });
         left.chosen.extend(right.chosen);
         if right.left > 0.0 {
             let open = [left.open, right.open];
             let [a, b] = [(0, left.left), (1, right.left)].map(|(id, pi)| Fraction { id, pi });
-            let u = uniform_at(right.first, stream, step);
+            let u = uniform_at(gap, stream, step);
             let after = duel(a, b, u, |side| left.chosen.push(open[side as usize]));
             (left.open, left.left) = (open[after.id as usize], after.pi);
         }
@@ -186,7 +207,7 @@ impl Pivotal {
     /// If the probabilities sum to an integer but for rounding, so many units are chosen.
     pub fn finish(&self, stream: Stream, step: u32) -> Vec<(i64, f64)> {
         let mut chosen = self.chosen.clone();
-        let uniform = || uniform_at(self.first, stream, step);
+        let uniform = || uniform_at(self.front(), stream, step);
         if stays(self.left, chosen.len(), self.total.value(), uniform) {
             chosen.push(self.open);
         }
