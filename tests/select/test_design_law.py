@@ -402,9 +402,7 @@ def test_public_functions_draw_what_the_kernels_draw():
     stream = Stream(11, 3)
     assert_same = np.testing.assert_array_equal
     assert_same(poisson_sample(pi, rng=stream).indices, kernels.poisson(pi, 11, 3))
-    assert_same(
-        pivotal_sample(pi, rng=stream).indices, kernels.pivotal_sequential(pi, None, 11, 3)
-    )
+    assert_same(pivotal_sample(pi, rng=stream).indices, kernels.pivotal_sequential(pi, None, 11, 3))
     tree = pivotal_sample(pi, order="tree", rng=stream)
     assert_same(tree.indices, kernels.pivotal_balanced(pi, 11, 3))
     assert_same(tree.weights, 1 / pi[tree.indices])

@@ -62,6 +62,7 @@ def stratified_masks(
     n: int, rows: int, key: int, step: int, /, *, num_threads: int | None = None
 ) -> tuple[NDArray[np.bool_], _Floats]: ...
 def mask_weights(n: int, /) -> _Floats: ...
+
 @final
 class Pivotal:
     """The state of a pivotal design over a part of a population."""

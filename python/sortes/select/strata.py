@@ -263,7 +263,9 @@ def stratified_sample(
             raise ValueError(f"m: must be the sum of the counts, {counts.sum()}, got {m}")
     chosen = _core.design.stratified(codes, counts, as_key(rng), at_step(rng))
     own = codes[chosen]
-    return StratifiedSample(chosen, (sizes / np.maximum(counts, 1))[own], own, labels, sizes, counts)
+    return StratifiedSample(
+        chosen, (sizes / np.maximum(counts, 1))[own], own, labels, sizes, counts
+    )
 
 
 def stratified_mean(values: ArrayLike, strata: ArrayLike, sizes: ArrayLike) -> Mean:

@@ -359,7 +359,8 @@ impl Pivotal {
     #[pyo3(signature = (other, key, step, /))]
     fn merge(&self, other: &Self, key: u64, step: u32) -> PyResult<Self> {
         // One lock at a time: the two may be one, or another thread may merge them the other way.
-        let (one, two) = (self.state().clone(), other.state().clone());
+        let one = self.state().clone();
+        let two = other.state().clone();
         let merged = one.merge(two, Stream::new(key), step).map_err(to_py)?;
         Ok(Self(Mutex::new(merged)))
     }
