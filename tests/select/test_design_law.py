@@ -52,7 +52,7 @@ def check_margins(hits, pi, n):
 
 
 def duels(a, b):
-    """The outcomes of a duel of fractions `a` and `b`: (probability, chosen side, side left, rest)."""
+    """How a duel of `a` and `b` may end: (probability, side chosen, side left, rest)."""
     s = a + b
     if s < 1 - 1e-12:
         return [(a / s, None, 0, s), (b / s, None, 1, s)] if a else [(1.0, None, 1, s)]
@@ -88,7 +88,7 @@ def law_over_tree(pi, tree):
 
 
 def local_law(pi, points):
-    """The exact law of duels of a random unit and its nearest neighbour, ties to the lower index."""
+    """The exact law of duels of a random unit with its nearest neighbour, the lower of equals."""
     law = Counter()
 
     def go(chosen, left, p):
@@ -183,7 +183,7 @@ def test_local_pivotal_sets(points):
 
 @pytest.mark.parametrize("pi", [[0.2, 0.7, 0.6, 0.5], [1.0, 0.05, 0.0, 0.9, 0.35]])
 def test_poisson_sets(pi):
-    """n = 200,000. Seen red: with words compared by `<=` shifted by one (`word <= threshold`)."""
+    """n = 200,000. Seen red: with two units reading one word."""
     pi = np.array(pi)
     law = {}
     for chosen in product([False, True], repeat=pi.size):

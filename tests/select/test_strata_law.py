@@ -21,7 +21,7 @@ kernels = _core.design
 
 
 def test_sets_of_strata():
-    """n = 200,000: all 6 * 3 * 1 sets are equally likely. Seen red: with `to_come` one too large."""
+    """n = 200,000: all 18 sets are equally likely. Seen red: with one unit too many to come."""
     strata, wanted = np.array([0, 1, 0, 0, 2, 1, 1, 0]), np.array([2, 1, 1])
     groups = [np.flatnonzero(strata == h).tolist() for h in range(3)]
     sets = [

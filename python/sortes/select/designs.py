@@ -220,16 +220,15 @@ def systematic_sample(
     TypeError
         If `pi` does not hold real numbers, or `order` integers.
 
-    Notes
-    -----
-    Unit :math:`i` is chosen if :math:`[C_{i-1}, C_i)` contains :math:`u + m` for an integer
-    :math:`m`, where :math:`C_i = \pi_1 + \dots + \pi_i` along the order. The size is the sum of `pi`
-    rounded down or up; sums within a few units in the last place of a tooth count as on it.
+    Notes ----- Unit :math:`i` is chosen if :math:`[C_{i-1}, C_i)` contains :math:`u + m` for an
+    integer :math:`m`, where :math:`C_i = \pi_1 + \dots + \pi_i` along the order. The size is the
+    sum of `pi` rounded down or up; sums within a few units in the last place of a tooth count as on
+    it.
 
-    Neighbours in the order are rarely chosen together: ordered by something that matters, the sample
-    is spread over it. Many pairs of units are never chosen together, so that no unbiased estimate of
-    a variance exists. :math:`O(n)`. Madow, "On the theory of systematic sampling, II", Annals of
-    Mathematical Statistics 20 (1949).
+    Neighbours in the order are rarely chosen together: ordered by something that matters, the
+    sample is spread over it. Many pairs of units are never chosen together, so that no unbiased
+    estimate of a variance exists. :math:`O(n)`. Madow, "On the theory of systematic sampling, II",
+    Annals of Mathematical Statistics 20 (1949).
 
     Examples
     --------
@@ -291,21 +290,19 @@ def pivotal_sample(
     TypeError
         If an array holds something else than numbers.
 
-    Notes
-    -----
-    A duel of units with the probabilities :math:`a` and :math:`b` settles one of them: for
-    :math:`a + b < 1` the first goes on with :math:`a + b` with probability :math:`a / (a + b)`, else
-    the second, and the other is out; for :math:`a + b \ge 1` the first is chosen with probability
-    :math:`(1 - b) / (2 - a - b)`, else the second, and the other goes on with :math:`a + b - 1`. Both
-    keep their expectations, so that :math:`P(i \in S) = \pi_i` in every order. The size is the sum of
-    `pi` rounded down or up: fixed, if that is an integer within a relative 1e-9.
+    Notes ----- A duel of units with the probabilities :math:`a` and :math:`b` settles one of them:
+    for :math:`a + b < 1` the first goes on with :math:`a + b` with probability :math:`a / (a + b)`,
+    else the second, and the other is out; for :math:`a + b \ge 1` the first is chosen with
+    probability :math:`(1 - b) / (2 - a - b)`, else the second, and the other goes on with :math:`a
+    + b - 1`. Both keep their expectations, so that :math:`P(i \in S) = \pi_i` in every order. The
+    size is the sum of `pi` rounded down or up: fixed, if that is an integer within a relative 1e-9.
 
     Units that meet early repel each other: choose an order, a tree or positions in which near means
     alike. Over any fixed order or tree the events of being chosen are negatively associated.
 
-    :math:`O(n)`; ``"local"`` takes about :math:`O(n \log n)` in few dimensions, up to
-    :math:`O(n^2 d)` in many; its nearest neighbours are exact, of equals the lowest index counts as
-    nearest. Deville and Tillé, "Unequal probability sampling without replacement through a splitting
+    :math:`O(n)`; ``"local"`` takes about :math:`O(n \log n)` in few dimensions, up to :math:`O(n^2
+    d)` in many; its nearest neighbours are exact, of equals the lowest index counts as nearest.
+    Deville and Tillé, "Unequal probability sampling without replacement through a splitting
     method", Biometrika 85 (1998); Grafström, Lundström and Schelin, "Spatially balanced sampling
     through the pivotal method", Biometrics 68 (2012).
 
@@ -414,8 +411,8 @@ class PivotalSampler:
         Parameters
         ----------
         other : PivotalSampler
-            A part whose positions are others than those of this one. Parts may be merged in any order and
-            grouping; different ones give different samples of the same probabilities.
+            A part whose positions are others than those of this one. Parts may be merged in any
+            order and grouping; different ones give different samples of the same probabilities.
 
         Returns
         -------
@@ -473,8 +470,8 @@ def conditional_poisson_sample(
     k : int
         The size of the sample; with `pi` it may be left out.
     odds : array_like, shape (n,)
-        Instead of `pi`: the odds of the units, in any unit of measure. Zero is never chosen, infinity
-        always.
+        Instead of `pi`: the odds of the units, in any unit of measure. Zero is never chosen,
+        infinity always.
     rng : Rng
         The source of randomness.
     num_threads : int, optional
@@ -488,8 +485,8 @@ def conditional_poisson_sample(
     Raises
     ------
     ValueError
-        If both or none of `pi` and `odds` are given, a value is out of range, or `k` units cannot be
-        had.
+        If both or none of `pi` and `odds` are given, a value is out of range, or `k` units cannot
+        be had.
     TypeError
         If an array does not hold real numbers.
 
@@ -498,10 +495,11 @@ def conditional_poisson_sample(
     :math:`P(S) \propto \prod_{i \in S} o_i` on the sets of :math:`k` units. Every pair of units may
     occur together, unlike in a systematic or pivotal sample.
 
-    The sample is a Poisson sample with suitably scaled odds, drawn anew until its size is `k`: exact,
-    and :math:`O(n \sqrt{k})`. The odds that belong to `pi`, and the weights that belong to `odds`,
-    take :math:`O(n \sqrt{k})` for each round of `conditional_poisson_odds`, and once. Chen, Dempster
-    and Liu, "Weighted finite population sampling to maximize entropy", Biometrika 81 (1994).
+    The sample is a Poisson sample with suitably scaled odds, drawn anew until its size is `k`:
+    exact, and :math:`O(n \sqrt{k})`. The odds that belong to `pi`, and the weights that belong to
+    `odds`, take :math:`O(n \sqrt{k})` for each round of `conditional_poisson_odds`, and once. Chen,
+    Dempster and Liu, "Weighted finite population sampling to maximize entropy", Biometrika 81
+    (1994).
 
     Examples
     --------
@@ -595,11 +593,9 @@ def conditional_poisson_odds(
     TypeError
         If `pi` does not hold real numbers.
 
-    Notes
-    -----
-    Rounds of :math:`o_i \leftarrow o_i \cdot \text{odds}(\pi_i) / \text{odds}(\pi_i(o))`, half steps
-    where whole ones overshoot, until the odds of all probabilities agree to a relative 1e-12. About
-    ten rounds, fewer for large samples.
+    Notes ----- Rounds of :math:`o_i \leftarrow o_i \cdot \text{odds}(\pi_i) /
+    \text{odds}(\pi_i(o))`, half steps where whole ones overshoot, until the odds of all
+    probabilities agree to a relative 1e-12. About ten rounds, fewer for large samples.
 
     Examples
     --------
@@ -686,15 +682,13 @@ def horvitz_thompson(
     TypeError
         If an array does not hold real numbers.
 
-    Notes
-    -----
-    :math:`\hat Y = \sum_{i \in S} y_i / \pi_i`. For ``"poisson"`` the variance
-    :math:`\sum_{i \in S} (1 - \pi_i) y_i^2 / \pi_i^2` is unbiased. For ``"fixed_size"`` it is Hájek's
-    approximation for designs of high entropy, `conditional_poisson_sample` and `pivotal_sample` in a
-    random order: with :math:`c_i = (1 - \pi_i) m / (m - 1)` and the ratio
-    :math:`B = \sum c_i y_i \pi_i^{-1} / \sum c_i`, it is :math:`\sum c_i (y_i / \pi_i - B)^2`. Systematic
-    samples, and pivotal ones in an order that means something, have no unbiased estimate of variance;
-    the approximation is mostly too large for them.
+    Notes ----- :math:`\hat Y = \sum_{i \in S} y_i / \pi_i`. For ``"poisson"`` the variance
+    :math:`\sum_{i \in S} (1 - \pi_i) y_i^2 / \pi_i^2` is unbiased. For ``"fixed_size"`` it is
+    Hájek's approximation for designs of high entropy, `conditional_poisson_sample` and
+    `pivotal_sample` in a random order: with :math:`c_i = (1 - \pi_i) m / (m - 1)` and the ratio
+    :math:`B = \sum c_i y_i \pi_i^{-1} / \sum c_i`, it is :math:`\sum c_i (y_i / \pi_i - B)^2`.
+    Systematic samples, and pivotal ones in an order that means something, have no unbiased estimate
+    of variance; the approximation is mostly too large for them.
 
     Horvitz and Thompson, "A generalization of sampling without replacement from a finite universe",
     Journal of the American Statistical Association 47 (1952).

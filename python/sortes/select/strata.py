@@ -118,11 +118,10 @@ def allocate(
     TypeError
         If an argument holds something else than numbers.
 
-    Notes
-    -----
-    Strata whose ideal count :math:`m\, s_h / \sum s` would break a bound are held at it, and what is
-    left is shared out anew among the others until none does. Then every stratum gets the whole part
-    of its ideal count, and the largest remainders one more; the first stratum wins ties.
+    Notes ----- Strata whose ideal count :math:`m\, s_h / \sum s` would break a bound are held at
+    it, and what is left is shared out anew among the others until none does. Then every stratum
+    gets the whole part of its ideal count, and the largest remainders one more; the first stratum
+    wins ties.
 
     Examples
     --------
@@ -152,8 +151,8 @@ def neyman_allocation(
     m : int
         The size of the sample.
     min_per_stratum : int
-        The least that each stratum gets; one of standard deviation zero gets no more. Two are needed
-        for an estimate of the variance.
+        The least that each stratum gets; one of standard deviation zero gets no more. Two are
+        needed for an estimate of the variance.
 
     Returns
     -------
@@ -167,10 +166,9 @@ def neyman_allocation(
     TypeError
         If an argument holds something else than numbers.
 
-    Notes
-    -----
-    Counts in proportion to :math:`N_h \sigma_h`, rounded by `allocate`. Neyman, "On the two different
-    aspects of the representative method", Journal of the Royal Statistical Society 97 (1934).
+    Notes ----- Counts in proportion to :math:`N_h \sigma_h`, rounded by `allocate`. Neyman, "On the
+    two different aspects of the representative method", Journal of the Royal Statistical Society 97
+    (1934).
 
     Examples
     --------
@@ -228,11 +226,10 @@ def stratified_sample(
     TypeError
         If `m` or counts are not integers.
 
-    Notes
-    -----
-    Within a stratum of :math:`N_h` units every set of :math:`n_h` is equally likely; strata are
-    independent. One pass: a unit is taken with the probability that is left, units wanted by units to
-    come. :math:`O(n)`, after a sort of the labels unless these are small integers.
+    Notes ----- Within a stratum of :math:`N_h` units every set of :math:`n_h` is equally likely;
+    strata are independent. One pass: a unit is taken with the probability that is left, units
+    wanted by units to come. :math:`O(n)`, after a sort of the labels unless these are small
+    integers.
 
     Examples
     --------
@@ -292,11 +289,9 @@ def stratified_mean(values: ArrayLike, strata: ArrayLike, sizes: ArrayLike) -> M
     TypeError
         If an argument holds something else than numbers.
 
-    Notes
-    -----
-    The mean is :math:`\sum_h N_h \bar y_h / N`, its variance
-    :math:`\sum_h (N_h / N)^2 (1 - n_h / N_h) s_h^2 / n_h` with the unbiased :math:`s_h^2` within the
-    stratum. Both are unbiased.
+    Notes ----- The mean is :math:`\sum_h N_h \bar y_h / N`, its variance :math:`\sum_h (N_h / N)^2
+    (1 - n_h / N_h) s_h^2 / n_h` with the unbiased :math:`s_h^2` within the stratum. Both are
+    unbiased.
 
     Examples
     --------
@@ -314,9 +309,9 @@ def stratified_mean(values: ArrayLike, strata: ArrayLike, sizes: ArrayLike) -> M
         bad = int(np.argmin(np.isfinite(y)))
         raise ValueError(f"values: item {bad} is not finite: {y[bad]}")
     n = np.bincount(h, minlength=most.size)
-    for bad in np.flatnonzero((n == 0) & (most > 0)):
+    for bad in np.flatnonzero((n == 0) & (most > 0)).tolist():
         raise ValueError(f"values: stratum {bad} has {most[bad]} units but no value")
-    for bad in np.flatnonzero(n > most):
+    for bad in np.flatnonzero(n > most).tolist():
         raise ValueError(f"values: stratum {bad} has {most[bad]} units but {n[bad]} values")
     share = most / max(int(most.sum()), 1)
     means = np.bincount(h, y, most.size) / np.maximum(n, 1)
