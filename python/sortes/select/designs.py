@@ -220,10 +220,11 @@ def systematic_sample(
     TypeError
         If `pi` does not hold real numbers, or `order` integers.
 
-    Notes ----- Unit :math:`i` is chosen if :math:`[C_{i-1}, C_i)` contains :math:`u + m` for an
-    integer :math:`m`, where :math:`C_i = \pi_1 + \dots + \pi_i` along the order. The size is the
-    sum of `pi` rounded down or up; sums within a few units in the last place of a tooth count as on
-    it.
+    Notes
+    -----
+    Unit :math:`i` is chosen if :math:`[C_{i-1}, C_i)` contains :math:`u + m` for an integer
+    :math:`m`, where :math:`C_i = \pi_1 + \dots + \pi_i` along the order. The size is the sum of
+    `pi` rounded down or up; sums within a few units in the last place of a tooth count as on it.
 
     Neighbours in the order are rarely chosen together: ordered by something that matters, the
     sample is spread over it. Many pairs of units are never chosen together, so that no unbiased
@@ -290,21 +291,24 @@ def pivotal_sample(
     TypeError
         If an array holds something else than numbers.
 
-    Notes ----- A duel of units with the probabilities :math:`a` and :math:`b` settles one of them:
-    for :math:`a + b < 1` the first goes on with :math:`a + b` with probability :math:`a / (a + b)`,
+    Notes
+    -----
+    A duel of units with the probabilities :math:`a` and :math:`b` settles one of them: for
+    :math:`a + b < 1` the first goes on with :math:`a + b` with probability :math:`a / (a + b)`,
     else the second, and the other is out; for :math:`a + b \ge 1` the first is chosen with
-    probability :math:`(1 - b) / (2 - a - b)`, else the second, and the other goes on with :math:`a
-    + b - 1`. Both keep their expectations, so that :math:`P(i \in S) = \pi_i` in every order. The
-    size is the sum of `pi` rounded down or up: fixed, if that is an integer within a relative 1e-9.
+    probability :math:`(1 - b) / (2 - a - b)`, else the second, and the other goes on with
+    :math:`a + b - 1`. Both keep their expectations, so that :math:`P(i \in S) = \pi_i` in every
+    order. The size is the sum of `pi` rounded down or up: fixed, if that is an integer within a
+    relative 1e-9.
 
     Units that meet early repel each other: choose an order, a tree or positions in which near means
     alike. Over any fixed order or tree the events of being chosen are negatively associated.
 
-    :math:`O(n)`; ``"local"`` takes about :math:`O(n \log n)` in few dimensions, up to :math:`O(n^2
-    d)` in many; its nearest neighbours are exact, of equals the lowest index counts as nearest.
-    Deville and Tillé, "Unequal probability sampling without replacement through a splitting
-    method", Biometrika 85 (1998); Grafström, Lundström and Schelin, "Spatially balanced sampling
-    through the pivotal method", Biometrics 68 (2012).
+    :math:`O(n)`; ``"local"`` takes about :math:`O(n \log n)` in few dimensions, up to
+    :math:`O(n^2 d)` in many; its nearest neighbours are exact, of equals the lowest index counts as
+    nearest. Deville and Tillé, "Unequal probability sampling without replacement through a
+    splitting method", Biometrika 85 (1998); Grafström, Lundström and Schelin, "Spatially balanced
+    sampling through the pivotal method", Biometrics 68 (2012).
 
     Examples
     --------
@@ -593,9 +597,11 @@ def conditional_poisson_odds(
     TypeError
         If `pi` does not hold real numbers.
 
-    Notes ----- Rounds of :math:`o_i \leftarrow o_i \cdot \text{odds}(\pi_i) /
-    \text{odds}(\pi_i(o))`, half steps where whole ones overshoot, until the odds of all
-    probabilities agree to a relative 1e-12. About ten rounds, fewer for large samples.
+    Notes
+    -----
+    Rounds of :math:`o_i \leftarrow o_i \cdot \text{odds}(\pi_i) / \text{odds}(\pi_i(o))`, half
+    steps where whole ones overshoot, until the odds of all probabilities agree to a relative 1e-12.
+    About ten rounds, fewer for large samples.
 
     Examples
     --------
@@ -682,7 +688,9 @@ def horvitz_thompson(
     TypeError
         If an array does not hold real numbers.
 
-    Notes ----- :math:`\hat Y = \sum_{i \in S} y_i / \pi_i`. For ``"poisson"`` the variance
+    Notes
+    -----
+    :math:`\hat Y = \sum_{i \in S} y_i / \pi_i`. For ``"poisson"`` the variance
     :math:`\sum_{i \in S} (1 - \pi_i) y_i^2 / \pi_i^2` is unbiased. For ``"fixed_size"`` it is
     Hájek's approximation for designs of high entropy, `conditional_poisson_sample` and
     `pivotal_sample` in a random order: with :math:`c_i = (1 - \pi_i) m / (m - 1)` and the ratio

@@ -61,12 +61,14 @@ def stratified_masks(
     MemoryError
         If the masks do not fit into memory.
 
-    Notes ----- With features on or off at one half each, as in LIME, the number that is on hardly
-    leaves :math:`n/2`: nearly empty and nearly full images are never seen. Here the size :math:`s`
-    of a row is uniform on :math:`0, \dots, n`, and the features of a row are a uniform subset of
-    that size. The weight :math:`(n + 1) \binom{n}{s} 2^{-n}` makes weighted means those of
-    independent features. The sizes of all rows together are a systematic sample: each size occurs
-    equally often, give or take one, which only takes variance away. :math:`O(mn)`.
+    Notes
+    -----
+    With features on or off at one half each, as in LIME, the number that is on hardly leaves
+    :math:`n/2`: nearly empty and nearly full images are never seen. Here the size :math:`s` of a
+    row is uniform on :math:`0, \dots, n`, and the features of a row are a uniform subset of that
+    size. The weight :math:`(n + 1) \binom{n}{s} 2^{-n}` makes weighted means those of independent
+    features. The sizes of all rows together are a systematic sample: each size occurs equally
+    often, give or take one, which only takes variance away. :math:`O(mn)`.
 
     Rashid, Amparore, Ferrari and Verda, "Using stratified sampling to improve LIME image
     explanations", AAAI 2024, arXiv:2403.17742; they draw the sizes independently.

@@ -118,10 +118,11 @@ def allocate(
     TypeError
         If an argument holds something else than numbers.
 
-    Notes ----- Strata whose ideal count :math:`m\, s_h / \sum s` would break a bound are held at
-    it, and what is left is shared out anew among the others until none does. Then every stratum
-    gets the whole part of its ideal count, and the largest remainders one more; the first stratum
-    wins ties.
+    Notes
+    -----
+    Strata whose ideal count :math:`m\, s_h / \sum s` would break a bound are held at it, and what
+    is left is shared out anew among the others until none does. Then every stratum gets the whole
+    part of its ideal count, and the largest remainders one more; the first stratum wins ties.
 
     Examples
     --------
@@ -166,8 +167,10 @@ def neyman_allocation(
     TypeError
         If an argument holds something else than numbers.
 
-    Notes ----- Counts in proportion to :math:`N_h \sigma_h`, rounded by `allocate`. Neyman, "On the
-    two different aspects of the representative method", Journal of the Royal Statistical Society 97
+    Notes
+    -----
+    Counts in proportion to :math:`N_h \sigma_h`, rounded by `allocate`. Neyman, "On the two
+    different aspects of the representative method", Journal of the Royal Statistical Society 97
     (1934).
 
     Examples
@@ -226,10 +229,11 @@ def stratified_sample(
     TypeError
         If `m` or counts are not integers.
 
-    Notes ----- Within a stratum of :math:`N_h` units every set of :math:`n_h` is equally likely;
-    strata are independent. One pass: a unit is taken with the probability that is left, units
-    wanted by units to come. :math:`O(n)`, after a sort of the labels unless these are small
-    integers.
+    Notes
+    -----
+    Within a stratum of :math:`N_h` units every set of :math:`n_h` is equally likely; strata are
+    independent. One pass: a unit is taken with the probability that is left, units wanted by units
+    to come. :math:`O(n)`, after a sort of the labels unless these are small integers.
 
     Examples
     --------
@@ -289,9 +293,11 @@ def stratified_mean(values: ArrayLike, strata: ArrayLike, sizes: ArrayLike) -> M
     TypeError
         If an argument holds something else than numbers.
 
-    Notes ----- The mean is :math:`\sum_h N_h \bar y_h / N`, its variance :math:`\sum_h (N_h / N)^2
-    (1 - n_h / N_h) s_h^2 / n_h` with the unbiased :math:`s_h^2` within the stratum. Both are
-    unbiased.
+    Notes
+    -----
+    The mean is :math:`\sum_h N_h \bar y_h / N`, its variance
+    :math:`\sum_h (N_h / N)^2 (1 - n_h / N_h) s_h^2 / n_h` with the unbiased :math:`s_h^2` within
+    the stratum. Both are unbiased.
 
     Examples
     --------

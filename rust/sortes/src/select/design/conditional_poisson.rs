@@ -24,6 +24,8 @@ use super::sums::{as_integer, sum};
 
 /// Units that are looked at side by side.
 const LANES: usize = 8;
+/// Groups of so many units that one task looks at.
+const GROUPS: usize = 16;
 /// What is not looked at of a distribution of sizes has a mass below `exp(-NEGLIGIBLE)`.
 const NEGLIGIBLE: f64 = 92.0;
 /// Fitted probabilities are right when their odds are, relatively, to so much.
@@ -143,7 +145,6 @@ impl ConditionalPoisson {
         order.extend((0..n).filter(|&i| self.p[i] > 0.5));
         order.resize(order.len().next_multiple_of(LANES), usize::MAX);
         let mut found = vec![[0.0; 2]; order.len()];
-        const GROUPS: usize = 16;
         threads.fill_chunks(&mut found, GROUPS * LANES, |task, found| {
             if cancel.is_cancelled() {
                 return;
@@ -219,9 +220,11 @@ fn tilt(mut odds: Vec<f64>, k: usize) -> (Vec<f64>, Vec<f64>) {
         return (odds.clone(), odds);
     }
     let mut sorted = odds.clone();
-    let (_, &mut kth, _) = sorted.select_nth_unstable_by(n - k, |a, b| a.total_cmp(b));
+    let (_, &mut kth, _) = sorted.select_nth_unstable_by(n - k, f64::total_cmp);
     // Relative to the k-th largest, odds out of range are those of units as good as settled.
-    odds.iter_mut().for_each(|o| *o = (*o / kth).clamp(f64::MIN_POSITIVE, f64::MAX));
+    for o in &mut odds {
+        *o = (*o / kth).clamp(f64::MIN_POSITIVE, f64::MAX);
+    }
     let chance = |o: f64, c: f64| 1.0 / (1.0 + 1.0 / (o * c));
     let expected = |c: f64| {
         let (mut size, mut slope) = (0.0, 0.0);
@@ -374,7 +377,9 @@ mod tests {
             let mut pi: Vec<f64> = (0..n).map(|i| f64::from(1 + i * 7 % 10)).collect();
             for _ in 0..2000 {
                 let scale = f64::from(k) / sum(&pi);
-                pi.iter_mut().for_each(|p| *p = (*p * scale).min(0.9999));
+                for p in &mut pi {
+                    *p = (*p * scale).min(0.9999);
+                }
             }
             let (odds, _) = ConditionalPoisson::fit(&pi, Threads::SERIAL, &cancel).unwrap();
             for (a, b) in probabilities(&odds, k as usize).iter().zip(&pi) {

@@ -78,8 +78,7 @@ fn threshold(weights: &[f64], total: f64, k: f64) -> f64 {
     let (mut certain, mut below) = (0.0, 0.0);
     let mut open = open.as_mut_slice();
     while !open.is_empty() {
-        let (left, &mut pivot, right) =
-            open.select_nth_unstable_by(open.len() / 2, |a, b| a.total_cmp(b));
+        let (left, &mut pivot, right) = open.select_nth_unstable_by(open.len() / 2, f64::total_cmp);
         let (count, rest) = (certain + 1.0 + right.len() as f64, below + sum(left));
         // With tau = pivot, `count + rest / pivot` units would be expected.
         if rest <= (k - count) * pivot {

@@ -27,7 +27,9 @@ pub fn mask_weights(n: usize) -> Vec<f64> {
     // Smallest first: the tails lie at both ends.
     let (front, back) = weights.split_at(middle);
     let total = front.iter().sum::<f64>() + back.iter().rev().sum::<f64>();
-    weights.iter_mut().for_each(|w| *w *= (n + 1) as f64 / total);
+    for w in &mut weights {
+        *w *= (n + 1) as f64 / total;
+    }
     weights
 }
 
@@ -58,8 +60,8 @@ pub fn stratified_masks(
     threads: Threads<'_>,
 ) -> Vec<f64> {
     let sizes = sizes(n, rows, stream, step);
-    if n > 0 {
-        let rows_per_task = (TASK / n).max(1);
+    if let Some(rows_per_task) = TASK.checked_div(n) {
+        let rows_per_task = rows_per_task.max(1);
         threads.fill_chunks(masks, rows_per_task * n, |task, masks| {
             for (i, mask) in masks.chunks_mut(n).enumerate() {
                 let row = task * rows_per_task + i;

@@ -148,7 +148,9 @@ impl Pivotal {
         let chosen = &mut self.chosen;
         let after = scan(before, pi, first, stream, step, |place| chosen.push(unit(place)));
         (self.open, self.left) = (unit(after.id), after.pi);
-        pi.iter().for_each(|&p| self.total.add(p));
+        for &p in pi {
+            self.total.add(p);
+        }
         self.next += pi.len() as u64;
         match self.stretches.last_mut() {
             Some((_, to)) if *to == first => *to = self.next,
@@ -292,7 +294,9 @@ impl Marks {
     /// Decides about the last fraction, and lists the units in ascending order.
     fn finish(mut self, last: Fraction, pi: &[f64], stream: Stream, step: u32) -> Vec<i64> {
         let mut total = Running::default();
-        pi.iter().for_each(|&p| total.add(p));
+        for &p in pi {
+            total.add(p);
+        }
         if stays(last.pi, self.count(), total.value(), || uniform_at(0, stream, step)) {
             self.mark(last.id);
         }
@@ -353,7 +357,9 @@ pub fn balanced(pi: &[f64], stream: Stream, step: u32, threads: Threads<'_>) -> 
     let mut fractions = Vec::with_capacity(parts.len());
     for (fraction, part) in parts {
         fractions.push(fraction);
-        part.iter().for_each(|&unit| marks.mark(unit));
+        for unit in part {
+            marks.mark(unit);
+        }
     }
     let mut fractions = fractions.into_iter();
     let last = join(0, pi.len(), &mut fractions, stream, step, &mut marks);

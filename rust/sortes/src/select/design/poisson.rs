@@ -42,13 +42,11 @@ pub fn poisson(pi: &[f64], stream: Stream, step: u32, threads: Threads<'_>) -> R
     }
     let mut all = Vec::with_capacity(parts.iter().flatten().map(Vec::len).sum());
     for part in parts {
-        match part {
-            Some(part) => all.extend(part),
-            None => {
-                check_probabilities(pi)?;
-                return Err(Error::argument("pi", "changed during the call"));
-            }
-        }
+        let Some(part) = part else {
+            check_probabilities(pi)?;
+            return Err(Error::argument("pi", "changed during the call"));
+        };
+        all.extend(part);
     }
     Ok(all)
 }

@@ -71,7 +71,9 @@ mod tests {
         let tenths = vec![0.1; 10_000_000];
         assert!((sum(&tenths) - 1e6).abs() < 1e-8);
         let mut running = Running::default();
-        tenths.iter().for_each(|&t| running.add(t));
+        for t in tenths {
+            running.add(t);
+        }
         assert!((running.value() - 1e6).abs() < 1e-9);
         assert_eq!(as_integer(running.value()), Some(1e6));
         assert_eq!(as_integer(0.3), None);
