@@ -9,7 +9,7 @@
 //! positive numbers of ordinary size, whatever the range of the odds, and a Poisson sample has the
 //! right size once in about `sqrt(2 pi d)` trials, `d` the sum of `p (1 - p)`.
 //!
-//! Trial `t` reads the uniforms of a Poisson sample ([`poisson`](super::poisson)) whose entities start
+//! Trial `t` reads the uniforms of a Poisson sample ([`poisson`]) whose entities start
 //! at `t` times the number of blocks; units are counted among those that are neither certain nor
 //! impossible.
 
