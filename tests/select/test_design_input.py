@@ -59,17 +59,17 @@ inf, nan = np.inf, np.nan
         (
             lambda: inclusion_probabilities([[1]], 1),
             ValueError,
-            r"weights: must have 1 dimension, got shape \(1, 1\)",
+            r"weights: must have shape \(n,\), got \(1, 1\)",
         ),
         (
             lambda: inclusion_probabilities(["a"], 1),
             TypeError,
-            r"weights: must hold real numbers, got dtype <U1",
+            r"weights: dtype must be float32, float64 or an integer, got <U1",
         ),
         (
             lambda: inclusion_probabilities([1j], 1),
             TypeError,
-            r"weights: must hold real numbers, got dtype complex",
+            r"weights: dtype must be .* got complex128",
         ),
         (lambda: poisson_sample([0.5, 1.5]), ValueError, r"pi: item 1 is not in \[0, 1\]: 1.5"),
         (lambda: poisson_sample([0.5, nan]), ValueError, r"pi: item 1 is not in \[0, 1\]: NaN"),
@@ -109,7 +109,7 @@ inf, nan = np.inf, np.nan
         (
             lambda: pivotal_sample(HALF, order=[0.0, 1, 2, 3]),
             TypeError,
-            r"order: must hold integers, got dtype float64",
+            r"order: must hold integers, got float64",
         ),
         (lambda: pivotal_sample([2.0]), ValueError, r"pi: item 0 is not in \[0, 1\]: 2.0"),
         (
@@ -137,7 +137,7 @@ inf, nan = np.inf, np.nan
         (
             lambda: pivotal_sample(HALF, order="local", X=LINE[:, 0]),
             ValueError,
-            r"X: must have 2 dimensions, got shape \(4,\)",
+            r"X: must have shape \(n, d\), got \(4,\)",
         ),
         (
             lambda: pivotal_sample(HALF, order="local", X=LINE * [nan]),
@@ -164,7 +164,7 @@ inf, nan = np.inf, np.nan
             ValueError,
             r"order: must hold whole numbers",
         ),
-        (lambda: PivotalSampler(first=-1), ValueError, r"first: must be in \[0, 2\*\*63\), got -1"),
+        (lambda: PivotalSampler(first=-1), ValueError, r"first: must be at least 0, got -1"),
         (lambda: PivotalSampler(first=2**48), ValueError, r"first: must be in \[0, 2\*\*48\)"),
         (lambda: PivotalSampler(first=0.5), TypeError, r"first: must be an integer, got 0.5"),
         (
@@ -209,7 +209,7 @@ inf, nan = np.inf, np.nan
         (
             lambda: conditional_poisson_probabilities([1], -1),
             ValueError,
-            r"k: must be in \[0, 2\*\*63\), got -1",
+            r"k: must be at least 0, got -1",
         ),
         (
             lambda: conditional_poisson_odds([1.5]),
@@ -247,7 +247,7 @@ inf, nan = np.inf, np.nan
             ValueError,
             r"shares: item 1 is negative or not finite: -1.0",
         ),
-        (lambda: allocate([1, 1], -3), ValueError, r"m: must be in \[0, 2\*\*63\), got -3"),
+        (lambda: allocate([1, 1], -3), ValueError, r"m: must be at least 0, got -3"),
         (lambda: allocate([1, 1], 3, [1]), ValueError, r"caps: must have shape \(2,\), got \(1,\)"),
         (lambda: allocate([1, 1], 3, [1, -1]), ValueError, r"caps: item 1 is negative: -1"),
         (
@@ -322,9 +322,14 @@ inf, nan = np.inf, np.nan
         (
             lambda: stratified_masks(-1, 2),
             ValueError,
-            r"n_features: must be in \[0, 2\*\*63\), got -1",
+            r"n_features: must be at least 0, got -1",
         ),
         (lambda: stratified_masks(2, 2.5), TypeError, r"num_samples: must be an integer, got 2.5"),
+        (
+            lambda: conditional_poisson_probabilities([1], 2**70),
+            ValueError,
+            r"k: must be below 2\*\*63, got",
+        ),
         (lambda: stratified_masks(2**40, 2**40), MemoryError, r"masks of shape"),
     ],
 )

@@ -12,7 +12,7 @@ import numpy as np
 from sortes import _core
 from sortes._progress import reporter
 from sortes._rng import as_key, at_step
-from sortes.select._vectors import count, floats, integers
+from sortes.select._vectors import count_of, ids_of, matrix_of, vector_of
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -87,7 +87,7 @@ class DesignSample:
         ValueError
             If there is not one value for each chosen unit.
         """
-        y = floats(values, "values")
+        y = vector_of(values, "values", double=True)
         if y.shape != self.weights.shape:
             raise ValueError(f"values: must have shape {self.weights.shape}, got {y.shape}")
         return float(self.weights @ y)
@@ -132,7 +132,9 @@ def inclusion_probabilities(weights: ArrayLike, k: float) -> InclusionProbabilit
     >>> pi.round(3), tau
     (array([1.   , 0.333, 0.333, 0.333]), 3.0)
     """
-    pi, tau = _core.design.inclusion_probabilities(floats(weights, "weights"), _real(k, "k"))
+    pi, tau = _core.design.inclusion_probabilities(
+        vector_of(weights, "weights", double=True), _real(k, "k")
+    )
     return InclusionProbabilities(pi, tau)
 
 
@@ -181,7 +183,7 @@ def poisson_sample(
     >>> set(sample.weights.tolist())
     {100.0}
     """
-    p = floats(pi, "pi")
+    p = vector_of(pi, "pi", double=True)
     key, step = as_key(rng), at_step(rng)
     return _of(_core.design.poisson(p, key, step, num_threads=num_threads), p)
 
@@ -237,9 +239,9 @@ def systematic_sample(
     >>> systematic_sample([0.2, 0.7, 0.6, 0.5], u=0.3).indices
     array([1, 2])
     """
-    p = floats(pi, "pi")
+    p = vector_of(pi, "pi", double=True)
     start = None if u is None else _real(u, "u")
-    along = None if order is None else integers(order, "order")
+    along = None if order is None else ids_of(order, "order")
     key, step = (0, 0) if u is not None else (as_key(rng), at_step(rng))
     chosen = _core.design.systematic(p, start, along, key, step)
     if along is not None:
@@ -321,7 +323,7 @@ def pivotal_sample(
     >>> bool(np.diff(spread.indices).min() > 2)
     True
     """
-    p = floats(pi, "pi")
+    p = vector_of(pi, "pi", double=True)
     local = isinstance(order, str) and order == "local"
     if local and X is None:
         raise ValueError("X: must be given for order='local'")
@@ -331,7 +333,7 @@ def pivotal_sample(
     if order is None:
         return _of(_core.design.pivotal_sequential(p, None, key, step), p)
     if local:
-        points = floats(X, "X", ndim=2)
+        points = matrix_of(X, "X")
         with reporter(progress, "pivotal_sample") as callback:
             return _of(_core.design.pivotal_local(p, points, key, step, progress=callback), p)
     if isinstance(order, str):
@@ -341,7 +343,7 @@ def pivotal_sample(
     along = np.asarray(order)
     if along.ndim == 2:
         return _of(_core.design.pivotal_over_tree(p, _merges(along), key, step), p)
-    return _of(_core.design.pivotal_sequential(p, integers(order, "order"), key, step), p)
+    return _of(_core.design.pivotal_sequential(p, ids_of(order, "order"), key, step), p)
 
 
 class PivotalSampler:
@@ -383,7 +385,7 @@ class PivotalSampler:
     """
 
     def __init__(self, *, first: int = 0, rng: Rng = None) -> None:
-        first = count(first, "first")
+        first = count_of(first, "first")
         if first >= 2**48:
             raise ValueError(f"first: must be in [0, 2**48), got {first}")
         self._key, self._step = as_key(rng), at_step(rng)
@@ -406,8 +408,8 @@ class PivotalSampler:
         TypeError
             If `pi` does not hold real numbers, or `ids` integers.
         """
-        names = None if ids is None else integers(ids, "ids")
-        self._state.extend(floats(pi, "pi"), names, self._key, self._step)
+        names = None if ids is None else ids_of(ids, "ids")
+        self._state.extend(vector_of(pi, "pi", double=True), names, self._key, self._step)
 
     def merge(self, other: PivotalSampler) -> PivotalSampler:
         """Join two parts.
@@ -516,15 +518,15 @@ def conditional_poisson_sample(
         raise ValueError("pi, odds: exactly one of them must be given")
     key, step = as_key(rng), at_step(rng)
     if pi is not None:
-        p = floats(pi, "pi")
+        p = vector_of(pi, "pi", double=True)
         relative = _core.design.conditional_poisson_odds(p, num_threads=num_threads)
         size = round(math.fsum(p))
-        if k is not None and count(k, "k") != size:
+        if k is not None and count_of(k, "k") != size:
             raise ValueError(f"k: must be the sum of pi, {size}, got {k}")
         return _of(_core.design.conditional_poisson(relative, size, key, step), p)
     if k is None:
         raise ValueError("k: must be given with odds")
-    relative, size = floats(odds, "odds"), count(k, "k")
+    relative, size = vector_of(odds, "odds", double=True), count_of(k, "k")
     chosen = _core.design.conditional_poisson(relative, size, key, step)
     p = _core.design.conditional_poisson_probabilities(relative, size, num_threads=num_threads)
     return _of(chosen, p)
@@ -568,7 +570,7 @@ def conditional_poisson_probabilities(
     >>> conditional_poisson_probabilities([1, 2, 3, 4], 2).round(4)
     array([0.2571, 0.4571, 0.6   , 0.6857])
     """
-    relative, size = floats(odds, "odds"), count(k, "k")
+    relative, size = vector_of(odds, "odds", double=True), count_of(k, "k")
     return _core.design.conditional_poisson_probabilities(relative, size, num_threads=num_threads)
 
 
@@ -609,7 +611,9 @@ def conditional_poisson_odds(
     >>> conditional_poisson_odds([0.2, 0.7, 0.6, 0.5]).round(4)
     array([0.3534, 1.9393, 1.3884, 1.0509])
     """
-    odds = _core.design.conditional_poisson_odds(floats(pi, "pi"), num_threads=num_threads)
+    odds = _core.design.conditional_poisson_odds(
+        vector_of(pi, "pi", double=True), num_threads=num_threads
+    )
     inner = (odds > 0) & np.isfinite(odds)
     if inner.any():
         logs = np.log(odds[inner])
@@ -650,11 +654,11 @@ def log_elementary_symmetric(logs: ArrayLike, k: int) -> NDArray[np.float64]:
     >>> np.exp(log_elementary_symmetric(np.log([0.5, 1, 2]), 3)).round(12)
     array([1. , 3.5, 3.5, 1. ])
     """
-    x = floats(logs, "logs")
+    x = vector_of(logs, "logs", double=True)
     bad = np.isnan(x) | (x == np.inf)
     if bad.any():
         raise ValueError(f"logs: item {int(bad.argmax())} is NaN or infinite: {x[bad][0]}")
-    return _core.design.log_elementary_symmetric(x, count(k, "k"))
+    return _core.design.log_elementary_symmetric(x, count_of(k, "k"))
 
 
 def horvitz_thompson(
@@ -707,7 +711,7 @@ def horvitz_thompson(
     >>> horvitz_thompson([3.0, 5.0], [0.5, 1.0], design="poisson")
     Estimate(total=11.0, variance=18.0)
     """
-    y, p = floats(values, "values"), floats(pi, "pi")
+    y, p = vector_of(values, "values", double=True), vector_of(pi, "pi", double=True)
     if p.shape != y.shape:
         raise ValueError(f"pi: must have shape {y.shape}, got {p.shape}")
     if not np.isfinite(y).all():
@@ -742,8 +746,9 @@ def _merges(tree: NDArray[Any]) -> NDArray[np.int64]:
     if pairs.dtype.kind == "f":
         if not (np.isfinite(pairs).all() and (pairs == np.floor(pairs)).all()):
             raise ValueError("order: must hold whole numbers in its first two columns")
-        pairs = pairs.astype(np.int64)
-    return integers(pairs, "order", ndim=2)
+    elif pairs.dtype.kind not in "iu":
+        raise TypeError(f"order: must hold integers, got dtype {pairs.dtype}")
+    return np.require(pairs, np.int64, ("C", "A"))
 
 
 def _real(x: Any, name: str) -> float:

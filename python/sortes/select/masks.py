@@ -8,7 +8,7 @@ import numpy as np
 
 from sortes import _core
 from sortes._rng import as_key, at_step
-from sortes.select._vectors import count
+from sortes.select._vectors import count_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -80,7 +80,7 @@ def stratified_masks(
     >>> sorted(masks[1:].sum(1).tolist())
     [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
     """
-    n, rows = count(n_features, "n_features"), count(num_samples, "num_samples")
+    n, rows = count_of(n_features, "n_features"), count_of(num_samples, "num_samples")
     key, step = as_key(rng), at_step(rng)
     return Masks(*_core.design.stratified_masks(n, rows, key, step, num_threads=num_threads))
 
@@ -112,4 +112,4 @@ def mask_weights(n_features: int) -> NDArray[np.float64]:
     >>> mask_weights(4)
     array([0.3125, 1.25  , 1.875 , 1.25  , 0.3125])
     """
-    return _core.design.mask_weights(count(n_features, "n_features"))
+    return _core.design.mask_weights(count_of(n_features, "n_features"))

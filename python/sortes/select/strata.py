@@ -10,7 +10,7 @@ import numpy as np
 
 from sortes import _core
 from sortes._rng import as_key, at_step
-from sortes.select._vectors import count, floats, integers
+from sortes.select._vectors import count_of, ids_of, vector_of
 from sortes.select.designs import DesignSample
 
 if TYPE_CHECKING:
@@ -132,10 +132,10 @@ def allocate(
     """
     if method != "largest_remainder":
         raise ValueError(f"method: must be 'largest_remainder', got {method!r}")
-    s = floats(shares, "shares")
+    s = vector_of(shares, "shares", double=True)
     most = _counts(caps, "caps", s.size)
-    least = np.full(s.size, count(min_per_stratum, "min_per_stratum"), np.int64)
-    return _core.design.allocate(s, count(m, "m"), least, most)
+    least = np.full(s.size, count_of(min_per_stratum, "min_per_stratum"), np.int64)
+    return _core.design.allocate(s, count_of(m, "m"), least, most)
 
 
 def neyman_allocation(
@@ -180,7 +180,7 @@ def neyman_allocation(
     array([ 5, 10,  5])
     """
     most = _counts(sizes, "sizes")
-    sigma = floats(sds, "sds")
+    sigma = vector_of(sds, "sds", double=True)
     if sigma.shape != most.shape:
         raise ValueError(f"sds: must have shape {most.shape}, got {sigma.shape}")
     usable = (sigma >= 0) & np.isfinite(sigma)
@@ -250,7 +250,7 @@ def stratified_sample(
             )
         if m is None:
             raise ValueError("m: must be given unless allocation holds counts")
-        if count(m, "m") > codes.size:
+        if count_of(m, "m") > codes.size:
             raise ValueError(f"m: must be at most the number of units, {codes.size}, got {m}")
         if allocation == "neyman":
             if sds is None:
@@ -260,7 +260,7 @@ def stratified_sample(
             counts = allocate(sizes, m, sizes, min_per_stratum=min_per_stratum)
     else:
         counts = _counts(allocation, "allocation", labels.size)
-        if m is not None and count(m, "m") != counts.sum():
+        if m is not None and count_of(m, "m") != counts.sum():
             raise ValueError(f"m: must be the sum of the counts, {counts.sum()}, got {m}")
     chosen = _core.design.stratified(codes, counts, as_key(rng), at_step(rng))
     own = codes[chosen]
@@ -305,7 +305,11 @@ def stratified_mean(values: ArrayLike, strata: ArrayLike, sizes: ArrayLike) -> M
     >>> stratified_mean([1, 3, 2, 10, 14], [0, 0, 0, 1, 1], [30, 10])
     Mean(mean=4.5, variance=0.36875)
     """
-    y, h, most = floats(values, "values"), integers(strata, "strata"), _counts(sizes, "sizes")
+    y, h, most = (
+        vector_of(values, "values", double=True),
+        ids_of(strata, "strata"),
+        _counts(sizes, "sizes"),
+    )
     if h.shape != y.shape:
         raise ValueError(f"strata: must have shape {y.shape}, got {h.shape}")
     if h.size and not (h.min() >= 0 and h.max() < most.size):
@@ -331,7 +335,7 @@ def stratified_mean(values: ArrayLike, strata: ArrayLike, sizes: ArrayLike) -> M
 def _counts(x: ArrayLike | None, name: str, size: int | None = None) -> NDArray[np.int64]:
     if x is None:
         return np.full(size or 0, _NO_CAP, np.int64)
-    counts = integers(x, name)
+    counts = ids_of(x, name)
     if size is not None and counts.size != size:
         raise ValueError(f"{name}: must have shape ({size},), got {counts.shape}")
     if counts.size and counts.min() < 0:
@@ -350,12 +354,12 @@ def _strata(
     if given.dtype.kind == "f" and np.isnan(given).any():
         raise ValueError(f"strata: item {int(np.isnan(given).argmax())} is NaN")
     if given.dtype.kind in "iu" and given.size and given.min() >= 0 and given.max() < given.size:
-        codes = integers(given, "strata")
+        codes = ids_of(given, "strata")
         sizes = np.bincount(codes)
         there = np.flatnonzero(sizes)
         if there.size < sizes.size:
             codes, sizes = (np.cumsum(sizes > 0) - 1)[codes], sizes[there]
         return codes, there.astype(given.dtype), sizes
     labels, inverse = np.unique(given, return_inverse=True)
-    codes = integers(inverse.reshape(-1), "strata")
+    codes = ids_of(inverse.reshape(-1), "strata")
     return codes, labels, np.bincount(codes, minlength=labels.size)

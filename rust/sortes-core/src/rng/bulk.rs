@@ -5,8 +5,7 @@
 //! are compiled once for each level of [`simd`](crate::simd).
 
 use super::{Purpose, Stream, elementary, philox};
-#[cfg(target_arch = "x86_64")]
-use crate::simd::{Level, level};
+use crate::vectorised;
 
 /// The items of a bulk draw: the (entity, step) of each.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +36,32 @@ impl Ids<'_> {
 }
 
 const LOW: u64 = 0xFFFF_FFFF;
+
+vectorised! {
+    /// Writes `stream.at(purpose, entity, step).exponential()` of every item.
+    ///
+    /// # Panics
+    /// If `ids` is a slice of another length than `out`; so do the other functions.
+    pub fn exponentials(stream: Stream, purpose: Purpose, ids: Ids<'_>, out: &mut [f64]) {
+        fill(stream, purpose, ids, out, |b| elementary::exponential(precise_uniform(b)));
+    }
+
+    /// Writes the natural logarithm of each exponential; its negative has a Gumbel distribution.
+    pub fn log_exponentials(stream: Stream, purpose: Purpose, ids: Ids<'_>, out: &mut [f64]) {
+        let read = |b| elementary::ln(elementary::exponential(precise_uniform(b)));
+        fill(stream, purpose, ids, out, read);
+    }
+
+    /// Writes `stream.at(purpose, entity, step).precise_uniform()` of every item.
+    pub fn precise_uniforms(stream: Stream, purpose: Purpose, ids: Ids<'_>, out: &mut [f64]) {
+        fill(stream, purpose, ids, out, precise_uniform);
+    }
+
+    /// Writes draws 0 and 1 (`u64`) of `stream.at(purpose, entity, step)` of every item.
+    pub fn words(stream: Stream, purpose: Purpose, ids: Ids<'_>, out: &mut [[u64; 2]]) {
+        fill(stream, purpose, ids, out, |block| block);
+    }
+}
 
 /// Draws 0 and 1 of a sequence, from the words of its counter (each below `2^32`).
 ///
@@ -93,50 +118,6 @@ fn fill<T>(
     }
 }
 
-/// Functions over many items: one copy of each loop per instruction set, and the choice among them.
-macro_rules! bulk {
-    ($($(#[$doc:meta])* pub fn $name:ident(out: &mut [$ty:ty]) = $read:expr;)*) => {$(
-        $(#[$doc])*
-        ///
-        /// # Panics
-        /// If `ids` is a slice of another length than `out`.
-        pub fn $name(stream: Stream, purpose: Purpose, ids: Ids<'_>, out: &mut [$ty]) {
-            #[cfg(target_arch = "x86_64")]
-            {
-                #[target_feature(enable = "avx2,fma,f16c,popcnt,bmi1,bmi2,lzcnt")]
-                fn avx2(stream: Stream, purpose: Purpose, ids: Ids<'_>, out: &mut [$ty]) {
-                    fill(stream, purpose, ids, out, $read);
-                }
-                #[target_feature(
-                    enable = "avx512f,avx512dq,avx2,fma,f16c,popcnt,bmi1,bmi2,lzcnt"
-                )]
-                fn avx512(stream: Stream, purpose: Purpose, ids: Ids<'_>, out: &mut [$ty]) {
-                    fill(stream, purpose, ids, out, $read);
-                }
-                match level() {
-                    // SAFETY: `level` returns only instruction sets that the processor has.
-                    Level::Avx512 => return unsafe { avx512(stream, purpose, ids, out) },
-                    // SAFETY: as above.
-                    Level::Avx2 => return unsafe { avx2(stream, purpose, ids, out) },
-                    Level::Portable => {}
-                }
-            }
-            fill(stream, purpose, ids, out, $read);
-        }
-    )*};
-}
-
-bulk! {
-    /// Writes `stream.at(purpose, entity, step).exponential()` of every item.
-    pub fn exponentials(out: &mut [f64]) = |block| elementary::exponential(precise_uniform(block));
-
-    /// Writes `stream.at(purpose, entity, step).precise_uniform()` of every item.
-    pub fn precise_uniforms(out: &mut [f64]) = precise_uniform;
-
-    /// Writes draws 0 and 1 (`u64`) of `stream.at(purpose, entity, step)` of every item.
-    pub fn words(out: &mut [[u64; 2]]) = |block| block;
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -154,7 +135,9 @@ mod tests {
                     None => Ids::Folded(&slice),
                 };
                 let (mut e, mut u, mut w) = (vec![0.0; len], vec![0.0; len], vec![[0; 2]; len]);
+                let mut l = e.clone();
                 with_level(level, || {
+                    log_exponentials(stream, Purpose::Item, ids, &mut l);
                     exponentials(stream, Purpose::Item, ids, &mut e);
                     precise_uniforms(stream, Purpose::Item, ids, &mut u);
                     words(stream, Purpose::Item, ids, &mut w);
@@ -163,6 +146,7 @@ mod tests {
                     let (entity, step) = ids.name(i);
                     let at = || stream.at(Purpose::Item, entity, step);
                     assert_eq!(e[i].to_bits(), at().exponential().to_bits(), "{level:?} {i}");
+                    assert_eq!(l[i].to_bits(), elementary::ln(e[i]).to_bits(), "{level:?} {i}");
                     assert_eq!(u[i].to_bits(), at().precise_uniform().to_bits(), "{level:?} {i}");
                     let mut draws = at();
                     assert_eq!(w[i], [draws.u64(), draws.u64()], "{level:?} {i}");

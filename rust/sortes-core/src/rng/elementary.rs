@@ -36,6 +36,39 @@ pub fn ln(x: f64) -> f64 {
     e * LN_2_HIGH + (two_artanh((m - 1.0) / (m + 1.0)) + e * LN_2_LOW)
 }
 
+/// The natural logarithm of a non-negative, finite number: denormal or zero as well.
+#[inline]
+pub fn ln_any(x: f64) -> f64 {
+    if x.is_normal() {
+        ln(x)
+    } else if x == 0.0 {
+        f64::NEG_INFINITY
+    } else {
+        // 2^54 lifts the least denormal into the normal range.
+        ln(x * f64::from_bits((1023 + 54) << 52)) - 54.0 * LN_2
+    }
+}
+
+/// `exp(x) - 1` for `x` up to 700, to full relative precision however small `x` is.
+#[inline]
+pub fn exp_m1(x: f64) -> f64 {
+    debug_assert!(x <= 700.0);
+    if x < -40.0 {
+        return -1.0;
+    }
+    // x = k ln 2 + r with |r| <= ln(2) / 2 = 0.347, and 0.347^14 / 15! < 2^-80.
+    let k = (x * std::f64::consts::LOG2_E).round_ties_even();
+    let r = (x - k * LN_2_HIGH) - k * LN_2_LOW;
+    let mut sum = 0.0;
+    let mut n = 14;
+    while n >= 2 {
+        sum = (sum + 1.0) * (r / f64::from(n));
+        n -= 1;
+    }
+    let power = f64::from_bits(((1023 + k as i64) as u64) << 52);
+    (r + r * sum) * power + (power - 1.0)
+}
+
 /// `ln(1 - u)` for `u` in `(0, 1)`, to full relative precision however small `u` is.
 #[inline]
 pub fn ln_1m(u: f64) -> f64 {
@@ -174,6 +207,26 @@ mod tests {
             assert!(i == 2000 || relative(ln(x), x.ln()) < 5e-16, "ln({x})");
         }
         assert_eq!(ln(1.0), 0.0);
+    }
+
+    #[test]
+    fn logarithms_of_any_number() {
+        assert_eq!(ln_any(0.0), f64::NEG_INFINITY);
+        for x in [f64::from_bits(1), 1e-310, f64::MIN_POSITIVE, 2.5, f64::MAX] {
+            assert!(relative(ln_any(x), x.ln()) < 5e-16, "ln({x})");
+        }
+    }
+
+    #[test]
+    fn exponentials_less_one_keep_small_arguments() {
+        let mut x = 1e-19;
+        while x < 690.0 {
+            assert!(relative(exp_m1(-x), (-x).exp_m1()) < 1e-15, "-{x}");
+            assert!(relative(exp_m1(x), x.exp_m1()) < 1e-15 * (1.0 + x), "{x}");
+            x *= 1.013;
+        }
+        assert_eq!(exp_m1(0.0), 0.0);
+        assert_eq!(exp_m1(f64::NEG_INFINITY), -1.0);
     }
 
     #[test]

@@ -94,6 +94,54 @@ pub fn with_level<T>(level: Level, f: impl FnOnce() -> T) -> T {
     out
 }
 
+/// Functions that are compiled once for each instruction set, and choose among their copies: for
+/// plain loops that the compiler turns into vectors by itself.
+///
+/// What they call has to be `#[inline(always)]` to be compiled with them. Integer and IEEE
+/// operations give the same bits in every copy.
+///
+/// ```
+/// sortes_core::vectorised! {
+///     /// Adds a constant.
+///     pub fn shift(x: &mut [f64], by: f64) {
+///         x.iter_mut().for_each(|x| *x += by);
+///     }
+/// }
+///
+/// let mut x = [1.0, 2.0];
+/// shift(&mut x, 0.5);
+/// assert_eq!(x, [1.5, 2.5]);
+/// ```
+#[macro_export]
+macro_rules! vectorised {
+    ($(
+        $(#[$meta:meta])*
+        $vis:vis fn $name:ident $(<$generic:ident: $bound:path>)? ($($arg:ident: $ty:ty),* $(,)?)
+            $(-> $ret:ty)? $body:block
+    )*) => {$(
+        $(#[$meta])*
+        $vis fn $name $(<$generic: $bound>)? ($($arg: $ty),*) $(-> $ret)? {
+            #[cfg(target_arch = "x86_64")]
+            {
+                #[target_feature(enable = "avx2,fma,f16c,popcnt,bmi1,bmi2,lzcnt")]
+                fn avx2 $(<$generic: $bound>)? ($($arg: $ty),*) $(-> $ret)? $body
+                #[target_feature(
+                    enable = "avx512f,avx512dq,avx2,fma,f16c,popcnt,bmi1,bmi2,lzcnt"
+                )]
+                fn avx512 $(<$generic: $bound>)? ($($arg: $ty),*) $(-> $ret)? $body
+                match $crate::simd::level() {
+                    // SAFETY: `level` returns only instruction sets that the processor has.
+                    $crate::simd::Level::Avx512 => return unsafe { avx512($($arg),*) },
+                    // SAFETY: as above.
+                    $crate::simd::Level::Avx2 => return unsafe { avx2($($arg),*) },
+                    $crate::simd::Level::Portable => {}
+                }
+            }
+            $body
+        }
+    )*};
+}
+
 /// One entry point for each instruction set, and the function that chooses among them.
 macro_rules! entry {
     ($(fn $name:ident($($arg:ident: $ty:ty),*) $(-> $ret:ty)? = |$l:ident| $body:expr;)*) => {$(

@@ -16,7 +16,7 @@
 use sortes_core::cancel::Cancel;
 use sortes_core::par::Threads;
 use sortes_core::rng::Stream;
-use sortes_core::{Error, Result};
+use sortes_core::{Error, Result, vectorised};
 
 use super::check_probabilities;
 use super::poisson::{self, SHARE};
@@ -291,9 +291,7 @@ impl Sizes {
             mean += p;
             let (low, high) = window(mean, i + 1);
             let (same, fewer) = (&now[low + 1..high + 2], &now[low..=high]);
-            for ((next, same), fewer) in next[low + 1..high + 2].iter_mut().zip(same).zip(fewer) {
-                *next = q * same + p * fewer;
-            }
+            add_unit(&mut next[low + 1..high + 2], same, fewer, p, q);
             next[low] = 0.0;
             std::mem::swap(&mut now, &mut next);
         }
@@ -302,27 +300,56 @@ impl Sizes {
         Ok(Self { f: now[low + 1..high + 2].to_vec(), low })
     }
 
-    /// The probabilities of `k - 1` and `k` units without one of chance `p`, for several such:
-    /// `f(j) = q g(j) + p g(j - 1)` solved for `g` from small `j` on, where errors shrink by `p / q`.
+    /// The probabilities of `k - 1` and `k` units without one of chance `p`, for several such.
+    ///
+    /// `f(j) = q g(j) + p g(j - 1)` is solved for `g` from small `j` on, where errors shrink by
+    /// `p / q`.
     fn without_rising(&self, p: [f64; LANES], q: [f64; LANES], k: usize) -> [[f64; LANES]; 2] {
-        let ratio: [f64; LANES] = std::array::from_fn(|i| p[i] / q[i]);
-        let (mut before, mut g) = ([0.0; LANES], [0.0; LANES]);
-        for &f in &self.f[..=k - self.low] {
-            before = g;
-            g = std::array::from_fn(|i| (f / q[i] - ratio[i] * g[i]).max(0.0));
-        }
-        [before, g]
+        let mut g = [[0.0; LANES]; 2];
+        divide(&self.f[..=k - self.low], &p, &q, false, &mut g);
+        g
     }
 
     /// The same from large `j` on, for `p` above one half.
     fn without_falling(&self, p: [f64; LANES], q: [f64; LANES], k: usize) -> [[f64; LANES]; 2] {
-        let ratio: [f64; LANES] = std::array::from_fn(|i| q[i] / p[i]);
-        let (mut before, mut g) = ([0.0; LANES], [0.0; LANES]);
-        for &f in self.f[k - self.low..].iter().rev() {
-            before = g;
-            g = std::array::from_fn(|i| (f / p[i] - ratio[i] * g[i]).max(0.0));
+        let mut g = [[0.0; LANES]; 2];
+        divide(&self.f[k - self.low..], &q, &p, true, &mut g);
+        let [after, at] = g;
+        [at, after]
+    }
+}
+
+vectorised! {
+    /// One unit more: `next(j) = q now(j) + p now(j - 1)`.
+    fn add_unit(next: &mut [f64], same: &[f64], fewer: &[f64], p: f64, q: f64) {
+        for ((next, same), fewer) in next.iter_mut().zip(same).zip(fewer) {
+            *next = q * same + p * fewer;
         }
-        [g, before]
+    }
+
+    /// Solves `f(j) = b g(j) + a g(j - 1)` along `f`, for several `a` and `b` with `a <= b`, and
+    /// leaves the last two `g`.
+    fn divide(
+        f: &[f64],
+        a: &[f64; LANES],
+        b: &[f64; LANES],
+        backwards: bool,
+        g: &mut [[f64; LANES]; 2],
+    ) {
+        let (mut ratio, mut inverse) = ([0.0; LANES], [0.0; LANES]);
+        for lane in 0..LANES {
+            ratio[lane] = a[lane] / b[lane];
+            inverse[lane] = 1.0 / b[lane];
+        }
+        let [mut before, mut now] = [[0.0; LANES]; 2];
+        for j in 0..f.len() {
+            let f = f[if backwards { f.len() - 1 - j } else { j }];
+            before = now;
+            for lane in 0..LANES {
+                now[lane] = (f * inverse[lane] - ratio[lane] * now[lane]).max(0.0);
+            }
+        }
+        *g = [before, now];
     }
 }
 

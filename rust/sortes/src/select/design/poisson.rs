@@ -9,7 +9,7 @@
 
 use sortes_core::par::Threads;
 use sortes_core::rng::{Purpose, Stream, bulk};
-use sortes_core::{Error, Result};
+use sortes_core::{Error, Result, vectorised};
 
 use super::check_probabilities;
 
@@ -63,30 +63,28 @@ pub(super) fn draw(
     chosen: &mut Vec<i64>,
 ) -> bool {
     let mut blocks = [[0u64; 2]; STRETCH / SHARE];
+    let mut compared = [Compared::default(); STRETCH / GROUP];
     let mut fine = true;
     for (stretch, pi) in pi.chunks(STRETCH).enumerate() {
         let first = first + stretch * STRETCH;
         let entity = entity + (first / SHARE) as u64;
         let blocks = &mut blocks[..pi.len().div_ceil(SHARE)];
+        let compared = &mut compared[..pi.len().div_ceil(GROUP)];
         bulk::words(stream, Purpose::Unit, bulk::Ids::Range { first: entity, step }, blocks);
-        for (part, pi) in pi.chunks(GROUP).enumerate() {
-            let blocks = &blocks[part * GROUP / SHARE..];
-            let unit = part * GROUP;
-            let Compared { mut below, mut tied, probabilities } = compare(pi, blocks);
-            fine &= probabilities;
+        fine &= compare(pi, blocks, compared);
+        for (group, &Compared { mut below, mut tied }) in compared.iter().enumerate() {
             while tied != 0 {
-                let i = tied.trailing_zeros() as usize;
+                let i = group * GROUP + tied.trailing_zeros() as usize;
                 tied &= tied - 1;
-                let mut draws =
-                    stream.at(Purpose::Unit, entity + ((unit + i) / SHARE) as u64, step);
+                let mut draws = stream.at(Purpose::Unit, entity + (i / SHARE) as u64, step);
                 draws.seek(2 + 2 * (i % SHARE) as u64);
                 let rest = pi[i] * WORD - word(&blocks[i / SHARE], i % SHARE);
-                below |= u64::from(draws.precise_uniform() < rest) << i;
+                below |= u64::from(draws.precise_uniform() < rest) << (i % GROUP);
             }
             let mut units = [0i64; GROUP];
             let count = below.count_ones() as usize;
             for slot in &mut units[..count] {
-                *slot = (first + unit) as i64 + i64::from(below.trailing_zeros());
+                *slot = (first + group * GROUP) as i64 + i64::from(below.trailing_zeros());
                 below &= below - 1;
             }
             chosen.extend_from_slice(&units[..count]);
@@ -101,39 +99,55 @@ fn word(block: &[u64; 2], i: usize) -> f64 {
 }
 
 /// What the words of up to [`GROUP`] units say, a bit for each.
+#[derive(Clone, Copy, Default)]
 struct Compared {
     /// The uniform number lies below the probability.
     below: u64,
     /// It may lie on either side.
     tied: u64,
-    /// All are probabilities.
-    probabilities: bool,
+}
+
+vectorised! {
+    /// Compares the words of all units with their probabilities; whether all of these are some.
+    fn compare(pi: &[f64], blocks: &[[u64; 2]], out: &mut [Compared]) -> bool {
+        let mut fine = true;
+        let groups = pi.chunks(GROUP).zip(blocks.chunks(GROUP / SHARE)).zip(out);
+        for ((pi, blocks), out) in groups {
+            if let (Some(pi), Some(blocks)) = (pi.first_chunk(), blocks.first_chunk()) {
+                fine &= compare_group(pi, blocks, out);
+            } else {
+                let (mut whole, mut padded) = ([0.0; GROUP], [[0; 2]; GROUP / SHARE]);
+                whole[..pi.len()].copy_from_slice(pi);
+                padded[..blocks.len()].copy_from_slice(blocks);
+                fine &= compare_group(&whole, &padded, out);
+            }
+        }
+        fine
+    }
 }
 
 #[inline(always)]
-fn compare(pi: &[f64], blocks: &[[u64; 2]]) -> Compared {
-    let mut out = Compared { below: 0, tied: 0, probabilities: true };
-    let (fours, rest) = pi.as_chunks::<SHARE>();
-    let mut four = |at: usize, pi: &[f64; SHARE], block: &[u64; 2]| {
-        let (mut below, mut at_most) = (0u64, 0u64);
-        for (i, p) in pi.iter().enumerate() {
-            let (threshold, word) = (p * WORD, word(block, i));
-            below |= u64::from(word + 1.0 <= threshold) << i;
-            at_most |= u64::from(word < threshold) << i;
-            out.probabilities &= (0.0..=1.0).contains(p);
+fn compare_group(
+    pi: &[f64; GROUP],
+    blocks: &[[u64; 2]; GROUP / SHARE],
+    out: &mut Compared,
+) -> bool {
+    let (mut below, mut at_most, mut fine) = (0u64, 0u64, true);
+    // Eight at a time: as many as the widest registers hold.
+    for (at, (pi, blocks)) in pi.as_chunks::<8>().0.iter().zip(blocks.as_chunks().0).enumerate() {
+        let blocks: &[[u64; 2]; 2] = blocks;
+        let (mut sure, mut maybe) = (0u64, 0u64);
+        for i in 0..8 {
+            let (threshold, word) = (pi[i] * WORD, word(&blocks[i / SHARE], i % SHARE));
+            sure |= u64::from(word + 1.0 <= threshold) << i;
+            maybe |= u64::from(word < threshold) << i;
+            fine &= (0.0..=1.0).contains(&pi[i]);
         }
-        out.below |= below << (at * SHARE);
-        out.tied |= (below ^ at_most) << (at * SHARE);
-    };
-    for (at, (pi, block)) in fours.iter().zip(blocks).enumerate() {
-        four(at, pi, block);
+        below |= sure << (8 * at);
+        at_most |= maybe << (8 * at);
     }
-    if !rest.is_empty() {
-        let mut last = [0.0; SHARE];
-        last[..rest.len()].copy_from_slice(rest);
-        four(fours.len(), &last, &blocks[fours.len()]);
-    }
-    out
+    *out = Compared { below, tied: below ^ at_most };
+    fine
 }
 
 #[cfg(test)]

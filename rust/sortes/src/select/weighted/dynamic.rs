@@ -1,5 +1,12 @@
 //! Weights that change between draws.
 
+use super::weights::positive_total;
+use super::{draw_each, uniform};
+use sortes_core::Result;
+use sortes_core::cancel::Cancel;
+use sortes_core::par::Threads;
+use sortes_core::rng::{Purpose, Stream};
+
 /// Children of a node: a block of 512 bytes.
 const FAN: usize = 64;
 /// Children that are added side by side before their sum is looked at.
@@ -114,6 +121,43 @@ impl DynamicWeights {
             rest = left;
         }
         Some(child)
+    }
+
+    /// Fills `out` with draws, the first of them draw 0 of the step.
+    ///
+    /// # Errors
+    /// If all weights are zero and there is something to draw, or if the work is cancelled.
+    pub fn sample(
+        &self,
+        out: &mut [i64],
+        stream: Stream,
+        step: u32,
+        threads: Threads<'_>,
+        cancel: &Cancel,
+    ) -> Result<()> {
+        if out.is_empty() {
+            return Ok(());
+        }
+        positive_total(self.total)?;
+        draw_each(out, stream, step, threads, cancel, |words, out| {
+            for (out, &word) in out.iter_mut().zip(words) {
+                *out = self.pick(uniform(word)).unwrap_or_default() as i64;
+            }
+        })
+    }
+
+    /// Draws `size` items one after the other, each from what the others have left, and sets their
+    /// weights to zero; fewer if no more are positive. The first draw is draw 0 of the step.
+    pub fn pop(&mut self, size: usize, stream: Stream, step: u32) -> Vec<i64> {
+        let mut out = Vec::new();
+        while out.len() < size {
+            let mut draws = stream.at(Purpose::Pick, out.len() as u64 / 2, step);
+            draws.seek(out.len() as u64 % 2);
+            let Some(index) = self.pick(draws.uniform()) else { break };
+            self.set(index, 0.0);
+            out.push(index as i64);
+        }
+        out
     }
 }
 

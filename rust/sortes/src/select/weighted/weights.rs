@@ -1,0 +1,173 @@
+//! What weights are, and the one place where they are checked.
+
+use sortes_core::cancel::Cancel;
+use sortes_core::par::Threads;
+use sortes_core::{Error, Result, vectorised};
+
+/// A number that can be a weight. All arithmetic is in double precision.
+pub trait Weight: Copy + Send + Sync {
+    /// The weight in double precision.
+    fn wide(self) -> f64;
+}
+
+impl Weight for f64 {
+    #[inline(always)]
+    fn wide(self) -> f64 {
+        self
+    }
+}
+
+impl Weight for f32 {
+    #[inline(always)]
+    fn wide(self) -> f64 {
+        f64::from(self)
+    }
+}
+
+/// Weights that are summed side by side: a vector, or several.
+const LANES: usize = 8;
+/// Weights whose sum is a term of the total.
+pub(super) const BLOCK: usize = 1024;
+/// Weights of one task.
+const TASK: usize = 1 << 16;
+
+/// What a stretch of weights looks like.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Summary {
+    /// Their sum.
+    pub sum: f64,
+    /// The largest, 0 if there is none.
+    pub largest: f64,
+    /// The smallest positive one, infinite if there is none.
+    pub least: f64,
+    /// Whether all are finite and not negative.
+    pub valid: bool,
+}
+
+impl Summary {
+    const EMPTY: Self = Self { sum: 0.0, largest: 0.0, least: f64::INFINITY, valid: true };
+
+    #[inline]
+    fn with(self, other: Self) -> Self {
+        Self {
+            sum: self.sum + other.sum,
+            largest: self.largest.max(other.largest),
+            least: self.least.min(other.least),
+            valid: self.valid && other.valid,
+        }
+    }
+
+    /// The summary of at most a few thousand weights, in one pass without branches.
+    #[inline(always)]
+    pub(super) fn of_block<W: Weight>(block: &[W]) -> Self {
+        let (mut sum, mut largest) = ([0.0; LANES], [0.0f64; LANES]);
+        let (mut least, mut invalid) = ([f64::INFINITY; LANES], [0u64; LANES]);
+        let mut add = |lane: usize, weight: f64| {
+            sum[lane] += weight;
+            largest[lane] = if weight > largest[lane] { weight } else { largest[lane] };
+            let positive = if weight > 0.0 { weight } else { f64::INFINITY };
+            least[lane] = if positive < least[lane] { positive } else { least[lane] };
+            invalid[lane] |= u64::from(!(0.0..=f64::MAX).contains(&weight));
+        };
+        let (groups, rest) = block.as_chunks::<LANES>();
+        for group in groups {
+            for (lane, &weight) in group.iter().enumerate() {
+                add(lane, weight.wide());
+            }
+        }
+        for (lane, &weight) in rest.iter().enumerate() {
+            add(lane, weight.wide());
+        }
+        let [a, b, c, d, e, f, g, h] = sum;
+        Self {
+            sum: ((a + b) + (c + d)) + ((e + f) + (g + h)),
+            largest: largest.into_iter().fold(0.0, f64::max),
+            least: least.into_iter().fold(f64::INFINITY, f64::min),
+            valid: invalid == [0; LANES],
+        }
+    }
+
+    /// The summary of an array of any length.
+    ///
+    /// # Errors
+    /// If a weight is negative or not finite, if the sum overflows, or if the work is cancelled.
+    pub fn of<W: Weight>(weights: &[W], threads: Threads<'_>, cancel: &Cancel) -> Result<Self> {
+        let mut parts = vec![Self::EMPTY; weights.len().div_ceil(TASK)];
+        threads.fill_chunks(&mut parts, 1, |task, part| {
+            if !cancel.is_cancelled() {
+                let task = &weights[task * TASK..weights.len().min((task + 1) * TASK)];
+                part[0] = task.chunks(BLOCK).map(summary_of).fold(Self::EMPTY, Self::with);
+            }
+        });
+        cancel.check()?;
+        let all = parts.into_iter().fold(Self::EMPTY, Self::with);
+        if !all.valid {
+            return Err(fault(weights));
+        }
+        finite_total(all.sum)?;
+        Ok(all)
+    }
+}
+
+vectorised! {
+    /// [`Summary::of_block`] on its own.
+    pub(super) fn summary_of<W: Weight>(block: &[W]) -> Summary {
+        Summary::of_block(block)
+    }
+}
+
+/// The error that names the first weight that is negative or not finite.
+pub fn fault<W: Weight>(weights: &[W]) -> Error {
+    let bad = weights.iter().position(|w| !(0.0..=f64::MAX).contains(&w.wide()));
+    let index = bad.unwrap_or_default();
+    let weight = weights.get(index).map_or(f64::NAN, |w| w.wide());
+    let what = if weight < 0.0 && weight.is_finite() { "negative" } else { "not finite" };
+    // As Python writes them.
+    let value = if weight.is_nan() { "nan".into() } else { format!("{weight:?}") };
+    Error::argument("weights", format!("item {index} is {what}: {value}"))
+}
+
+pub(super) fn finite_total(total: f64) -> Result<()> {
+    if total.is_finite() {
+        return Ok(());
+    }
+    Err(Error::argument("weights", "their sum exceeds the range of float64; divide them all"))
+}
+
+pub(super) fn positive_total(total: f64) -> Result<()> {
+    if total > 0.0 {
+        return Ok(());
+    }
+    Err(Error::argument("weights", "must hold a positive weight to draw from, but all are zero"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn summaries() {
+        for n in [0, 1, 7, 8, 1023, 1025, 200_003] {
+            let weights: Vec<f32> = (0..n).map(|i| (i % 7) as f32).collect();
+            let summary = Summary::of(&weights, Threads::SERIAL, &Cancel::default()).unwrap();
+            assert_eq!(summary.sum, weights.iter().map(|&w| f64::from(w)).sum::<f64>());
+            assert_eq!(summary.largest, weights.iter().map(|w| w.wide()).fold(0.0, f64::max));
+            assert_eq!(summary.least, if n > 1 { 1.0 } else { f64::INFINITY });
+        }
+    }
+
+    #[test]
+    fn faults_are_named() {
+        for (value, text) in [
+            (-1.0, "weights: item 70000 is negative: -1.0"),
+            (f64::NAN, "weights: item 70000 is not finite: nan"),
+            (f64::INFINITY, "weights: item 70000 is not finite: inf"),
+            (f64::NEG_INFINITY, "weights: item 70000 is not finite: -inf"),
+        ] {
+            let mut weights = vec![1.0; 100_000];
+            weights[70_000] = value;
+            let error = Summary::of(&weights, Threads::SERIAL, &Cancel::default()).unwrap_err();
+            assert_eq!(error.to_string(), text);
+        }
+    }
+}

@@ -1,0 +1,387 @@
+"""Weighted draws: what they take, refuse, promise and cost nothing to rely on."""
+
+import json
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sortes import Stream
+from sortes.select.acquisition import stochastic_acquisition
+from sortes.select.weighted import AliasTable, DynamicWeights, Reservoir, choice, weighted_keys
+
+DATA = Path(__file__).parent.parent / "data"
+VECTORS = json.loads((DATA / "weighted.json").read_text())
+STABLE = json.loads((DATA / "weighted_stability.json").read_text())
+METHODS = ["alias", "blocks"]
+
+
+def uneven(n, seed=0):
+    return np.random.default_rng(seed).pareto(1.0, n)
+
+
+def reservoir_sample(weights, k, rng, sizes=None):
+    reservoir = Reservoir(k, rng=rng)
+    for part in [weights] if sizes is None else np.split(weights, np.cumsum(sizes)):
+        reservoir.update(part)
+    return reservoir.sample()
+
+
+#: Everything that draws, as a function of weights and a seed.
+DRAWS = {
+    "alias": lambda w, **kw: choice(w, 5, method="alias", **kw),
+    "blocks": lambda w, **kw: choice(w, 5, method="blocks", **kw),
+    "table": lambda w, **kw: AliasTable(w).sample(5, **kw),
+    "dynamic": lambda w, **kw: DynamicWeights(w).sample(5, **kw),
+    "pop": lambda w, **kw: DynamicWeights(w).pop(2, **kw),
+    "successive": lambda w, **kw: choice(w, 2, replace=False, **kw),
+    "keys": lambda w, **kw: weighted_keys(w, **kw),
+    "reservoir": lambda w, rng: reservoir_sample(w, 2, rng),
+}
+
+
+@pytest.mark.parametrize("case", VECTORS["es_keys"])
+def test_keys_follow_their_formula(case):
+    w = np.array(case["w"], float)
+    exponentials = weighted_keys(np.ones(w.size), rng=3)
+    with np.errstate(divide="ignore"):
+        np.testing.assert_array_equal(weighted_keys(w, rng=3), exponentials / w)
+    # The same selection from the uniforms of the vector, as Gumbel noise.
+    gumbel = -np.log(-np.log(case["u"]))
+    k = len(case["selected"])
+    picked = stochastic_acquisition(w, k, strategy="power", noise=gumbel)
+    np.testing.assert_array_equal(picked, case["selected"])
+    keys = np.array([float(key) for key in case["keys"]])
+    with np.errstate(divide="ignore"):
+        np.testing.assert_allclose(-np.log(case["u"]) / w, keys, rtol=1e-9)
+
+
+def test_the_smallest_keys_are_the_sample():
+    w = uneven(3000)
+    w[::7] = 0
+    order = np.argsort(weighted_keys(w, rng=5, step=2), kind="stable")
+    for k in [0, 1, 10, 1000, np.count_nonzero(w)]:
+        np.testing.assert_array_equal(choice(w, k, replace=False, rng=5, step=2), order[:k])
+    logs = weighted_keys(np.log(w[w > 0]), log=True, rng=5)
+    np.testing.assert_allclose(logs, np.log(weighted_keys(w[w > 0], rng=5)), rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("k", [1, 100, 5000])
+def test_the_beginning_of_a_sample_is_a_sample(k):
+    w = uneven(100_000)
+    whole = choice(w, 20_000, replace=False, rng=1)
+    np.testing.assert_array_equal(choice(w, k, replace=False, rng=1), whole[:k])
+    assert np.unique(whole).size == whole.size
+    for method in METHODS:
+        draws = choice(w, 20_001, method=method, rng=1)
+        np.testing.assert_array_equal(choice(w, k, method=method, rng=1), draws[:k])
+
+
+@pytest.mark.parametrize("threads", [2, 7])
+def test_threads_do_not_matter(threads):
+    w = uneven(300_000)
+    w[::3] = 0
+    for draw in [
+        lambda t: choice(w, 200_000, method="alias", rng=2, num_threads=t),
+        lambda t: choice(w, 200_000, method="blocks", rng=2, num_threads=t),
+        lambda t: choice(w, 5_000, replace=False, rng=2, num_threads=t),
+        lambda t: choice(w, 150_000, replace=False, rng=2, num_threads=t),
+        lambda t: weighted_keys(w, rng=2, num_threads=t),
+        lambda t: AliasTable(w, num_threads=t).probabilities(),
+    ]:
+        np.testing.assert_array_equal(draw(1), draw(threads))
+
+
+def test_pieces_of_a_stream_do_not_matter():
+    w = uneven(20_000)
+    whole = reservoir_sample(w, 50, 4)
+    for sizes in [[1] * 200, [0, 1, 0, 7000, 64, 63], [19_999]]:
+        np.testing.assert_array_equal(reservoir_sample(w, 50, 4, sizes), whole)
+    halfway = Reservoir(50, rng=4)
+    halfway.update(w[:777])
+    again = pickle.loads(pickle.dumps(halfway))
+    again.update(w[777:])
+    np.testing.assert_array_equal(again.sample(), whole)
+    assert (again.seen, again.k) == (20_000, 50)
+
+
+def test_reservoirs_name_what_they_hold():
+    ids = np.arange(1000, 1100)
+    reservoir = Reservoir(10, rng=0)
+    reservoir.update(np.ones(50, np.float32), ids[:50])
+    reservoir.update(np.ones(50, np.float32), ids[50:].tolist())
+    places = reservoir_sample(np.ones(100), 10, 0)
+    np.testing.assert_array_equal(reservoir.sample(), 1000 + places)
+
+
+def test_seeds_and_steps():
+    w = uneven(100)
+    for name, draw in DRAWS.items():
+        np.testing.assert_array_equal(draw(w, rng=1), draw(w, rng=1))
+        several = {np.asarray(draw(w, rng=seed)).tobytes() for seed in range(8)}
+        assert len(several) > 1, name
+        if name != "reservoir":
+            advanced = draw(w, rng=Stream(9).advance(3))
+            np.testing.assert_array_equal(advanced, draw(w, rng=Stream(9), step=3))
+            assert not np.array_equal(draw(w, rng=Stream(9)), advanced)
+    generator = np.random.default_rng(0)
+    assert not np.array_equal(choice(w, 9, rng=generator), choice(w, 9, rng=generator))
+
+
+def test_values_are_stable():
+    w = [0.5, 0, 3, 1e-7, 2, 2, 7]
+    for name, draw in DRAWS.items():
+        assert np.asarray(draw(w, rng=0)).tolist() == STABLE[name], name
+
+
+@pytest.mark.parametrize("draw", DRAWS.values(), ids=DRAWS)
+def test_all_kinds_of_weights_are_taken(draw, torch):
+    w = np.array([3, 0, 1, 4], np.float64)
+    expected = draw(w, rng=6)
+    readonly = w.copy()
+    readonly.flags.writeable = False
+    spread = np.zeros((4, 2))
+    spread[:, 0] = w
+    for same in [
+        w.astype(np.float32),
+        w.astype(np.float16),
+        w.astype(np.int8),
+        w.astype(np.uint64),
+        w.astype(">f8"),
+        w.tolist(),
+        readonly,
+        spread[:, 0],
+        w[::-1].copy()[::-1],
+        torch.tensor(w),
+        torch.tensor(w, dtype=torch.bfloat16, requires_grad=True),
+        torch.tensor(w, dtype=torch.int64),
+    ]:
+        np.testing.assert_array_equal(draw(same, rng=6), expected)
+
+
+def test_shapes():
+    assert isinstance(choice([1, 2], rng=0), int)
+    assert isinstance(choice([1, 2], rng=0, replace=False), int)
+    assert choice([1, 2], (3, 4), rng=0).shape == (3, 4)
+    assert choice([1, 2], (), rng=0).shape == ()
+    assert choice([1, 2], 7, rng=0).dtype == np.int64
+    assert isinstance(AliasTable([1]).sample(rng=0), int)
+    assert isinstance(DynamicWeights([1]).sample(rng=0), int)
+    assert isinstance(DynamicWeights([1]).pop(rng=0), int)
+    flat = choice(uneven(50), 12, rng=0)
+    np.testing.assert_array_equal(choice(uneven(50), (3, 4), rng=0).ravel(), flat)
+
+
+def test_nothing_may_be_asked_for():
+    for w in ([], [0.0], [1.0]):
+        for replace in (True, False):
+            for method in METHODS:
+                got = choice(w, 0, replace=replace, method=method, rng=0)
+                assert got.shape == (0,)
+                assert got.dtype == np.int64
+        assert weighted_keys(w, rng=0).shape == (len(w),)
+        assert DynamicWeights(w).sample(0, rng=0).shape == (0,)
+        assert reservoir_sample(w, 0, 0).shape == (0,)
+    assert reservoir_sample([0.0, 0.0], 3, 0).shape == (0,)
+
+
+@pytest.mark.parametrize(
+    ("weights", "error", "message"),
+    [
+        ([1.0, -1.0, -2.0], ValueError, r"^weights: item 1 is negative: -1\.0$"),
+        ([0.0, np.nan], ValueError, r"^weights: item 1 is not finite: nan$"),
+        ([np.inf, 1.0], ValueError, r"^weights: item 0 is not finite: inf$"),
+        ([1.0, -np.inf], ValueError, r"^weights: item 1 is not finite: -inf$"),
+        ([[1.0]], ValueError, r"^weights: must have shape \(n,\), got \(1, 1\)$"),
+        (1.0, ValueError, r"^weights: must have shape \(n,\), got \(\)$"),
+        (["a"], TypeError, r"^weights: dtype must be float32, float64 or an integer, got <U1$"),
+        ([1j], TypeError, r"^weights: dtype must be .*, got complex128$"),
+        ([None], TypeError, r"^weights: dtype must be .*, got object$"),
+    ],
+)
+@pytest.mark.parametrize("draw", DRAWS.values(), ids=DRAWS)
+def test_bad_weights_are_named(draw, weights, error, message):
+    with pytest.raises(error, match=message):
+        draw(weights, rng=0)
+
+
+@pytest.mark.parametrize("place", [0, 1, 15, 63, 70_001, 199_999])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_bad_weights_are_found_anywhere(place, dtype):
+    w = np.ones(200_000, dtype)
+    w[place] = -3
+    for draw in DRAWS.values():
+        with pytest.raises(ValueError, match=rf"^weights: item {place} is negative: -3\.0$"):
+            draw(w, rng=0)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: choice([0, 0], 1), r"^weights: must hold a positive weight to draw from"),
+        (lambda: choice([0, 0], 3, method="alias"), r"^weights: must hold a positive weight"),
+        (lambda: choice([], 1), r"^weights: must hold a positive weight"),
+        (lambda: AliasTable([0.0]), r"^weights: must hold a positive weight"),
+        (lambda: DynamicWeights([0.0]).sample(2), r"^weights: must hold a positive weight"),
+        (lambda: choice([1e308, 1e308], 1), r"^weights: their sum exceeds the range of float64"),
+        (lambda: AliasTable([1e308, 1e308]), r"^weights: their sum exceeds"),
+        (lambda: DynamicWeights([1e308, 1e308]), r"^weights: their sum exceeds"),
+        (lambda: choice([1], -1), r"^size: must be at least 0, got -1$"),
+        (lambda: choice([1], (2, -1)), r"^size: must be at least 0, got -1$"),
+        (
+            lambda: choice([1, 0, 2], 3, replace=False),
+            r"^size: must be at most the number of positive weights, 2, got 3$",
+        ),
+        (lambda: choice([0, 0], replace=False), r"^size: must be at most .*, 0, got 1$"),
+        (lambda: DynamicWeights([0, 1]).pop(2), r"^size: must be at most .*, 1, got 2$"),
+        (lambda: choice([1], method="fast"), r"^method: must be 'auto', 'alias' or 'blocks', got"),
+        (lambda: choice([1], on_short="x"), r"^on_short: must be 'raise' or 'all', got 'x'$"),
+        (
+            lambda: choice([1], design="pps"),
+            r"^design: .*use inclusion_probabilities and pivotal_sample$",
+        ),
+        (lambda: AliasTable([1], "half"), r"^precision: must be 'auto', 'narrow' or 'wide', got"),
+        (lambda: Reservoir(-1), r"^k: must be at least 0, got -1$"),
+        (lambda: Reservoir(1).update([1.0], [1, 2]), r"^ids: expected shape \(1,\), got \(2,\)$"),
+        (lambda: weighted_keys([0.0, np.inf], log=True), r"^weights: item 1 is not finite: inf$"),
+        (lambda: weighted_keys([np.nan], log=True), r"^weights: item 0 is not finite: nan$"),
+        (lambda: choice([1], rng=-1), r"^rng: must be non-negative"),
+        (lambda: choice([1], num_threads=0), r"^num_threads: must be in \[1, 1024\], got 0$"),
+        (lambda: DynamicWeights([1, 2]).update(2, 1.0), r"^indices: item 0 must be in \[0, 2\)"),
+        (lambda: DynamicWeights([1, 2]).update(-1, 1.0), r"^indices: item 0 must be .*got -1$"),
+        (lambda: DynamicWeights([1]).update(0, -1.0), r"^weights: item 0 is negative: -1\.0$"),
+        (lambda: DynamicWeights([1]).update_many([0, 0], [1]), r"^weights: expected shape"),
+        (
+            lambda: DynamicWeights([1e308, 0]).update(1, 1.7e308),
+            r"^weights: their sum exceeds the range",
+        ),
+    ],
+)
+def test_bad_calls_are_explained(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_wrong_types_are_explained():
+    with pytest.raises(TypeError, match=r"^size: must be an integer, got 1\.5$"):
+        choice([1], 1.5)
+    with pytest.raises(TypeError, match=r"^ids: must hold integers, got float64$"):
+        Reservoir(1).update([1.0], [0.5])
+
+
+def test_short_samples_on_request():
+    np.testing.assert_array_equal(
+        np.sort(choice([0, 2, 0, 1], 3, replace=False, on_short="all", rng=0)), [1, 3]
+    )
+    assert choice([0, 0], 3, replace=False, on_short="all", rng=0).size == 0
+
+
+def test_refused_updates_change_nothing():
+    weights = DynamicWeights([1.0, 2.0, 3.0])
+    for idx, w in [([0, 3], [5, 5]), ([0, 1], [5, -5]), ([0, 0, 1], [5, 1e308, 1e308])]:
+        with pytest.raises(ValueError, match=r"^(indices|weights): "):
+            weights.update_many(idx, w)
+    np.testing.assert_array_equal(weights.weights, [1, 2, 3])
+    assert weights.total == 6
+    reservoir = Reservoir(1, rng=0)
+    with pytest.raises(ValueError, match=r"^weights: "):
+        reservoir.update([1.0, np.nan])
+    assert (reservoir.seen, reservoir.sample().size) == (0, 0)
+
+
+def test_updates_are_seen():
+    n = 10_000
+    w = uneven(n)
+    weights = DynamicWeights(np.zeros(n))
+    weights.update_many(np.arange(n), w)  # many: the sums are made anew
+    np.testing.assert_array_equal(weights.sample(99, rng=1), DynamicWeights(w).sample(99, rng=1))
+    weights.update_many([5, 6, 5], [1.0, 2.0, 3.0])  # few: one by one
+    w[[5, 6]] = 3.0, 2.0
+    np.testing.assert_array_equal(weights.weights, w)
+    assert weights.total == DynamicWeights(w).total
+    weights.update_many(range(n), 0)
+    weights.update(17, 2.5)
+    assert set(weights.sample(50, rng=0).tolist()) == {17}
+    assert len(pickle.loads(pickle.dumps(weights))) == n
+    assert pickle.loads(pickle.dumps(weights)).pop(rng=0) == 17
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_huge_ranges(method):
+    w = np.array([1e300, 1e-300, 0, 1e300, 5e-324])
+    draws = choice(w, 10_000, method=method, rng=0)
+    assert set(draws.tolist()) == {0, 3}
+    for scale in [5e-324, 1e-310, 1e-300, 1e300]:
+        small = choice(np.array([1.0, 0.0, 3.0]) * scale, 1000, method=method, rng=0)
+        np.testing.assert_array_equal(small, choice([1.0, 0.0, 3.0], 1000, method=method, rng=0))
+
+
+def test_huge_ranges_without_replacement():
+    w = np.array([1e300, 1e-300, 0, 1e300, 5e-324, 1.0])
+    for seed in range(50):
+        for order in [
+            choice(w, 5, replace=False, rng=seed),
+            reservoir_sample(w, 5, seed),
+            DynamicWeights(w).pop(5, rng=seed),
+        ]:
+            assert set(order[:2].tolist()) == {0, 3}
+            assert order[2:].tolist() == [5, 1, 4]
+
+
+def test_tables_state_what_they_hold():
+    w = uneven(10_000)
+    narrow, wide = AliasTable(w, "narrow"), AliasTable(w, "wide")
+    assert (len(wide), narrow.precision, wide.precision) == (10_000, "narrow", "wide")
+    error = np.abs(narrow.probabilities() - w / w.sum()) * w.size * 2**32
+    # The largest takes up the rounding of the others, which is random.
+    assert error[np.argmax(w)] < 3 * np.sqrt(w.size)
+    assert np.delete(error, np.argmax(w)).max() <= 1.001
+    np.testing.assert_allclose(wide.probabilities(), w / w.sum(), rtol=1e-12)
+    assert AliasTable([1, 2, 3]).precision == "narrow"
+    assert AliasTable([1, 1e-9]).precision == "wide"
+
+
+def test_progress_is_reported():
+    w = uneven(1000)
+    for call in [
+        lambda p: choice(w, 5, method="blocks", progress=p),
+        lambda p: choice(w, 5000, method="alias", progress=p),
+        lambda p: choice(w, 5, replace=False, progress=p),
+        lambda p: weighted_keys(w, progress=p),
+        lambda p: AliasTable(w, progress=p).sample(10, progress=p),
+    ]:
+        seen = []
+        call(lambda done, total, seen=seen: seen.append((done, total)))
+        assert seen
+        assert seen[-1][0] >= 5
+
+
+INTERRUPTED = """
+import numpy as np
+from sortes.select.weighted import AliasTable
+table = AliasTable(np.ones(1 << 20))
+print("working", flush=True)
+try:
+    while True:
+        table.sample(300_000_000, rng=0, num_threads=1)
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends a SIGINT")
+def test_ctrl_c_stops_a_long_call():
+    with subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTED], stdout=subprocess.PIPE, text=True
+    ) as child:
+        try:
+            assert child.stdout.readline() == "working\n"
+            time.sleep(0.1)  # into the call
+            child.send_signal(signal.SIGINT)
+            assert child.stdout.readline() == "interrupted\n"
+        finally:
+            child.kill()
