@@ -56,6 +56,22 @@ def vector_of(x: Any, name: str = "weights", *, double: bool = False) -> NDArray
     return np.require(x, np.float32 if half else np.float64, ("C", "A"))
 
 
+def matrix_of(x: Any, name: str) -> NDArray[np.float64]:
+    """View `x` as a contiguous matrix of float64.
+
+    Examples
+    --------
+    >>> matrix_of([[1, 2]], "X")
+    array([[1., 2.]])
+    """
+    array = _host_array(x, name)
+    if array.ndim != 2:
+        raise ValueError(f"{name}: must have shape (n, d), got {array.shape}")
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{name}: must hold real numbers, got dtype {array.dtype}")
+    return np.require(array, np.float64, ("C", "A"))
+
+
 def ids_of(x: Any, name: str = "ids") -> NDArray[np.int64]:
     """View `x` as a contiguous vector of int64.
 
@@ -88,6 +104,8 @@ def count_of(value: Any, name: str, least: int = 0) -> int:
         raise TypeError(f"{name}: must be an integer, got {value!r}") from None
     if count < least:
         raise ValueError(f"{name}: must be at least {least}, got {count}")
+    if count >= 2**63:
+        raise ValueError(f"{name}: must be below 2**63, got {count}")
     return count
 
 

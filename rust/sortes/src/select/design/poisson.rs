@@ -1,0 +1,183 @@
+//! Poisson sampling: every unit decides for itself.
+//!
+//! Four units share an entity of [`Purpose::Unit`]: unit `i` reads the `i % 4`-th of the four 32-bit
+//! words of the first block of entity `i / 4`, the leading bits of a uniform number. Only where these
+//! do not decide, once in `2^32` units, does it read on: draws `2 + 2 (i % 4)` and the next.
+//!
+//! The uniform of a unit depends on nothing but its index. With one stream, therefore, a larger
+//! probability means a larger sample: samples of two designs overlap as much as they can.
+
+use sortes_core::par::Threads;
+use sortes_core::rng::{Purpose, Stream, bulk};
+use sortes_core::{Error, Result, vectorised};
+
+use super::check_probabilities;
+
+/// Units that share a Philox block.
+pub(super) const SHARE: usize = 4;
+/// Units whose words are made at once.
+const STRETCH: usize = 512;
+/// Units that are compared at once: a bit for each in a word.
+const GROUP: usize = 64;
+/// Units of one task.
+const TASK: usize = 1 << 15;
+/// `2^32`, the weight of a word.
+const WORD: f64 = (1u64 << 32) as f64;
+
+/// The chosen units, in ascending order; unit `i` is chosen with probability `pi[i]`, independently
+/// of all others.
+///
+/// # Errors
+/// Where a probability is not in `[0, 1]`.
+pub fn poisson(pi: &[f64], stream: Stream, step: u32, threads: Threads<'_>) -> Result<Vec<i64>> {
+    let mut parts: Vec<Option<Vec<i64>>> = vec![Some(Vec::new()); pi.len().div_ceil(TASK)];
+    threads.fill_chunks(&mut parts, 1, |task, part| {
+        let units = &pi[task * TASK..pi.len().min((task + 1) * TASK)];
+        let mut chosen = Vec::new();
+        let fine = draw(units, task * TASK, 0, stream, step, &mut chosen);
+        part[0] = fine.then_some(chosen);
+    });
+    if let [Some(only)] = parts.as_mut_slice() {
+        return Ok(std::mem::take(only));
+    }
+    let mut all = Vec::with_capacity(parts.iter().flatten().map(Vec::len).sum());
+    for part in parts {
+        let Some(part) = part else {
+            check_probabilities(pi)?;
+            return Err(Error::argument("pi", "changed during the call"));
+        };
+        all.extend(part);
+    }
+    Ok(all)
+}
+
+/// Appends `first + i` for every chosen unit `i` of `pi`; false if something was no probability.
+///
+/// `first` is a multiple of four; the entities start at `entity + first / 4`.
+pub(super) fn draw(
+    pi: &[f64],
+    first: usize,
+    entity: u64,
+    stream: Stream,
+    step: u32,
+    chosen: &mut Vec<i64>,
+) -> bool {
+    let mut blocks = [[0u64; 2]; STRETCH / SHARE];
+    let mut compared = [Compared::default(); STRETCH / GROUP];
+    let mut fine = true;
+    for (stretch, pi) in pi.chunks(STRETCH).enumerate() {
+        let first = first + stretch * STRETCH;
+        let entity = entity + (first / SHARE) as u64;
+        let blocks = &mut blocks[..pi.len().div_ceil(SHARE)];
+        let compared = &mut compared[..pi.len().div_ceil(GROUP)];
+        bulk::words(stream, Purpose::Unit, bulk::Ids::Range { first: entity, step }, blocks);
+        fine &= compare(pi, blocks, compared);
+        for (group, &Compared { mut below, mut tied }) in compared.iter().enumerate() {
+            while tied != 0 {
+                let i = group * GROUP + tied.trailing_zeros() as usize;
+                tied &= tied - 1;
+                let mut draws = stream.at(Purpose::Unit, entity + (i / SHARE) as u64, step);
+                draws.seek(2 + 2 * (i % SHARE) as u64);
+                let rest = pi[i] * WORD - word(&blocks[i / SHARE], i % SHARE);
+                below |= u64::from(draws.precise_uniform() < rest) << (i % GROUP);
+            }
+            let mut units = [0i64; GROUP];
+            let count = below.count_ones() as usize;
+            for slot in &mut units[..count] {
+                *slot = (first + group * GROUP) as i64 + i64::from(below.trailing_zeros());
+                below &= below - 1;
+            }
+            chosen.extend_from_slice(&units[..count]);
+        }
+    }
+    fine
+}
+
+#[inline(always)]
+fn word(block: &[u64; 2], i: usize) -> f64 {
+    f64::from((block[i / 2] >> (32 * (i % 2))) as u32)
+}
+
+/// What the words of up to [`GROUP`] units say, a bit for each.
+#[derive(Clone, Copy, Default)]
+struct Compared {
+    /// The uniform number lies below the probability.
+    below: u64,
+    /// It may lie on either side.
+    tied: u64,
+}
+
+vectorised! {
+    /// Compares the words of all units with their probabilities; whether all of these are some.
+    fn compare(pi: &[f64], blocks: &[[u64; 2]], out: &mut [Compared]) -> bool {
+        let mut fine = true;
+        let groups = pi.chunks(GROUP).zip(blocks.chunks(GROUP / SHARE)).zip(out);
+        for ((pi, blocks), out) in groups {
+            if let (Some(pi), Some(blocks)) = (pi.first_chunk(), blocks.first_chunk()) {
+                fine &= compare_group(pi, blocks, out);
+            } else {
+                let (mut whole, mut padded) = ([0.0; GROUP], [[0; 2]; GROUP / SHARE]);
+                whole[..pi.len()].copy_from_slice(pi);
+                padded[..blocks.len()].copy_from_slice(blocks);
+                fine &= compare_group(&whole, &padded, out);
+            }
+        }
+        fine
+    }
+}
+
+#[inline(always)]
+fn compare_group(
+    pi: &[f64; GROUP],
+    blocks: &[[u64; 2]; GROUP / SHARE],
+    out: &mut Compared,
+) -> bool {
+    let (mut below, mut at_most, mut fine) = (0u64, 0u64, true);
+    // Eight at a time: as many as the widest registers hold.
+    for (at, (pi, blocks)) in pi.as_chunks::<8>().0.iter().zip(blocks.as_chunks().0).enumerate() {
+        let blocks: &[[u64; 2]; 2] = blocks;
+        let (mut sure, mut maybe) = (0u64, 0u64);
+        for i in 0..8 {
+            let (threshold, word) = (pi[i] * WORD, word(&blocks[i / SHARE], i % SHARE));
+            sure |= u64::from(word + 1.0 <= threshold) << i;
+            maybe |= u64::from(word < threshold) << i;
+            fine &= (0.0..=1.0).contains(&pi[i]);
+        }
+        below |= sure << (8 * at);
+        at_most |= maybe << (8 * at);
+    }
+    *out = Compared { below, tied: below ^ at_most };
+    fine
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn units_that_share_their_leading_bits_read_on() {
+        let (stream, n) = (Stream::new(3), 4096usize);
+        // A threshold just inside each unit's own word: the low bits decide at one half.
+        let mut pi = vec![0.0; n];
+        let mut blocks = vec![[0u64; 2]; n / SHARE];
+        bulk::words(stream, Purpose::Unit, bulk::Ids::Range { first: 0, step: 0 }, &mut blocks);
+        for (i, p) in pi.iter_mut().enumerate() {
+            *p = (word(&blocks[i / SHARE], i % SHARE) + 0.5) / WORD;
+        }
+        let chosen = poisson(&pi, stream, 0, Threads::SERIAL).unwrap().len();
+        assert!((chosen as f64 - 2048.0).abs() < 4.9 * 32.0, "{chosen}");
+        for (i, p) in pi.iter_mut().enumerate() {
+            *p = word(&blocks[i / SHARE], i % SHARE) / WORD;
+        }
+        assert_eq!(poisson(&pi, stream, 0, Threads::SERIAL).unwrap(), Vec::<i64>::new());
+    }
+
+    #[test]
+    fn certain_and_impossible_units() {
+        let pi: Vec<f64> = (0..100_000).map(|i| f64::from(i % 3 == 1)).collect();
+        let chosen = poisson(&pi, Stream::new(1), 0, Threads::SERIAL).unwrap();
+        assert!(chosen.iter().all(|i| i % 3 == 1) && chosen.len() == 33_333);
+        assert!(poisson(&[0.5, f64::NAN], Stream::new(1), 0, Threads::SERIAL).is_err());
+        assert_eq!(poisson(&[], Stream::new(1), 0, Threads::SERIAL).unwrap(), Vec::<i64>::new());
+    }
+}

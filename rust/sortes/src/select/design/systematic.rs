@@ -1,0 +1,140 @@
+//! Systematic sampling: units laid end to end, and a comb of step one from a random start.
+
+use sortes_core::rng::{Purpose, Stream};
+use sortes_core::{Error, Result};
+
+use super::sums::{Running, as_integer};
+
+/// How far a cumulative sum may lie from a tooth of the comb and still be taken to be on it,
+/// relative to the total (one at least): a few roundings of the probabilities.
+const SNAP: f64 = 4.0 * f64::EPSILON;
+
+/// The start of the comb: draw 0 of entity 0.
+pub fn start(stream: Stream, step: u32) -> f64 {
+    stream.at(Purpose::Start, 0, step).uniform()
+}
+
+/// The units hit by a comb with teeth at `u`, `u + 1`, ...; in the order of the units along the comb,
+/// those of `pi` above one as often as they are hit.
+///
+/// Unit `i` covers `[C[i-1], C[i])`, where `C` sums the probabilities in the given order. The whole
+/// part of a probability is hit for certain, so that only fractions are laid end to end; their sums
+/// carry their rounding errors along.
+///
+/// # Errors
+/// Where a probability is negative or not finite, `u` is not in `[0, 1)`, or `order` is no order.
+pub fn systematic(pi: &[f64], u: f64, order: Option<&[i64]>) -> Result<Vec<i64>> {
+    if !(0.0..1.0).contains(&u) {
+        return Err(Error::argument("u", format!("must be in [0, 1), got {u:?}")));
+    }
+    if let Some(order) = order {
+        check_order(order, pi.len())?;
+    }
+    let unit = |place: usize| order.map_or(place, |order| order[place] as usize);
+    let (mut total, mut whole) = (Running::default(), 0.0);
+    for (i, &p) in pi.iter().enumerate() {
+        if !(p >= 0.0 && p.is_finite()) {
+            let reason = format!("item {i} is negative or not finite: {p:?}");
+            return Err(Error::argument("pi", reason));
+        }
+        let (certain, fraction) = parts(p);
+        total.add(fraction);
+        whole += certain;
+    }
+    if whole > MOST {
+        return Err(Error::argument("pi", format!("{whole:e} hits are too many")));
+    }
+    let fractions = as_integer(total.value()).unwrap_or(total.value());
+    let near = SNAP * fractions.max(1.0);
+    let teeth = if fractions - u > near { (fractions - u - near).ceil() } else { 0.0 };
+    let mut chosen = Vec::with_capacity((whole + teeth) as usize);
+    let (mut along, mut passed, mut last) = (Running::default(), 0.0, None);
+    for place in 0..pi.len() {
+        let (certain, fraction) = parts(pi[unit(place)]);
+        for _ in 0..certain as u64 {
+            chosen.push(unit(place) as i64);
+        }
+        if fraction > 0.0 {
+            along.add(fraction);
+            // How far this unit reaches beyond the next tooth.
+            let beyond = ((along.high - passed) - u) + along.low;
+            if beyond > near && passed < teeth {
+                chosen.push(unit(place) as i64);
+                passed += 1.0;
+            }
+            last = Some((unit(place), chosen.len()));
+        }
+    }
+    // A total that was rounded up to an integer may have a tooth at its very end.
+    if let Some((unit, at)) = last
+        && passed < teeth
+    {
+        chosen.insert(at, unit as i64);
+    }
+    Ok(chosen)
+}
+
+/// The whole part of `p` and the rest.
+#[inline]
+fn parts(p: f64) -> (f64, f64) {
+    if p < 1.0 { (0.0, p) } else { (p.trunc(), p.fract()) }
+}
+
+/// More hits than this are taken for a mistake.
+const MOST: f64 = (1u64 << 40) as f64;
+
+/// Refuses what is not a permutation of `0..n`.
+pub(super) fn check_order(order: &[i64], n: usize) -> Result<()> {
+    if order.len() != n {
+        let (expected, got) = (format!("({n},)"), format!("({},)", order.len()));
+        return Err(Error::Shape { name: "order", expected, got });
+    }
+    let mut seen = vec![false; n];
+    for (place, &unit) in order.iter().enumerate() {
+        let fresh = usize::try_from(unit).ok().and_then(|unit| seen.get_mut(unit));
+        match fresh {
+            Some(seen) if !*seen => *seen = true,
+            Some(_) => {
+                return Err(Error::argument("order", format!("item {place} repeats unit {unit}")));
+            }
+            None => {
+                let reason = format!("item {place} is not in [0, {n}): {unit}");
+                return Err(Error::argument("order", reason));
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_and_certainties_for_every_start() {
+        // Fractions that do not add up without rounding, units of one, units of zero.
+        let mut pi: Vec<f64> = (0..999).map(|i| f64::from(i % 7) / 6.0 * 0.3).collect();
+        pi.extend([1.0, 0.0, 1.0]);
+        let total: f64 = pi.iter().sum();
+        let scale = (total.round() - 2.0) / (total - 2.0);
+        pi[..999].iter_mut().for_each(|p| *p *= scale);
+        for i in 0..1000 {
+            let u = f64::from(i) / 1000.0;
+            for u in [u, u.next_up(), (u + 0.0005).next_down()] {
+                let chosen = systematic(&pi, u, None).unwrap();
+                assert_eq!(chosen.len() as f64, total.round(), "{u}");
+                assert!(chosen.contains(&999) && chosen.contains(&1001));
+                assert!(chosen.iter().all(|&i| pi[i as usize] > 0.0));
+                assert!(chosen.is_sorted_by(|a, b| a < b));
+            }
+        }
+    }
+
+    #[test]
+    fn decimal_fractions_hit_as_written() {
+        // 0.1 + 0.2 is above 0.3 as a float; the third unit covers [0.3, 0.6).
+        assert_eq!(systematic(&[0.1, 0.2, 0.3, 0.4], 0.3, None).unwrap(), [2]);
+        assert_eq!(systematic(&[0.1; 10], 0.7, None).unwrap(), [7]);
+        assert_eq!(systematic(&[2.5, 0.5, 3.0], 0.4, None).unwrap(), [0, 0, 0, 2, 2, 2]);
+    }
+}

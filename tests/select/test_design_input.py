@@ -1,0 +1,527 @@
+"""Designs, strata and masks: what they accept, what they refuse, and what never changes."""
+
+import json
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sortes import Stream
+from sortes.select.designs import (
+    DesignSample,
+    PivotalSampler,
+    conditional_poisson_odds,
+    conditional_poisson_probabilities,
+    conditional_poisson_sample,
+    horvitz_thompson,
+    inclusion_probabilities,
+    log_elementary_symmetric,
+    pivotal_sample,
+    poisson_sample,
+    systematic_sample,
+)
+from sortes.select.masks import mask_weights, stratified_masks
+from sortes.select.strata import allocate, neyman_allocation, stratified_mean, stratified_sample
+
+STABLE = Path(__file__).parent.parent / "data" / "design_stability.json"
+LINE = np.arange(4.0)[:, None]
+HALF = np.full(4, 0.5)
+inf, nan = np.inf, np.nan
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (
+            lambda: inclusion_probabilities([1, -1.0], 1),
+            ValueError,
+            r"weights: item 1 is negative: -1.0",
+        ),
+        (
+            lambda: inclusion_probabilities([1, nan], 1),
+            ValueError,
+            r"weights: item 1 is not finite: NaN",
+        ),
+        (
+            lambda: inclusion_probabilities([inf, 1], 1),
+            ValueError,
+            r"weights: item 0 is not finite: inf",
+        ),
+        (
+            lambda: inclusion_probabilities([1e308] * 9, 1),
+            ValueError,
+            r"weights: their sum exceeds",
+        ),
+        (lambda: inclusion_probabilities([1, 1e300], 1e-9), ValueError, r"k: is too small .* 1e-9"),
+        (lambda: inclusion_probabilities([1], -1), ValueError, r"k: must be at least 0, got -1.0"),
+        (lambda: inclusion_probabilities([1], nan), ValueError, r"k: must be at least 0, got NaN"),
+        (lambda: inclusion_probabilities([1], "x"), TypeError, r"k: must be a number, got 'x'"),
+        (
+            lambda: inclusion_probabilities([[1]], 1),
+            ValueError,
+            r"weights: must have shape \(n,\), got \(1, 1\)",
+        ),
+        (
+            lambda: inclusion_probabilities(["a"], 1),
+            TypeError,
+            r"weights: dtype must be float32, float64 or an integer, got <U1",
+        ),
+        (
+            lambda: inclusion_probabilities([1j], 1),
+            TypeError,
+            r"weights: dtype must be .* got complex128",
+        ),
+        (lambda: poisson_sample([0.5, 1.5]), ValueError, r"pi: item 1 is not in \[0, 1\]: 1.5"),
+        (lambda: poisson_sample([0.5, nan]), ValueError, r"pi: item 1 is not in \[0, 1\]: NaN"),
+        (
+            lambda: poisson_sample([0.5] * 99 + [-1e-9]),
+            ValueError,
+            r"pi: item 99 is not in \[0, 1\]: -1e-9",
+        ),
+        (
+            lambda: systematic_sample([0.5, -0.5]),
+            ValueError,
+            r"pi: item 1 is negative or not finite: -0.5",
+        ),
+        (
+            lambda: systematic_sample([0.5, inf]),
+            ValueError,
+            r"pi: item 1 is negative or not finite: inf",
+        ),
+        (lambda: systematic_sample([1e300]), ValueError, r"pi: 1e300 hits are too many"),
+        (lambda: systematic_sample([0.5], u=1.0), ValueError, r"u: must be in \[0, 1\), got 1.0"),
+        (lambda: systematic_sample([0.5], u=nan), ValueError, r"u: must be in \[0, 1\), got NaN"),
+        (
+            lambda: systematic_sample(HALF, order=[0, 1]),
+            ValueError,
+            r"order: expected shape \(4,\), got \(2,\)",
+        ),
+        (
+            lambda: systematic_sample(HALF, order=[0, 1, 2, 4]),
+            ValueError,
+            r"order: item 3 is not in \[0, 4\): 4",
+        ),
+        (
+            lambda: pivotal_sample(HALF, order=[0, 1, 1, 2]),
+            ValueError,
+            r"order: item 2 repeats unit 1",
+        ),
+        (
+            lambda: pivotal_sample(HALF, order=[0.0, 1, 2, 3]),
+            TypeError,
+            r"order: must hold integers, got float64",
+        ),
+        (lambda: pivotal_sample([2.0]), ValueError, r"pi: item 0 is not in \[0, 1\]: 2.0"),
+        (
+            lambda: pivotal_sample([nan], order="tree"),
+            ValueError,
+            r"pi: item 0 is not in \[0, 1\]: NaN",
+        ),
+        (
+            lambda: pivotal_sample(HALF, order="forest"),
+            ValueError,
+            r"order: must be 'tree', 'local' or an array, got 'forest'",
+        ),
+        (lambda: pivotal_sample(HALF, order="local"), ValueError, r"X: must be given"),
+        (lambda: pivotal_sample(HALF, X=LINE), ValueError, r"X: is for order='local' alone"),
+        (
+            lambda: pivotal_sample(HALF, order="local", X=LINE[:3]),
+            ValueError,
+            r"X: expected shape \(4, d\), got \[3, 1\]",
+        ),
+        (
+            lambda: pivotal_sample(HALF, order="local", X=LINE[:, :0]),
+            ValueError,
+            r"X: expected shape",
+        ),
+        (
+            lambda: pivotal_sample(HALF, order="local", X=LINE[:, 0]),
+            ValueError,
+            r"X: must have shape \(n, d\), got \(4,\)",
+        ),
+        (
+            lambda: pivotal_sample(HALF, order="local", X=LINE * [nan]),
+            ValueError,
+            r"X: row 0: is not finite: NaN",
+        ),
+        (
+            lambda: pivotal_sample(HALF, order=[[0, 1], [2, 3]]),
+            ValueError,
+            r"order: expected shape \(3, 2\), got \(2, 2\)",
+        ),
+        (
+            lambda: pivotal_sample(HALF, order=[[0, 1], [2, 3], [4, 4]]),
+            ValueError,
+            r"order: row 2 joins node 4, which",
+        ),
+        (
+            lambda: pivotal_sample(HALF, order=[[0], [2], [4]]),
+            ValueError,
+            r"order: expected shape \(n - 1, 2\)",
+        ),
+        (
+            lambda: pivotal_sample(HALF, order=[[0, 1.5], [2, 3], [4, 5]]),
+            ValueError,
+            r"order: must hold whole numbers",
+        ),
+        (lambda: PivotalSampler(first=-1), ValueError, r"first: must be at least 0, got -1"),
+        (lambda: PivotalSampler(first=2**48), ValueError, r"first: must be in \[0, 2\*\*48\)"),
+        (lambda: PivotalSampler(first=0.5), TypeError, r"first: must be an integer, got 0.5"),
+        (
+            lambda: PivotalSampler().update([0.5], ids=[1, 2]),
+            ValueError,
+            r"ids: expected shape \(1,\), got \(2,\)",
+        ),
+        (lambda: PivotalSampler().merge(3), TypeError, r"other: must be a PivotalSampler, got int"),
+        (lambda: conditional_poisson_sample(), ValueError, r"pi, odds: exactly one"),
+        (lambda: conditional_poisson_sample(HALF, odds=HALF), ValueError, r"pi, odds: exactly one"),
+        (
+            lambda: conditional_poisson_sample([0.5, 0.6]),
+            ValueError,
+            r"pi: must sum to an integer, got 1.1",
+        ),
+        (
+            lambda: conditional_poisson_sample(HALF, 3),
+            ValueError,
+            r"k: must be the sum of pi, 2, got 3",
+        ),
+        (lambda: conditional_poisson_sample(odds=HALF), ValueError, r"k: must be given with odds"),
+        (
+            lambda: conditional_poisson_sample(odds=[1, nan], k=1),
+            ValueError,
+            r"odds: item 1 is negative or NaN: NaN",
+        ),
+        (
+            lambda: conditional_poisson_sample(odds=[1, -2.0], k=1),
+            ValueError,
+            r"odds: item 1 is negative or NaN: -2.0",
+        ),
+        (
+            lambda: conditional_poisson_sample(odds=[1, 0, 1], k=3),
+            ValueError,
+            r"k: must be in \[0, 2\] for these odds, got 3",
+        ),
+        (
+            lambda: conditional_poisson_probabilities([inf, inf, 1], 1),
+            ValueError,
+            r"k: must be in \[2, 3\]",
+        ),
+        (
+            lambda: conditional_poisson_probabilities([1], -1),
+            ValueError,
+            r"k: must be at least 0, got -1",
+        ),
+        (
+            lambda: conditional_poisson_odds([1.5]),
+            ValueError,
+            r"pi: item 0 is not in \[0, 1\]: 1.5",
+        ),
+        (
+            lambda: log_elementary_symmetric([0, nan], 1),
+            ValueError,
+            r"logs: item 1 is NaN or infinite",
+        ),
+        (
+            lambda: horvitz_thompson([1, 2], [0.5]),
+            ValueError,
+            r"pi: must have shape \(2,\), got \(1,\)",
+        ),
+        (
+            lambda: horvitz_thompson([1, 2], [0.5, 0]),
+            ValueError,
+            r"pi: item 1 is not positive and finite: 0.0",
+        ),
+        (
+            lambda: horvitz_thompson([1, nan], [0.5, 1]),
+            ValueError,
+            r"values: item 1 is not finite: nan",
+        ),
+        (lambda: horvitz_thompson([1], [0.5], design="x"), ValueError, r"design: must be"),
+        (
+            lambda: poisson_sample(HALF, rng=0).estimate([1.0] * 9),
+            ValueError,
+            r"values: must have shape",
+        ),
+        (
+            lambda: allocate([1, -1.0], 3),
+            ValueError,
+            r"shares: item 1 is negative or not finite: -1.0",
+        ),
+        (lambda: allocate([1, 1], -3), ValueError, r"m: must be at least 0, got -3"),
+        (lambda: allocate([1, 1], 3, [1]), ValueError, r"caps: must have shape \(2,\), got \(1,\)"),
+        (lambda: allocate([1, 1], 3, [1, -1]), ValueError, r"caps: item 1 is negative: -1"),
+        (
+            lambda: allocate([1, 1], 3, min_per_stratum=2),
+            ValueError,
+            r"m: is 3, but 4 units are needed",
+        ),
+        (
+            lambda: allocate([1, 1], 3, method="x"),
+            ValueError,
+            r"method: must be 'largest_remainder', got 'x'",
+        ),
+        (
+            lambda: neyman_allocation([3, 4], [1], 2),
+            ValueError,
+            r"sds: must have shape \(2,\), got \(1,\)",
+        ),
+        (
+            lambda: neyman_allocation([3, 4], [1, nan], 2),
+            ValueError,
+            r"sds: item 1 is negative or not finite: nan",
+        ),
+        (lambda: stratified_sample([[0]], 1), ValueError, r"strata: must have 1 dimension"),
+        (lambda: stratified_sample([0.0, nan], 1), ValueError, r"strata: item 1 is NaN"),
+        (lambda: stratified_sample([0, 1]), ValueError, r"m: must be given"),
+        (
+            lambda: stratified_sample([0, 1], 3),
+            ValueError,
+            r"m: must be at most the number of units, 2, got 3",
+        ),
+        (lambda: stratified_sample([0, 1], 1, allocation="x"), ValueError, r"allocation: must be"),
+        (
+            lambda: stratified_sample([0, 1], 1, allocation="neyman"),
+            ValueError,
+            r"sds: must be given",
+        ),
+        (
+            lambda: stratified_sample([0, 1], allocation=[2, 0]),
+            ValueError,
+            r"allocation: stratum 0 has 1 units, but 2",
+        ),
+        (
+            lambda: stratified_sample([0, 1], 3, allocation=[1, 1]),
+            ValueError,
+            r"m: must be the sum of the counts, 2, got 3",
+        ),
+        (
+            lambda: stratified_mean([1], [0, 1], [1, 1]),
+            ValueError,
+            r"strata: must have shape \(1,\), got \(2,\)",
+        ),
+        (
+            lambda: stratified_mean([1], [2], [1, 1]),
+            ValueError,
+            r"strata: item 0 is not in \[0, 2\): 2",
+        ),
+        (
+            lambda: stratified_mean([1], [0], [1, 1]),
+            ValueError,
+            r"values: stratum 1 has 1 units but no value",
+        ),
+        (
+            lambda: stratified_mean([1, 2], [0, 0], [1]),
+            ValueError,
+            r"values: stratum 0 has 1 units but 2 values",
+        ),
+        (
+            lambda: stratified_mean([nan], [0], [1]),
+            ValueError,
+            r"values: item 0 is not finite: nan",
+        ),
+        (
+            lambda: stratified_masks(-1, 2),
+            ValueError,
+            r"n_features: must be at least 0, got -1",
+        ),
+        (lambda: stratified_masks(2, 2.5), TypeError, r"num_samples: must be an integer, got 2.5"),
+        (
+            lambda: conditional_poisson_probabilities([1], 2**70),
+            ValueError,
+            r"k: must be below 2\*\*63, got",
+        ),
+        (lambda: stratified_masks(2**40, 2**40), MemoryError, r"masks of shape"),
+    ],
+)
+def test_bad_input(call, error, message):
+    with pytest.raises(error, match="^" + message):
+        call()
+
+
+def test_overlapping_parts():
+    a, b = PivotalSampler(rng=0), PivotalSampler(first=3, rng=0)
+    a.update([0.5] * 4)
+    b.update([0.5] * 4)
+    with pytest.raises(ValueError, match=r"other: positions \[0, 4\) and \[3, 7\) overlap"):
+        a.merge(b)
+    with pytest.raises(ValueError, match=r"overlap"):
+        a.merge(a)
+
+
+def test_a_refused_update_changes_nothing():
+    part = PivotalSampler(rng=0)
+    part.update([0.5, 0.25])
+    before = part._state.state_tuple()
+    with pytest.raises(ValueError, match="pi: item 1"):
+        part.update([0.5, 2.0])
+    after = part._state.state_tuple()
+    assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+@pytest.mark.parametrize("order", [None, "tree", "local", np.zeros((0, 2), int), np.zeros(0, int)])
+def test_no_units(order):
+    n = 1 if isinstance(order, np.ndarray) and order.ndim == 2 else 0
+    X = np.zeros((n, 2)) if isinstance(order, str) and order == "local" else None
+    assert pivotal_sample(np.zeros(n), order=order, X=X).indices.dtype == np.int64
+    assert len(pivotal_sample(np.zeros(n), order=order, X=X)) == 0
+
+
+def test_empty_and_trivial():
+    assert inclusion_probabilities([], 0) == (pytest.approx([]), inf)
+    assert len(poisson_sample([])) == len(systematic_sample([])) == 0
+    assert len(conditional_poisson_sample([])) == 0
+    assert len(conditional_poisson_sample(odds=[1, 2], k=0)) == 0
+    assert conditional_poisson_sample(odds=[1, 0, 2], k=2).indices.tolist() == [0, 2]
+    assert conditional_poisson_sample([1, 0, 1.0]).weights.tolist() == [1, 1]
+    assert conditional_poisson_odds([1, 0, 0.5, 0.5]).tolist() == [inf, 0, 1, 1]
+    assert pivotal_sample([1, 1, 0, 1.0], rng=0).indices.tolist() == [0, 1, 3]
+    assert allocate([], 3).tolist() == []
+    assert len(stratified_sample([], 0)) == 0
+    assert len(stratified_sample([1, 2], 0)) == 0
+    masks, weights = stratified_masks(3, 1)
+    assert masks.tolist() == [[True] * 3]
+    assert weights.tolist() == [1]
+    assert stratified_masks(0, 2).masks.shape == (2, 0)
+    assert stratified_masks(3, 0).masks.shape == (0, 3)
+    assert mask_weights(0).tolist() == [1]
+
+
+def test_systematic_repeats():
+    sample = systematic_sample([2.5, 0.5, 3.0], u=0.4)
+    assert sample.indices.tolist() == [0, 0, 0, 2, 2, 2]
+    np.testing.assert_array_equal(sample.weights[[0, 3]], [1 / 2.5, 1 / 3.0])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "int64", "uint8", "bool"])
+def test_any_real_dtype(dtype):
+    pi = np.array([0, 1, 1, 0, 1], dtype)
+    assert poisson_sample(pi).indices.tolist() == [1, 2, 4]
+    assert inclusion_probabilities(pi, 1).tau == 3
+
+
+def test_strided_and_read_only():
+    wide = np.random.default_rng(0).random((100, 3))
+    wide.flags.writeable = False
+    for pi in (wide[:, 1], wide[::-2, 0]):
+        copy = np.ascontiguousarray(pi)
+        for order in (None, "tree"):
+            a, b = (pivotal_sample(p, order=order, rng=1).indices for p in (pi, copy))
+            np.testing.assert_array_equal(a, b)
+
+
+def test_tensors(torch):
+    pi = torch.full((8,), 0.5, dtype=torch.float64, requires_grad=True)
+    np.testing.assert_array_equal(
+        pivotal_sample(pi, rng=0).indices, pivotal_sample([0.5] * 8, rng=0).indices
+    )
+    assert inclusion_probabilities(torch.ones(4, dtype=torch.bfloat16), 2).tau == 2
+    assert systematic_sample(HALF, u=0, order=torch.tensor([3, 1, 2, 0])).indices.tolist() == [2, 3]
+
+
+def test_trees_of_scipy():
+    hierarchy = pytest.importorskip("scipy.cluster.hierarchy")
+    points = np.random.default_rng(0).random((50, 2))
+    tree = hierarchy.linkage(points, "ward")
+    sample = pivotal_sample(np.full(50, 0.2), order=tree, rng=0)
+    assert len(sample) == 10
+    again = pivotal_sample(np.full(50, 0.2), order=tree[:, :2].astype(int), rng=0)
+    np.testing.assert_array_equal(sample.indices, again.indices)
+
+
+@pytest.mark.parametrize("n", [1, 5, 40_000, 100_001])
+def test_threads_change_nothing(n):
+    pi = np.random.default_rng(n).random(n)
+    draws = [
+        lambda t: poisson_sample(pi, rng=1, num_threads=t).indices,
+        lambda t: pivotal_sample(pi, order="tree", rng=1, num_threads=t).indices,
+        lambda t: stratified_masks(n, 7, rng=1, num_threads=t).masks,
+        lambda t: conditional_poisson_probabilities(pi[:3000], pi[:3000].size // 3, num_threads=t),
+    ]
+    for draw in draws:
+        one = draw(1)
+        for threads in (2, 7):
+            np.testing.assert_array_equal(draw(threads), one)
+
+
+def test_units_are_independent_of_what_follows_them():
+    pi = np.random.default_rng(0).random(1000)
+    whole = poisson_sample(pi, rng=3).indices
+    for cut in (1, 63, 64, 511, 513, 999):
+        np.testing.assert_array_equal(poisson_sample(pi[:cut], rng=3).indices, whole[whole < cut])
+
+
+def test_larger_probabilities_only_add_units():
+    pi = np.random.default_rng(0).random(5000)
+    some = set(poisson_sample(pi * 0.3, rng=3).indices.tolist())
+    more = set(poisson_sample(pi * 0.8, rng=3).indices.tolist())
+    assert some < more
+
+
+@pytest.mark.parametrize("cut", [0, 1, 200, 256, 257, 999, 1000])
+def test_a_stream_in_chunks_is_the_whole(cut):
+    pi = np.random.default_rng(0).random(1000)
+    part = PivotalSampler(rng=2)
+    part.update(pi[:cut])
+    part = pickle.loads(pickle.dumps(part))
+    part.update(pi[cut:])
+    whole, chunked = pivotal_sample(pi, rng=2), part.finish()
+    np.testing.assert_array_equal(chunked.indices, whole.indices)
+    np.testing.assert_array_equal(chunked.weights, whole.weights)
+
+
+def test_ids_and_weights_of_a_stream():
+    pi, ids = np.array([0.25, 1.0, 0.75, 0.5, 0.5]), np.array([90, 7, 50, -3, 11])
+    of = dict(zip(ids.tolist(), pi.tolist(), strict=True))
+    for seed in range(20):
+        a, b = PivotalSampler(rng=seed), PivotalSampler(first=3, rng=seed)
+        a.update(pi[:3], ids[:3])
+        b.update(pi[3:], ids[3:])
+        sample = b.merge(a).finish()
+        assert len(sample) == 3
+        assert (np.diff(sample.indices) > 0).all()
+        np.testing.assert_array_equal(sample.weights, [1 / of[i] for i in sample.indices.tolist()])
+
+
+def test_samples_pickle():
+    sample = poisson_sample(HALF, rng=0)
+    again = pickle.loads(pickle.dumps(sample))
+    assert isinstance(again, DesignSample)
+    np.testing.assert_array_equal(again.indices, sample.indices)
+
+
+def test_progress():
+    calls = []
+    pi = np.full(9000, 0.5)
+    X = np.random.default_rng(0).random((9000, 2))
+    a = pivotal_sample(pi, order="local", X=X, rng=0, progress=lambda *c: calls.append(c))
+    np.testing.assert_array_equal(a.indices, pivotal_sample(pi, order="local", X=X, rng=0).indices)
+    assert calls[-1][1] == 9000
+    assert calls[-1][0] in (8999, 9000)
+
+
+def first_draws():
+    pi = inclusion_probabilities(np.arange(1, 41), 12).pi
+    X = (np.arange(80) * 37 % 41).reshape(40, 2).astype(float)
+    masks, _ = stratified_masks(7, 6, rng=0)
+    part = PivotalSampler(first=5, rng=0)
+    part.update(pi)
+    draws = {
+        "poisson": poisson_sample(pi, rng=0),
+        "systematic": systematic_sample(pi, rng=0),
+        "pivotal": pivotal_sample(pi, rng=0),
+        "tree": pivotal_sample(pi, order="tree", rng=0),
+        "local": pivotal_sample(pi, order="local", X=X, rng=0),
+        "merges": pivotal_sample(pi[:3], order=[[2, 0], [3, 1]], rng=0),
+        "sampler": part.finish(),
+        "conditional_poisson": conditional_poisson_sample(odds=np.arange(1, 41), k=12, rng=0),
+        "conditional_poisson_pi": conditional_poisson_sample(pi, rng=0),
+        "stratified": stratified_sample(np.arange(40) % 3, 12, rng=0),
+        "step": poisson_sample(pi, rng=Stream(7, step=3)),
+    }
+    return {name: sample.indices.tolist() for name, sample in draws.items()} | {
+        "masks": masks.astype(int).tolist()
+    }
+
+
+def test_first_draws_never_change():
+    assert first_draws() == json.loads(STABLE.read_text())
