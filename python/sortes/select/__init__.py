@@ -1,12 +1,29 @@
 """Points and subsets from data.
 
-Weighted draws (`choice`, `AliasTable`, `DynamicWeights`, `Reservoir`), sketches that merge
-(`BottomK`, `PrioritySample`, `VarOpt`), centres for k-means (`kmeans_plusplus`), batches for active
-learning (`stochastic_acquisition`), and what each epoch of a training run sees (`RS2Sampler`).
+Weighted draws (`choice`, `AliasTable`, `DynamicWeights`, `Reservoir`); sketches that merge
+(`BottomK`, `PrioritySample`, `VarOpt`); designs with given inclusion probabilities
+(`pivotal_sample` and its like) and strata (`stratified_sample`, `stratified_masks`); centres for k-means
+(`kmeans_plusplus`); batches for active learning (`stochastic_acquisition`); and what each epoch of a
+training run sees (`RS2Sampler`).
 """
 
 from sortes.select.acquisition import acquisition_probs, stochastic_acquisition
+from sortes.select.designs import (
+    DesignSample,
+    InclusionProbabilities,
+    PivotalSampler,
+    conditional_poisson_odds,
+    conditional_poisson_probabilities,
+    conditional_poisson_sample,
+    horvitz_thompson,
+    inclusion_probabilities,
+    log_elementary_symmetric,
+    pivotal_sample,
+    poisson_sample,
+    systematic_sample,
+)
 from sortes.select.kmeans import SeedingStats, kmeans_plusplus, kmeans_plusplus_init
+from sortes.select.masks import Masks, mask_weights, stratified_masks
 from sortes.select.rs2 import RS2Sampler
 from sortes.select.sketches import (
     BottomK,
@@ -18,26 +35,53 @@ from sortes.select.sketches import (
     hash_ids,
     sketch_array,
 )
+from sortes.select.strata import (
+    StratifiedSample,
+    allocate,
+    neyman_allocation,
+    stratified_mean,
+    stratified_sample,
+)
 from sortes.select.weighted import AliasTable, DynamicWeights, Reservoir, choice, weighted_keys
 
 __all__ = [
     "AliasTable",
     "BottomK",
+    "DesignSample",
     "DynamicWeights",
     "Estimate",
+    "InclusionProbabilities",
+    "Masks",
+    "PivotalSampler",
     "PrioritySample",
     "RS2Sampler",
     "Reservoir",
     "SeedingStats",
     "Sketch",
     "SketchSample",
+    "StratifiedSample",
     "VarOpt",
     "acquisition_probs",
+    "allocate",
     "choice",
+    "conditional_poisson_odds",
+    "conditional_poisson_probabilities",
+    "conditional_poisson_sample",
     "hash_ids",
+    "horvitz_thompson",
+    "inclusion_probabilities",
     "kmeans_plusplus",
     "kmeans_plusplus_init",
+    "log_elementary_symmetric",
+    "mask_weights",
+    "neyman_allocation",
+    "pivotal_sample",
+    "poisson_sample",
     "sketch_array",
     "stochastic_acquisition",
+    "stratified_masks",
+    "stratified_mean",
+    "stratified_sample",
+    "systematic_sample",
     "weighted_keys",
 ]

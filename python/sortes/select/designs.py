@@ -253,7 +253,7 @@ def pivotal_sample(
     pi: ArrayLike,
     *,
     order: ArrayLike | Literal["tree", "local"] | None = None,
-    X: ArrayLike | None = None,  # noqa: N803
+    X: ArrayLike | None = None,
     rng: Rng = None,
     num_threads: int | None = None,
     progress: bool | Callable[[int, int], object] | None = None,
