@@ -2,9 +2,9 @@
 
 Weighted draws (`choice`, `AliasTable`, `DynamicWeights`, `Reservoir`); sketches that merge
 (`BottomK`, `PrioritySample`, `VarOpt`); designs with given inclusion probabilities
-(`pivotal_sample` and its like) and strata (`stratified_sample`, `stratified_masks`); centres for k-means
-(`kmeans_plusplus`); batches for active learning (`stochastic_acquisition`); and what each epoch of a
-training run sees (`RS2Sampler`).
+(`pivotal_sample` and its like) and strata (`stratified_sample`, `stratified_masks`); centres for
+k-means (`kmeans_plusplus`); batches for active learning (`stochastic_acquisition`); and what each
+epoch of a training run sees (`RS2Sampler`).
 """
 
 from sortes.select.acquisition import acquisition_probs, stochastic_acquisition
