@@ -2,8 +2,8 @@
 
     python examples/merge_shards.py
 
-Three machines, here three arrays, each sketch their own sales. The sketches travel as bytes, merge,
-and answer questions that nobody asked before: how much was sold in one region, and how sure is that?
+Three machines, here three arrays, each sketch their own sales. The sketches travel as bytes,
+merge, and answer what nobody asked before: how much was sold in a region, and how sure is that?
 """
 
 import numpy as np
