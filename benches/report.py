@@ -19,6 +19,7 @@ from pathlib import Path
 import report_select
 from contenders import RULES
 from data import DTYPES, KINDS, VOCABULARIES
+from tables import ms, provenance, table, verdict
 
 ROOT = Path(__file__).parent.parent
 GOAL_VOCABULARIES = VOCABULARIES[1:]
@@ -72,42 +73,8 @@ class Measured:
         return other and other["min"] / self.ours[cell]["ms"][name]["min"]
 
 
-def table(header: list[str], rows: list[list[str]]) -> list[str]:
-    """Return the lines of a table, numbers to the right."""
-    rule = ["---"] + ["--:"] * (len(header) - 1)
-    return ["", *("| " + " | ".join(cells) + " |" for cells in [header, rule, *rows]), ""]
-
-
-def ms(value: float) -> str:
-    return f"{value:.3f}" if value < 1 else f"{value:.3g}" if value < 100 else f"{value:.0f}"
-
-
-def verdict(met: bool) -> str:
-    return "met" if met else "**missed**"
-
-
 def worst(values: dict, limit_is_upper: bool = True) -> tuple:
     return (max if limit_is_upper else min)(values, key=values.get)
-
-
-def provenance(m: Measured) -> list[str]:
-    """Return where, when and with what."""
-    about = m.machine["sortes"]
-    cpu = m.machine["cpu"].get("brand_raw", m.machine["cpu"].get("arch", "unknown"))
-    versions = [f"{name} {version}" for name, version in about["versions"].items() if version]
-    absent = [name for name, version in about["versions"].items() if not version]
-    return [
-        "Written by `make bench`: `benches/report.py` over the record of one run.",
-        "",
-        f"- Date: {m.date} UTC; load of the machine at that moment: {about['load']:.1f}.",
-        f"- Machine: {cpu}, {about['cpus']} CPUs, {m.machine['system']};"
-        f" GPU: {about['gpu'] or 'none'}.",
-        f"- Instruction sets in use: sortes {about['simd']['sortes']},"
-        f" torch {about['simd']['torch']}.",
-        f"- Versions: {', '.join(versions)}."
-        + (f" Not installed: {', '.join(absent)}." if absent else ""),
-        "",
-    ]
 
 
 def introduction(m: Measured) -> list[str]:
@@ -115,7 +82,7 @@ def introduction(m: Measured) -> list[str]:
     lines = [
         "# Performance of decoding",
         "",
-        *provenance(m),
+        *provenance(m.date, m.machine),
         "Contenders take turns, in an order that changes, on the same rows, with one thread unless"
         " said otherwise. Every time includes the draw. Multiples of the yardsticks are medians of"
         " the ratios within a round; comparisons with peers, and of threads, are between minima,"

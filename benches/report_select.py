@@ -1,6 +1,6 @@
 """The page of figures of `sortes.select`: seeding, weighted draws, sketches, designs."""
 
-import report
+from tables import ms, provenance, table, verdict
 
 LOSS = 0.02  # costs within two per cent count as equal
 GOALS = {50: 10, 200: 30, 1000: 60}  # times as fast as scikit-learn, on KDD'99
@@ -15,7 +15,7 @@ NAMES = {
 
 def page(m) -> list[str]:
     """Return the lines of the page."""
-    lines = ["# Performance of selection", "", *report.provenance(m)]
+    lines = ["# Performance of selection", "", *provenance(m.date, m.machine)]
     lines += ["Contenders work on the same data in the same run, with one thread unless said"
               " otherwise; a floor is the time to read the data once at the speed of a copy.",
               ""]  # fmt: skip
@@ -54,21 +54,21 @@ def seeding(entries: list[dict]) -> list[str]:
             base = results["scikit-learn"]
             for contender, r in results.items():
                 rows.append([
-                    f"k = {k}: {contender}", report.ms(1e3 * r["seconds"]),
+                    f"k = {k}: {contender}", ms(1e3 * r["seconds"]),
                     f"{base['seconds'] / r['seconds']:.3g}",
                     f"{r['mean_cost'] / base['mean_cost']:.3f}",
                     f"{r['inertia'] / base['inertia']:.3f}",
                     f"{r['evaluations']:.2f}" if "evaluations" in r else "",
                     f"{r['trials']:.1f}" if "trials" in r else "",
-                    verdict(name, k, contender, results),
+                    reached(name, k, contender, results),
                 ])  # fmt: skip
         header = ["", "ms", "times as fast as scikit-learn", "cost", "after Lloyd", "evaluations",
                   "trials", ""]  # fmt: skip
-        lines += report.table(header, rows)
+        lines += table(header, rows)
     return lines
 
 
-def verdict(name: str, k: int, contender: str, results: dict) -> str:
+def reached(name: str, k: int, contender: str, results: dict) -> str:
     """Return whether the lazy method reaches what it is to reach."""
     if contender != "lazy":
         return ""
@@ -77,7 +77,7 @@ def verdict(name: str, k: int, contender: str, results: dict) -> str:
     if name == "kdd99" and k in GOALS:
         met = base["seconds"] / lazy["seconds"] >= GOALS[k]
         met &= lazy["mean_cost"] <= (1 + LOSS) * base["mean_cost"]
-        words.append(f"goal {GOALS[k]} times at equal cost: {report.verdict(met)}")
+        words.append(f"goal {GOALS[k]} times at equal cost: {verdict(met)}")
     if lazy["seconds"] > SLOWER * results["exact"]["seconds"]:
         words.append(f"**{lazy['seconds'] / results['exact']['seconds']:.2f} times our own exact**")
     return "; ".join(words)
@@ -90,11 +90,11 @@ def alternating(title: str, part: str, label, entries: list[dict]) -> list[str]:
     for entry in entries:
         about, here = entry[part], entry[part]["ms"]
         ours, *others = here
-        cells = [f"{ours} {report.ms(here[ours]['median'])}"]
+        cells = [f"{ours} {ms(here[ours]['median'])}"]
         for other in others:
             times = about["multiples"][other]
-            cells.append(f"{other} {report.ms(here[other]['median'])} ({times:.3g})")
-        floor = f"floor {report.ms(about['floor'])}"
+            cells.append(f"{other} {ms(here[other]['median'])} ({times:.3g})")
+        floor = f"floor {ms(about['floor'])}"
         lines += ["", f"- {label(about)}: {'; '.join([*cells, floor])}"]
     return [*lines, ""]
 
