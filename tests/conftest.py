@@ -4,6 +4,7 @@ import os
 import signal
 
 import pytest
+import tiny_model
 from hypothesis import HealthCheck, settings
 
 # Examples are the same on every run; SORTES_MAX_EXAMPLES=10000 looks for rarer ones.
@@ -53,30 +54,15 @@ def _has_cuda() -> bool:
     return torch.cuda.is_available()
 
 
-@pytest.fixture(scope="session")
-def tiny_model():
+@pytest.fixture(scope="session", name="tiny_model")
+def model_and_inputs():
     """A language model of random weights that is made in a moment, and a prompt for it.
 
     ``None`` twice without transformers: what needs it skips on its own.
     """
     try:
-        import torch
-        from transformers import LlamaConfig, LlamaForCausalLM
+        model = tiny_model.build(1000)
     except ImportError:
         return None, None
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=1000,
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        pad_token_id=0,
-        bos_token_id=1,
-        eos_token_id=2,
-    )
-    model = LlamaForCausalLM(config).eval()
     model.generation_config.max_new_tokens = 8
-    prompt = torch.tensor([[1, 5, 9, 7], [1, 8, 3, 4]])
-    return model, {"input_ids": prompt, "attention_mask": torch.ones_like(prompt)}
+    return model, tiny_model.prompts([4, 4], 1000)
