@@ -31,10 +31,11 @@ def seeding(entries: list[dict]) -> list[str]:
     lines = [
         "## k-means++ seeding",
         "",
-        f"Medians over {seeds} seeds. *Cost* is that of the seeding relative to scikit-learn's"
-        " (means, with one local trial), *after Lloyd* the same after ten steps of Lloyd's"
-        " algorithm (medians, over five seeds for the largest). *Evaluations* are distances per"
-        " point, of which the textbook takes k, *trials* proposals per centre.",
+        f"Medians over {seeds} seeds, or as many as are given in brackets. *Cost* is that of the"
+        " seeding relative to scikit-learn's with one local trial (means), *after Lloyd* the same"
+        " after ten steps of Lloyd's algorithm (medians; of five seeds for the largest)."
+        " *Evaluations* are distances per point, of which the textbook takes k, *trials* proposals"
+        " per centre.",
     ]
     for name, title in NAMES.items():
         mine = [e for e in entries if e["kmeans"]["data"] == name]
@@ -53,8 +54,9 @@ def seeding(entries: list[dict]) -> list[str]:
             k, results = entry["kmeans"]["k"], entry["rows"]
             base = results["scikit-learn"]
             for contender, r in results.items():
+                few = "" if r["seeds"] == seeds else f" ({r['seeds']})"
                 rows.append([
-                    f"k = {k}: {contender}", ms(1e3 * r["seconds"]),
+                    f"k = {k}: {contender}{few}", ms(1e3 * r["seconds"]),
                     f"{base['seconds'] / r['seconds']:.3g}",
                     f"{r['mean_cost'] / base['mean_cost']:.3f}",
                     f"{r['inertia'] / base['inertia']:.3f}",

@@ -16,7 +16,7 @@ from smollm.pipelines import PIPELINES, WAYS, arguments
 from smollm.timing import timed_generate
 
 STEPS = 48
-ROUNDS = {1: 3, 16: 2}
+ROUNDS = {1: 6, 16: 2}
 REQUESTS = (
     "Tell me a short story about a lighthouse.",
     "Explain to a child why the sky is blue.",
