@@ -2,10 +2,10 @@
 
     SORTES_BENCH_DATA=... pytest benches/test_bench_kmeans.py --benchmark-only
 
-The folder holds ``points/kdd99_10percent.npz`` and ``points/skin.npz``, arrays ``X``; scikit-learn
-brings the others. Medians over SORTES_BENCH_SEEDS seeds, 20 by default; whoever has used two minutes
-is timed on five, and costs after ten steps of Lloyd's algorithm are taken on the first five of the
-largest problems. The report says on how many.
+The folder holds ``points/kdd99_10percent.npz`` and ``points/skin.npz``, arrays ``X``;
+scikit-learn brings the others. Medians over SORTES_BENCH_SEEDS seeds, 20 by default; whoever has
+used two minutes is timed on five, and costs after ten steps of Lloyd's algorithm are taken on the
+first five of the largest problems. The report says on how many.
 """
 
 import functools
