@@ -67,6 +67,10 @@ class TestDask:
             sketch_dask(da.ones((2, 2)), kind(50, rng=1))
         with pytest.raises(TypeError, match=r"^weight: an array holds the weights itself"):
             sketch_dask(weights, kind(50, rng=1), weight="w")
+        with pytest.raises(TypeError, match=r"^id: must be a Dask array, got ndarray"):
+            sketch_dask(weights, kind(50, rng=1), id=data["id"])
+        with pytest.raises(ValueError, match=r"^value: must have shape \(10000,\), got \(3,\)"):
+            sketch_dask(weights, kind(50, rng=1), value=da.ones(3))
 
     @kinds
     def test_bag_and_delayed(self, kind):
@@ -95,6 +99,18 @@ class TestDask:
         for _ in range(3):
             sketch_dask(da.ones(100, chunks=9), sketch)
         assert sketch.total == 303
+
+    @pytest.mark.parametrize(
+        "kind", [VarOpt, lambda k, **own: BottomK(k, coordinated=False, **own)]
+    )
+    def test_shards_are_new(self, kind):
+        from sortes.integrations.dask import sketch_dask
+
+        parts = [self.dask.delayed({"id": [i] if i > 5 else []}) for i in range(9)]
+        sketch = kind(10, rng=1, shard=9).update([1])
+        for _ in range(3):
+            sketch_dask(parts, sketch, id="id")
+        assert sketch.n == 10
 
     def test_strings_and_what_is_refused(self):
         from sortes.integrations.dask import sketch_dask
@@ -197,6 +213,13 @@ class TestArrow:
             table = self.pa.table({"id": column})
             assert sketch_arrow(table, BottomK(9, rng=0), id="id") == expected
             assert sketch_arrow(table.slice(1), BottomK(9, rng=0), id="id").n == 3
+        numbers = self.pa.array([4, 5, 4])
+        table = self.pa.table({"id": numbers.dictionary_encode()})
+        assert sketch_arrow(table, BottomK(9, rng=0), id="id") == BottomK(9, rng=0).update(numbers)
+        with pytest.raises(
+            TypeError, match=r"^id: column 'f' must hold integers or strings, got d"
+        ):
+            sketch_arrow(self.pa.table({"f": [1.5]}), BottomK(9), id="f")
         table = self.pa.table({"id": [1, None], "w": [1.0, None]})
         with pytest.raises(ValueError, match=r"^id: column 'id' has 1 nulls"):
             sketch_arrow(table, BottomK(9), id="id")

@@ -2,7 +2,8 @@
 
 Seen red: with ``coin * tau < 0.98 * size`` in the step of VarOpt, nine of its set laws and both of
 its unbiasedness; with uniform ranks in BottomK, the law of its order, its unbiasedness and the
-estimates of counts.
+estimates of counts; with the smaller of both variances in every case, the errors of samples that
+have room for one small item.
 """
 
 import itertools
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 from lawlib import assert_law, assert_mean
 from sortes import _core
-from sortes.select.sketches import BottomK, PrioritySample
+from sortes.select.sketches import BottomK, PrioritySample, VarOpt
 
 pytestmark = pytest.mark.law
 
@@ -205,6 +206,31 @@ def test_estimates_of_any_numbers():
             z.append((count.value - np.unique(ids).size) / count.stderr)
         assert abs(np.mean(z)) < 0.3
         assert 0.8 < np.std(z) < 1.25
+
+
+@pytest.mark.parametrize(
+    ("k", "w"),
+    [
+        (1, np.ones(10)),
+        (10, np.r_[np.full(9, 1000.0), np.ones(100)]),
+        (10, np.r_[np.full(9, 99.9), np.ones(100)]),
+        (11, np.r_[np.full(9, 99.9), np.ones(200)]),
+        (2, np.ones(10)),
+        (3, np.ones(10)),
+        (5, np.arange(1.0, 21)),
+    ],
+)
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.9])
+def test_var_opt_does_not_understate_its_errors(k, w, share):
+    """The mean of 3000 squared standard errors is not below the variance, by 5 of its errors."""
+    inside = np.arange(w.size) % 10 < 10 * share
+    truth = w[inside].sum()
+    excess = np.empty(3000)
+    for seed in range(excess.size):
+        sketch = VarOpt(k, rng=seed).update(np.arange(w.size), w)
+        value, stderr = sketch.estimate(lambda sample: inside[sample.ids])
+        excess[seed] = stderr**2 - (value - truth) ** 2
+    assert excess.mean() > -5 * excess.std() / np.sqrt(excess.size)
 
 
 def test_the_tail_of_tiny_weights():

@@ -25,6 +25,7 @@ from sortes.select.sketches import (
     hash_ids,
     sketch_array,
 )
+from sortes.select.weighted import choice, weighted_keys
 
 STABLE = Path(__file__).parent.parent / "data" / "sketches_stability.json"
 KINDS = {
@@ -272,8 +273,9 @@ def test_bytes_of_another_kind_or_version():
         VarOpt.from_bytes(state)
     with pytest.raises(ValueError, match=r"^data: these are not the bytes of a sketch"):
         VarOpt.from_bytes(b"")
-    with pytest.raises(TypeError):
-        VarOpt.from_bytes("text")
+    for wrong in ("text", 10):
+        with pytest.raises(TypeError, match=r"^data: must be bytes, got (str|int)"):
+            VarOpt.from_bytes(wrong)
 
 
 # Estimates
@@ -323,6 +325,8 @@ def test_of_the_wrong_shape():
         sketch.estimate([0, 1, 2])
     with pytest.raises(ValueError, match=r"^of: expected shape \(3,\), got \(2,\)"):
         sketch.estimate(of=[1.0, 2.0])
+    with pytest.raises(TypeError, match=r"^of: must hold numbers, got <U1"):
+        sketch.estimate(of="a")
 
 
 # Input
@@ -381,13 +385,17 @@ def test_kinds_of_ids(kind):
 
 def test_strings():
     names = ["ann", "bob", "ann"]
-    with pytest.raises(TypeError, match=r"^ids: must be integers, got <U3; hash_ids turns"):
+    with pytest.raises(TypeError, match=r"^ids: must hold integers, got <U3; hash_ids turns"):
         BottomK(2).update(names)
     ids = hash_ids(names)
     assert len(BottomK(5).update(ids)) == 2
     assert hash_ids([]).shape == (0,)
     with pytest.raises(TypeError, match=r"^names: item 1 must be a string or bytes, got int"):
         hash_ids(["a", 3])
+    with pytest.raises(TypeError, match=r"^names: must be several, got one: 'ann'"):
+        hash_ids("ann")
+    with pytest.raises(ValueError, match=r"^names: item 1 has no UTF-8 encoding"):
+        hash_ids(["a", "\ud800"])
 
 
 @kinds
@@ -400,10 +408,10 @@ def test_strings():
         (([1, 2], np.float32([1, -np.inf])), ValueError, r"^weights: item 1 is negative: -inf"),
         (([1, 2], [1, 2, 3]), ValueError, r"^weights: expected shape \(2,\), got \(3,\)"),
         (([1, 2], [[1, 2]]), ValueError, r"^weights: must have shape \(n,\), got \(1, 2\)"),
-        (([1, 2], ["a", "b"]), TypeError, r"^weights: must be numbers, got <U1"),
-        (([1, 2], [True, False]), TypeError, r"^weights: must be numbers, got bool"),
-        (([1, 2], [1j, 2j]), TypeError, r"^weights: must be numbers, got complex128"),
-        (([1.0, 2.0],), TypeError, r"^ids: must be integers, got float64"),
+        (([1, 2], ["a", "b"]), TypeError, r"^weights: dtype must be .*, got <U1"),
+        (([1, 2], [1j, 2j]), TypeError, r"^weights: dtype must be .*, got complex128"),
+        (([1.0, 2.0],), TypeError, r"^ids: must hold integers, got float64"),
+        (([True, False],), TypeError, r"^ids: must hold integers, got bool"),
         ((7,), ValueError, r"^ids: must have shape \(n,\), got \(\)"),
         ((np.uint64([1, 2**63]),), ValueError, r"^ids: item 1 is above 2\*\*63 - 1: 9223372036"),
         (([1, 2], None, [1.0, np.nan]), ValueError, r"^values: item 1 is not finite: NaN"),
@@ -425,7 +433,10 @@ def test_wrong_batches_change_nothing(kind, arguments, error, message):
         (lambda: BottomK(0), ValueError, r"^k: must be in \[1, 2\*\*31\), got 0"),
         (lambda: VarOpt(-1), ValueError, r"^k: must be in \[1, 2\*\*31\), got -1"),
         (lambda: VarOpt(2**31), ValueError, r"^k: must be in"),
-        (lambda: VarOpt(2.5), TypeError, "float"),
+        (lambda: VarOpt(2**200), ValueError, r"^k: must be in \[1, 2\*\*31\), got 160693804"),
+        (lambda: VarOpt(2.5), TypeError, r"^k: must be an integer, got 2\.5"),
+        (lambda: BottomK(2, shard=-1), ValueError, r"^shard: must be in \[0, 2\*\*48\), got -1"),
+        (lambda: VarOpt(2, shard=None), TypeError, r"^shard: must be an integer, got None"),
         (lambda: Sketch(), TypeError, "abstract"),
         (lambda: VarOpt(2, shard=-1), ValueError, r"^shard: must be in \[0, 2\*\*48\), got -1"),
         (lambda: VarOpt(2, rng=-1), ValueError, r"^rng: must be non-negative, got -1"),
@@ -466,6 +477,42 @@ def test_a_huge_range_of_weights(kind):
     assert large.estimate().value == pytest.approx(1e302, rel=2)
 
 
+@pytest.mark.parametrize("kind", [BottomK, PrioritySample])
+@pytest.mark.parametrize("weight", [1e-310, 5e-324])
+def test_the_tiniest_weights_are_counted_and_drawn(kind, weight):
+    ids = np.arange(1000)
+    for tiny in (ids >= 0, ids >= 5):  # all of them; all but a few that are always kept
+        sketch = kind(100, rng=0).update(ids, np.where(tiny, weight, 1.0))
+        count = sketch.estimate(of=1)
+        assert abs(count.value - 1000) < 4 * count.stderr
+        assert np.isfinite(sketch.sample().adjusted_weights).all()
+    # Those that are kept have the numbers of their ids, not the least ids.
+    assert sketch.sample().ids.max() > 900
+    assert Sketch.from_bytes(sketch.to_bytes()) == sketch
+
+
+@pytest.mark.parametrize("kind", [BottomK, PrioritySample])
+@pytest.mark.filterwarnings("error")
+def test_a_sum_beyond_the_range_is_infinite(kind):
+    sketch = kind(2, rng=0).update(np.arange(3), np.full(3, 1.7e308))
+    assert sketch.estimate() == (math.inf, math.inf)
+
+
+@coordinated
+def test_ids_below_2_32_have_the_numbers_of_indices(kind):
+    """Those of `choice` and `weighted_keys` at step 0; above, the high half is the step."""
+    weights = np.random.default_rng(0).pareto(1.1, 1000)
+    for step, first in [(0, 0), (3, 3 << 32)]:
+        sample = kind(50, rng=7).update(first + np.arange(1000), weights).sample()
+        if kind is BottomK:
+            drawn = choice(weights, 51, replace=False, rng=7, step=step)
+            assert sample.ids.tolist() == (first + drawn[:50]).tolist()
+            assert sample.threshold == weighted_keys(weights, rng=7, step=step)[drawn[50]]
+        else:  # -log(1 - u) is the exponential
+            u = -np.expm1(-weighted_keys(weights, rng=7, step=step) * weights)
+            assert sample.ids.tolist() == (first + np.argsort(u / weights)[:50]).tolist()
+
+
 def test_overflow_of_the_total():
     sketch = VarOpt(3).update([1], [1e308])
     with pytest.raises(ValueError, match=r"^weights: the sum of all weights overflows"):
@@ -473,6 +520,8 @@ def test_overflow_of_the_total():
     with pytest.raises(ValueError, match=r"^other: the sum of all weights overflows"):
         sketch.merge(VarOpt(3).update([1], [1e308]))
     assert sketch.total == 1e308
+    with pytest.raises(ValueError, match=r"^weights: the sum of all weights overflows"):
+        VarOpt(3).update([1], [np.finfo(float).max])  # rounding could lead beyond the range
 
 
 # Pieces of large arrays
@@ -516,7 +565,7 @@ def test_pieces_of_wrong_arrays():
         sketch_array(np.ones(4), sketch, ids=[1, 2, 3])
     with pytest.raises(ValueError, match=r"^start: must be in \[0, 4\], got 5"):
         sketch_array(np.ones(4), sketch, start=5)
-    with pytest.raises(ValueError, match=r"^chunk: must be positive, got 0"):
+    with pytest.raises(ValueError, match=r"^chunk: must be at least 1, got 0"):
         sketch_array(np.ones(4), sketch, chunk=0)
     assert sketch.n == 0
     assert sketch_array(None, sketch, ids=np.arange(4)).n == 4

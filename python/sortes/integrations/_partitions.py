@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from itertools import count
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from sortes.select.sketches import Sketch, hash_ids
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 S = TypeVar("S", bound=Sketch)
 
@@ -50,22 +51,23 @@ def columns_of(part: Any, id: Any, weight: Any = None, value: Any = None) -> tup
     return ids, weights, values
 
 
-def shard_of(sketch: Sketch, i: int) -> Sketch:
-    """Return an empty sketch for partition `i` of what `sketch` takes in next.
+def fresh_shards(sketch: S) -> Iterator[S]:
+    """Yield empty sketches for the partitions of what `sketch` takes in next.
 
-    Shards must differ from all before. An earlier call that used shard `s` has brought items, and
-    `n` counts them: shards numbered from `n` on are new.
+    Their shards have not been drawn by anything that `sketch` holds. They are numbered from `n` on,
+    which leaves behind those of earlier calls.
 
     Examples
     --------
     >>> from sortes.select.sketches import VarOpt
-    >>> shard_of(VarOpt(3), 0)
+    >>> next(fresh_shards(VarOpt(3)))
     <VarOpt of 0 items: 0 held, k=3>
     """
-    return sketch.for_shard(sketch.n + 1 + i)
+    first = sketch.n + 1
+    return (sketch.for_shard(s) for s in count(first) if not sketch._native.has_drawn(s))
 
 
-def shard_of_content(sketch: Sketch, columns: tuple[Any, Any, Any]) -> Sketch:
+def shard_of_content(sketch: S, columns: tuple[Any, Any, Any]) -> S:
     """Return an empty sketch for these columns, where partitions have no numbers.
 
     Examples

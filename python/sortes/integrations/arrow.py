@@ -179,10 +179,16 @@ def _column(batch: Any, name: str, key: str | None) -> Any:
     column = batch.column(key)
     if column.null_count:
         raise ValueError(f"{name}: column {key!r} has {column.null_count} nulls")
-    kind = column.type
-    if name == "id" and not pa.types.is_integer(kind):
-        # Equal strings are hashed once.
-        encoded = column if pa.types.is_dictionary(kind) else column.dictionary_encode()
+    if pa.types.is_dictionary(column.type) and pa.types.is_integer(column.type.value_type):
+        column = column.dictionary_decode()
+    if name != "id" or pa.types.is_integer(column.type):
+        return column.to_numpy(zero_copy_only=False)
+    # Equal strings are hashed once.
+    encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+    try:
         ids = hash_ids(encoded.dictionary.to_pylist())
-        return ids[np.asarray(encoded.indices)]
-    return column.to_numpy(zero_copy_only=False)
+    except TypeError:
+        raise TypeError(
+            f"id: column {key!r} must hold integers or strings, got {column.type}"
+        ) from None
+    return ids[np.asarray(encoded.indices)]

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from sortes._optional import require
-from sortes.integrations._partitions import columns_of, merged, shard_of
+from sortes.integrations._partitions import columns_of, fresh_shards, merged
 from sortes.select.sketches import Sketch
 
 dask = require("dask", extra="dask")
@@ -90,10 +90,10 @@ def _of_records(data: Any, sketch: Sketch, id: Any, weight: Any, value: Any) -> 
         raise TypeError(f"data: must be a Dask collection, got {type(data).__name__}")
 
     def task(empty: Sketch, part: Any) -> Sketch:
-        return empty.update(*columns_of(part, id, weight, value), num_threads=1)
+        return empty.copy().update(*columns_of(part, id, weight, value), num_threads=1)
 
     delayed = dask.delayed(task, pure=False)
-    return [delayed(shard_of(sketch, i), part) for i, part in enumerate(data)]
+    return [delayed(empty, part) for part, empty in zip(data, fresh_shards(sketch), strict=False)]
 
 
 def _of_array(weights: Any, sketch: Sketch, ids: Any, weight: Any, values: Any) -> list[Any]:
@@ -105,18 +105,23 @@ def _of_array(weights: Any, sketch: Sketch, ids: Any, weight: Any, values: Any) 
     if any(math.isnan(size) for size in sizes):
         raise ValueError("data: chunk sizes are unknown; call data.compute_chunk_sizes() first")
 
-    def parts(array: Any) -> list[Any]:
+    def parts(name: str, array: Any) -> list[Any]:
         if array is None:
             return [None] * len(sizes)
+        if not hasattr(array, "rechunk"):
+            raise TypeError(f"{name}: must be a Dask array, got {type(array).__name__}")
         if array.shape != weights.shape:
-            raise ValueError(f"id, value: must have shape {weights.shape}, got {array.shape}")
+            raise ValueError(f"{name}: must have shape {weights.shape}, got {array.shape}")
         return list(array.rechunk(weights.chunks).to_delayed())
 
     def task(empty: Sketch, start: int, weights: Any, ids: Any, values: Any) -> Sketch:
         ids = np.arange(start, start + len(weights)) if ids is None else ids
-        return empty.update(ids, weights, values, num_threads=1)
+        return empty.copy().update(ids, weights, values, num_threads=1)
 
     delayed = dask.delayed(task, pure=False)
     starts = list(itertools.accumulate(sizes[:-1], initial=0))
-    columns = zip(starts, parts(weights), parts(ids), parts(values), strict=True)
-    return [delayed(shard_of(sketch, i), *column) for i, column in enumerate(columns)]
+    columns = zip(
+        starts, parts("data", weights), parts("id", ids), parts("value", values), strict=True
+    )
+    shards = fresh_shards(sketch)
+    return [delayed(empty, *column) for column, empty in zip(columns, shards, strict=False)]

@@ -60,11 +60,11 @@ def sketch_ray(
     """
     if not hasattr(dataset, "map_batches"):
         raise TypeError(f"dataset: must be a Ray dataset, got {type(dataset).__name__}")
-    kind = type(sketch)
+    kind, empty = type(sketch), sketch.for_shard(0)
 
     def task(batch: dict[str, Any]) -> dict[str, Any]:
         columns = columns_of(batch, id, weight, value)
-        part = shard_of_content(sketch, columns).update(*columns, num_threads=1)
+        part = shard_of_content(empty, columns).update(*columns, num_threads=1)
         out = np.empty(1, object)
         out[0] = part.to_bytes()
         return {"sketch": out}

@@ -45,7 +45,7 @@ def vector_of(x: Any, name: str = "weights", *, double: bool = False) -> NDArray
     array([1., 2., 3.])
     """
     if type(x) is not np.ndarray:
-        x = _host_array(x, name)
+        x = host_array(x, name)
     if x.ndim != 1:
         raise ValueError(f"{name}: must have shape (n,), got {x.shape}")
     if x.dtype in _NATIVE and x.flags.carray and not (double and x.dtype != np.float64):
@@ -80,14 +80,33 @@ def ids_of(x: Any, name: str = "ids") -> NDArray[np.int64]:
     >>> ids_of(range(3))
     array([0, 1, 2])
     """
-    array = _host_array(x, name)
+    array = host_array(x, name)
     if array.ndim != 1:
         raise ValueError(f"{name}: must have shape (n,), got {array.shape}")
     if array.size and array.dtype.kind not in "iu":
-        raise TypeError(f"{name}: must hold integers, got {array.dtype}")
-    if array.dtype == np.uint64 and array.size and array.max() > np.iinfo(np.int64).max:
-        raise ValueError(f"{name}: must be below 2**63, got {array.max()}")
+        hint = "; hash_ids turns strings into ids" if array.dtype.kind in "OUST" else ""
+        raise TypeError(f"{name}: must hold integers, got {array.dtype}{hint}")
+    if array.dtype == np.uint64 and array.size and array.max() >= 2**63:
+        i = int(np.argmax(array >= 2**63))
+        raise ValueError(
+            f"{name}: item {i} is above 2**63 - 1: {array[i]}; "
+            f"{name}.view(numpy.int64) keeps its bits"
+        )
     return np.require(array, np.int64, ("C", "A"))
+
+
+def integer_of(value: Any, name: str) -> int:
+    """Return `value` as an int.
+
+    Examples
+    --------
+    >>> integer_of(np.int64(3), "k")
+    3
+    """
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name}: must be an integer, got {value!r}") from None
 
 
 def count_of(value: Any, name: str, least: int = 0) -> int:
@@ -98,10 +117,7 @@ def count_of(value: Any, name: str, least: int = 0) -> int:
     >>> count_of(np.int64(3), "k")
     3
     """
-    try:
-        count = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name}: must be an integer, got {value!r}") from None
+    count = integer_of(value, name)
     if count < least:
         raise ValueError(f"{name}: must be at least {least}, got {count}")
     if count >= 2**63:
@@ -109,7 +125,14 @@ def count_of(value: Any, name: str, least: int = 0) -> int:
     return count
 
 
-def _host_array(x: Any, name: str) -> NDArray[Any]:
+def host_array(x: Any, name: str) -> NDArray[Any]:
+    """Return `x` as an array, a Torch tensor without its gradient.
+
+    Examples
+    --------
+    >>> host_array([1, 2], "x")
+    array([1, 2])
+    """
     torch = sys.modules.get("torch")
     if torch is None or not isinstance(x, torch.Tensor):
         return np.asarray(x)

@@ -3,312 +3,36 @@
 from __future__ import annotations
 
 import hashlib
-import operator
-import sys
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sortes import _core
 from sortes._progress import reporter
 from sortes._rng import as_key
+from sortes.select._sketch import Estimate, Sketch, SketchSample, norm, within
+from sortes.select._vectors import count_of, host_array, integer_of
 
 if TYPE_CHECKING:
-    from typing import Self
-
     from numpy.typing import ArrayLike, NDArray
 
     from sortes._progress import Callback
     from sortes._rng import Rng
 
-    Where: TypeAlias = ArrayLike | Callable[["SketchSample"], ArrayLike] | None
+__all__ = [
+    "BottomK",
+    "Estimate",
+    "PrioritySample",
+    "Sketch",
+    "SketchSample",
+    "VarOpt",
+    "hash_ids",
+    "sketch_array",
+]
 
 #: Items that go through a native call at once where data come in pieces.
 CHUNK = 2**19
-
-
-class SketchSample(NamedTuple):
-    """What a sketch has kept, at most `k` items.
-
-    Attributes
-    ----------
-    ids : ndarray of int64, shape (m,)
-        Which items.
-    weights : ndarray of float64, shape (m,)
-        Their weights, as they were given.
-    adjusted_weights : ndarray of float64, shape (m,)
-        What each stands for, ``weights / inclusion``. The sum over any part of the sample is an
-        unbiased estimate of the sum of the weights of that part of the data.
-    inclusion : ndarray of float64, shape (m,)
-        The probability of being in the sample, given the threshold.
-    values : ndarray of float64, shape (m,), or None
-        Their values, if they had any.
-    threshold : float
-        What decided: the (k+1)-st key of a `BottomK`, infinite if there was none; the (k+1)-st
-        priority of a `PrioritySample` or the ``tau`` of a `VarOpt`, zero if every item was kept.
-    """
-
-    ids: NDArray[np.int64]
-    weights: NDArray[np.float64]
-    adjusted_weights: NDArray[np.float64]
-    inclusion: NDArray[np.float64]
-    values: NDArray[np.float64] | None
-    threshold: float
-
-
-class Estimate(NamedTuple):
-    """An estimate of a sum.
-
-    Attributes
-    ----------
-    value : float
-        The estimate.
-    stderr : float
-        Its standard error: the root of an estimate of its variance.
-    """
-
-    value: float
-    stderr: float
-
-
-class Sketch(ABC):
-    """What all sketches do; make a `BottomK`, a `PrioritySample` or a `VarOpt`."""
-
-    _kind: ClassVar[str]
-    _native: _core.sketch.Sketch
-
-    @abstractmethod
-    def __init__(self) -> None: ...
-
-    def update(
-        self,
-        ids: ArrayLike,
-        weights: ArrayLike | None = None,
-        values: ArrayLike | None = None,
-        *,
-        num_threads: int | None = None,
-        progress: bool | Callback | None = None,
-    ) -> Self:
-        """Take a batch of items in.
-
-        Parameters
-        ----------
-        ids : array_like of int, shape (n,)
-            Their names. Unsigned ones must be below 2**63; see `hash_ids` for strings.
-        weights : array_like, shape (n,), optional
-            Finite and not negative; ones if not given. Items of weight zero are counted, but never
-            kept. Integers and float16 become float64; float32 is read in place.
-        values : array_like, shape (n,), optional
-            Finite numbers to find beside the ids in the sample, kept in float64. They come with
-            every batch or with none.
-        num_threads : int, optional
-            How many threads look for candidates (`VarOpt` takes one at a time). The result does not
-            depend on it.
-        progress : bool or callable, optional
-            Shows a bar, or is called as ``progress(done, total)``.
-
-        Returns
-        -------
-        Sketch
-            This sketch.
-
-        Raises
-        ------
-        ValueError
-            If a weight is negative or not finite, a value is not finite, or lengths differ. Nothing
-            is taken then.
-        TypeError
-            If `ids` are not integers, or weights not numbers.
-        KeyboardInterrupt
-            On Ctrl-C in a batch of a million items or more. A beginning of the batch is taken; `n`
-            says how much.
-        """
-        columns = (
-            _ids(ids),
-            None if weights is None else _numbers(weights, "weights"),
-            None if values is None else _numbers(values, "values").astype(np.float64, copy=False),
-        )
-        with reporter(progress, type(self).__name__) as callback:
-            self._native.update(*columns, num_threads=num_threads, progress=callback)
-        return self
-
-    def merge(self, other: Self) -> Self:
-        """Take in everything that another sketch has seen.
-
-        Parameters
-        ----------
-        other : Sketch
-            A sketch of the same kind. It does not change. The smaller `k` of both remains. An empty
-            sketch changes nothing.
-
-        Returns
-        -------
-        Sketch
-            This sketch.
-
-        Raises
-        ------
-        ValueError
-            If the seeds of coordinated sketches differ; if sketches that are not coordinated have
-            drawn from the same shard of one seed; if only one of them has values. Nothing changes
-            then.
-        TypeError
-            If `other` is another kind of sketch.
-        """
-        if type(other) is not type(self):
-            raise TypeError(f"other: must be a {type(self).__name__}, got {type(other).__name__}")
-        self._native.merge(other._native)
-        return self
-
-    def __or__(self, other: Self) -> Self:
-        if type(other) is not type(self):
-            return NotImplemented
-        return self.copy().merge(other)
-
-    def sample(self) -> SketchSample:
-        """Return the sample with its weights and probabilities."""
-        return SketchSample(*self._native.sample())
-
-    def estimate(self, where: Where = None, *, of: Where = None) -> Estimate:
-        """Estimate a sum over a part of the data.
-
-        Parameters
-        ----------
-        where : array_like of bool, shape (m,), or callable, optional
-            Which items of the sample belong to the part; or a function that says so, of the
-            `SketchSample`. All by default.
-        of : array_like, shape () or (m,), or callable, optional
-            The numbers whose sum is sought: one for each item of the sample, one for all (1 counts
-            items), or a function of the `SketchSample`. The weights by default.
-
-        Returns
-        -------
-        Estimate
-            The value and its standard error.
-
-        Raises
-        ------
-        ValueError
-            If an array has not the shape of the sample.
-        TypeError
-            If `where` does not hold booleans.
-        """
-        sample = self.sample()
-        inside = _of_sample(where, sample, "where", True)
-        if inside.dtype != np.bool_:
-            raise TypeError(f"where: must hold booleans, got {inside.dtype}")
-        numbers = _of_sample(of, sample, "of", sample.weights)
-        terms = numbers / sample.inclusion
-        errors = np.sqrt(1 - sample.inclusion) * terms
-        estimate = Estimate(float(terms[inside].sum()), _norm(errors[inside]))
-        return self._sharpened(estimate, inside, errors) if of is None else estimate
-
-    def _sharpened(
-        self, estimate: Estimate, inside: NDArray[Any], errors: NDArray[Any]
-    ) -> Estimate:
-        """Use what a kind knows exactly about the sum of weights."""
-        return estimate
-
-    def copy(self) -> Self:
-        """Return a sketch of the same state.
-
-        A sketch that is not coordinated, and its copy, do not merge: they have drawn the same
-        numbers.
-        """
-        return self._of(self._native.copy())
-
-    def for_shard(self, shard: int) -> Self:
-        """Return an empty sketch like this one, for another shard of the data.
-
-        Parameters
-        ----------
-        shard : int
-            In [0, 2**48). Sketches that are not coordinated draw the numbers of their shard, so
-            that each must have its own; for a coordinated one any will do.
-
-        Returns
-        -------
-        Sketch
-            Same kind, same `k`, same seed, no items.
-        """
-        return self._of(self._native.for_shard(operator.index(shard)))
-
-    def to_bytes(self) -> bytes:
-        """Return the state in a stable format: little-endian, with a version and a checksum."""
-        return self._native.to_bytes()
-
-    @classmethod
-    def from_bytes(cls, data: bytes) -> Self:
-        """Make the sketch that `to_bytes` has written.
-
-        Parameters
-        ----------
-        data : bytes
-            The state. It may come from anywhere: everything in it is checked.
-
-        Returns
-        -------
-        Sketch
-            It goes on exactly as the one that was written would.
-
-        Raises
-        ------
-        ValueError
-            If the bytes are not those of such a sketch, are corrupt, or have an unknown version.
-        """
-        native = _core.sketch.Sketch.from_bytes(bytes(data))
-        kind = getattr(cls, "_kind", native.kind)
-        if native.kind != kind:
-            raise ValueError(f"data: holds a sketch of kind {native.kind!r}, expected {kind!r}")
-        return (cls if cls is not Sketch else _KINDS[kind])._of(native)
-
-    @classmethod
-    def _of(cls, native: _core.sketch.Sketch) -> Self:
-        out = cls.__new__(cls)
-        out._native = native
-        return out
-
-    @property
-    def k(self) -> int:
-        """The largest number of items in the sample."""
-        return self._native.k
-
-    @property
-    def n(self) -> int:
-        """How many items were offered: repeated ones and those of weight zero count."""
-        return self._native.n
-
-    @property
-    def coordinated(self) -> bool:
-        """Whether an item draws the number of its id, the same in every sketch of one seed."""
-        return self._native.coordinated
-
-    def __len__(self) -> int:
-        return len(self._native)
-
-    def __bool__(self) -> bool:
-        return True
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Sketch):
-            return NotImplemented
-        return type(self) is type(other) and self.to_bytes() == other.to_bytes()
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def __copy__(self) -> Self:
-        return self.copy()
-
-    def __deepcopy__(self, memo: object) -> Self:
-        return self.copy()
-
-    def __reduce__(self) -> tuple[Callable[[bytes], Self], tuple[bytes]]:
-        return type(self).from_bytes, (self.to_bytes(),)
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} of {self.n} items: {len(self)} held, k={self.k}>"
 
 
 class BottomK(Sketch):
@@ -377,7 +101,7 @@ class BottomK(Sketch):
     def __init__(
         self, k: int, *, rng: Rng = None, coordinated: bool = True, shard: int = 0
     ) -> None:
-        self._native = _native(self._kind, k, rng, None if coordinated else shard)
+        self._native = _native(self._kind, k, rng, shard, coordinated)
 
 
 class PrioritySample(Sketch):
@@ -434,7 +158,7 @@ class PrioritySample(Sketch):
     def __init__(
         self, k: int, *, rng: Rng = None, coordinated: bool = True, shard: int = 0
     ) -> None:
-        self._native = _native(self._kind, k, rng, None if coordinated else shard)
+        self._native = _native(self._kind, k, rng, shard, coordinated)
 
 
 class VarOpt(Sketch):
@@ -471,8 +195,9 @@ class VarOpt(Sketch):
     other sample of :math:`k` items has a smaller variance, averaged over subsets of any size.
     The adjusted weights add up to the total, whatever was drawn, and are never positively
     correlated. Hence :math:`\sum \tau (\tau - w_i)` over the part of the sample, and the
-    same over the rest, both bound the variance of a sum of weights from above, in expectation;
-    `estimate` returns the smaller one. It is zero for the whole.
+    same over the rest, both bound the variance of a sum of weights from above, in expectation.
+    `estimate` uses the smaller one, unless a single item makes up more than half of both together:
+    then that over the part. The total has no error.
 
     The law does not depend on how data are cut into batches, and the random number of an item is
     that of its place in the stream. A merge takes the items of the other sketch in with their
@@ -501,7 +226,7 @@ class VarOpt(Sketch):
     _kind = "var_opt"
 
     def __init__(self, k: int, *, rng: Rng = None, shard: int = 0) -> None:
-        self._native = _native(self._kind, k, rng, shard)
+        self._native = _native(self._kind, k, rng, shard, coordinated=False)
 
     @property
     def total(self) -> float:
@@ -510,16 +235,14 @@ class VarOpt(Sketch):
         assert total is not None
         return total
 
-    def _sharpened(
-        self, estimate: Estimate, inside: NDArray[Any], errors: NDArray[Any]
-    ) -> Estimate:
-        if inside.all():
-            return Estimate(self.total, 0.0)
+    def _error_of_weights(self, errors: NDArray[Any], inside: NDArray[Any]) -> float:
+        whole, largest = norm(errors), float(errors.max(initial=0.0))
+        if largest > 0.71 * whole:
+            # One item has more than half of the variance: that it is inside, or outside, says
+            # nothing of how far it could have gone the other way.
+            return norm(errors[inside])
         # The rest of the total errs by as much.
-        return Estimate(estimate.value, min(estimate.stderr, _norm(errors[~inside])))
-
-
-_KINDS: dict[str, Any] = {kind._kind: kind for kind in (BottomK, PrioritySample, VarOpt)}
+        return min(norm(errors[inside]), norm(errors[~inside]))
 
 
 def hash_ids(names: Iterable[str | bytes]) -> NDArray[np.int64]:
@@ -539,7 +262,9 @@ def hash_ids(names: Iterable[str | bytes]) -> NDArray[np.int64]:
     Raises
     ------
     TypeError
-        If something is neither a string nor bytes.
+        If something is neither a string nor bytes, or `names` is a single one.
+    ValueError
+        If a string is not valid Unicode.
 
     Examples
     --------
@@ -547,11 +272,16 @@ def hash_ids(names: Iterable[str | bytes]) -> NDArray[np.int64]:
     >>> hash_ids(["a", b"a", "b"])
     array([3405396810240292928, 3405396810240292928, 8453121595177857668])
     """
+    if isinstance(names, str | bytes):
+        raise TypeError(f"names: must be several, got one: {names!r}")
     digests = bytearray()
     for i, name in enumerate(names):
         if not isinstance(name, str | bytes):
             raise TypeError(f"names: item {i} must be a string or bytes, got {type(name).__name__}")
-        raw = name.encode() if isinstance(name, str) else bytes(name)
+        try:
+            raw = name.encode() if isinstance(name, str) else bytes(name)
+        except UnicodeEncodeError as error:
+            raise ValueError(f"names: item {i} has no UTF-8 encoding: {error}") from None
         digests += hashlib.blake2b(raw, digest_size=8).digest()
     return np.frombuffer(bytes(digests), "<i8").astype(np.int64)
 
@@ -609,18 +339,18 @@ def sketch_array(
     1000000.0
     """
     columns = {"ids": ids, "weights": weights, "values": values}
-    given = {name: _array(x, name) for name, x in columns.items() if x is not None}
+    given = {name: host_array(x, name) for name, x in columns.items() if x is not None}
     if ids is None and weights is None:
         raise ValueError("weights: must be given where ids are not")
-    n = len(next(iter(given.values())))
+    n = next(iter(given.values())).size
     for name, column in given.items():
-        if len(column) != n:
+        if column.ndim != 1:
+            raise ValueError(f"{name}: must have shape (n,), got {column.shape}")
+        if column.size != n:
             raise ValueError(f"{name}: expected shape ({n},), got {column.shape}")
-    start, chunk = operator.index(start), operator.index(chunk)
+    start, chunk = integer_of(start, "start"), count_of(chunk, "chunk", 1)
     if not 0 <= start <= n:
         raise ValueError(f"start: must be in [0, {n}], got {start}")
-    if chunk < 1:
-        raise ValueError(f"chunk: must be positive, got {chunk}")
     with reporter(progress, "sketch_array") as callback:
         for low in range(start, n, chunk):
             high = min(low + chunk, n)
@@ -636,55 +366,6 @@ def sketch_array(
     return sketch
 
 
-def _native(kind: str, k: int, rng: Rng, shard: int | None) -> _core.sketch.Sketch:
-    shard = None if shard is None else operator.index(shard)
-    return _core.sketch.Sketch(kind, operator.index(k), as_key(rng), shard)
-
-
-def _array(x: Any, name: str) -> NDArray[Any]:
-    """Return `x` as an array of one dimension, without a copy where there is no need."""
-    torch = sys.modules.get("torch")
-    if torch is not None and isinstance(x, torch.Tensor):
-        if not x.is_cpu:
-            raise TypeError(f"{name}: must be on the CPU, got a tensor on {x.device}")
-        x = x.detach()
-        x = (x.float() if x.dtype is torch.bfloat16 else x).numpy()
-    array = np.asarray(x)
-    if array.ndim != 1:
-        raise ValueError(f"{name}: must have shape (n,), got {array.shape}")
-    return array
-
-
-def _ids(ids: Any) -> NDArray[np.int64]:
-    array = _array(ids, "ids")
-    if array.dtype.kind not in "iu" and array.size:
-        hint = "; hash_ids turns strings into ids" if array.dtype.kind in "OUST" else ""
-        raise TypeError(f"ids: must be integers, got {array.dtype}{hint}")
-    if array.dtype == np.uint64 and array.size and array.max() >= 2**63:
-        i = int(np.argmax(array >= 2**63))
-        raise ValueError(
-            f"ids: item {i} is above 2**63 - 1: {array[i]}; ids.view(numpy.int64) keeps its bits"
-        )
-    return np.require(array, np.int64, ["C", "A"])
-
-
-def _numbers(x: Any, name: str) -> NDArray[Any]:
-    array = _array(x, name)
-    if array.dtype.kind not in "fiu" and array.size:
-        raise TypeError(f"{name}: must be numbers, got {array.dtype}")
-    dtype = np.float32 if array.dtype == np.float32 else np.float64
-    return np.require(array, dtype, ["C", "A"])
-
-
-def _of_sample(x: Any, sample: SketchSample, name: str, default: Any) -> NDArray[Any]:
-    """Return one entry for each item of the sample."""
-    array = np.asarray(default if x is None else x(sample) if callable(x) else x)
-    if array.ndim and array.shape != sample.ids.shape:
-        raise ValueError(f"{name}: expected shape {sample.ids.shape}, got {array.shape}")
-    return np.broadcast_to(array, sample.ids.shape)
-
-
-def _norm(x: NDArray[Any]) -> float:
-    """Return the root of the sum of squares, which may be beyond the range themselves."""
-    scale = float(np.abs(x).max(initial=0.0))
-    return scale * float(np.sqrt(np.sum((x / scale) ** 2))) if scale > 0 else 0.0
+def _native(kind: str, k: int, rng: Rng, shard: int, coordinated: bool) -> _core.sketch.Sketch:
+    k, shard = within(k, "k", 1, 31), within(shard, "shard", 0, 48)
+    return _core.sketch.Sketch(kind, k, as_key(rng), None if coordinated else shard)

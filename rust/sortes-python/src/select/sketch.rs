@@ -8,7 +8,6 @@ use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use sortes::select::sketch::{self as kernels, Batch, Weights};
-use sortes_core::Error;
 use sortes_core::cancel::Cancel;
 
 use crate::boundary::{detached, interruptible, to_py};
@@ -33,12 +32,6 @@ type Sampled<'py> = (
     Option<Bound<'py, PyArray1<f64>>>,
     f64,
 );
-
-/// An argument of Python's unbounded integers, to be looked at by the kernel.
-fn unsigned(name: &'static str, domain: &str, value: i128) -> PyResult<u64> {
-    u64::try_from(value)
-        .map_err(|_| to_py(Error::argument(name, format!("must be in {domain}, got {value}"))))
-}
 
 /// A sketch of any kind, behind a lock.
 ///
@@ -70,9 +63,7 @@ impl Sketch {
 impl Sketch {
     #[new]
     #[pyo3(signature = (kind, k, key, shard, /))]
-    fn new(kind: &str, k: i128, key: u64, shard: Option<i128>) -> PyResult<Self> {
-        let k = unsigned("k", "[1, 2**31)", k)?;
-        let shard = shard.map(|shard| unsigned("shard", "[0, 2**48)", shard)).transpose()?;
+    fn new(kind: &str, k: u64, key: u64, shard: Option<u64>) -> PyResult<Self> {
         kernels::Sketch::new(kind, k, key, shard).map(Self::of).map_err(to_py)
     }
 
@@ -138,9 +129,13 @@ impl Sketch {
     }
 
     #[pyo3(signature = (shard, /))]
-    fn for_shard(&self, py: Python<'_>, shard: i128) -> PyResult<Self> {
-        let shard = unsigned("shard", "[0, 2**48)", shard)?;
+    fn for_shard(&self, py: Python<'_>, shard: u64) -> PyResult<Self> {
         detached(py, || self.lock().for_shard(shard)).map(Self::of)
+    }
+
+    #[pyo3(signature = (shard, /))]
+    fn has_drawn(&self, py: Python<'_>, shard: u64) -> PyResult<bool> {
+        detached(py, || self.lock().header().has_drawn(shard))
     }
 
     fn copy(&self, py: Python<'_>) -> PyResult<Self> {

@@ -44,9 +44,9 @@ impl Rank for Exponential {
         -elementary::ln_1m(u)
     }
 
-    fn inclusion(weight: f64, threshold: f64) -> f64 {
+    fn inclusion(rate: f64, threshold: f64) -> f64 {
         // Nothing is drawn by it, so that the platform's own function will do.
-        -(-weight * threshold).exp_m1()
+        -(-rate * threshold).exp_m1()
     }
 
     fn threshold(key: f64) -> f64 {

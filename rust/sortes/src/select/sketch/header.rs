@@ -46,6 +46,15 @@ impl Header {
         self.names.coordinated()
     }
 
+    /// Whether numbers of this shard have been drawn by what is in the sketch: another sketch that
+    /// draws them cannot be merged in.
+    ///
+    /// # Errors
+    /// If the shard is not below `2^48`.
+    pub fn has_drawn(&self, shard: u64) -> Result<bool> {
+        self.names.has_drawn(shard)
+    }
+
     pub(super) fn has_values(&self) -> bool {
         self.values == Some(true)
     }

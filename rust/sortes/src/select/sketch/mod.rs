@@ -12,8 +12,9 @@
 //! | [`VarOpt`] | exactly `k` items whose weights add up to the exact total, least variance | exact inclusion probabilities |
 //!
 //! Random numbers of the first two: `Purpose::Item`, entity and step the low and high halves of the
-//! id; or, where ids do not name them, entity the place of the item in its shard, step 0, on the
-//! child stream of the shard. Those of the third: `Purpose::Drop`, entity the place of the item,
+//! id (those of item `i` at step `t` in [`weighted`](super::weighted) for the id `t * 2^32 + i`); or,
+//! where ids do not name them, entity the place of the item in its shard, step 0, on the child
+//! stream of the shard. Those of the third: `Purpose::Drop`, entity the place of the item,
 //! draws 0 and 1 its coin, draw 2 the item that it replaces, on the child stream of the shard.
 
 mod any;
@@ -21,6 +22,7 @@ mod batch;
 mod bottom_k;
 mod bytes;
 mod header;
+mod large;
 mod names;
 mod priority;
 mod ranked;

@@ -91,6 +91,12 @@ impl Names {
         Err(Error::argument("ids", "a sketch takes fewer than 2**48 items"))
     }
 
+    /// Whether numbers of this shard are used here.
+    pub(super) fn has_drawn(&self, shard: u64) -> Result<bool> {
+        let own = self.for_shard(shard)?.own;
+        Ok(!self.coordinated && self.used().any(|key| key == own))
+    }
+
     fn used(&self) -> impl Iterator<Item = u64> {
         let own = (self.position > 0).then_some(self.own);
         self.merged.iter().copied().chain(own)

@@ -24,8 +24,8 @@ impl Rank for Uniform {
         u
     }
 
-    fn inclusion(weight: f64, threshold: f64) -> f64 {
-        (weight * threshold).min(1.0)
+    fn inclusion(rate: f64, threshold: f64) -> f64 {
+        (rate * threshold).min(1.0)
     }
 
     fn threshold(key: f64) -> f64 {

@@ -18,7 +18,19 @@ use super::names::Names;
 use super::sample::Sample;
 use super::{CHUNK, PIECE};
 
-/// How the uniform `u` of an item becomes its key `rank(u) / w`.
+/// For so many ids there is room in advance, if a batch has as many.
+const ROOM: usize = 1 << 20;
+
+/// The least weight that items are drawn by: keys of lighter ones would not be finite.
+const LEAST: f64 = 16.0 * f64::MIN_POSITIVE;
+
+/// The weight that an item is drawn by.
+#[inline]
+fn rate(weight: f64) -> f64 {
+    weight.max(LEAST)
+}
+
+/// How the uniform `u` of an item becomes its key `rank(u) / rate(w)`.
 pub trait Rank: Send + Sync + 'static {
     /// What the bytes of such a sketch begin with.
     const KIND: u64;
@@ -26,8 +38,8 @@ pub trait Rank: Send + Sync + 'static {
     /// Grows with `u`, and is at least `u`.
     fn rank(u: f64) -> f64;
 
-    /// The chance that the key of an item of this weight is below the threshold.
-    fn inclusion(weight: f64, threshold: f64) -> f64;
+    /// The chance that the key of an item of this rate is below the threshold.
+    fn inclusion(rate: f64, threshold: f64) -> f64;
 
     /// What users call the threshold.
     fn threshold(key: f64) -> f64;
@@ -149,6 +161,10 @@ impl<R: Rank> Ranked<R> {
         cancel: &Cancel,
     ) -> Result<()> {
         self.header.admit(batch)?;
+        if self.bound.is_none() && self.header.names.coordinated() {
+            let room = 2 * (self.header.k + 1) - self.entries.len();
+            self.places.reserve(room.min(batch.len()).min(ROOM));
+        }
         cancel.expect(batch.len() as u64);
         let slots: Vec<Mutex<Vec<Entry>>> = match threads.count() {
             1 => vec![Mutex::default()],
@@ -202,8 +218,8 @@ impl<R: Rank> Ranked<R> {
             self.header.names.uniforms(Purpose::Item, skip, &batch.ids()[start..start + len], u);
             batch.weights_into(start, w);
             for (i, (&u, &w)) in u.iter().zip(&*w).enumerate() {
-                if u <= limit * w && w > 0.0 {
-                    out.push(Entry { key: R::rank(u) / w, item: batch.item(start + i, w) });
+                if u <= limit * rate(w) && w > 0.0 {
+                    out.push(Entry { key: R::rank(u) / rate(w), item: batch.item(start + i, w) });
                 }
             }
         }
@@ -283,7 +299,7 @@ impl<R: Rank> Ranked<R> {
         let least = self.least();
         let threshold = least.get(self.header.k).map_or(f64::INFINITY, |entry| entry.key);
         let items = least.iter().take(self.header.k).map(|entry| entry.item);
-        let inclusion = |w| R::inclusion(w, threshold);
+        let inclusion = |w| R::inclusion(rate(w), threshold);
         (Sample::new(items, self.header.has_values(), inclusion), R::threshold(threshold))
     }
 
@@ -316,7 +332,7 @@ impl<R: Rank> Ranked<R> {
             return Err(corrupt("more items than it may hold"));
         }
         let ordered = entries.is_sorted_by(|a, b| a.order(b) == Ordering::Less);
-        if !ordered || entries.iter().any(|entry| !(0.0..=f64::INFINITY).contains(&entry.key)) {
+        if !ordered || entries.iter().any(|entry| !(0.0..=f64::MAX).contains(&entry.key)) {
             return Err(corrupt("keys"));
         }
         if out.header.names.coordinated() {
@@ -326,7 +342,8 @@ impl<R: Rank> Ranked<R> {
                 ids.iter_mut().zip(chunk).for_each(|(id, entry)| *id = entry.item.id);
                 let (ids, u) = (&ids[..chunk.len()], &mut u[..chunk.len()]);
                 out.header.names.uniforms(Purpose::Item, 0, ids, u);
-                let key = |(u, entry): (&f64, &Entry)| R::rank(*u) / entry.item.weight == entry.key;
+                let key =
+                    |(u, entry): (&f64, &Entry)| R::rank(*u) / rate(entry.item.weight) == entry.key;
                 if !u.iter().zip(chunk).all(key) {
                     return Err(corrupt("a key is not that of its item"));
                 }

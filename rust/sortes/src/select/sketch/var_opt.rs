@@ -1,8 +1,5 @@
 //! Variance-optimal samples.
 
-use std::cmp::Ordering;
-use std::collections::BinaryHeap;
-
 use sortes_core::cancel::Cancel;
 use sortes_core::rng::Purpose;
 use sortes_core::{Error, Result};
@@ -11,6 +8,7 @@ use super::CHUNK;
 use super::batch::{Batch, Item};
 use super::bytes::{Reader, Writer, corrupt};
 use super::header::Header;
+use super::large::{Large, Sized};
 use super::names::Names;
 use super::sample::Sample;
 
@@ -48,43 +46,6 @@ impl Sum {
     }
 }
 
-/// An item and what it is worth: its weight, or the adjusted weight with which it was merged in.
-#[derive(Clone, Copy, Debug)]
-struct Sized {
-    size: f64,
-    item: Item,
-}
-
-impl Sized {
-    fn order(&self, other: &Self) -> Ordering {
-        (self.size.total_cmp(&other.size))
-            .then(self.item.id.cmp(&other.item.id))
-            .then(self.item.value.total_cmp(&other.item.value))
-            .then(self.item.weight.total_cmp(&other.item.weight))
-    }
-}
-
-/// The heap gives the least first.
-impl Ord for Sized {
-    fn cmp(&self, other: &Self) -> Ordering {
-        other.order(self)
-    }
-}
-
-impl PartialOrd for Sized {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Sized {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Ordering::Equal
-    }
-}
-
-impl Eq for Sized {}
-
 /// A sample of exactly `k` items whose adjusted weights add up to the total of the data, with the
 /// least average variance that any sample of `k` items can have.
 ///
@@ -114,7 +75,7 @@ impl Eq for Sized {}
 pub struct VarOpt {
     header: Header,
     /// Worth more than `tau` each.
-    large: BinaryHeap<Sized>,
+    large: Large,
     /// Worth `tau` each.
     small: Vec<Item>,
     /// What the small ones are worth together.
@@ -133,7 +94,7 @@ impl VarOpt {
     }
 
     fn empty(header: Header) -> Self {
-        let (large, small, worth) = (BinaryHeap::new(), Vec::new(), Sum::default());
+        let (large, small, worth) = (Large::default(), Vec::new(), Sum::default());
         Self { header, large, small, worth, about: 0.0 }
     }
 
@@ -324,14 +285,7 @@ impl VarOpt {
     fn contents(&self) -> impl Iterator<Item = Sized> {
         let tau = self.tau();
         let small = self.small.iter().map(move |&item| Sized { size: tau, item });
-        self.large_in_order().into_iter().chain(small)
-    }
-
-    /// The large items, the largest first.
-    fn large_in_order(&self) -> Vec<Sized> {
-        let mut large: Vec<Sized> = self.large.iter().copied().collect();
-        large.sort_unstable();
-        large
+        self.large.in_order().into_iter().chain(small)
     }
 
     /// Takes in what another sketch has seen, with the smaller `k` of both.
@@ -404,7 +358,7 @@ impl VarOpt {
         to.float(self.worth.low);
         to.word(self.large.len() as u64);
         to.word(self.small.len() as u64);
-        let large = self.large_in_order();
+        let large = self.large.in_order();
         let items = large.iter().map(|large| &large.item).chain(&self.small);
         self.header.write_items(items, &mut to);
         to.finish()
@@ -439,7 +393,7 @@ impl VarOpt {
                 && out.small.iter().all(|item| item.weight <= tau * (1.0 + SLACK))
                 && out.large.iter().all(|large| large.size >= tau * (1.0 - SLACK))
         };
-        if !fits || !out.about.is_finite() {
+        if !fits || finite(out.about, "data").is_err() {
             return Err(corrupt("weights and threshold do not go together"));
         }
         Ok(out)
@@ -447,7 +401,8 @@ impl VarOpt {
 }
 
 fn finite(total: f64, name: &'static str) -> Result<f64> {
-    if total.is_finite() {
+    // With a margin for what rounding adds to the sums that follow.
+    if (total * (1.0 + SLACK)).is_finite() {
         return Ok(total);
     }
     Err(Error::argument(name, "the sum of all weights overflows"))

@@ -1,0 +1,353 @@
+"""What all sketches are, and what they give."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias
+
+import numpy as np
+
+from sortes import _core
+from sortes._progress import reporter
+from sortes.select._vectors import ids_of, integer_of, vector_of
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from numpy.typing import ArrayLike, NDArray
+
+    from sortes._progress import Callback
+
+    Where: TypeAlias = ArrayLike | Callable[["SketchSample"], ArrayLike] | None
+
+
+class SketchSample(NamedTuple):
+    """What a sketch has kept, at most `k` items.
+
+    Attributes
+    ----------
+    ids : ndarray of int64, shape (m,)
+        Which items.
+    weights : ndarray of float64, shape (m,)
+        Their weights, as they were given.
+    adjusted_weights : ndarray of float64, shape (m,)
+        What each stands for, ``weights / inclusion``. The sum over any part of the sample is an
+        unbiased estimate of the sum of the weights of that part of the data.
+    inclusion : ndarray of float64, shape (m,)
+        The probability of being in the sample, given the threshold.
+    values : ndarray of float64, shape (m,), or None
+        Their values, if they had any.
+    threshold : float
+        What decided: the (k+1)-st key of a `BottomK`, infinite if there was none; the (k+1)-st
+        priority of a `PrioritySample` or the ``tau`` of a `VarOpt`, zero if every item was kept.
+    """
+
+    ids: NDArray[np.int64]
+    weights: NDArray[np.float64]
+    adjusted_weights: NDArray[np.float64]
+    inclusion: NDArray[np.float64]
+    values: NDArray[np.float64] | None
+    threshold: float
+
+
+class Estimate(NamedTuple):
+    """An estimate of a sum.
+
+    Attributes
+    ----------
+    value : float
+        The estimate.
+    stderr : float
+        Its standard error: the root of an estimate of its variance.
+    """
+
+    value: float
+    stderr: float
+
+
+class Sketch(ABC):
+    """What all sketches do; make a `BottomK`, a `PrioritySample` or a `VarOpt`."""
+
+    _kind: ClassVar[str]
+    _native: _core.sketch.Sketch
+
+    @abstractmethod
+    def __init__(self) -> None: ...
+
+    def update(
+        self,
+        ids: ArrayLike,
+        weights: ArrayLike | None = None,
+        values: ArrayLike | None = None,
+        *,
+        num_threads: int | None = None,
+        progress: bool | Callback | None = None,
+    ) -> Self:
+        """Take a batch of items in.
+
+        Parameters
+        ----------
+        ids : array_like of int, shape (n,)
+            Their names. Unsigned ones must be below 2**63; see `hash_ids` for strings.
+        weights : array_like, shape (n,), optional
+            Finite and not negative; ones if not given. Items of weight zero are counted, but never
+            kept. Half precision becomes float32 and integers float64; float32 is read in place.
+            Weights below 2**-1018 (3.6e-307) are at the limit of what keys can tell apart:
+            `BottomK` and `PrioritySample` draw them all alike, still with unbiased estimates; in a
+            `VarOpt` of nothing but such weights, probabilities are as exact as these weights are.
+        values : array_like, shape (n,), optional
+            Finite numbers to find beside the ids in the sample, kept in float64. They come with
+            every batch or with none.
+        num_threads : int, optional
+            How many threads look for candidates (`VarOpt` takes one at a time). The result does not
+            depend on it.
+        progress : bool or callable, optional
+            Shows a bar, or is called as ``progress(done, total)``.
+
+        Returns
+        -------
+        Sketch
+            This sketch.
+
+        Raises
+        ------
+        ValueError
+            If a weight is negative or not finite, a value is not finite, or lengths differ. Nothing
+            is taken then.
+        TypeError
+            If `ids` are not integers, or weights not numbers.
+        KeyboardInterrupt
+            On Ctrl-C in a batch of a million items or more. A beginning of the batch is taken; `n`
+            says how much.
+        """
+        columns = (
+            ids_of(ids),
+            None if weights is None else vector_of(weights),
+            None if values is None else vector_of(values, "values", double=True),
+        )
+        with reporter(progress, type(self).__name__) as callback:
+            self._native.update(*columns, num_threads=num_threads, progress=callback)
+        return self
+
+    def merge(self, other: Self) -> Self:
+        """Take in everything that another sketch has seen.
+
+        Parameters
+        ----------
+        other : Sketch
+            A sketch of the same kind. It does not change. The smaller `k` of both remains. An empty
+            sketch changes nothing.
+
+        Returns
+        -------
+        Sketch
+            This sketch.
+
+        Raises
+        ------
+        ValueError
+            If the seeds of coordinated sketches differ; if sketches that are not coordinated have
+            drawn from the same shard of one seed; if only one of them has values. Nothing changes
+            then.
+        TypeError
+            If `other` is another kind of sketch.
+        """
+        if type(other) is not type(self):
+            raise TypeError(f"other: must be a {type(self).__name__}, got {type(other).__name__}")
+        self._native.merge(other._native)
+        return self
+
+    def __or__(self, other: Self) -> Self:
+        if type(other) is not type(self):
+            return NotImplemented
+        return self.copy().merge(other)
+
+    def sample(self) -> SketchSample:
+        """Return the sample with its weights and probabilities."""
+        return SketchSample(*self._native.sample())
+
+    def estimate(self, where: Where = None, *, of: Where = None) -> Estimate:
+        """Estimate a sum over a part of the data.
+
+        Parameters
+        ----------
+        where : array_like of bool, shape (m,), or callable, optional
+            Which items of the sample belong to the part; or a function that says so, of the
+            `SketchSample`. All by default.
+        of : array_like, shape () or (m,), or callable, optional
+            The numbers whose sum is sought: one for each item of the sample, one for all (1 counts
+            items), or a function of the `SketchSample`. The weights by default.
+
+        Returns
+        -------
+        Estimate
+            The value and its standard error.
+
+        Raises
+        ------
+        ValueError
+            If an array has not the shape of the sample.
+        TypeError
+            If `where` does not hold booleans, or `of` numbers.
+        """
+        sample = self.sample()
+        inside = _of_sample(where, sample, "where", True, "b", "booleans")
+        numbers = _of_sample(of, sample, "of", sample.weights, "fiub", "numbers")
+        with np.errstate(over="ignore"):  # what is beyond the range is infinite
+            terms = numbers / sample.inclusion
+            estimate = float(terms[inside].sum())
+        errors = np.sqrt(1 - sample.inclusion) * terms
+        if of is not None:
+            return Estimate(estimate, norm(errors[inside]))
+        if where is None and (total := self._native.total) is not None:
+            return Estimate(total, 0.0)
+        return Estimate(estimate, self._error_of_weights(errors, inside))
+
+    def _error_of_weights(self, errors: NDArray[Any], inside: NDArray[Any]) -> float:
+        """Return the standard error of a sum of weights; a kind may know better than this."""
+        return norm(errors[inside])
+
+    def copy(self) -> Self:
+        """Return a sketch of the same state.
+
+        A sketch that is not coordinated, and its copy, do not merge: they have drawn the same
+        numbers.
+        """
+        return self._of(self._native.copy())
+
+    def for_shard(self, shard: int) -> Self:
+        """Return an empty sketch like this one, for another shard of the data.
+
+        Parameters
+        ----------
+        shard : int
+            In [0, 2**48). Sketches that are not coordinated draw the numbers of their shard, so
+            that each must have its own; for a coordinated one any will do.
+
+        Returns
+        -------
+        Sketch
+            Same kind, same `k`, same seed, no items.
+        """
+        return self._of(self._native.for_shard(within(shard, "shard", 0, 48)))
+
+    def to_bytes(self) -> bytes:
+        """Return the state in a stable format: little-endian, with a version and a checksum."""
+        return self._native.to_bytes()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """Make the sketch that `to_bytes` has written.
+
+        Parameters
+        ----------
+        data : bytes
+            The state. It may come from anywhere: everything in it is checked.
+
+        Returns
+        -------
+        Sketch
+            It goes on exactly as the one that was written would.
+
+        Raises
+        ------
+        ValueError
+            If the bytes are not those of such a sketch, are corrupt, or have an unknown version.
+        TypeError
+            If `data` are no bytes.
+        """
+        try:
+            state = bytes(memoryview(data))
+        except TypeError:
+            raise TypeError(f"data: must be bytes, got {type(data).__name__}") from None
+        native = _core.sketch.Sketch.from_bytes(state)
+        kind = getattr(cls, "_kind", native.kind)
+        if native.kind != kind:
+            raise ValueError(f"data: holds a sketch of kind {native.kind!r}, expected {kind!r}")
+        kinds = {known._kind: known for known in Sketch.__subclasses__()}
+        return (kinds[kind] if cls is Sketch else cls)._of(native)  # type: ignore[return-value]
+
+    @classmethod
+    def _of(cls, native: _core.sketch.Sketch) -> Self:
+        out = cls.__new__(cls)
+        out._native = native
+        return out
+
+    @property
+    def k(self) -> int:
+        """The largest number of items in the sample."""
+        return self._native.k
+
+    @property
+    def n(self) -> int:
+        """How many items were offered: repeated ones and those of weight zero count."""
+        return self._native.n
+
+    @property
+    def coordinated(self) -> bool:
+        """Whether an item draws the number of its id, the same in every sketch of one seed."""
+        return self._native.coordinated
+
+    def __len__(self) -> int:
+        return len(self._native)
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Sketch):
+            return NotImplemented
+        return type(self) is type(other) and self.to_bytes() == other.to_bytes()
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __copy__(self) -> Self:
+        return self.copy()
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self.copy()
+
+    def __reduce__(self) -> tuple[Callable[[bytes], Self], tuple[bytes]]:
+        return type(self).from_bytes, (self.to_bytes(),)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self.n} items: {len(self)} held, k={self.k}>"
+
+
+def within(value: Any, name: str, least: int, bits: int) -> int:
+    """Return `value` as an int in ``[least, 2**bits)``.
+
+    Examples
+    --------
+    >>> within(3, "k", 1, 31)
+    3
+    """
+    number = integer_of(value, name)
+    if not least <= number < 2**bits:
+        raise ValueError(f"{name}: must be in [{least}, 2**{bits}), got {number}")
+    return number
+
+
+def norm(x: NDArray[Any]) -> float:
+    """Return the root of the sum of squares, which may be beyond the range themselves.
+
+    Examples
+    --------
+    >>> round(norm(np.array([3e200, 4e200])) / 1e200, 12)
+    5.0
+    """
+    return math.hypot(*x.tolist())
+
+
+def _of_sample(
+    x: Any, sample: SketchSample, name: str, default: Any, kinds: str, what: str
+) -> NDArray[Any]:
+    """Return one entry for each item of the sample."""
+    array = np.asarray(default if x is None else x(sample) if callable(x) else x)
+    if array.ndim and array.shape != sample.ids.shape:
+        raise ValueError(f"{name}: expected shape {sample.ids.shape}, got {array.shape}")
+    if array.dtype.kind not in kinds:
+        raise TypeError(f"{name}: must hold {what}, got {array.dtype}")
+    return np.broadcast_to(array, sample.ids.shape)
