@@ -64,7 +64,7 @@ def matrix_of(x: Any, name: str) -> NDArray[np.float64]:
     >>> matrix_of([[1, 2]], "X")
     array([[1., 2.]])
     """
-    array = _host_array(x, name)
+    array = host_array(x, name)
     if array.ndim != 2:
         raise ValueError(f"{name}: must have shape (n, d), got {array.shape}")
     if array.dtype.kind not in "fiub":
