@@ -81,6 +81,7 @@ pub(super) fn smallest(
     cancel: &Cancel,
     scan: impl Fn(std::ops::Range<usize>, &mut Smallest) + Sync + Send,
 ) -> Result<Vec<Keyed>> {
+    let k = k.min(n);
     let part = n.div_ceil(threads.count()).next_multiple_of(BLOCK).max(16 * BLOCK);
     let all = Mutex::new(Smallest::new(k));
     threads.for_each(n.div_ceil(part), |task| {
@@ -126,7 +127,7 @@ pub fn successive<W: Weight>(
         if found.threshold == f64::INFINITY {
             bulk::exponentials(stream, Purpose::Item, ids, noise);
             for ((&e, &weight), index) in noise.iter().zip(block).zip(items) {
-                found.offer(e / weight.wide(), index);
+                found.offer(e / magnitude(weight), index);
             }
         } else {
             // E = -ln(1 - u) >= u, so that u <= threshold * w is necessary for a key below the
@@ -153,10 +154,17 @@ pub fn successive<W: Weight>(
     if !extreme.into_inner() {
         return Ok(found);
     }
-    // Quotients would leave the range of doubles: take their logarithms.
+    // Quotients would leave the range of doubles: take their logarithms, in a second pass.
+    cancel.expect(2 * weights.len() as u64);
     smallest_logs(weights.len(), k, stream, step, threads, cancel, |i| {
         elementary::ln_any(weights[i].wide())
     })
+}
+
+/// The weight, without the sign that a zero may have: one over it is to be plus infinity.
+#[inline(always)]
+fn magnitude<W: Weight>(weight: W) -> f64 {
+    weight.wide().abs()
 }
 
 vectorised! {
@@ -246,7 +254,7 @@ pub fn keys<W: Weight>(
         } else {
             bulk::exponentials(stream, Purpose::Item, ids, out);
             for (key, weight) in out.iter_mut().zip(weights) {
-                *key /= weight.wide();
+                *key /= magnitude(*weight);
             }
             summary_of(weights).valid
         };
@@ -300,6 +308,16 @@ mod tests {
                 assert_eq!(got, expected[..k.min(expected.len())], "n = {n}, k = {k}");
             }
         }
+    }
+
+    #[test]
+    fn minus_zero_is_zero() {
+        let (one, never) = (Threads::SERIAL, Cancel::default());
+        let weights = [-0.0, 1.0, 0.0, 2.0];
+        let got = successive(&weights, 4, Stream::new(1), 3, one, &never).unwrap();
+        assert_eq!(got, plain(&weights, Stream::new(1)));
+        let keys = keys(&weights, false, Stream::new(1), 3, one, &never).unwrap();
+        assert_eq!([keys[0], keys[2]], [f64::INFINITY; 2]);
     }
 
     #[test]
