@@ -6,13 +6,19 @@
 //! reservoir", Information Processing Letters 97, 2006). A key knows nothing of `k`, so that the
 //! first `j` items of a sample are the sample of size `j`.
 
-use super::weights::{self, BLOCK, Weight, summary_of};
+use super::weights::{self, Weight, summary_of};
 use sortes_core::cancel::Cancel;
 use sortes_core::par::Threads;
 use sortes_core::rng::{Purpose, Stream, bulk, elementary};
 use sortes_core::{Error, Result, vectorised};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
+
+/// Items that are looked at together: few, so that the processor fetches the next weights from memory
+/// while the noise of these is computed.
+const BLOCK: usize = 256;
+/// Items of one task, at least.
+const TASK: usize = 1 << 14;
 
 /// Weights for which a quotient of an exponential is a normal number.
 const PLAIN: std::ops::RangeInclusive<f64> = 1e-300..=1e285;
@@ -82,7 +88,7 @@ pub(super) fn smallest(
     scan: impl Fn(std::ops::Range<usize>, &mut Smallest) + Sync + Send,
 ) -> Result<Vec<Keyed>> {
     let k = k.min(n);
-    let part = n.div_ceil(threads.count()).next_multiple_of(BLOCK).max(16 * BLOCK);
+    let part = n.div_ceil(threads.count()).next_multiple_of(BLOCK).max(TASK);
     let all = Mutex::new(Smallest::new(k));
     threads.for_each(n.div_ceil(part), |task| {
         let mut mine = Smallest::new(k);
@@ -238,11 +244,11 @@ pub fn keys<W: Weight>(
 ) -> Result<Vec<f64>> {
     let mut out = vec![0.0; weights.len()];
     let invalid = AtomicBool::new(false);
-    threads.fill_chunks(&mut out, 16 * BLOCK, |task, out| {
+    threads.fill_chunks(&mut out, TASK, |task, out| {
         if cancel.is_cancelled() {
             return;
         }
-        let first = task * 16 * BLOCK;
+        let first = task * TASK;
         let ids = bulk::Ids::Range { first: first as u64, step };
         let weights = &weights[first..first + out.len()];
         let valid = if log {

@@ -27,7 +27,7 @@ impl Weight for f32 {
 /// Weights that are summed side by side: a vector, or several.
 const LANES: usize = 8;
 /// Weights whose sum is a term of the total.
-pub(super) const BLOCK: usize = 1024;
+const BLOCK: usize = 1024;
 /// Weights of one task.
 const TASK: usize = 1 << 16;
 
