@@ -194,3 +194,13 @@ def test_small_cases():
 def test_bad_calls_are_explained(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("beta", ["a", None, np.array([1, 2]), 1j])
+def test_coldness_is_a_number(beta):
+    for call in (
+        lambda: stochastic_acquisition([1], 1, beta=beta),
+        lambda: acquisition_probs([1], beta=beta),
+    ):
+        with pytest.raises(TypeError, match=r"^beta: must be a number, got "):
+            call()

@@ -12,8 +12,7 @@ use pyo3::prelude::*;
 use sortes::select::weighted::acquisition::{self, Noise, Strategy};
 use sortes::select::weighted::alias;
 use sortes::select::weighted::reservoir::State;
-use sortes::select::weighted::{self as kernels, BlockSums, Precision, Weight};
-use sortes_core::cancel::Cancel;
+use sortes::select::weighted::{self as kernels, BlockSums, Precision};
 use sortes_core::memory::with_room;
 use sortes_core::par::Threads;
 use sortes_core::rng::Stream;
@@ -111,49 +110,18 @@ fn choice<'py>(
 ) -> PyResult<Bound<'py, PyArray1<i64>>> {
     let (weights, threads, stream) =
         (Weights::extract(weights)?, pool::threads(num_threads)?, Stream::new(key));
-    let draws = run_on_weights(
-        py,
-        &weights,
-        size,
-        progress,
-        ChoiceCall { alias, size, stream, step, threads },
-    )?;
-    Ok(draws.into_pyarray(py))
-}
-
-#[derive(Clone, Copy)]
-struct ChoiceCall {
-    alias: bool,
-    size: usize,
-    stream: Stream,
-    step: u32,
-    threads: Threads<'static>,
-}
-
-impl ChoiceCall {
-    fn draw<W: Weight>(self, weights: &[W], cancel: &Cancel) -> Result<Vec<i64>> {
-        let Self { alias, size, stream, step, threads } = self;
+    let items = weights.len().saturating_add(size);
+    let draws = with_weights!(&weights, |w| by_length(py, items, progress, |cancel| {
         let mut out = zeros(size)?;
         if alias && size > 0 {
-            kernels::AliasTable::new(weights, Precision::Auto, threads, cancel)?
+            kernels::AliasTable::new(w, Precision::Auto, threads, cancel)?
                 .sample(&mut out, stream, step, threads, cancel)?;
         } else {
-            BlockSums::new(weights, threads, cancel)?
-                .sample(&mut out, stream, step, threads, cancel)?;
+            BlockSums::new(w, threads, cancel)?.sample(&mut out, stream, step, threads, cancel)?;
         }
         Ok(out)
-    }
-}
-
-fn run_on_weights(
-    py: Python<'_>,
-    weights: &Weights<'_>,
-    size: usize,
-    progress: Option<&Bound<'_, PyAny>>,
-    call: ChoiceCall,
-) -> PyResult<Vec<i64>> {
-    let items = weights.len().saturating_add(size);
-    with_weights!(weights, |w| by_length(py, items, progress, |cancel| call.draw(w, cancel)))
+    }))?;
+    Ok(draws.into_pyarray(py))
 }
 
 /// The first `k` items of successive sampling, fewer if fewer weights are positive.
