@@ -72,6 +72,48 @@ def test_orders(scores, strategy, beta, weights):
     assert_law(counts, p / p.sum())
 
 
+@pytest.mark.law
+@pytest.mark.parametrize(
+    ("scores", "strategy", "beta"),
+    [
+        ([1e17, 1e17, 1e17], "softmax", 1.0),
+        ([-1e308, -1e308, -1e308], "softmax", 1.0),
+        ([0.5, 0.5, 0.5], "power", 1e18),
+        ([2.0, 2.0, 2.0], "softrank", 1e18),
+        ([1.0, 0.5, 0.5, 0.5, 0.25], "power", 1e18),
+        ([9e17, 5e17, 5e17, 5e17, -1e300, -1e308], "softmax", 1.0),
+        ([1e17 + 64, 1e17, 1e17, 1e17, 0.0, 1.0], "softmax", 1.0),
+    ],
+)
+def test_equal_items_are_equally_likely_however_large_the_scores(scores, strategy, beta):
+    """All orders of the three equal items, n = 6,000; what is better always comes first.
+
+    Seen red: noise added to log weights as they are, which rounds it away.
+    """
+    equal = np.flatnonzero(np.asarray(scores) == np.sort(scores)[-2])
+    index = {order: i for i, order in enumerate(permutations(equal.tolist()))}
+    better, counts = len(scores) > 3, np.zeros(6, np.int64)
+    for step in range(6000):
+        batch = stochastic_acquisition(
+            scores, 3 + better, strategy=strategy, beta=beta, rng=2, step=step
+        ).tolist()
+        if better:
+            assert batch.pop(0) == 0
+        counts[index[tuple(batch)]] += 1
+    assert_law(counts, np.full(6, 1 / 6))
+
+
+def test_gaps_that_noise_bridges_are_kept():
+    """Log weights that differ by less than the noise keep their law beside one that is far off."""
+    scores = np.array([0.0, 1.0, 2.0, 1.5])
+    plain = [stochastic_acquisition(scores, 4, strategy="softmax", rng=s) for s in range(300)]
+    far = [
+        stochastic_acquisition([*scores, -1e300], 5, strategy="softmax", rng=s) for s in range(300)
+    ]
+    np.testing.assert_array_equal(np.array(far)[:, :4], plain)
+    assert (np.array(far)[:, 4] == 4).all()
+
+
 def test_large_batches():
     scores = np.random.default_rng(0).gamma(1.0, size=200_000)
     scores[::3] = 0
@@ -152,3 +194,13 @@ def test_small_cases():
 def test_bad_calls_are_explained(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("beta", ["a", None, np.array([1, 2]), 1j])
+def test_coldness_is_a_number(beta):
+    for call in (
+        lambda: stochastic_acquisition([1], 1, beta=beta),
+        lambda: acquisition_probs([1], beta=beta),
+    ):
+        with pytest.raises(TypeError, match=r"^beta: must be a number, got "):
+            call()

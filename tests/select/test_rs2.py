@@ -267,6 +267,21 @@ def test_far_epochs_and_long_lines():
         RS2Sampler(10, 3, rng=0).indices(2**62)
 
 
+def test_what_does_not_fit_is_an_error():
+    for keep, wrap in [(2**47, "raw"), (2**48 - 1, "distinct")]:
+        with pytest.raises(MemoryError, match=r"^\d+ indices: needs \d+ bytes"):
+            RS2Sampler(2**48 - 1, keep, wrap=wrap, rng=0).indices()
+
+
+def test_refused_states_change_nothing():
+    sampler = RS2Sampler(10, 5, rng=0)
+    before = sampler.state_dict()
+    for change in [{"key": -1}, {"key": "a"}, {"position": -1}, {"epoch": 2**63}, {"keep": None}]:
+        with pytest.raises(ValueError, match=rf"^state: {next(iter(change))}"):
+            sampler.load_state_dict(before | {"key": 7, "epoch": 3} | change)
+        assert sampler.state_dict() == before
+
+
 def test_values_are_stable():
     stable = json.loads((DATA / "weighted_stability.json").read_text())
     assert RS2Sampler(10, 4, rng=0).indices(2).tolist() == stable["rs2"]
@@ -289,6 +304,9 @@ def test_values_are_stable():
             r"^state: keep must be 5, got 4$",
         ),
         (lambda: RS2Sampler(10, 5).load_state_dict({}), r"^state: must be of version 1, got None$"),
+        (lambda: RS2Sampler(10, 5).load_state_dict({"version": 1}), r"^state: n must be 10, got"),
+        (lambda: RS2Sampler(10, 5).indices(2**70), r"^epoch: must be below 2\*\*63, got"),
+        (lambda: RS2Sampler(10, 5, wrap=None), r"^wrap: must be .*, got None$"),
     ],
 )
 def test_bad_calls_are_explained(call, message):
@@ -300,5 +318,9 @@ def test_fractions():
     assert RS2Sampler(7, 0.01, rng=0).keep == 1
     assert RS2Sampler(10, 0.35, rng=0).keep == 3
     assert RS2Sampler(10, 10.0, rng=0).keep == 10
-    with pytest.raises(TypeError, match=r"^keep: must be an integer, got 2\.5$"):
-        RS2Sampler(10, 2.5)
+    assert RS2Sampler(10, 1.0, rng=0).keep == 10
+    assert RS2Sampler(10, 1, rng=0).keep == 1
+    assert RS2Sampler(10, np.float32(0.5), rng=0).keep == 5
+    for keep in (2.5, -0.5, float("nan"), float("inf")):
+        with pytest.raises(TypeError, match=rf"^keep: must be an integer, got {keep}$"):
+            RS2Sampler(10, keep)

@@ -1,6 +1,8 @@
 """Weighted draws: what they take, refuse, promise and cost nothing to rely on."""
 
+import copy
 import json
+import math
 import pickle
 import signal
 import subprocess
@@ -198,6 +200,7 @@ def test_nothing_may_be_asked_for():
         ([1.0, -np.inf], ValueError, r"^weights: item 1 is not finite: -inf$"),
         ([[1.0]], ValueError, r"^weights: must have shape \(n,\), got \(1, 1\)$"),
         (1.0, ValueError, r"^weights: must have shape \(n,\), got \(\)$"),
+        ([[1.0], [2.0, 3.0]], ValueError, r"^weights: .*inhomogeneous"),
         (["a"], TypeError, r"^weights: dtype must be float32, float64 or an integer, got <U1$"),
         ([1j], TypeError, r"^weights: dtype must be .*, got complex128$"),
         ([None], TypeError, r"^weights: dtype must be .*, got object$"),
@@ -244,6 +247,8 @@ def test_bad_weights_are_found_anywhere(place, dtype):
             lambda: choice([1], design="pps"),
             r"^design: .*use inclusion_probabilities and pivotal_sample$",
         ),
+        (lambda: choice([1], method=["alias"]), r"^method: must be 'auto', .*got \['alias'\]$"),
+        (lambda: AliasTable([1], None), r"^precision: must be 'auto', .*got None$"),
         (lambda: AliasTable([1], "half"), r"^precision: must be 'auto', 'narrow' or 'wide', got"),
         (lambda: Reservoir(-1), r"^k: must be at least 0, got -1$"),
         (lambda: Reservoir(1).update([1.0], [1, 2]), r"^ids: expected shape \(1,\), got \(2,\)$"),
@@ -266,11 +271,46 @@ def test_bad_calls_are_explained(call, message):
         call()
 
 
-def test_wrong_types_are_explained():
+def test_wrong_types_are_explained(torch):
     with pytest.raises(TypeError, match=r"^size: must be an integer, got 1\.5$"):
         choice([1], 1.5)
+    with pytest.raises(TypeError, match=r"^weights: must be dense, got a tensor of layout"):
+        choice(torch.ones(3).to_sparse(), 1)
     with pytest.raises(TypeError, match=r"^ids: must hold integers, got float64$"):
         Reservoir(1).update([1.0], [0.5])
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_minus_zero_is_no_weight(seed):
+    w = [-0.0, 1.0, 0.0, 2.0, -0.0]
+    for draw in [
+        lambda: choice(w, 2, replace=False, rng=seed),
+        lambda: choice(w, 9, method="alias", rng=seed),
+        lambda: choice(w, 9, method="blocks", rng=seed),
+        lambda: DynamicWeights(w).pop(2, rng=seed),
+        lambda: reservoir_sample(w, 4, seed),
+    ]:
+        assert set(draw().tolist()) <= {1, 3}
+    assert (weighted_keys(w, rng=seed)[[0, 2, 4]] == np.inf).all()
+
+
+@pytest.mark.parametrize("size", [2**63, 2**64 - 1, 2**70, (2**40, 2**40)])
+def test_sizes_beyond_all_bounds(size):
+    number = math.prod(size) if isinstance(size, tuple) else size
+    calls = [
+        lambda: choice([1, 2], size),
+        lambda: choice([1, 2], size, replace=False, on_short="all"),
+        lambda: AliasTable([1]).sample(size),
+        lambda: DynamicWeights([1]).sample(size),
+    ]
+    if number == size:
+        calls += [lambda: DynamicWeights([1]).pop(size)]
+    for call in calls:
+        with pytest.raises(ValueError, match=rf"^size: must be below 2\*\*63, got {number}$"):
+            call()
+    for call in [lambda: choice([1], 2**62), lambda: AliasTable([1]).sample(2**62)]:
+        with pytest.raises(MemoryError, match=rf"^{2**62} draws: needs {2**64 - 1} bytes"):
+            call()
 
 
 def test_short_samples_on_request():
@@ -345,43 +385,87 @@ def test_tables_state_what_they_hold():
     assert AliasTable([1, 1e-9]).precision == "wide"
 
 
+@pytest.mark.parametrize("precision", ["narrow", "wide"])
+def test_tables_pickle(precision):
+    table = AliasTable(uneven(1000), precision)
+    for again in pickle.loads(pickle.dumps(table)), copy.deepcopy(table):
+        assert (len(again), again.precision) == (1000, precision)
+        np.testing.assert_array_equal(again.probabilities(), table.probabilities())
+        np.testing.assert_array_equal(again.sample(999, rng=3), table.sample(999, rng=3))
+    state = table.__getstate__()
+    state[1] = 1000
+    with pytest.raises(ValueError, match=r"^state: must be that of a table$"):
+        again.__setstate__(state)
+
+
 def test_progress_is_reported():
     w = uneven(1000)
     for call in [
         lambda p: choice(w, 5, method="blocks", progress=p),
         lambda p: choice(w, 5000, method="alias", progress=p),
         lambda p: choice(w, 5, replace=False, progress=p),
+        lambda p: choice([*w, 1e-310], 5, replace=False, progress=p),
         lambda p: weighted_keys(w, progress=p),
         lambda p: AliasTable(w, progress=p).sample(10, progress=p),
     ]:
         seen = []
         call(lambda done, total, seen=seen: seen.append((done, total)))
         assert seen
-        assert seen[-1][0] >= 5
+        assert 5 <= seen[-1][0] <= seen[-1][1]
 
 
 INTERRUPTED = """
+import time
 import numpy as np
-from sortes.select.weighted import AliasTable
-table = AliasTable(np.ones(1 << 20))
+from sortes.select.rs2 import RS2Sampler
+from sortes.select.weighted import AliasTable, DynamicWeights, Reservoir
+{setup}
 print("working", flush=True)
 try:
     while True:
-        table.sample(300_000_000, rng=0, num_threads=1)
+        {call}
 except KeyboardInterrupt:
-    print("interrupted", flush=True)
+    print("interrupted", {after}, flush=True)
 """
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends a SIGINT")
-def test_ctrl_c_stops_a_long_call():
-    with subprocess.Popen(
-        [sys.executable, "-c", INTERRUPTED], stdout=subprocess.PIPE, text=True
-    ) as child:
+@pytest.mark.parametrize(
+    ("setup", "call", "after"),
+    [
+        (
+            "table = AliasTable(np.ones(1 << 20))",
+            "table.sample(300_000_000, rng=0, num_threads=1)",
+            "True",
+        ),
+        (
+            "r = Reservoir(1 << 20, rng=0); w = np.linspace(1, 9, 1 << 22); r.update(w)",
+            "r.update(w * (r.seen + 1.0))",
+            "r.seen % w.size == 0",
+        ),
+        (
+            "w = DynamicWeights(np.ones(30_000_000))",
+            "w.pop(20_000_000, rng=0)",
+            "w.total == len(w)",
+        ),
+        (
+            "w = DynamicWeights(np.ones(100_000_000, np.float32)); "
+            "i = np.arange(0, 6_000_000) * 16 + 3; twos = np.full(i.size, 2.0)",
+            "w.update_many(i, 2.0); w.update_many(i, 1.0)",
+            "w.total in (len(w), len(w) + i.size)",
+        ),
+        ("rs2 = RS2Sampler(1 << 40, 1 << 24, rng=0)", "rs2.indices()", "True"),
+    ],
+    ids=["table", "reservoir", "pop", "update", "rs2"],
+)
+def test_ctrl_c_stops_a_long_call(setup, call, after):
+    """It stops at once, and what it was about to change is whole."""
+    code = INTERRUPTED.format(setup=setup, call=call, after=after)
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as child:
         try:
             assert child.stdout.readline() == "working\n"
             time.sleep(0.1)  # into the call
             child.send_signal(signal.SIGINT)
-            assert child.stdout.readline() == "interrupted\n"
+            assert child.stdout.readline() == "interrupted True\n"
         finally:
             child.kill()

@@ -1,4 +1,4 @@
-"""Vectors of weights, scores and ids from whatever users hold them in."""
+"""Vectors, counts and names of options from whatever users hold them in."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _NATIVE = frozenset(np.dtype(t) for t in (np.float32, np.float64))
+_LIMIT = 2**63
 
 
 def vector_of(x: Any, name: str = "weights", *, double: bool = False) -> NDArray[Any]:
@@ -120,9 +121,35 @@ def count_of(value: Any, name: str, least: int = 0) -> int:
     count = integer_of(value, name)
     if count < least:
         raise ValueError(f"{name}: must be at least {least}, got {count}")
-    if count >= 2**63:
+    if count >= _LIMIT:
         raise ValueError(f"{name}: must be below 2**63, got {count}")
     return count
+
+
+def real_of(value: Any, name: str) -> float:
+    """Return `value` as a float.
+
+    Examples
+    --------
+    >>> real_of(np.float32(0.5), "beta")
+    0.5
+    """
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise TypeError(f"{name}: must be a number, got {value!r}") from None
+
+
+def one_of(value: Any, name: str, known: tuple[str, ...]) -> None:
+    """Refuse a `value` that is not among those `known`.
+
+    Examples
+    --------
+    >>> one_of("raw", "wrap", ("raw", "drop"))
+    """
+    if not (isinstance(value, str) and value in known):
+        *others, last = map(repr, known)
+        raise ValueError(f"{name}: must be {', '.join(others)} or {last}, got {value!r}")
 
 
 def host_array(x: Any, name: str) -> NDArray[Any]:
@@ -135,8 +162,13 @@ def host_array(x: Any, name: str) -> NDArray[Any]:
     """
     torch = sys.modules.get("torch")
     if torch is None or not isinstance(x, torch.Tensor):
-        return np.asarray(x)
+        try:
+            return np.asarray(x)
+        except ValueError as error:  # lists of different lengths
+            raise ValueError(f"{name}: {error}") from None
     if not x.is_cpu:
         raise TypeError(f"{name}: must be on the CPU, got a tensor on {x.device}")
+    if x.layout is not torch.strided:
+        raise TypeError(f"{name}: must be dense, got a tensor of layout {x.layout}")
     x = x.detach()
     return (x.float() if x.dtype is torch.bfloat16 else x).numpy()  # type: ignore[no-any-return]

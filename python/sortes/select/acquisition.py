@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from sortes import _core
 from sortes._rng import as_key, at_step
-from sortes.select._vectors import count_of, vector_of
+from sortes.select._vectors import count_of, one_of, real_of, vector_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sortes._rng import Rng
 
 Strategy = Literal["power", "softmax", "softrank"]
+_STRATEGIES = ("power", "softmax", "softrank")
 
 
 def stochastic_acquisition(
@@ -80,6 +81,7 @@ def stochastic_acquisition(
     >>> stochastic_acquisition([0.1, 0.9, 0.0, 0.5], 2, beta=4.0, rng=0)
     array([1, 3])
     """
+    one_of(strategy, "strategy", _STRATEGIES)
     drawn = None if noise is None else vector_of(noise, "noise", double=True)
     return _core.weighted.acquire(
         vector_of(scores, "scores", double=True),
@@ -118,12 +120,14 @@ def acquisition_probs(
     >>> acquisition_probs([3, 0, 1])
     array([0.75, 0.  , 0.25])
     """
+    one_of(strategy, "strategy", _STRATEGIES)
     return _core.weighted.acquisition_probs(
         vector_of(scores, "scores", double=True), strategy, _coldness(beta)
     )
 
 
 def _coldness(beta: float) -> float:
-    if not 0 <= beta < math.inf:
+    coldness = real_of(beta, "beta")
+    if not 0 <= coldness < math.inf:
         raise ValueError(f"beta: must be finite and not negative, got {beta}")
-    return float(beta)
+    return coldness

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import operator
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
@@ -13,6 +12,7 @@ import numpy as np
 from sortes import _core
 from sortes._progress import Callback, reporter
 from sortes._rng import as_key
+from sortes.select._vectors import count_of, one_of, real_of, vector_of
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -218,23 +218,24 @@ def kmeans_plusplus(
     """
     points, native = _points(X)
     n = points.shape[0]
-    k = _integer("n_clusters", n_clusters, 1)
+    k = count_of(n_clusters, "n_clusters", 1)
     if k > n:
         raise ValueError(f"n_clusters: must be in [1, {n}], the number of points, got {k}")
     if n_local_trials is None:
         n_local_trials = 2 + int(math.log(k))
-    local_trials = _integer("n_local_trials", n_local_trials, 1)
+    local_trials = count_of(n_local_trials, "n_local_trials", 1)
     if method is None:
         method = "lazy" if local_trials == 1 else "exact"
-    _one_of("method", method, _METHODS)
+    one_of(method, "method", _METHODS)
     if local_trials > 1 and method != "exact":
         raise ValueError(
             f"n_local_trials: must be 1 for method {method!r}, got {local_trials}; "
             "greedy k-means++ is method 'exact'"
         )
-    _one_of("fallback", fallback, ("exact", "uniform"))
-    _one_of("on_degenerate", on_degenerate, ("warn", "raise"))
-    if not 0 < oversampling_factor < math.inf:
+    one_of(fallback, "fallback", ("exact", "uniform"))
+    one_of(on_degenerate, "on_degenerate", ("warn", "raise"))
+    oversampling = real_of(oversampling_factor, "oversampling_factor")
+    if not 0 < oversampling < math.inf:
         raise ValueError(
             f"oversampling_factor: must be positive and finite, got {oversampling_factor}"
         )
@@ -247,11 +248,11 @@ def kmeans_plusplus(
             method,
             as_key(random_state),
             local_trials=local_trials,
-            max_trials=None if max_trials is None else _integer("max_trials", max_trials, 1),
+            max_trials=None if max_trials is None else count_of(max_trials, "max_trials", 1),
             uniform_fallback=fallback == "uniform",
-            chain_length=_integer("chain_length", chain_length, 1),
-            oversampling=float(oversampling_factor) * k,
-            rounds=_integer("n_rounds", n_rounds, 0),
+            chain_length=count_of(chain_length, "chain_length", 1),
+            oversampling=oversampling * k,
+            rounds=count_of(n_rounds, "n_rounds"),
             progress=callback,
             num_threads=num_threads,
         )
@@ -353,12 +354,9 @@ def _shape(shape: tuple[int, ...]) -> None:
 
 
 def _weights(weights: ArrayLike, n: int) -> NDArray[np.float64]:
-    w = np.asarray(weights)
-    if w.dtype.kind not in "biuf":
-        raise TypeError(f"sample_weight: must hold real numbers, got {w.dtype}")
+    w = vector_of(weights, "sample_weight", double=True)
     if w.shape != (n,):
         raise ValueError(f"sample_weight: must have shape ({n},), got {w.shape}")
-    w = w.astype(np.float64)
     bad = np.flatnonzero(~((w >= 0) & (w < np.inf)))
     if bad.size:
         raise ValueError(
@@ -367,18 +365,3 @@ def _weights(weights: ArrayLike, n: int) -> NDArray[np.float64]:
     if not w.any():
         raise ValueError("sample_weight: must have a positive item, all are zero")
     return w
-
-
-def _integer(name: str, value: Any, least: int) -> int:
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name}: must be an integer, got {type(value).__name__}") from None
-    if number < least:
-        raise ValueError(f"{name}: must be at least {least}, got {number}")
-    return number
-
-
-def _one_of(name: str, value: object, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise ValueError(f"{name}: must be one of {', '.join(map(repr, known))}, got {value!r}")

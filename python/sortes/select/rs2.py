@@ -9,7 +9,7 @@ import numpy as np
 
 from sortes import _core
 from sortes._rng import as_key
-from sortes.select._vectors import count_of
+from sortes.select._vectors import count_of, one_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,8 +29,8 @@ class RS2Sampler:
     n : int
         How many items there are, below 2**48.
     keep : int or float
-        How many of them an epoch uses: a number, or a fraction below 1 (of which the integer part
-        of ``keep * n`` counts, but one at least).
+        How many of them an epoch uses: a number, or as a float a fraction up to 1.0 (of which the
+        integer part of ``keep * n`` counts, but one at least): 1 is one item, 1.0 is all of them.
     replacement : bool, default False
         Draw the subset of each epoch afresh. Otherwise epochs take the next items of an endless
         line of random permutations, so that all items are used equally often.
@@ -112,15 +112,16 @@ class RS2Sampler:
         self.n = count_of(n, "n", 1)
         if self.n >= 2**48:
             raise ValueError(f"n: must be below 2**48, got {n}")
-        if isinstance(keep, float) and 0 < keep < 1:
-            keep = max(int(keep * self.n), 1)
-        elif isinstance(keep, float) and keep == int(keep):
-            keep = int(keep)
+        if isinstance(keep, float | np.floating):
+            keep = float(keep)
+            if 0 < keep <= 1:
+                keep = max(int(keep * self.n), 1)
+            elif keep.is_integer():
+                keep = int(keep)
         self.keep = count_of(keep, "keep", 1)
         if self.keep > self.n:
             raise ValueError(f"keep: must be at most n = {self.n}, got {keep}")
-        if wrap not in ("distinct", "drop", "raw"):
-            raise ValueError(f"wrap: must be 'distinct', 'drop' or 'raw', got {wrap!r}")
+        one_of(wrap, "wrap", ("distinct", "drop", "raw"))
         self.replacement, self.wrap = bool(replacement), wrap
         self.world_size = count_of(world_size, "world_size", 1)
         self.rank = count_of(rank, "rank")
@@ -144,6 +145,13 @@ class RS2Sampler:
         -------
         ndarray of int64, shape (keep,)
             The items in the order of their use.
+
+        Raises
+        ------
+        ValueError
+            If the epoch lies beyond permutation 2**32.
+        MemoryError
+            If there is no memory for it.
         """
         epoch = self.epoch if epoch is None else count_of(epoch, "epoch")
         mode = "replacement" if self.replacement else self.wrap
@@ -188,7 +196,8 @@ class RS2Sampler:
         """Return where the sampler is, for a checkpoint: plain numbers, the same on all ranks."""
         return {
             "version": _VERSION,
-            **self._identity(),
+            **self._arguments(),
+            "key": self._key,
             "epoch": self.epoch,
             "position": self._position,
         }
@@ -204,18 +213,22 @@ class RS2Sampler:
         Raises
         ------
         ValueError
-            If it is the state of a sampler with other arguments; the message names them.
+            If it is the state of a sampler with other arguments, or no state; the message names
+            what differs. Nothing is changed then.
         """
         if state.get("version") != _VERSION:
             raise ValueError(f"state: must be of version {_VERSION}, got {state.get('version')}")
-        mine = self._identity() | {"key": state["key"]}
-        for name, value in mine.items():
-            if state[name] != value:
-                raise ValueError(f"state: {name} must be {value!r}, got {state[name]!r}")
-        self._key = int(state["key"])
-        self.epoch = count_of(state["epoch"], "epoch")
-        self._resume = self._position = count_of(state["position"], "position")
+        for name, value in self._arguments().items():
+            if state.get(name) != value:
+                raise ValueError(f"state: {name} must be {value!r}, got {state.get(name)!r}")
+        key = state.get("key")
+        if not (isinstance(key, int) and 0 <= key < 2**64):
+            raise ValueError(f"state: key must be in [0, 2**64), got {key!r}")
+        epoch = count_of(state.get("epoch"), "state: epoch")
+        position = count_of(state.get("position"), "state: position")
+        self._key, self.epoch = key, epoch
+        self._resume = self._position = position
 
-    def _identity(self) -> dict[str, Any]:
+    def _arguments(self) -> dict[str, Any]:
         names = ("n", "keep", "replacement", "wrap", "world_size", "drop_last")
-        return {name: getattr(self, name) for name in names} | {"key": self._key}
+        return {name: getattr(self, name) for name in names}

@@ -8,9 +8,11 @@
 //! | [`num`] | element types of logits, ordered floats |
 //! | [`par`] | parallel loops on a pool that the caller lends |
 //! | [`cancel`] | stop requests and progress of long work |
+//! | [`memory`] | room for what a caller may have asked too much of |
 
 pub mod cancel;
 pub mod error;
+pub mod memory;
 pub mod num;
 pub mod par;
 pub mod rng;

@@ -4,6 +4,7 @@
 //! |---|---|---|---|
 //! | [`detached`] | calls under some 50 ms | released | handled after the call |
 //! | [`interruptible`] | long calls, all or nothing | released | work stops, exception raised |
+//! | [`by_length`] | calls of any length | released | as the one or the other |
 //! | [`interruptible_partial`] | long calls whose beginnings are results | released | work stops, caller decides |
 
 use std::panic::AssertUnwindSafe;
@@ -80,6 +81,25 @@ pub(crate) fn interruptible<T: Send>(
         (value, None) => Ok(value),
         (_, Some(interrupt)) => Err(interrupt),
     }
+}
+
+/// Items that are surely done with before anyone wants to stop the call, at some 20 ns each.
+const SHORT: usize = 1 << 21;
+
+/// Runs work on `items` items, whose progress it counts, behind the door that suits its length.
+pub(crate) fn by_length<T: Send>(
+    py: Python<'_>,
+    items: usize,
+    progress: Option<&Bound<'_, PyAny>>,
+    f: impl FnOnce(&Cancel) -> Result<T> + Send,
+) -> PyResult<T> {
+    if items <= SHORT && progress.is_none() {
+        return detached(py, || f(&Cancel::default()));
+    }
+    interruptible(py, progress, |cancel| {
+        cancel.expect(items as u64);
+        f(cancel)
+    })
 }
 
 /// As [`interruptible`], for work that returns what it has when it is cancelled.

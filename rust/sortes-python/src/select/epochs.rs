@@ -5,9 +5,11 @@ use pyo3::prelude::*;
 use sortes::select::epochs::{Mode, Rs2};
 use sortes::select::permutation::{LENGTH_LIMIT, Permutation};
 use sortes_core::Error;
+use sortes_core::cancel::Cancel;
+use sortes_core::memory::with_room;
 use sortes_core::rng::Stream;
 
-use crate::boundary::{detached, to_py};
+use crate::boundary::{by_length, detached, to_py};
 
 /// The items of one epoch of repeated sampling of random subsets.
 #[pyfunction]
@@ -30,7 +32,10 @@ fn rs2_epoch<'py>(
             return Err(to_py(Error::argument("wrap", reason)));
         }
     };
-    let items = detached(py, || Rs2::new(n, keep, mode, Stream::new(key))?.epoch(epoch))?;
+    let rs2 = Rs2::new(n, keep, mode, Stream::new(key)).map_err(to_py)?;
+    // A place costs about as much as two items of a plain pass; more than half of `n` costs all.
+    let places = if mode == Mode::Distinct && keep > n / 2 { n } else { keep };
+    let items = by_length(py, 2 * places as usize, None, |cancel| rs2.epoch(epoch, cancel))?;
     Ok(items.into_pyarray(py))
 }
 
@@ -49,8 +54,13 @@ fn permutation(
         return Err(to_py(Error::argument("n", format!("must be at most 2^48, got {n}"))));
     }
     let items = detached(py, || {
-        let mut items = Vec::new();
-        Permutation::new(n, Stream::new(key), number).extend(start.min(n)..stop.min(n), &mut items);
+        let places = start.min(n)..stop.clamp(start.min(n), n);
+        let mut items = with_room(places.end - places.start, "indices")?;
+        Permutation::new(n, Stream::new(key), number).extend(
+            places,
+            &mut items,
+            &Cancel::default(),
+        )?;
         Ok(items)
     })?;
     Ok(items.into_pyarray(py))

@@ -10,35 +10,16 @@ use numpy::{
 };
 use pyo3::prelude::*;
 use sortes::select::weighted::acquisition::{self, Noise, Strategy};
+use sortes::select::weighted::alias;
 use sortes::select::weighted::reservoir::State;
-use sortes::select::weighted::weights::{self as checks, Summary};
-use sortes::select::weighted::{self as kernels, BlockSums, Precision, Weight};
-use sortes_core::cancel::Cancel;
+use sortes::select::weighted::{self as kernels, BlockSums, Precision};
+use sortes_core::memory::with_room;
 use sortes_core::par::Threads;
 use sortes_core::rng::Stream;
 use sortes_core::{Error, Result};
 
-use crate::boundary::{detached, interruptible, to_py};
+use crate::boundary::{by_length, detached, to_py};
 use crate::pool;
-
-/// Items that are surely done with before anyone wants to stop the call.
-const SHORT: usize = 1 << 21;
-
-/// Runs work on `items` items: behind the door that suits how long it takes.
-fn run<T: Send>(
-    py: Python<'_>,
-    items: usize,
-    progress: Option<&Bound<'_, PyAny>>,
-    f: impl FnOnce(&Cancel) -> Result<T> + Send,
-) -> PyResult<T> {
-    if items <= SHORT && progress.is_none() {
-        return detached(py, || f(&Cancel::default()));
-    }
-    interruptible(py, progress, |cancel| {
-        cancel.expect(items as u64);
-        f(cancel)
-    })
-}
 
 /// A vector of weights, borrowed.
 enum Weights<'py> {
@@ -108,10 +89,7 @@ fn precision_of(name: &str) -> PyResult<Precision> {
 }
 
 fn zeros(size: usize) -> Result<Vec<i64>> {
-    let mut out = Vec::new();
-    let bytes = size as u64 * 8;
-    out.try_reserve_exact(size)
-        .map_err(|_| Error::Resource { what: format!("{size} draws"), bytes })?;
+    let mut out = with_room(size as u64, "draws")?;
     out.resize(size, 0);
     Ok(out)
 }
@@ -132,49 +110,18 @@ fn choice<'py>(
 ) -> PyResult<Bound<'py, PyArray1<i64>>> {
     let (weights, threads, stream) =
         (Weights::extract(weights)?, pool::threads(num_threads)?, Stream::new(key));
-    let draws = run_on_weights(
-        py,
-        &weights,
-        size,
-        progress,
-        ChoiceCall { alias, size, stream, step, threads },
-    )?;
-    Ok(draws.into_pyarray(py))
-}
-
-#[derive(Clone, Copy)]
-struct ChoiceCall {
-    alias: bool,
-    size: usize,
-    stream: Stream,
-    step: u32,
-    threads: Threads<'static>,
-}
-
-impl ChoiceCall {
-    fn draw<W: Weight>(self, weights: &[W], cancel: &Cancel) -> Result<Vec<i64>> {
-        let Self { alias, size, stream, step, threads } = self;
+    let items = weights.len().saturating_add(size);
+    let draws = with_weights!(&weights, |w| by_length(py, items, progress, |cancel| {
         let mut out = zeros(size)?;
         if alias && size > 0 {
-            kernels::AliasTable::new(weights, Precision::Auto, threads, cancel)?
+            kernels::AliasTable::new(w, Precision::Auto, threads, cancel)?
                 .sample(&mut out, stream, step, threads, cancel)?;
         } else {
-            BlockSums::new(weights, threads, cancel)?
-                .sample(&mut out, stream, step, threads, cancel)?;
+            BlockSums::new(w, threads, cancel)?.sample(&mut out, stream, step, threads, cancel)?;
         }
         Ok(out)
-    }
-}
-
-fn run_on_weights(
-    py: Python<'_>,
-    weights: &Weights<'_>,
-    size: usize,
-    progress: Option<&Bound<'_, PyAny>>,
-    call: ChoiceCall,
-) -> PyResult<Vec<i64>> {
-    let items = weights.len() + size;
-    with_weights!(weights, |w| run(py, items, progress, |cancel| call.draw(w, cancel)))
+    }))?;
+    Ok(draws.into_pyarray(py))
 }
 
 /// The first `k` items of successive sampling, fewer if fewer weights are positive.
@@ -192,7 +139,7 @@ fn successive<'py>(
     let (weights, threads, stream) =
         (Weights::extract(weights)?, pool::threads(num_threads)?, Stream::new(key));
     let items = weights.len();
-    let found = with_weights!(&weights, |w| run(py, items, progress, |cancel| {
+    let found = with_weights!(&weights, |w| by_length(py, items, progress, |cancel| {
         kernels::successive(w, k, stream, step, threads, cancel)
     }))?;
     Ok(indices(found).into_pyarray(py))
@@ -217,7 +164,7 @@ fn weighted_keys<'py>(
     let (weights, threads, stream) =
         (Weights::extract(weights)?, pool::threads(num_threads)?, Stream::new(key));
     let items = weights.len();
-    let keys = with_weights!(&weights, |w| run(py, items, progress, |cancel| {
+    let keys = with_weights!(&weights, |w| by_length(py, items, progress, |cancel| {
         kernels::keys(w, log, stream, step, threads, cancel)
     }))?;
     Ok(keys.into_pyarray(py))
@@ -241,7 +188,7 @@ impl AliasTable {
         let (weights, threads) = (Weights::extract(weights)?, pool::threads(num_threads)?);
         let precision = precision_of(precision)?;
         let items = weights.len();
-        let table = with_weights!(&weights, |w| run(py, items, progress, |cancel| {
+        let table = with_weights!(&weights, |w| by_length(py, items, progress, |cancel| {
             kernels::AliasTable::new(w, precision, threads, cancel)
         }))?;
         Ok(Self(table))
@@ -258,7 +205,7 @@ impl AliasTable {
         progress: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyArray1<i64>>> {
         let threads = pool::threads(num_threads)?;
-        let draws = run(py, size, progress, |cancel| {
+        let draws = by_length(py, size, progress, |cancel| {
             let mut out = zeros(size)?;
             self.0.sample(&mut out, Stream::new(key), step, threads, cancel)?;
             Ok(out)
@@ -268,6 +215,25 @@ impl AliasTable {
 
     fn probabilities<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray1<f64>>> {
         Ok(detached(py, || Ok(self.0.probabilities()))?.into_pyarray(py))
+    }
+
+    fn state<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        Ok(match detached(py, || Ok(self.0.state()))? {
+            alias::State::Narrow(state) => state.into_pyarray(py).into_any(),
+            alias::State::Wide(state) => state.into_pyarray(py).into_any(),
+        })
+    }
+
+    #[staticmethod]
+    #[pyo3(signature = (state, /))]
+    fn restore(py: Python<'_>, state: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let state = match state.extract::<PyReadonlyArray1<'_, u32>>() {
+            Ok(narrow) => alias::State::Narrow(narrow.as_array().to_vec()),
+            Err(_) => alias::State::Wide(
+                state.extract::<PyReadonlyArray1<'_, u64>>()?.as_array().to_vec(),
+            ),
+        };
+        Ok(Self(detached(py, || kernels::AliasTable::restore(&state))?))
     }
 
     #[getter]
@@ -293,10 +259,8 @@ fn lock<'a, T: Send>(py: Python<'_>, mutex: &'a Mutex<T>) -> MutexGuard<'a, T> {
 #[pyclass(frozen, module = "sortes._core.weighted")]
 pub(crate) struct DynamicWeights(Mutex<kernels::DynamicWeights>);
 
-/// Below so many changes they are made one by one; above, the sums are made anew.
-fn few(changes: usize, len: usize) -> bool {
-    changes < len / 16
-}
+/// What a change costs, in items of a plain pass.
+const CHANGE: usize = 8;
 
 #[pymethods]
 impl DynamicWeights {
@@ -304,14 +268,14 @@ impl DynamicWeights {
     #[pyo3(signature = (weights, /))]
     fn new(py: Python<'_>, weights: &Bound<'_, PyAny>) -> PyResult<Self> {
         let weights = Weights::extract(weights)?;
-        let tree = with_weights!(&weights, |w| detached(py, || {
-            Summary::of(w, Threads::SERIAL, &Cancel::default())?;
-            Ok(kernels::DynamicWeights::new(w.iter().map(|w| w.wide()).collect()))
+        let items = weights.len();
+        let tree = with_weights!(&weights, |w| by_length(py, items, None, |cancel| {
+            kernels::DynamicWeights::checked(w, cancel)
         }))?;
         Ok(Self(Mutex::new(tree)))
     }
 
-    /// Sets the weights at `indices`, which the Python side has put into range.
+    /// Sets the weights at `indices`.
     #[pyo3(signature = (indices, weights, /))]
     fn update(
         &self,
@@ -319,40 +283,11 @@ impl DynamicWeights {
         indices: PyReadonlyArray1<'_, i64>,
         weights: PyReadonlyArray1<'_, f64>,
     ) -> PyResult<()> {
-        let (indices, weights) = (indices.as_array(), weights.as_array());
-        let weights: Vec<f64> = weights.iter().copied().collect();
+        let (indices, weights) = (slice(&indices), slice(&weights));
         let mut tree = lock(py, &self.0);
-        let len = tree.len();
-        let in_range = |(place, &index): (usize, &i64)| match usize::try_from(index) {
-            Ok(index) if index < len => Ok(index),
-            _ => {
-                let reason = format!("item {place} must be in [0, {len}), got {index}");
-                Err(to_py(Error::argument("indices", reason)))
-            }
-        };
-        let indices = indices.iter().enumerate().map(in_range).collect::<PyResult<Vec<_>>>()?;
-        if indices.len() != weights.len() {
-            let (expected, got) =
-                (format!("({},)", indices.len()), format!("({},)", weights.len()));
-            return Err(to_py(Error::Shape { name: "weights", expected, got }));
-        }
-        if !weights.iter().all(|&w| (0.0..=f64::MAX).contains(&w)) {
-            return Err(to_py(checks::fault(&weights)));
-        }
-        let changes = || indices.iter().zip(&weights);
-        let old: Vec<f64> = indices.iter().map(|&index| tree.as_slice()[index]).collect();
-        if few(indices.len(), len) {
-            changes().for_each(|(&index, &weight)| tree.set(index, weight));
-        } else {
-            tree.refill(|all| changes().for_each(|(&index, &weight)| all[index] = weight));
-        }
-        if !tree.total().is_finite() {
-            // Backwards, in case an index came twice.
-            indices.iter().zip(&old).rev().for_each(|(&index, &weight)| tree.set(index, weight));
-            let reason = "their sum exceeds the range of float64; divide them all";
-            return Err(to_py(Error::argument("weights", reason)));
-        }
-        Ok(())
+        let tree = &mut *tree;
+        let items = indices.len().saturating_mul(CHANGE);
+        by_length(py, items, None, |cancel| tree.update(indices, weights, cancel))
     }
 
     #[getter]
@@ -374,7 +309,7 @@ impl DynamicWeights {
     ) -> PyResult<Bound<'py, PyArray1<i64>>> {
         let tree = lock(py, &self.0);
         let tree = &*tree;
-        let draws = run(py, size, None, |cancel| {
+        let draws = by_length(py, size, None, |cancel| {
             let mut out = zeros(size)?;
             tree.sample(&mut out, Stream::new(key), step, Threads::SERIAL, cancel)?;
             Ok(out)
@@ -393,7 +328,9 @@ impl DynamicWeights {
     ) -> PyResult<Bound<'py, PyArray1<i64>>> {
         let mut tree = lock(py, &self.0);
         let tree = &mut *tree;
-        let draws = detached(py, || Ok(tree.pop(size, Stream::new(key), step)))?;
+        let items = size.min(tree.len()).saturating_mul(CHANGE);
+        let draws =
+            by_length(py, items, None, |cancel| tree.pop(size, Stream::new(key), step, cancel))?;
         Ok(draws.into_pyarray(py))
     }
 
@@ -429,8 +366,9 @@ impl Reservoir {
         let ids = ids.as_ref().map(|ids| slice(ids));
         let mut reservoir = lock(py, &self.0);
         let reservoir = &mut *reservoir;
-        with_weights!(&weights, |w| detached(py, || {
-            reservoir.update(w, ids, threads, &Cancel::default())
+        let items = weights.len();
+        with_weights!(&weights, |w| by_length(py, items, None, |cancel| {
+            reservoir.update(w, ids, threads, cancel)
         }))
     }
 
@@ -500,7 +438,7 @@ fn acquire<'py>(
     let (strategy, threads) = (strategy_of(strategy)?, pool::threads(num_threads)?);
     let (scores, noise) = (slice(&scores), noise.as_ref().map(|noise| slice(noise)));
     let noise = noise.map_or(Noise::Stream(Stream::new(key), step), Noise::Given);
-    let batch = run(py, scores.len(), None, |cancel| {
+    let batch = by_length(py, scores.len(), None, |cancel| {
         acquisition::acquire(scores, k, strategy, beta, noise, threads, cancel)
     })?;
     Ok(indices(batch).into_pyarray(py))

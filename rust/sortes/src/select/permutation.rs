@@ -1,5 +1,7 @@
 //! Keyed permutations of `0..n` in constant memory: any place, and any item's place, at once.
 
+use sortes_core::Result;
+use sortes_core::cancel::Cancel;
 use sortes_core::rng::{Purpose, Stream, bulk};
 
 /// Up to here a permutation is a table.
@@ -94,7 +96,15 @@ impl Permutation {
     }
 
     /// Appends the items at `places` to `out`.
-    pub fn extend(&self, places: std::ops::Range<u64>, out: &mut Vec<i64>) {
+    ///
+    /// # Errors
+    /// If the work is cancelled.
+    pub fn extend(
+        &self,
+        places: std::ops::Range<u64>,
+        out: &mut Vec<i64>,
+        cancel: &Cancel,
+    ) -> Result<()> {
         debug_assert!(places.end <= self.n);
         match &self.kind {
             Kind::Table { items, .. } => {
@@ -104,6 +114,7 @@ impl Permutation {
             Kind::Network(network) => {
                 let mut batch = Vec::with_capacity(BATCH);
                 for first in places.clone().step_by(BATCH) {
+                    cancel.check()?;
                     batch.clear();
                     batch.extend(first..places.end.min(first + BATCH as u64));
                     network.forward(&mut batch);
@@ -112,6 +123,7 @@ impl Permutation {
                 }
             }
         }
+        Ok(())
     }
 
     /// Walks on what has left `0..n`, all of it together, until it is back.
@@ -191,7 +203,7 @@ mod tests {
             for number in [0, 1, u32::MAX] {
                 let permutation = Permutation::new(n, Stream::new(8), number);
                 let mut items = Vec::new();
-                permutation.extend(0..n, &mut items);
+                permutation.extend(0..n, &mut items, &Cancel::default()).unwrap();
                 let mut seen = vec![false; n as usize];
                 for (place, &item) in items.iter().enumerate() {
                     assert!(!std::mem::replace(&mut seen[item as usize], true));
@@ -200,7 +212,7 @@ mod tests {
                     }
                 }
                 let mut middle = Vec::new();
-                permutation.extend(n / 3..n / 2, &mut middle);
+                permutation.extend(n / 3..n / 2, &mut middle, &Cancel::default()).unwrap();
                 assert_eq!(middle, items[n as usize / 3..n as usize / 2]);
             }
         }
@@ -212,7 +224,7 @@ mod tests {
         let permutation = Permutation::new(n, Stream::new(8), 3);
         for place in [0, 1, n / 2, n - 1] {
             let mut items = Vec::new();
-            permutation.extend(place..place + 1, &mut items);
+            permutation.extend(place..place + 1, &mut items, &Cancel::default()).unwrap();
             assert_eq!(permutation.place_of(items[0] as u64), place);
         }
     }

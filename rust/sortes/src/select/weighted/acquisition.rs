@@ -83,6 +83,31 @@ fn mean_ranks(scores: &[f64]) -> Vec<f64> {
     ranks
 }
 
+/// Up to here log weights leave the noise its precision.
+const LARGE: f64 = 1e6;
+/// More than the largest difference of noise: the logarithm of an exponential of a stream lies
+/// between -45.1 and 3.7.
+const GAP: f64 = 64.0;
+
+/// Where log weights are so large that adding noise to them would lose it, moves them to zero and
+/// closes the gaps between them, as far as no noise bridges them: every draw comes out as it would
+/// in exact arithmetic, and equal items remain equally likely.
+fn close_gaps(log_weights: &mut [f64]) {
+    if log_weights.iter().all(|log| log.abs() <= LARGE || log.is_infinite()) {
+        return;
+    }
+    let mut order: Vec<usize> = (0..log_weights.len()).collect();
+    order.retain(|&item| log_weights[item].is_finite());
+    order.sort_unstable_by(|&a, &b| log_weights[b].total_cmp(&log_weights[a]));
+    let (mut before, mut moved) = (log_weights[order[0]], 0.0);
+    for item in order {
+        let log = log_weights[item];
+        moved -= (before - log).min(GAP);
+        before = log;
+        log_weights[item] = moved;
+    }
+}
+
 /// A batch of `k` distinct items in the order in which they are drawn. Items of weight zero follow
 /// when the others are used up, in uniformly random order.
 ///
@@ -112,7 +137,12 @@ pub fn acquire(
             return Err(Error::argument("noise", format!("item {index} is not finite")));
         }
     }
-    let log_weights = log_weights(scores, strategy, beta)?;
+    let mut log_weights = log_weights(scores, strategy, beta)?;
+    cancel.check()?;
+    if matches!(noise, Noise::Stream(..)) {
+        close_gaps(&mut log_weights);
+        cancel.check()?;
+    }
     let draw = |k, log_weight: &(dyn Fn(usize) -> f64 + Sync)| match noise {
         Noise::Stream(stream, step) => {
             smallest_logs(n, k, stream, step, threads, cancel, log_weight)

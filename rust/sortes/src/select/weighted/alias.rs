@@ -27,12 +27,8 @@ pub enum Precision {
     Wide,
 }
 
-/// A bucket: the item itself below the threshold, its alias at or above it.
-#[derive(Debug, Clone, Copy)]
-struct Bucket<T> {
-    threshold: T,
-    alias: T,
-}
+/// A bucket, threshold and alias: the item itself below the threshold, its alias at or above it.
+type Bucket<T> = [T; 2];
 
 /// The whole numbers in which a table is computed.
 trait Unit: Copy + Send + Sync {
@@ -43,6 +39,7 @@ trait Unit: Copy + Send + Sync {
         + std::ops::Sub<Output = Self::Quota>;
     /// The units of a bucket.
     const BUCKET: Self::Quota;
+    const ZERO: Self;
     /// The number `x`, rounded down.
     fn quota(x: f64) -> Self::Quota;
     fn wide(quota: Self::Quota) -> i128;
@@ -59,6 +56,7 @@ macro_rules! unit {
         impl Unit for $unit {
             type Quota = $quota;
             const BUCKET: $quota = 1 << <$unit>::BITS;
+            const ZERO: $unit = 0;
             #[inline]
             fn quota(x: f64) -> $quota {
                 // As `x as $quota`, which for 128 bits is a slow call.
@@ -77,15 +75,15 @@ macro_rules! unit {
             }
             #[inline]
             fn bucket(threshold: $quota, alias: usize) -> Bucket<$unit> {
-                Bucket { threshold: threshold as $unit, alias: alias as $unit }
+                [threshold as $unit, alias as $unit]
             }
             #[inline]
             fn keep(quota: $quota) -> Bucket<$unit> {
-                Bucket { threshold: quota as $unit, alias: (quota >> <$unit>::BITS) as $unit }
+                [quota as $unit, (quota >> <$unit>::BITS) as $unit]
             }
             #[inline]
-            fn kept(bucket: Bucket<$unit>) -> $quota {
-                <$quota>::from(bucket.alias) << <$unit>::BITS | <$quota>::from(bucket.threshold)
+            fn kept([low, high]: Bucket<$unit>) -> $quota {
+                <$quota>::from(high) << <$unit>::BITS | <$quota>::from(low)
             }
         }
     };
@@ -152,10 +150,12 @@ fn build<W: Weight, U: Unit>(
 ) -> Result<Vec<Bucket<U>>> {
     let n = weights.len();
     let all = U::wide(U::BUCKET) * n as i128;
-    let mut table = vec![U::bucket(U::quota(0.0), 0); n];
+    let mut table = vec![[U::ZERO; 2]; n];
     let mut units = all as f64;
     let mut sum = share_out(weights, summary.sum, units, &mut table, threads, cancel)?;
-    if (sum - all).unsigned_abs() > n as u128 {
+    // The dither of the shares comes to less than `n`; a total that is good to its last bits, to less
+    // than `2^-52` of itself.
+    if (sum - all).abs() > (n as i128).max(all >> 52) {
         // The total was rounded in many places. What the shares come to is exact, and corrects it.
         units *= all as f64 / sum as f64;
         sum = share_out(weights, summary.sum, units, &mut table, threads, cancel)?;
@@ -226,6 +226,15 @@ fn sweep<U: Unit>(
 enum Table {
     Narrow(Vec<Bucket<u32>>),
     Wide(Vec<Bucket<u64>>),
+}
+
+/// Threshold and alias of each item, one after the other.
+#[derive(Debug, Clone)]
+pub enum State {
+    /// Of a narrow table.
+    Narrow(Vec<u32>),
+    /// Of a wide one.
+    Wide(Vec<u64>),
 }
 
 /// A table for draws with replacement.
@@ -300,14 +309,45 @@ impl AliasTable {
         }
     }
 
+    /// What has to be kept to have the table again: two numbers for each item.
+    pub fn state(&self) -> State {
+        match &self.table {
+            Table::Narrow(table) => State::Narrow(table.as_flattened().to_vec()),
+            Table::Wide(table) => State::Wide(table.as_flattened().to_vec()),
+        }
+    }
+
+    /// The table that `state` was taken from.
+    ///
+    /// # Errors
+    /// If no table has such a state.
+    pub fn restore(state: &State) -> Result<Self> {
+        fn table<T: Copy + Into<u64>>(state: &[T]) -> Result<Vec<Bucket<T>>> {
+            let (table, rest) = state.as_chunks();
+            let n = table.len() as u64;
+            let whole =
+                n > 0 && rest.is_empty() && table.iter().all(|&[_, alias]| alias.into() < n);
+            if whole {
+                Ok(table.to_vec())
+            } else {
+                Err(Error::argument("state", "must be that of a table"))
+            }
+        }
+        let table = match state {
+            State::Narrow(state) => Table::Narrow(table(state)?),
+            State::Wide(state) => Table::Wide(table(state)?),
+        };
+        Ok(Self { table })
+    }
+
     /// The probability of each item, as the table has it.
     pub fn probabilities(&self) -> Vec<f64> {
         fn add<T: Copy + Into<u64>>(table: &[Bucket<T>], units: u128) -> Vec<f64> {
             let mut quotas = vec![0u128; table.len()];
-            for (item, bucket) in table.iter().enumerate() {
-                let own = u128::from(bucket.threshold.into());
+            for (item, &[threshold, alias]) in table.iter().enumerate() {
+                let own = u128::from(threshold.into());
                 quotas[item] += own;
-                quotas[bucket.alias.into() as usize] += units - own;
+                quotas[alias.into() as usize] += units - own;
             }
             let all = units as f64 * table.len() as f64;
             quotas.into_iter().map(|quota| quota as f64 / all).collect()
@@ -339,7 +379,7 @@ impl AliasTable {
             Table::Narrow(table) => draw_each(out, stream, step, threads, cancel, |words, out| {
                 for (out, &word) in out.iter_mut().zip(words) {
                     let (item, place) = split(word, table.len());
-                    let Bucket { threshold, alias } = table[item];
+                    let [threshold, alias] = table[item];
                     let own = (place >> 32) < u64::from(threshold);
                     *out = select_unpredictable(own, item as i64, i64::from(alias));
                 }
@@ -347,7 +387,7 @@ impl AliasTable {
             Table::Wide(table) => draw_each(out, stream, step, threads, cancel, |words, out| {
                 for (out, &word) in out.iter_mut().zip(words) {
                     let (item, place) = split(word, table.len());
-                    let Bucket { threshold, alias } = table[item];
+                    let [threshold, alias] = table[item];
                     *out = select_unpredictable(place < threshold, item as i64, alias as i64);
                 }
             }),
@@ -398,6 +438,21 @@ mod tests {
         let p = wide.probabilities();
         assert!((p[1] - 1e-9 / (1.0 + 1e-9)).abs() < 1e-19);
         assert!(p[2] == 0.0 && p[3] > 0.0);
+    }
+
+    #[test]
+    fn states_are_taken_and_refused() {
+        for precision in [Precision::Narrow, Precision::Wide] {
+            let table = table(&[1.0, 0.0, 3.0, 0.25], precision);
+            let again = AliasTable::restore(&table.state()).unwrap();
+            assert_eq!(again.precision(), precision);
+            assert_eq!(again.probabilities(), table.probabilities());
+        }
+        for state in [vec![], vec![0, 0, 0], vec![0, 1], vec![0, 0, 5, 2]] {
+            assert!(AliasTable::restore(&State::Narrow(state.clone())).is_err());
+            let state = state.into_iter().map(u64::from).collect();
+            assert!(AliasTable::restore(&State::Wide(state)).is_err());
+        }
     }
 
     #[test]

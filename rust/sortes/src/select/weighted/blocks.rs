@@ -86,8 +86,11 @@ impl<'w, W: Weight> BlockSums<'w, W> {
                 return;
             }
             let first = task * TASK * BLOCK;
-            add_up(&weights[first..], scale, sums);
-            cancel.advance((sums.len() * BLOCK) as u64);
+            let weights = &weights[first..weights.len().min(first + sums.len() * BLOCK)];
+            add_up(weights, scale, sums);
+            if scale == 1.0 {
+                cancel.advance(weights.len() as u64); // once, even if they are added up twice
+            }
         });
         cancel.check()?;
         let mut total = 0.0;

@@ -1,16 +1,18 @@
 //! Weights that change between draws.
 
-use super::weights::positive_total;
+use super::weights::{self, Summary, Weight, finite_total, positive_total};
 use super::{draw_each, uniform};
-use sortes_core::Result;
 use sortes_core::cancel::Cancel;
 use sortes_core::par::Threads;
 use sortes_core::rng::{Purpose, Stream};
+use sortes_core::{Error, Result};
 
 /// Children of a node: a block of 512 bytes.
 const FAN: usize = 64;
 /// Children that are added side by side before their sum is looked at.
 const GROUP: usize = 8;
+/// Draws or changes between two looks at the stop request.
+const PIECE: usize = 1 << 12;
 
 /// Weights under a tree of sums, for draws while they change.
 ///
@@ -45,6 +47,17 @@ impl DynamicWeights {
         let mut out = Self { levels: vec![weights], len, total: 0.0 };
         out.rebuild();
         out
+    }
+
+    /// The tree over weights that nobody has looked at yet.
+    ///
+    /// # Errors
+    /// If a weight is negative or not finite, if the sum overflows, or if the work is cancelled.
+    pub fn checked<W: Weight>(weights: &[W], cancel: &Cancel) -> Result<Self> {
+        Summary::of(weights, Threads::SERIAL, cancel)?;
+        let out = Self::new(weights.iter().map(|weight| weight.wide()).collect());
+        finite_total(out.total)?;
+        Ok(out)
     }
 
     /// How many weights there are.
@@ -88,6 +101,58 @@ impl DynamicWeights {
         let len = self.len;
         change(&mut self.levels[0][..len]);
         self.rebuild();
+    }
+
+    /// Changes the weights at `indices`; of an item that comes twice, the last change counts.
+    ///
+    /// # Errors
+    /// If there are not as many weights as indices, if an index is out of range, a weight negative or
+    /// not finite, if the sum overflows, or if the work is cancelled. Nothing has changed then.
+    pub fn update(&mut self, indices: &[i64], weights: &[f64], cancel: &Cancel) -> Result<()> {
+        let len = self.len;
+        if indices.len() != weights.len() {
+            let (expected, got) =
+                (format!("({},)", indices.len()), format!("({},)", weights.len()));
+            return Err(Error::Shape { name: "weights", expected, got });
+        }
+        let in_range = |(place, &index): (usize, &i64)| match usize::try_from(index) {
+            Ok(index) if index < len => Ok(index),
+            _ => {
+                let reason = format!("item {place} must be in [0, {len}), got {index}");
+                Err(Error::argument("indices", reason))
+            }
+        };
+        let places = indices.iter().enumerate().map(in_range).collect::<Result<Vec<_>>>()?;
+        weights::allowed(weights)?;
+        cancel.check()?;
+        let old: Vec<f64> = places.iter().map(|&place| self.levels[0][place]).collect();
+        let changes = places.iter().copied().zip(weights.iter().copied());
+        let done = self.write(changes, cancel).and_then(|()| finite_total(self.total));
+        if done.is_err() {
+            // Backwards, in case an index came twice.
+            let changes = places.into_iter().zip(old).rev();
+            self.write(changes, &Cancel::default())?;
+        }
+        done
+    }
+
+    /// Makes a few changes one by one; after many, adds everything up again.
+    fn write(
+        &mut self,
+        changes: impl ExactSizeIterator<Item = (usize, f64)>,
+        cancel: &Cancel,
+    ) -> Result<()> {
+        if changes.len() < self.len / 16 {
+            for (done, (place, weight)) in changes.enumerate() {
+                if done % PIECE == 0 {
+                    cancel.check()?;
+                }
+                self.set(place, weight);
+            }
+        } else {
+            self.refill(|all| changes.for_each(|(place, weight)| all[place] = weight));
+        }
+        Ok(())
     }
 
     fn rebuild(&mut self) {
@@ -148,16 +213,31 @@ impl DynamicWeights {
 
     /// Draws `size` items one after the other, each from what the others have left, and sets their
     /// weights to zero; fewer if no more are positive. The first draw is draw 0 of the step.
-    pub fn pop(&mut self, size: usize, stream: Stream, step: u32) -> Vec<i64> {
-        let mut out = Vec::new();
+    ///
+    /// # Errors
+    /// If the work is cancelled; the weights are as they were then.
+    pub fn pop(
+        &mut self,
+        size: usize,
+        stream: Stream,
+        step: u32,
+        cancel: &Cancel,
+    ) -> Result<Vec<i64>> {
+        let (mut out, mut taken) = (Vec::new(), Vec::new());
         while out.len() < size {
+            if out.len() % PIECE == 0 && cancel.is_cancelled() {
+                let back = out.iter().map(|&index| index as usize).zip(taken);
+                self.refill(|all| back.for_each(|(index, weight)| all[index] = weight));
+                return Err(Error::Cancelled);
+            }
             let mut draws = stream.at(Purpose::Pick, out.len() as u64 / 2, step);
             draws.seek(out.len() as u64 % 2);
             let Some(index) = self.pick(draws.uniform()) else { break };
+            taken.push(self.levels[0][index]);
             self.set(index, 0.0);
             out.push(index as i64);
         }
-        out
+        Ok(out)
     }
 }
 
@@ -247,6 +327,30 @@ mod tests {
         assert_eq!(tree.pick(1.0), Some(999));
         assert_eq!(DynamicWeights::new(vec![]).pick(0.0), None);
         assert_eq!(DynamicWeights::new(vec![0.0; 3]).pick(0.0), None);
+    }
+
+    #[test]
+    fn what_is_cancelled_or_refused_changes_nothing() {
+        let weights: Vec<f64> = (0..100_000).map(|i| f64::from(i % 7)).collect();
+        let mut tree = DynamicWeights::checked(&weights, &Cancel::default()).unwrap();
+        let stopped = Cancel::default();
+        stopped.cancel();
+        for count in [1, 5000, 90_000] {
+            let indices: Vec<i64> = (0..count).collect();
+            let new = vec![3.5; count as usize];
+            assert_eq!(tree.update(&indices, &new, &stopped), Err(Error::Cancelled));
+            assert!(tree.pop(count as usize, Stream::new(0), 0, &stopped).is_err());
+            // Overflow, after the changes have been made.
+            let huge = vec![f64::MAX; count as usize];
+            let done = tree.update(&vec![4; count as usize], &huge, &Cancel::default());
+            assert_eq!(done, Ok(()));
+            tree.set(4, weights[4]);
+            if count > 1 {
+                assert!(tree.update(&indices, &huge, &Cancel::default()).is_err());
+            }
+            assert_eq!(tree.as_slice(), weights);
+            assert_eq!(tree.total(), DynamicWeights::new(weights.clone()).total());
+        }
     }
 
     #[test]

@@ -6,13 +6,19 @@
 //! reservoir", Information Processing Letters 97, 2006). A key knows nothing of `k`, so that the
 //! first `j` items of a sample are the sample of size `j`.
 
-use super::weights::{self, BLOCK, Weight, summary_of};
+use super::weights::{self, Weight, summary_of};
 use sortes_core::cancel::Cancel;
 use sortes_core::par::Threads;
 use sortes_core::rng::{Purpose, Stream, bulk, elementary};
 use sortes_core::{Error, Result, vectorised};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
+
+/// Items that are looked at together: few, so that the processor fetches the next weights from memory
+/// while the noise of these is computed.
+const BLOCK: usize = 256;
+/// Items of one task, at least.
+const TASK: usize = 1 << 14;
 
 /// Weights for which a quotient of an exponential is a normal number.
 const PLAIN: std::ops::RangeInclusive<f64> = 1e-300..=1e285;
@@ -81,7 +87,8 @@ pub(super) fn smallest(
     cancel: &Cancel,
     scan: impl Fn(std::ops::Range<usize>, &mut Smallest) + Sync + Send,
 ) -> Result<Vec<Keyed>> {
-    let part = n.div_ceil(threads.count()).next_multiple_of(BLOCK).max(16 * BLOCK);
+    let k = k.min(n);
+    let part = n.div_ceil(threads.count()).next_multiple_of(BLOCK).max(TASK);
     let all = Mutex::new(Smallest::new(k));
     threads.for_each(n.div_ceil(part), |task| {
         let mut mine = Smallest::new(k);
@@ -126,7 +133,7 @@ pub fn successive<W: Weight>(
         if found.threshold == f64::INFINITY {
             bulk::exponentials(stream, Purpose::Item, ids, noise);
             for ((&e, &weight), index) in noise.iter().zip(block).zip(items) {
-                found.offer(e / weight.wide(), index);
+                found.offer(e / magnitude(weight), index);
             }
         } else {
             // E = -ln(1 - u) >= u, so that u <= threshold * w is necessary for a key below the
@@ -153,10 +160,17 @@ pub fn successive<W: Weight>(
     if !extreme.into_inner() {
         return Ok(found);
     }
-    // Quotients would leave the range of doubles: take their logarithms.
+    // Quotients would leave the range of doubles: take their logarithms, in a second pass.
+    cancel.expect(2 * weights.len() as u64);
     smallest_logs(weights.len(), k, stream, step, threads, cancel, |i| {
         elementary::ln_any(weights[i].wide())
     })
+}
+
+/// The weight, without the sign that a zero may have: one over it is to be plus infinity.
+#[inline(always)]
+fn magnitude<W: Weight>(weight: W) -> f64 {
+    weight.wide().abs()
 }
 
 vectorised! {
@@ -230,11 +244,11 @@ pub fn keys<W: Weight>(
 ) -> Result<Vec<f64>> {
     let mut out = vec![0.0; weights.len()];
     let invalid = AtomicBool::new(false);
-    threads.fill_chunks(&mut out, 16 * BLOCK, |task, out| {
+    threads.fill_chunks(&mut out, TASK, |task, out| {
         if cancel.is_cancelled() {
             return;
         }
-        let first = task * 16 * BLOCK;
+        let first = task * TASK;
         let ids = bulk::Ids::Range { first: first as u64, step };
         let weights = &weights[first..first + out.len()];
         let valid = if log {
@@ -246,7 +260,7 @@ pub fn keys<W: Weight>(
         } else {
             bulk::exponentials(stream, Purpose::Item, ids, out);
             for (key, weight) in out.iter_mut().zip(weights) {
-                *key /= weight.wide();
+                *key /= magnitude(*weight);
             }
             summary_of(weights).valid
         };
@@ -300,6 +314,16 @@ mod tests {
                 assert_eq!(got, expected[..k.min(expected.len())], "n = {n}, k = {k}");
             }
         }
+    }
+
+    #[test]
+    fn minus_zero_is_zero() {
+        let (one, never) = (Threads::SERIAL, Cancel::default());
+        let weights = [-0.0, 1.0, 0.0, 2.0];
+        let got = successive(&weights, 4, Stream::new(1), 3, one, &never).unwrap();
+        assert_eq!(got, plain(&weights, Stream::new(1)));
+        let keys = keys(&weights, false, Stream::new(1), 3, one, &never).unwrap();
+        assert_eq!([keys[0], keys[2]], [f64::INFINITY; 2]);
     }
 
     #[test]

@@ -7,6 +7,11 @@ use sortes_core::rng::{Draws, Purpose, Stream, elementary};
 use sortes_core::{Error, Result};
 use std::collections::BinaryHeap;
 
+/// An update of more items can be cancelled: a copy of the reservoir costs little beside it.
+const LONG: usize = 1 << 20;
+/// Items between two looks at the stop request.
+const PIECE: usize = 1 << 16;
+
 /// An item and its key, the largest key first.
 #[derive(Debug, Clone, Copy)]
 struct Held {
@@ -95,8 +100,8 @@ impl Reservoir {
     /// Takes the next items of the stream; without `ids` they are numbered from zero on.
     ///
     /// # Errors
-    /// If a weight is negative or not finite, or if `ids` has another length. Nothing has been taken
-    /// then. If the work is cancelled while the weights are checked, neither.
+    /// If a weight is negative or not finite, if `ids` has another length, or if the work is
+    /// cancelled. Nothing has been taken then.
     pub fn update<W: Weight>(
         &mut self,
         weights: &[W],
@@ -112,10 +117,28 @@ impl Reservoir {
         }
         // Sums do not matter here, and may overflow; only the weights have to be numbers.
         let checked = Summary::of(weights, threads, cancel);
-        if checked.is_err() && !weights.iter().all(|w| (0.0..=f64::MAX).contains(&w.wide())) {
-            return Err(weights::fault(weights));
-        }
         cancel.check()?;
+        if checked.is_err() {
+            weights::allowed(weights)?;
+        }
+        if weights.len() <= LONG {
+            return self.take(weights, ids, &Cancel::default());
+        }
+        let before = self.clone();
+        let done = self.take(weights, ids, cancel);
+        if done.is_err() {
+            *self = before;
+        }
+        done
+    }
+
+    /// Takes items that have been checked; stops where it is if the work is cancelled.
+    fn take<W: Weight>(
+        &mut self,
+        weights: &[W],
+        ids: Option<&[i64]>,
+        cancel: &Cancel,
+    ) -> Result<()> {
         let first = self.seen as i64;
         self.seen += weights.len() as u64;
         if self.k == 0 {
@@ -124,6 +147,9 @@ impl Reservoir {
         let id = |i: usize| ids.map_or(first + i as i64, |ids| ids[i]);
         let mut next = 0;
         while self.held.len() < self.k && next < weights.len() {
+            if next % PIECE == 0 {
+                cancel.check()?;
+            }
             let weight = weights[next].wide();
             if weight > 0.0 {
                 let key = in_range(self.draws().exponential() / weight);
@@ -136,14 +162,18 @@ impl Reservoir {
             next += 1;
         }
         let mut skip = self.skip;
-        for (i, weight) in weights.iter().enumerate().skip(next) {
-            let weight = weight.wide();
-            if weight < skip || weight == 0.0 {
-                skip -= weight;
-                continue;
+        for start in (next..weights.len()).step_by(PIECE) {
+            cancel.check()?;
+            let piece = start..weights.len().min(start + PIECE);
+            for (weight, i) in weights[piece.clone()].iter().zip(piece) {
+                let weight = weight.wide();
+                if weight < skip || weight == 0.0 {
+                    skip -= weight;
+                    continue;
+                }
+                self.land(weight, id(i));
+                skip = self.skip;
             }
-            self.land(weight, id(i));
-            skip = self.skip;
         }
         self.skip = skip;
         Ok(())
@@ -202,7 +232,8 @@ impl Reservoir {
     /// If no reservoir has such a state.
     pub fn restore(state: &State) -> Result<Self> {
         let keys = state.keys.iter().all(|key| *key > 0.0 && key.is_finite());
-        if !keys || state.keys.len() != state.ids.len() || state.keys.len() > state.k {
+        let whole = keys && state.skip >= 0.0;
+        if !whole || state.keys.len() != state.ids.len() || state.keys.len() > state.k {
             return Err(Error::argument("state", "must be the state of a reservoir"));
         }
         let held = state.keys.iter().zip(&state.ids).map(|(&key, &id)| Held { key, id }).collect();
@@ -251,6 +282,23 @@ mod tests {
             let positive = weights.iter().filter(|w| **w > 0.0).count();
             assert_eq!(whole.sample().len(), k.min(positive));
             assert!(whole.sample().iter().all(|&i| weights[i as usize] > 0.0));
+        }
+    }
+
+    #[test]
+    fn what_is_cancelled_has_not_been_taken() {
+        let weights = vec![1.0; LONG + 1];
+        let stopped = Cancel::default();
+        stopped.cancel();
+        for size in [0, 10, LONG] {
+            let mut reservoir = Reservoir::new(5, Stream::new(3));
+            feed(&mut reservoir, &weights[..size]);
+            let before = reservoir.state();
+            for ids in [None, Some(vec![7; weights.len()])] {
+                let done = reservoir.update(&weights, ids.as_deref(), Threads::SERIAL, &stopped);
+                assert_eq!(done, Err(Error::Cancelled));
+                assert_eq!(reservoir.state(), before);
+            }
         }
     }
 

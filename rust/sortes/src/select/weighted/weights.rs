@@ -27,7 +27,7 @@ impl Weight for f32 {
 /// Weights that are summed side by side: a vector, or several.
 const LANES: usize = 8;
 /// Weights whose sum is a term of the total.
-pub(super) const BLOCK: usize = 1024;
+const BLOCK: usize = 1024;
 /// Weights of one task.
 const TASK: usize = 1 << 16;
 
@@ -100,7 +100,15 @@ impl Summary {
             }
         });
         cancel.check()?;
-        let all = parts.into_iter().fold(Self::EMPTY, Self::with);
+        // What rounding takes from the sum of all tasks is given back at the end: within a task
+        // there are few terms, and over many tasks their errors cancel.
+        let (mut all, mut lost) = (Self::EMPTY, 0.0);
+        for part in parts {
+            let (large, small) = (all.sum.max(part.sum), all.sum.min(part.sum));
+            all = all.with(part);
+            lost += (large - all.sum) + small;
+        }
+        all.sum += lost;
         if !all.valid {
             return Err(fault(weights));
         }
@@ -116,8 +124,14 @@ vectorised! {
     }
 }
 
+/// Refuses a weight that is negative or not finite.
+pub(super) fn allowed<W: Weight>(weights: &[W]) -> Result<()> {
+    let allowed = weights.iter().all(|w| (0.0..=f64::MAX).contains(&w.wide()));
+    if allowed { Ok(()) } else { Err(fault(weights)) }
+}
+
 /// The error that names the first weight that is negative or not finite.
-pub fn fault<W: Weight>(weights: &[W]) -> Error {
+pub(super) fn fault<W: Weight>(weights: &[W]) -> Error {
     let bad = weights.iter().position(|w| !(0.0..=f64::MAX).contains(&w.wide()));
     let index = bad.unwrap_or_default();
     let weight = weights.get(index).map_or(f64::NAN, |w| w.wide());
