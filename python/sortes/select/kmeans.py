@@ -124,12 +124,12 @@ def kmeans_plusplus(
     X : array_like or sparse matrix, shape (n_samples, n_features)
         The points, finite. C-contiguous float32 and float64 arrays are read in place, memory maps
         included; other dense numbers are copied, float16 as float32 and the rest as float64.
-        SciPy's sparse matrices are read as CSR, and a copy is sorted if need be.
+        Sparse matrices are read as SciPy's CSR, and a copy is sorted if need be.
     n_clusters : int
         How many centres, in [1, n_samples].
     sample_weight : array_like, shape (n_samples,), optional
         Non-negative weights, some of them positive. A point without weight becomes a centre only if
-        there are no others left.
+        all that have one are centres.
     x_squared_norms : object, optional
         Accepted for the sake of scikit-learn's signature; nothing is made of it.
     random_state : int, RandomState, Generator, Stream, ..., optional
@@ -143,7 +143,8 @@ def kmeans_plusplus(
         - "lazy": the law of k-means++, by rejection from bounds that tighten. The quickest.
         - "exact": the law of k-means++, or greedy k-means++, from the distances of all points.
         - "rejection": the law of k-means++, by rejection from the norms (RS-k-means++).
-        - "afkmc2": approximately the law of k-means++, by Markov chains (AFK-MC2).
+        - "afkmc2": approximately the law of k-means++, by Markov chains (AFK-MC2); a chain may end
+          at a centre, which is then returned twice.
         - "parallel": few rounds of many candidates, then greedy k-means++ of these (k-means||).
         - "random": distinct points in proportion to their weights.
     max_trials : int, optional
@@ -160,7 +161,8 @@ def kmeans_plusplus(
         Of "parallel": how many rounds.
     on_degenerate : {"warn", "raise"}
         What happens if there are fewer distinct points than centres: the rest is filled with points
-        that are no centres yet, each as likely, and a warning; or a ``ValueError``.
+        that are no centres yet, each as likely (those with weight first), and a warning; or a
+        ``ValueError``. "afkmc2" cannot tell.
     return_stats : bool
         Whether to return distances, labels and counts as well, for one more (short) pass.
     progress : bool or callable, optional
@@ -184,6 +186,8 @@ def kmeans_plusplus(
         square leaves the range of float64, or a sparse matrix has columns out of range.
     TypeError
         If `X` does not hold numbers.
+    MemoryError
+        If a sparse matrix has so many columns that there is no room for one dense row.
 
     Notes
     -----
@@ -198,7 +202,8 @@ def kmeans_plusplus(
     law above, whatever bounds have been lowered before. Centres whose distance to the point's own
     is too large to matter are passed over (by the triangle inequality), and when trials have cost
     a fifth of what a pass over all bounds would, there is one. "exact" is the same with a pass for
-    each centre. Distances of float32 data are computed in float32 and added up in lanes.
+    each centre. Distances of float32 data are computed in float32 and added up in lanes; points
+    that differ by less than 1e-19 there are the same.
 
     Shah, Agrawal and Jaiswal, "A new rejection sampling approach to k-means++ with improved
     trade-offs" (arXiv:2502.02085); Bachem, Lucic, Hassani and Krause, "Fast and provably good
@@ -218,7 +223,7 @@ def kmeans_plusplus(
     """
     points, native = _points(X)
     n = points.shape[0]
-    k = _integer("n_clusters", n_clusters, 1)
+    k = _integer("n_clusters", n_clusters, 1, most=math.inf)
     if k > n:
         raise ValueError(f"n_clusters: must be in [1, {n}], the number of points, got {k}")
     if n_local_trials is None:
@@ -234,7 +239,14 @@ def kmeans_plusplus(
         )
     _one_of("fallback", fallback, ("exact", "uniform"))
     _one_of("on_degenerate", on_degenerate, ("warn", "raise"))
-    if not 0 < oversampling_factor < math.inf:
+    try:
+        if isinstance(oversampling_factor, str):
+            raise TypeError
+        oversampling = float(oversampling_factor) * k
+    except (TypeError, ValueError):
+        got = type(oversampling_factor).__name__
+        raise TypeError(f"oversampling_factor: must be a number, got {got}") from None
+    if not 0 < oversampling < math.inf:
         raise ValueError(
             f"oversampling_factor: must be positive and finite, got {oversampling_factor}"
         )
@@ -250,7 +262,7 @@ def kmeans_plusplus(
             max_trials=None if max_trials is None else _integer("max_trials", max_trials, 1),
             uniform_fallback=fallback == "uniform",
             chain_length=_integer("chain_length", chain_length, 1),
-            oversampling=float(oversampling_factor) * k,
+            oversampling=oversampling,
             rounds=_integer("n_rounds", n_rounds, 0),
             progress=callback,
             num_threads=num_threads,
@@ -323,7 +335,7 @@ def kmeans_plusplus_init(
 
 def _points(X: Any) -> tuple[Any, _Native]:
     """Return the matrix, whose rows can be picked, and what the kernels read."""
-    if type(X).__module__.startswith("scipy.sparse"):
+    if hasattr(X, "tocsr"):
         X = X.tocsr()
         if not X.has_canonical_format:
             X = X.copy()
@@ -344,7 +356,7 @@ def _points(X: Any) -> tuple[Any, _Native]:
 def _wider(name: str, dtype: np.dtype[Any]) -> type[np.floating[Any]]:
     if dtype.kind not in "biuf":
         raise TypeError(f"{name}: must hold real numbers, got {dtype}")
-    return np.float32 if dtype in (np.float16, np.float32) else np.float64
+    return np.float32 if dtype.kind == "f" and dtype.itemsize <= 4 else np.float64
 
 
 def _shape(shape: tuple[int, ...]) -> None:
@@ -369,16 +381,18 @@ def _weights(weights: ArrayLike, n: int) -> NDArray[np.float64]:
     return w
 
 
-def _integer(name: str, value: Any, least: int) -> int:
+def _integer(name: str, value: Any, least: int, most: float = 2**31) -> int:
     try:
         number = operator.index(value)
     except TypeError:
         raise TypeError(f"{name}: must be an integer, got {type(value).__name__}") from None
     if number < least:
         raise ValueError(f"{name}: must be at least {least}, got {number}")
+    if number > most:  # so many draws have names of their own
+        raise ValueError(f"{name}: must be at most {most}, got {number}")
     return number
 
 
 def _one_of(name: str, value: object, known: tuple[str, ...]) -> None:
-    if value not in known:
+    if not isinstance(value, str) or value not in known:
         raise ValueError(f"{name}: must be one of {', '.join(map(repr, known))}, got {value!r}")

@@ -12,24 +12,23 @@ const MOST: usize = 4096;
 #[derive(Debug)]
 pub struct Between {
     /// Row `a` holds the squared distances to the centres after `a`.
-    table: Vec<f64>,
-    capacity: usize,
+    rows: Vec<Vec<f64>>,
 }
 
 impl Between {
-    /// Room for the distances of `capacity` centres of `n` points, where it pays: it takes half a
-    /// distance for each pair, which have to be few beside those to points.
-    pub fn new(capacity: usize, n: usize) -> Option<Self> {
-        (capacity <= MOST && capacity <= n / 4)
-            .then(|| Self { table: vec![0.0; capacity * capacity], capacity })
+    /// The distances of a first centre, none, where it pays if there will be about so many centres
+    /// of `n` points: it takes half a distance for each pair, which have to be few beside those to
+    /// points.
+    pub fn new(centres: usize, n: usize) -> Option<Self> {
+        (centres <= MOST && centres <= n / 4).then(|| Self { rows: vec![Vec::new()] })
     }
 
     /// Adds a centre by its squared distances to all before it.
     pub fn push(&mut self, distances: &[f64]) {
-        let centre = distances.len();
-        for (a, &distance) in distances.iter().enumerate() {
-            self.table[a * self.capacity + centre] = distance;
+        for (row, &distance) in self.rows.iter_mut().zip(distances) {
+            row.push(distance);
         }
+        self.rows.push(Vec::new());
     }
 
     /// What a squared distance between centres has to stay below, for one of them to be nearer than
@@ -58,8 +57,8 @@ impl Between {
     }
 
     fn row(&self, a: usize, first: usize, count: usize) -> &[f64] {
-        let first = first.max(a + 1).min(count);
-        &self.table[a * self.capacity + first..a * self.capacity + count]
+        let first = first.clamp(a + 1, count);
+        &self.rows[a][first - a - 1..count - a - 1]
     }
 }
 
