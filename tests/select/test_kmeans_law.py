@@ -1,8 +1,8 @@
 """The laws of the k-means++ family, by enumeration.
 
-Seen red: accepting with the square of the coin, not lowering a bound, keeping the worst of the local
-trials, and drawing the fallback from the draws of the trials that failed. Ruling out too many centres
-turns the kernel's own tests red.
+Seen red: accepting with the square of the coin, not lowering a bound, keeping the worst of the
+local trials, and drawing the fallback from the draws of the trials that failed. Ruling out too many
+centres turns the kernel's own tests red.
 """
 
 import itertools

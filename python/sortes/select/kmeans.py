@@ -202,8 +202,8 @@ def kmeans_plusplus(
     law above, whatever bounds have been lowered before. Centres whose distance to the point's own
     is too large to matter are passed over (by the triangle inequality), and when trials have cost
     a fifth of what a pass over all bounds would, there is one. "exact" is the same with a pass for
-    each centre. Distances of float32 data are computed in float32 and added up in lanes; points
-    that differ by less than 1e-19 there are the same.
+    each centre. Distances of float32 data are computed in float32 and added up in lanes;
+    there, differences below 1e-19 may count as zero.
 
     Shah, Agrawal and Jaiswal, "A new rejection sampling approach to k-means++ with improved
     trade-offs" (arXiv:2502.02085); Bachem, Lucic, Hassani and Krause, "Fast and provably good

@@ -240,7 +240,7 @@ impl<'a, P: Points> Envelope<'a, P> {
             closest: self
                 .between
                 .as_ref()
-                .map(|b| (0..count).map(|a| b.closest(a, fresh, count)).collect()),
+                .map(|b| (0..count).map(|a| b.closest(a, fresh)).collect()),
             // A single new centre can be compared with many points at a time.
             target: (count - fresh == 1).then(|| self.points.target(self.seeding.indices[fresh])),
             fresh,
@@ -351,19 +351,18 @@ impl<P: Points> Look<'_, P> {
             which.extend(compared as u32..self.count as u32);
             return self.points.nearest(row, self.centres, which, known, enough);
         };
-        let (mut best, mut compared) = (known, compared);
+        let (mut best, mut first) = (known, compared);
         loop {
-            // Each nearer centre rules out others: it is looked up anew what is within its reach.
-            which.clear();
+            // Few at a time, because each nearer centre rules out others.
             let reach = Between::reach(best.distance);
-            between.within(best.centre as usize, compared, self.count, reach, which);
+            let next = between.within(best.centre as usize, first, reach, which);
+            if which.is_empty() {
+                return best;
+            }
             let found = self.points.nearest(row, self.centres, which, best, best.distance);
             let evaluations = best.evaluations + found.evaluations;
-            if found.distance >= best.distance {
-                return Nearest { evaluations, ..best };
-            }
+            first = if found.distance < best.distance { found.centre as usize + 1 } else { next };
             best = Nearest { evaluations, ..found };
-            compared = best.centre as usize + 1;
             if best.distance <= enough {
                 return best;
             }
