@@ -4,8 +4,11 @@ import inspect
 import json
 import os
 import pickle
+import signal
 import subprocess
 import sys
+import threading
+import time
 import warnings
 from pathlib import Path
 
@@ -172,6 +175,80 @@ def test_single_precision_at_any_scale(scale):
     assert np.array_equal(ours[1], double[1])
 
 
+@pytest.mark.parametrize(("k", "factor", "rounds"), [(1, 2.0, 5), (1, 0.5, 1), (3, 0.2, 2)])
+def test_more_candidates_than_expected(k, factor, rounds):
+    X = blobs(400, 3)
+    options = {"method": "parallel", "oversampling_factor": factor, "n_rounds": rounds}
+    for seed in range(300):
+        assert len(set(kmeans_plusplus(X, k, random_state=seed, **options)[1])) == k
+
+
+@pytest.mark.parametrize("rounds", [0, 1])
+def test_candidates_that_coincide(rounds):
+    """Two hundred points on each of twelve sites: candidates of a round are many of the same."""
+    X = np.repeat(np.arange(12.0)[:, None] ** 2, 200, axis=0)
+    options = {"method": "parallel", "oversampling_factor": 1.0, "n_rounds": rounds}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for seed in range(50):
+            indices = kmeans_plusplus(X, 12, random_state=seed, **options)[1]
+            assert len(np.unique(X[indices])) == 12
+    with pytest.warns(RuntimeWarning, match="X: has only 12 distinct points"):
+        kmeans_plusplus(X, 20, random_state=0, **options)
+
+
+def test_weightless_points_fill_in_last():
+    weights = np.r_[0.0, np.ones(3), np.zeros(20)]
+    for method in ("lazy", "exact", "rejection", "parallel", "random"):
+        options = {"method": method, "sample_weight": weights}
+        for seed in range(5):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                indices = kmeans_plusplus(np.zeros((24, 1)), 5, random_state=seed, **options)[1]
+            assert set(indices[:3]) == {1, 2, 3}
+            assert len(set(indices)) == 5
+    options = {"method": "rejection", "max_trials": 1, "fallback": "uniform"}
+    for seed in range(20):
+        indices = kmeans_plusplus(
+            blobs(24), 3, sample_weight=weights, random_state=seed, **options
+        )[1]
+        assert set(indices) == {1, 2, 3}
+
+
+def test_labels_of_centres_that_coincide():
+    X = np.array([[0.0], [0.0], [5.0], [5.0], [5.0]])
+    with pytest.warns(RuntimeWarning):
+        _, indices, stats = kmeans_plusplus(X, 5, random_state=0, return_stats=True)
+    first = [np.flatnonzero(X[indices, 0] == x)[0] for x in (0.0, 5.0)]
+    assert stats.labels.tolist() == [first[0]] * 2 + [first[1]] * 3
+
+
+def test_any_number_of_local_trials():
+    """The best of very many candidates is the best of all."""
+    X = blobs(200, 2)
+    _, indices = kmeans_plusplus(X, 2, n_local_trials=20_000, random_state=0)
+    squared = ((X[:, None].astype(np.float64) - X[None]) ** 2).sum(-1)
+    costs = np.minimum(squared[indices[0]], squared).sum(1)
+    assert costs[indices[1]] == pytest.approx(costs.min())
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"method": "exact", "n_local_trials": 2**31},
+        {"method": "afkmc2", "chain_length": 2**31},
+        {"method": "parallel", "n_rounds": 2**31, "oversampling_factor": 1e-30},
+    ],
+)
+def test_small_data_and_long_work_can_be_stopped(options):
+    timer = threading.Timer(0.2, signal.raise_signal, [signal.SIGINT])
+    timer.start()
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        kmeans_plusplus(blobs(100, 3), 3, **options)
+    assert time.monotonic() - began < 30
+
+
 def test_clumps_within_clumps():
     """Distances of forty orders of magnitude: the small ones count once the large ones are gone."""
     X = np.array([[0.0], [1e-20], [1e20], [1e20 + 1e5]])
@@ -222,6 +299,7 @@ def test_kinds_of_dense(tmp_path):
         centers, others = kmeans_plusplus(kind, 8, random_state=0)
         assert np.array_equal(others, indices)
         assert type(centers) is np.ndarray
+        assert centers.dtype == np.float32
     assert kmeans_plusplus(X.tolist(), 8)[0].dtype == np.float64
     assert kmeans_plusplus(X.astype(int), 8)[0].dtype == np.float64
     assert kmeans_plusplus(X.astype(np.float16), 8)[0].dtype == np.float32
@@ -266,6 +344,12 @@ BAD = {
     "chain_length: must be at least 1, got 0": {"chain_length": 0},
     "n_rounds: must be at least 0, got -1": {"n_rounds": -1},
     "oversampling_factor: must be positive and finite, got nan": {"oversampling_factor": np.nan},
+    "oversampling_factor: must be positive and finite, got 1e\\+308": {
+        "oversampling_factor": 1e308
+    },
+    "max_trials: must be at most 2147483648, got 9{30}": {"max_trials": 10**30 - 1},
+    "chain_length: must be at most 2147483648, got 2147483649": {"chain_length": 2**31 + 1},
+    r"n_clusters: must be in \[1, 20\], the number of points, got 10{30}": {"n_clusters": 10**30},
     r"sample_weight: must have shape \(20,\), got \(19,\)": {"sample_weight": np.ones(19)},
     "sample_weight: must be finite and non-negative, item 3 is -1.0": {
         "sample_weight": np.where(np.arange(20) == 3, -1.0, 1)
@@ -304,6 +388,8 @@ def test_bad_values(message):
         ({"X": X.astype(complex)}, "X: must hold real numbers, got complex128"),
         ({"X": X.astype(str)}, "X: must hold real numbers, got <U"),
         ({"sample_weight": ["a"] * 20}, "sample_weight: dtype must be .*, got <U1"),
+        ({"oversampling_factor": "2"}, "oversampling_factor: must be a number, got '2'"),
+        ({"oversampling_factor": None}, "oversampling_factor: must be a number, got None"),
         ({"random_state": "seed"}, "rng: must be None, an int"),
         ({"progress": 3}, "progress: must be a bool or a callable, got int"),
     ],
@@ -332,6 +418,12 @@ def test_bad_sparse(change, message):
     change(S)
     with pytest.raises(ValueError, match=message):
         kmeans_plusplus(S, 3)
+
+
+def test_too_many_columns():
+    S = sparse.csr_matrix(([1.0, 2.0], ([0, 1], [0, 10**15])), shape=(3, 2**50))
+    with pytest.raises(MemoryError, match="a row of 1125899906842624 columns: needs"):
+        kmeans_plusplus(S, 1)
 
 
 def test_nothing_warns():

@@ -135,6 +135,8 @@ def real_of(value: Any, name: str) -> float:
     0.5
     """
     try:
+        if isinstance(value, str):
+            raise TypeError
         return float(value)
     except (TypeError, ValueError, OverflowError):
         raise TypeError(f"{name}: must be a number, got {value!r}") from None

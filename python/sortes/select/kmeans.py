@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from sortes._rng import Rng
 
 Method: TypeAlias = Literal["lazy", "exact", "rejection", "afkmc2", "parallel", "random"]
+#: How many trials, rounds or steps of a chain have draws of their own.
+_NAMES = 2**31
 _METHODS = ("lazy", "exact", "rejection", "afkmc2", "parallel", "random")
 _Native: TypeAlias = "NDArray[Any] | tuple[NDArray[Any], NDArray[Any], NDArray[Any], int]"
 
@@ -124,12 +126,12 @@ def kmeans_plusplus(
     X : array_like or sparse matrix, shape (n_samples, n_features)
         The points, finite. C-contiguous float32 and float64 arrays are read in place, memory maps
         included; other dense numbers are copied, float16 as float32 and the rest as float64.
-        SciPy's sparse matrices are read as CSR, and a copy is sorted if need be.
+        Sparse matrices are read as SciPy's CSR, and a copy is sorted if need be.
     n_clusters : int
         How many centres, in [1, n_samples].
     sample_weight : array_like, shape (n_samples,), optional
         Non-negative weights, some of them positive. A point without weight becomes a centre only if
-        there are no others left.
+        all that have one are centres.
     x_squared_norms : object, optional
         Accepted for the sake of scikit-learn's signature; nothing is made of it.
     random_state : int, RandomState, Generator, Stream, ..., optional
@@ -143,7 +145,8 @@ def kmeans_plusplus(
         - "lazy": the law of k-means++, by rejection from bounds that tighten. The quickest.
         - "exact": the law of k-means++, or greedy k-means++, from the distances of all points.
         - "rejection": the law of k-means++, by rejection from the norms (RS-k-means++).
-        - "afkmc2": approximately the law of k-means++, by Markov chains (AFK-MC2).
+        - "afkmc2": approximately the law of k-means++, by Markov chains (AFK-MC2); a chain may end
+          at a centre, which is then returned twice.
         - "parallel": few rounds of many candidates, then greedy k-means++ of these (k-means||).
         - "random": distinct points in proportion to their weights.
     max_trials : int, optional
@@ -160,7 +163,8 @@ def kmeans_plusplus(
         Of "parallel": how many rounds.
     on_degenerate : {"warn", "raise"}
         What happens if there are fewer distinct points than centres: the rest is filled with points
-        that are no centres yet, each as likely, and a warning; or a ``ValueError``.
+        that are no centres yet, each as likely (those with weight first), and a warning; or a
+        ``ValueError``. "afkmc2" cannot tell.
     return_stats : bool
         Whether to return distances, labels and counts as well, for one more (short) pass.
     progress : bool or callable, optional
@@ -184,6 +188,8 @@ def kmeans_plusplus(
         square leaves the range of float64, or a sparse matrix has columns out of range.
     TypeError
         If `X` does not hold numbers.
+    MemoryError
+        If a sparse matrix has so many columns that there is no room for one dense row.
 
     Notes
     -----
@@ -198,7 +204,8 @@ def kmeans_plusplus(
     law above, whatever bounds have been lowered before. Centres whose distance to the point's own
     is too large to matter are passed over (by the triangle inequality), and when trials have cost
     a fifth of what a pass over all bounds would, there is one. "exact" is the same with a pass for
-    each centre. Distances of float32 data are computed in float32 and added up in lanes.
+    each centre. Distances of float32 data are computed in float32 and added up in lanes;
+    there, differences below 1e-19 may count as zero.
 
     Shah, Agrawal and Jaiswal, "A new rejection sampling approach to k-means++ with improved
     trade-offs" (arXiv:2502.02085); Bachem, Lucic, Hassani and Krause, "Fast and provably good
@@ -223,7 +230,7 @@ def kmeans_plusplus(
         raise ValueError(f"n_clusters: must be in [1, {n}], the number of points, got {k}")
     if n_local_trials is None:
         n_local_trials = 2 + int(math.log(k))
-    local_trials = count_of(n_local_trials, "n_local_trials", 1)
+    local_trials = _few(n_local_trials, "n_local_trials", 1)
     if method is None:
         method = "lazy" if local_trials == 1 else "exact"
     one_of(method, "method", _METHODS)
@@ -234,7 +241,7 @@ def kmeans_plusplus(
         )
     one_of(fallback, "fallback", ("exact", "uniform"))
     one_of(on_degenerate, "on_degenerate", ("warn", "raise"))
-    oversampling = real_of(oversampling_factor, "oversampling_factor")
+    oversampling = real_of(oversampling_factor, "oversampling_factor") * k
     if not 0 < oversampling < math.inf:
         raise ValueError(
             f"oversampling_factor: must be positive and finite, got {oversampling_factor}"
@@ -248,11 +255,11 @@ def kmeans_plusplus(
             method,
             as_key(random_state),
             local_trials=local_trials,
-            max_trials=None if max_trials is None else count_of(max_trials, "max_trials", 1),
+            max_trials=None if max_trials is None else _few(max_trials, "max_trials", 1),
             uniform_fallback=fallback == "uniform",
-            chain_length=count_of(chain_length, "chain_length", 1),
-            oversampling=oversampling * k,
-            rounds=count_of(n_rounds, "n_rounds"),
+            chain_length=_few(chain_length, "chain_length", 1),
+            oversampling=oversampling,
+            rounds=_few(n_rounds, "n_rounds", 0),
             progress=callback,
             num_threads=num_threads,
         )
@@ -324,7 +331,7 @@ def kmeans_plusplus_init(
 
 def _points(X: Any) -> tuple[Any, _Native]:
     """Return the matrix, whose rows can be picked, and what the kernels read."""
-    if type(X).__module__.startswith("scipy.sparse"):
+    if hasattr(X, "tocsr"):
         X = X.tocsr()
         if not X.has_canonical_format:
             X = X.copy()
@@ -345,7 +352,7 @@ def _points(X: Any) -> tuple[Any, _Native]:
 def _wider(name: str, dtype: np.dtype[Any]) -> type[np.floating[Any]]:
     if dtype.kind not in "biuf":
         raise TypeError(f"{name}: must hold real numbers, got {dtype}")
-    return np.float32 if dtype in (np.float16, np.float32) else np.float64
+    return np.float32 if dtype.kind == "f" and dtype.itemsize <= 4 else np.float64
 
 
 def _shape(shape: tuple[int, ...]) -> None:
@@ -365,3 +372,11 @@ def _weights(weights: ArrayLike, n: int) -> NDArray[np.float64]:
     if not w.any():
         raise ValueError("sample_weight: must have a positive item, all are zero")
     return w
+
+
+def _few(value: Any, name: str, least: int) -> int:
+    """Return a count of which each one has a name for its draws."""
+    count = count_of(value, name, least)
+    if count > _NAMES:
+        raise ValueError(f"{name}: must be at most {_NAMES}, got {count}")
+    return count

@@ -20,7 +20,7 @@ use crate::pool;
 /// Single precision is left where squares would leave its range, or lose what they say.
 const SINGLE: std::ops::Range<f64> = 1e-12..1e16;
 /// Numbers that are looked at in some milliseconds: a call that short needs no thread of its own.
-const SHORT: usize = 1 << 20;
+const SHORT: f64 = 1e7;
 
 /// Data as Python hands it over.
 #[derive(FromPyObject)]
@@ -52,6 +52,8 @@ enum Values<'py> {
 /// What is done with points of any kind.
 trait Job: Send {
     type Out: Send;
+    /// How many distances may have to be computed between `n` points, about and at most.
+    fn distances(&self, n: usize) -> f64;
     fn run(self, points: &impl Points, threads: Threads<'_>, cancel: &Cancel) -> Result<Self::Out>;
 }
 
@@ -81,7 +83,8 @@ fn run<J: Job>(
     match &matrix {
         Matrix::Single(array) => {
             let points = Dense::new(contiguous(array)?, array.shape()[1]);
-            work(py, array.len(), progress, |cancel| match points.scale()? {
+            let long = lengthy(&job, array.shape()[0], array.len());
+            work(py, long, progress, |cancel| match points.scale()? {
                 scale if scale == 0.0 || SINGLE.contains(&scale) => {
                     job.run(&points, threads, cancel)
                 }
@@ -90,7 +93,8 @@ fn run<J: Job>(
         }
         Matrix::Double(array) => {
             let points = Dense::new(contiguous(array)?, array.shape()[1]);
-            work(py, array.len(), progress, |cancel| {
+            let long = lengthy(&job, array.shape()[0], array.len());
+            work(py, long, progress, |cancel| {
                 points.scale()?;
                 job.run(&points, threads, cancel)
             })
@@ -100,7 +104,8 @@ fn run<J: Job>(
                 ($starts:expr, $columns:expr, $values:expr) => {{
                     let (starts, columns) = (contiguous($starts)?, contiguous($columns)?);
                     let values = contiguous($values)?;
-                    work(py, values.len(), progress, |cancel| {
+                    let long = lengthy(&job, starts.len().saturating_sub(1), values.len());
+                    work(py, long, progress, |cancel| {
                         job.run(&Csr::new(starts, columns, values, *dim)?, threads, cancel)
                     })
                 }};
@@ -123,14 +128,20 @@ fn run<J: Job>(
     }
 }
 
+/// Whether a job on `n` points, which are so many numbers, may take more than some milliseconds.
+fn lengthy(job: &impl Job, n: usize, numbers: usize) -> bool {
+    let width = numbers.div_ceil(n.max(1)).max(1);
+    numbers as f64 + job.distances(n) * width as f64 > SHORT
+}
+
 /// Opens the door that fits the length of the work.
 fn work<T: Send>(
     py: Python<'_>,
-    size: usize,
+    long: bool,
     progress: Option<&Bound<'_, PyAny>>,
     f: impl FnOnce(&Cancel) -> Result<T> + Send,
 ) -> PyResult<T> {
-    if size <= SHORT && progress.is_none() {
+    if !long && progress.is_none() {
         return detached(py, || f(&Cancel::default()));
     }
     interruptible(py, progress, f)
@@ -146,6 +157,10 @@ struct Seed {
 impl Job for Seed {
     type Out = kernels::Seeding;
 
+    fn distances(&self, n: usize) -> f64 {
+        self.method.distances(n, self.k)
+    }
+
     fn run(self, points: &impl Points, threads: Threads<'_>, cancel: &Cancel) -> Result<Self::Out> {
         let stream = Stream::new(self.key);
         kernels::seed(points, self.weights.as_deref(), self.k, self.method, stream, threads, cancel)
@@ -156,6 +171,10 @@ struct Assign(Vec<usize>);
 
 impl Job for Assign {
     type Out = kernels::Assignment;
+
+    fn distances(&self, n: usize) -> f64 {
+        n as f64 * self.0.len() as f64
+    }
 
     fn run(self, points: &impl Points, threads: Threads<'_>, cancel: &Cancel) -> Result<Self::Out> {
         kernels::assign(points, &self.0, threads, cancel)

@@ -46,7 +46,8 @@ impl<'a, T: Coordinate, I: Index> Csr<'a, T, I> {
     ///
     /// # Errors
     /// [`Error::Argument`] or [`Error::Row`] if the parts do not fit together, a column is out of
-    /// range, columns do not ascend, or a value is NaN, infinite or too large to be squared.
+    /// range, columns do not ascend, or a value is NaN, infinite or too large to be squared;
+    /// [`Error::Resource`] if there is no room for a row of all columns.
     pub fn new(
         starts: &[impl Index],
         columns: &'a [I],
@@ -90,6 +91,12 @@ impl<'a, T: Coordinate, I: Index> Csr<'a, T, I> {
                 }
             }
         }
+        // Centres are compared with as dense vectors.
+        let mut dense: Vec<f64> = Vec::new();
+        dense.try_reserve_exact(dim).map_err(|_| Error::Resource {
+            what: format!("a row of {dim} columns"),
+            bytes: 8 * dim as u64,
+        })?;
         scale_of(values, |at| {
             let row = rows.partition_point(|&start| start <= at) - 1;
             (row, columns[at].position().unwrap_or(0))

@@ -69,7 +69,7 @@ pub struct Envelope<'a, P: Points> {
 }
 
 impl<'a, P: Points> Envelope<'a, P> {
-    /// The distances to a first centre; there may be `capacity` in all.
+    /// The distances to a first centre; there will be about `expected` in all.
     ///
     /// # Errors
     /// [`Error::Cancelled`](sortes_core::Error::Cancelled).
@@ -77,12 +77,12 @@ impl<'a, P: Points> Envelope<'a, P> {
         points: &'a P,
         weights: Option<&'a [f64]>,
         first: usize,
-        capacity: usize,
+        expected: usize,
         threads: Threads<'a>,
         cancel: &'a Cancel,
     ) -> Result<Self> {
         let n = points.len();
-        let mut centres = points.centres(capacity);
+        let mut centres = points.centres(expected);
         points.push(first, &mut centres);
         let target = points.target(first);
         let mut bounds = vec![0.0; n];
@@ -101,6 +101,8 @@ impl<'a, P: Points> Envelope<'a, P> {
         cancel.check()?;
         let mut seeding = Seeding::of(vec![first]);
         seeding.evaluations = n as u64;
+        let between = Between::new(expected, n);
+        let rate = if between.is_some() { n as f64 / 8.0 } else { n as f64 };
         let mut out = Self {
             points,
             weights,
@@ -111,10 +113,10 @@ impl<'a, P: Points> Envelope<'a, P> {
             stamps: vec![1; n],
             fresh: 1,
             centres,
-            between: Between::new(capacity, n),
+            between,
             seeding,
             spent: 0.0,
-            rate: if Between::new(capacity, n).is_some() { n as f64 / 8.0 } else { n as f64 },
+            rate,
             which: Vec::new(),
         };
         out.bounds.set(first, 0.0);
@@ -158,6 +160,15 @@ impl<'a, P: Points> Envelope<'a, P> {
 
     /// Makes a point the next centre.
     pub fn choose(&mut self, row: usize) {
+        self.join(row);
+        let count = self.seeding.indices.len() as u32;
+        self.bounds.set(row, 0.0);
+        self.nearest[row] = count - 1;
+        self.stamps[row] = count;
+    }
+
+    /// Adds a centre that no point knows of before it is looked at, not even the one that it is.
+    pub fn join(&mut self, row: usize) {
         let centre = self.seeding.indices.len();
         if let Some(between) = &mut self.between {
             let mut distances = vec![0.0; centre];
@@ -167,9 +178,6 @@ impl<'a, P: Points> Envelope<'a, P> {
         }
         self.points.push(row, &mut self.centres);
         self.seeding.indices.push(row);
-        self.bounds.set(row, 0.0);
-        self.nearest[row] = centre as u32;
-        self.stamps[row] = centre as u32 + 1;
     }
 
     /// Proposes a point in proportion to its bound, computes its distance, and accepts it with the
@@ -232,7 +240,7 @@ impl<'a, P: Points> Envelope<'a, P> {
             closest: self
                 .between
                 .as_ref()
-                .map(|b| (0..count).map(|a| b.closest(a, fresh, count)).collect()),
+                .map(|b| (0..count).map(|a| b.closest(a, fresh)).collect()),
             // A single new centre can be compared with many points at a time.
             target: (count - fresh == 1).then(|| self.points.target(self.seeding.indices[fresh])),
             fresh,
@@ -343,19 +351,18 @@ impl<P: Points> Look<'_, P> {
             which.extend(compared as u32..self.count as u32);
             return self.points.nearest(row, self.centres, which, known, enough);
         };
-        let (mut best, mut compared) = (known, compared);
+        let (mut best, mut first) = (known, compared);
         loop {
-            // Each nearer centre rules out others: it is looked up anew what is within its reach.
-            which.clear();
+            // Few at a time, because each nearer centre rules out others.
             let reach = Between::reach(best.distance);
-            between.within(best.centre as usize, compared, self.count, reach, which);
+            let next = between.within(best.centre as usize, first, reach, which);
+            if which.is_empty() {
+                return best;
+            }
             let found = self.points.nearest(row, self.centres, which, best, best.distance);
             let evaluations = best.evaluations + found.evaluations;
-            if found.distance >= best.distance {
-                return Nearest { evaluations, ..best };
-            }
+            first = if found.distance < best.distance { found.centre as usize + 1 } else { next };
             best = Nearest { evaluations, ..found };
-            compared = best.centre as usize + 1;
             if best.distance <= enough {
                 return best;
             }

@@ -8,7 +8,8 @@ use super::{Points, Problem, Seeding};
 
 /// Draws all centres; looks at every point once, and again only where that is cheaper than trials.
 pub(super) fn seed<P: Points>(problem: &Problem<'_, P>) -> Result<Seeding> {
-    let mut envelope = problem.envelope()?;
+    let mut envelope = problem.envelope(problem.k)?;
+    problem.cancel.advance(1);
     while envelope.chosen().len() < problem.k {
         let mut draws = problem.trials(envelope.chosen().len());
         let row = next(problem, &mut envelope, &mut draws)?;

@@ -69,6 +69,29 @@ pub enum Method {
     Random,
 }
 
+impl Method {
+    /// How many distances may have to be computed, about and at most, for `k` centres of `n` points.
+    #[must_use]
+    pub fn distances(self, n: usize, k: usize) -> f64 {
+        let (n, k) = (n as f64, k as f64);
+        match self {
+            Method::Lazy => n * k,
+            Method::Plain { local_trials } => n * k * local_trials as f64,
+            Method::Rejection { max_trials, .. } => {
+                let limit = max_trials.unwrap_or(rejection::patience(n as usize, k as usize));
+                n * k + limit as f64 * k * k
+            }
+            Method::Chain { length } => n + length as f64 * k * k,
+            Method::Parallel { oversampling, rounds } => {
+                let candidates = (oversampling * rounds as f64).min(n) + k;
+                // In each round every point draws, which takes as long as some distances.
+                n * 4.0 * rounds as f64 + candidates * (candidates + k * parallel::local_trials(k))
+            }
+            Method::Random => k,
+        }
+    }
+}
+
 /// What rejection does when its trials are used up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fallback {
@@ -144,29 +167,37 @@ impl<P: Points> Problem<'_, P> {
         }
     }
 
-    fn envelope(&self) -> Result<Envelope<'_, P>> {
-        self.envelope_of(self.first(), self.k)
-    }
-
-    fn envelope_of(&self, first: usize, capacity: usize) -> Result<Envelope<'_, P>> {
-        let envelope =
-            Envelope::new(self.points, self.weights, first, capacity, self.threads, self.cancel);
-        self.cancel.advance(1);
-        envelope
+    /// The distances to the first centre, of which there will be about `expected`.
+    fn envelope(&self, expected: usize) -> Result<Envelope<'_, P>> {
+        let Self { points, weights, threads, cancel, .. } = *self;
+        Envelope::new(points, weights, self.first(), expected, threads, cancel)
     }
 
     /// A point that is none of `chosen`, each as likely: what is taken where all distances are zero.
+    /// Points without weight are taken when there are no others.
     fn fill(&self, chosen: &[usize]) -> usize {
-        let mut sorted = chosen.to_vec();
-        sorted.sort_unstable();
-        sorted.dedup();
+        let n = self.points.len();
+        let weights = self.weights.into_iter().flatten().enumerate();
+        let weightless = weights.filter(|&(_, &weight)| weight == 0.0).map(|(row, _)| row);
+        let mut taken = ascending(chosen.iter().copied().chain(weightless));
+        if taken.len() == n {
+            taken = ascending(chosen.iter().copied());
+        }
         let mut draws = self.stream.at(Purpose::Centre, chosen.len() as u64, step::FILL);
-        let mut row = draws.below((self.points.len() - sorted.len()) as u64) as usize;
-        for taken in sorted {
+        let mut row = draws.below((n - taken.len()) as u64) as usize;
+        for taken in taken {
             row += usize::from(taken <= row);
         }
         row
     }
+}
+
+/// The different ones of some numbers, in order.
+fn ascending(numbers: impl Iterator<Item = usize>) -> Vec<usize> {
+    let mut out: Vec<usize> = numbers.collect();
+    out.sort_unstable();
+    out.dedup();
+    out
 }
 
 /// Draws `k` centres.
@@ -204,16 +235,17 @@ pub fn seed<P: Points>(
         }
         Method::Chain { length } => chain::seed(&problem, length),
         Method::Parallel { oversampling, rounds } => parallel::seed(&problem, oversampling, rounds),
-        Method::Random => Ok(random(&problem)),
+        Method::Random => random(&problem),
     }
 }
 
 /// Distinct points one after the other, in proportion to their weights; then the weightless.
-fn random<P: Points>(problem: &Problem<'_, P>) -> Seeding {
+fn random<P: Points>(problem: &Problem<'_, P>) -> Result<Seeding> {
     let n = problem.points.len();
     let mut rest = DynamicWeights::new((0..n).map(|row| problem.weight(row)).collect());
     let mut out = Seeding::of(Vec::with_capacity(problem.k));
     while out.indices.len() < problem.k {
+        problem.cancel.check()?;
         let row = rest.pick(problem.trials(out.indices.len()).uniform()).unwrap_or_else(|| {
             out.degenerate += 1;
             problem.fill(&out.indices)
@@ -222,7 +254,7 @@ fn random<P: Points>(problem: &Problem<'_, P>) -> Seeding {
         out.indices.push(row);
         problem.cancel.advance(1);
     }
-    out
+    Ok(out)
 }
 
 impl Seeding {
@@ -243,7 +275,7 @@ pub fn assign<P: Points>(
 ) -> Result<Assignment> {
     let mut envelope = Envelope::new(points, None, centres[0], centres.len(), threads, cancel)?;
     for &row in &centres[1..] {
-        envelope.choose(row);
+        envelope.join(row);
     }
     envelope.refresh()?;
     Ok(envelope.into_assignment())

@@ -9,9 +9,13 @@ use sortes_core::rng::Draws;
 use super::envelope::Envelope;
 use super::{Points, Problem, Seeding, lazy};
 
+/// Candidates that are compared at once: any number of them takes no more memory than these.
+const BATCH: usize = 64;
+
 /// Draws all centres, with the distances of all points at hand for each.
 pub(super) fn seed<P: Points>(problem: &Problem<'_, P>, local_trials: usize) -> Result<Seeding> {
-    let mut envelope = problem.envelope()?;
+    let mut envelope = problem.envelope(problem.k)?;
+    problem.cancel.advance(1);
     while envelope.chosen().len() < problem.k {
         envelope.refresh()?;
         let mut draws = problem.trials(envelope.chosen().len());
@@ -34,11 +38,20 @@ fn best<P: Points>(
     local_trials: usize,
     draws: &mut Draws,
 ) -> Result<usize> {
-    let picks: Option<Vec<usize>> =
-        (0..local_trials).map(|_| envelope.bounds().pick(draws.uniform())).collect();
-    let Some(picks) = picks else { return lazy::next(problem, envelope, draws) };
-    envelope.counts().trials += local_trials as u64;
-    let gains = envelope.gains(&picks)?;
-    let best = (1..gains.len()).fold(0, |best, i| if gains[i] > gains[best] { i } else { best });
-    Ok(picks[best])
+    let (mut best, mut most) = (None, -1.0);
+    let mut left = local_trials;
+    while left > 0 {
+        let batch = left.min(BATCH);
+        let picks: Option<Vec<usize>> =
+            (0..batch).map(|_| envelope.bounds().pick(draws.uniform())).collect();
+        let Some(picks) = picks else { break };
+        envelope.counts().trials += batch as u64;
+        for (&pick, gain) in picks.iter().zip(envelope.gains(&picks)?) {
+            if gain > most {
+                (best, most) = (Some(pick), gain);
+            }
+        }
+        left -= batch;
+    }
+    best.map_or_else(|| lazy::next(problem, envelope, draws), Ok)
 }

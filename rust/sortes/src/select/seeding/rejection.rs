@@ -17,7 +17,7 @@ const BLOCK: usize = 4096;
 
 /// After so many trials in a row, all distances are computed, and if they are zero the law has no
 /// mass left. The law does not change by it: what is accepted later has the law of what is drawn.
-fn patience(n: usize, k: usize) -> u64 {
+pub(super) fn patience(n: usize, k: usize) -> u64 {
     1000 + 64 * (n / k) as u64
 }
 
@@ -47,9 +47,8 @@ pub(super) fn seed<P: Points>(
     while out.indices.len() < k {
         let mut draws = problem.trials(out.indices.len());
         let limit = max_trials.unwrap_or(patience(n, k));
-        let mut accepted = None;
-        let mut trials = 0;
-        while trials < limit && accepted.is_none() {
+        let (mut accepted, mut trials) = (None, 0);
+        while trials < limit && accepted.is_none() && out.degenerate == 0 {
             problem.cancel.check()?;
             let Some(row) = proposals.pick(draws.uniform()) else { break };
             trials += 1;
@@ -63,6 +62,11 @@ pub(super) fn seed<P: Points>(
         let row = match accepted {
             Some(row) => row,
             None if max_trials.is_some() && fallback == Fallback::Uniform => {
+                problem.fill(&out.indices)
+            }
+            // What has no mass left will not have any.
+            None if out.degenerate > 0 => {
+                out.degenerate += 1;
                 problem.fill(&out.indices)
             }
             None => exactly(problem, &mut out, &mut draws)?,
