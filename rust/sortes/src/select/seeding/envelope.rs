@@ -62,7 +62,9 @@ pub struct Envelope<'a, P: Points> {
     seeding: Seeding,
     /// What trials have cost since the last refresh.
     spent: f64,
-    /// Distances computed by the last refresh, for each centre that was new then.
+    /// Distances computed by the last refresh, for each centre that was new then. Before the first
+    /// it is taken for granted that none will be spared: early refreshes are dear, for bounds that
+    /// are far above the distances fall many times on their way down.
     rate: f64,
     /// Centres to compare a point with.
     which: Vec<u32>,
@@ -102,7 +104,6 @@ impl<'a, P: Points> Envelope<'a, P> {
         let mut seeding = Seeding::of(vec![first]);
         seeding.evaluations = n as u64;
         let between = Between::new(expected, n);
-        let rate = if between.is_some() { n as f64 / 8.0 } else { n as f64 };
         let mut out = Self {
             points,
             weights,
@@ -116,7 +117,7 @@ impl<'a, P: Points> Envelope<'a, P> {
             between,
             seeding,
             spent: 0.0,
-            rate,
+            rate: n as f64,
             which: Vec::new(),
         };
         out.bounds.set(first, 0.0);
