@@ -7,21 +7,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sortes import Stream
-from sortes.select.designs import (
+from sortes.select import (
     DesignSample,
     PivotalSampler,
+    allocate,
     conditional_poisson_odds,
     conditional_poisson_probabilities,
     conditional_poisson_sample,
     horvitz_thompson,
     inclusion_probabilities,
     log_elementary_symmetric,
+    mask_weights,
+    neyman_allocation,
     pivotal_sample,
     poisson_sample,
+    stratified_masks,
+    stratified_mean,
+    stratified_sample,
     systematic_sample,
 )
-from sortes.select.masks import mask_weights, stratified_masks
-from sortes.select.strata import allocate, neyman_allocation, stratified_mean, stratified_sample
 
 STABLE = Path(__file__).parent.parent / "data" / "design_stability.json"
 LINE = np.arange(4.0)[:, None]

@@ -14,6 +14,7 @@ import numpy as np
 from sortes import _core
 from sortes._progress import reporter
 from sortes._rng import as_key
+from sortes.select._estimate import Estimate
 
 if TYPE_CHECKING:
     from typing import Self
@@ -56,21 +57,6 @@ class SketchSample(NamedTuple):
     inclusion: NDArray[np.float64]
     values: NDArray[np.float64] | None
     threshold: float
-
-
-class Estimate(NamedTuple):
-    """An estimate of a sum.
-
-    Attributes
-    ----------
-    value : float
-        The estimate.
-    stderr : float
-        Its standard error: the root of an estimate of its variance.
-    """
-
-    value: float
-    stderr: float
 
 
 class Sketch(ABC):

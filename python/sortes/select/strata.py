@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from sortes import _core
 from sortes._rng import as_key, at_step
+from sortes.select._estimate import Estimate
 from sortes.select._vectors import count_of, ids_of, vector_of
 from sortes.select.designs import DesignSample
 
@@ -19,21 +20,6 @@ if TYPE_CHECKING:
     from sortes._rng import Rng
 
 _NO_CAP = 2**62
-
-
-class Mean(NamedTuple):
-    """An estimated mean, and the estimated variance of that estimate.
-
-    Attributes
-    ----------
-    mean : float
-        The estimate.
-    variance : float
-        Its variance; NaN where a stratum has a single value and more units.
-    """
-
-    mean: float
-    variance: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +47,7 @@ class StratifiedSample(DesignSample):
     sizes: NDArray[np.int64]
     counts: NDArray[np.int64]
 
-    def mean(self, values: ArrayLike) -> Mean:
+    def mean(self, values: ArrayLike) -> Estimate:
         """Estimate the mean over all units from the chosen ones.
 
         Parameters
@@ -71,8 +57,8 @@ class StratifiedSample(DesignSample):
 
         Returns
         -------
-        Mean
-            The estimate and its variance, as of `stratified_mean`.
+        Estimate
+            The mean and its standard error, as of `stratified_mean`.
 
         Raises
         ------
@@ -126,7 +112,7 @@ def allocate(
 
     Examples
     --------
-    >>> from sortes.select.strata import allocate
+    >>> from sortes.select import allocate
     >>> allocate([5, 3, 2], 7, caps=[2, 9, 9])
     array([2, 3, 2])
     """
@@ -175,7 +161,7 @@ def neyman_allocation(
 
     Examples
     --------
-    >>> from sortes.select.strata import neyman_allocation
+    >>> from sortes.select import neyman_allocation
     >>> neyman_allocation([100, 50, 10], [1, 4, 10], 20)
     array([ 5, 10,  5])
     """
@@ -237,7 +223,7 @@ def stratified_sample(
 
     Examples
     --------
-    >>> from sortes.select.strata import stratified_sample
+    >>> from sortes.select import stratified_sample
     >>> sample = stratified_sample(["a", "b", "a", "b", "b", "b"], 3, rng=0)
     >>> sample.labels, sample.counts
     (array(['a', 'b'], dtype='<U1'), array([1, 2]))
@@ -269,7 +255,7 @@ def stratified_sample(
     )
 
 
-def stratified_mean(values: ArrayLike, strata: ArrayLike, sizes: ArrayLike) -> Mean:
+def stratified_mean(values: ArrayLike, strata: ArrayLike, sizes: ArrayLike) -> Estimate:
     r"""Estimate the mean of a population from a stratified sample.
 
     Parameters
@@ -283,8 +269,8 @@ def stratified_mean(values: ArrayLike, strata: ArrayLike, sizes: ArrayLike) -> M
 
     Returns
     -------
-    Mean
-        The estimate and its variance.
+    Estimate
+        The mean and its standard error: NaN where a stratum has a single value and more units.
 
     Raises
     ------
@@ -295,15 +281,15 @@ def stratified_mean(values: ArrayLike, strata: ArrayLike, sizes: ArrayLike) -> M
 
     Notes
     -----
-    The mean is :math:`\sum_h N_h \bar y_h / N`, its variance
+    The mean is :math:`\sum_h N_h \bar y_h / N`; its variance, the square of the standard error, is
     :math:`\sum_h (N_h / N)^2 (1 - n_h / N_h) s_h^2 / n_h` with the unbiased :math:`s_h^2` within
     the stratum. Both are unbiased.
 
     Examples
     --------
-    >>> from sortes.select.strata import stratified_mean
+    >>> from sortes.select import stratified_mean
     >>> stratified_mean([1, 3, 2, 10, 14], [0, 0, 0, 1, 1], [30, 10])
-    Mean(mean=4.5, variance=0.36875)
+    Estimate(value=4.5, stderr=0.607247890074706)
     """
     y, h, most = (
         vector_of(values, "values", double=True),
@@ -329,7 +315,7 @@ def stratified_mean(values: ArrayLike, strata: ArrayLike, sizes: ArrayLike) -> M
     with np.errstate(divide="ignore", invalid="ignore"):
         spread = np.where(n == most, 0.0, (1 - n / most) * squares / (n - 1) / n)
     variance = float((share**2 * np.where(np.isinf(spread), math.nan, spread)).sum())
-    return Mean(float(share @ means), variance)
+    return Estimate(float(share @ means), math.sqrt(variance))
 
 
 def _counts(x: ArrayLike | None, name: str, size: int | None = None) -> NDArray[np.int64]:
