@@ -174,6 +174,23 @@ def test_pivotal_sets_of_merged_shards():
     check_sets(draw, law_over_tree(pi.tolist(), [[0, 1], [2, [[3, 4], 5]]]), 100_000)
 
 
+def test_pivotal_sets_of_parts_that_grow_after_a_merger():
+    """n = 100,000: units 4 and 5 come to a part that lies on both sides of the other."""
+    pi = np.array([0.3, 0.9, 0.15, 0.5, 0.05, 0.8])
+
+    def draw(step):
+        rng = Stream(5, step)
+        outer, last, inner = (PivotalSampler(first=first, rng=rng) for first in (0, 4, 2))
+        outer.update(pi[:2])
+        last.update(pi[4:5])
+        outer = last.merge(outer)
+        outer.update(pi[5:])
+        inner.update(pi[2:4])
+        return inner.merge(outer).finish().indices
+
+    check_sets(draw, law_over_tree(pi.tolist(), [[[[0, 1], 4], 5], [2, 3]]), 100_000)
+
+
 @pytest.mark.parametrize("points", [[0, 1, 10, 11, 12], [0, 1, 2, 3, 4], [5, 5, 5, 5, 5]])
 def test_local_pivotal_sets(points):
     """n = 200,000 on a line: pairs, ties between neighbours, duplicates. The sum is 2.3."""

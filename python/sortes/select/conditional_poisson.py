@@ -9,7 +9,7 @@ import numpy as np
 
 from sortes import _core
 from sortes._rng import as_key, at_step
-from sortes.select._vectors import count_of, vector_of
+from sortes.select._vectors import check_items, count_of, vector_of
 from sortes.select.designs import DesignSample, sample_of
 
 if TYPE_CHECKING:
@@ -161,8 +161,9 @@ def conditional_poisson_odds(
     Notes
     -----
     Rounds of :math:`o_i \leftarrow o_i \cdot \text{odds}(\pi_i) / \text{odds}(\pi_i(o))`, half
-    steps where whole ones overshoot, until the odds of all probabilities agree to a relative 1e-12.
-    About ten rounds, fewer for large samples.
+    steps where whole ones overshoot, until the odds of all probabilities agree to a relative 1e-12
+    but for a common factor, by which they sum to an integer. About ten rounds, fewer for large
+    samples.
 
     Examples
     --------
@@ -214,7 +215,5 @@ def log_elementary_symmetric(logs: ArrayLike, k: int) -> NDArray[np.float64]:
     array([1. , 3.5, 3.5, 1. ])
     """
     x = vector_of(logs, "logs", double=True)
-    bad = np.isnan(x) | (x == np.inf)
-    if bad.any():
-        raise ValueError(f"logs: item {int(bad.argmax())} is NaN or infinite: {x[bad][0]}")
+    check_items(x < np.inf, x, "logs", "is NaN or infinite")
     return _core.design.log_elementary_symmetric(x, count_of(k, "k"))

@@ -11,7 +11,7 @@ import numpy as np
 from sortes import _core
 from sortes._rng import as_key, at_step
 from sortes.select._estimate import Estimate
-from sortes.select._vectors import ids_of, vector_of
+from sortes.select._vectors import check_items, ids_of, vector_of
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -286,13 +286,8 @@ def horvitz_thompson(
     y, p = vector_of(values, "values", double=True), vector_of(pi, "pi", double=True)
     if p.shape != y.shape:
         raise ValueError(f"pi: must have shape {y.shape}, got {p.shape}")
-    if not np.isfinite(y).all():
-        bad = int(np.argmin(np.isfinite(y)))
-        raise ValueError(f"values: item {bad} is not finite: {y[bad]}")
-    usable = (p > 0) & np.isfinite(p)
-    if not usable.all():
-        bad = int(np.argmin(usable))
-        raise ValueError(f"pi: item {bad} is not positive and finite: {p[bad]}")
+    check_items(np.isfinite(y), y, "values", "is not finite")
+    check_items((p > 0) & np.isfinite(p), p, "pi", "is not positive and finite")
     if design not in (None, "poisson", "fixed_size"):
         raise ValueError(f"design: must be 'poisson', 'fixed_size' or None, got {design!r}")
     expanded = y / p

@@ -11,7 +11,7 @@ import numpy as np
 from sortes import _core
 from sortes._rng import as_key, at_step
 from sortes.select._estimate import Estimate
-from sortes.select._vectors import count_of, ids_of, vector_of
+from sortes.select._vectors import _host_array, check_items, count_of, ids_of, vector_of
 from sortes.select.designs import DesignSample
 
 if TYPE_CHECKING:
@@ -100,7 +100,8 @@ def allocate(
     Raises
     ------
     ValueError
-        If a share or cap is negative, a share is not finite, or the minima need more than `m`.
+        If a share or cap is negative, a share is not finite, `m` exceeds 2**40, or the minima need
+        more than `m`.
     TypeError
         If an argument holds something else than numbers.
 
@@ -169,11 +170,10 @@ def neyman_allocation(
     sigma = vector_of(sds, "sds", double=True)
     if sigma.shape != most.shape:
         raise ValueError(f"sds: must have shape {most.shape}, got {sigma.shape}")
-    usable = (sigma >= 0) & np.isfinite(sigma)
-    if not usable.all():
-        bad = int(np.argmin(usable))
-        raise ValueError(f"sds: item {bad} is negative or not finite: {sigma[bad]}")
-    return allocate(most * sigma, m, most, min_per_stratum=min_per_stratum)
+    check_items((sigma >= 0) & np.isfinite(sigma), sigma, "sds", "is negative or not finite")
+    # Relative to the largest, so that products stay in range.
+    relative = sigma / (sigma.max(initial=0.0) or 1.0)
+    return allocate(most * relative, m, most, min_per_stratum=min_per_stratum)
 
 
 def stratified_sample(
@@ -192,14 +192,15 @@ def stratified_sample(
     strata : array_like, shape (n,)
         The label of the stratum of each unit: integers, strings, anything that sorts.
     m : int
-        The size of the sample. Not needed if `allocation` holds counts.
+        The size of the sample: it is smaller if strata whose standard deviation is not zero have
+        fewer units. Not needed if `allocation` holds counts.
     allocation : {"proportional", "neyman"} or array_like of int, shape (H,)
         In proportion to the sizes of the strata; to sizes times standard deviations; or the counts
         themselves, for the labels in ascending order.
     sds : array_like, shape (H,)
         The standard deviations within the strata, for ``"neyman"``.
     min_per_stratum : int
-        The least that each stratum gets, or all of it if it has fewer units.
+        The least that each stratum gets, or all of it if it has fewer units; not for counts.
     rng : Rng
         The source of randomness.
 
@@ -270,7 +271,8 @@ def stratified_mean(values: ArrayLike, strata: ArrayLike, sizes: ArrayLike) -> E
     Returns
     -------
     Estimate
-        The mean and its standard error: NaN where a stratum has a single value and more units.
+        The mean and its standard error, NaN where a stratum has a single value and more units; both
+        are NaN if there are no units at all.
 
     Raises
     ------
@@ -288,8 +290,9 @@ def stratified_mean(values: ArrayLike, strata: ArrayLike, sizes: ArrayLike) -> E
     Examples
     --------
     >>> from sortes.select import stratified_mean
-    >>> stratified_mean([1, 3, 2, 10, 14], [0, 0, 0, 1, 1], [30, 10])
-    Estimate(value=4.5, stderr=0.607247890074706)
+    >>> value, stderr = stratified_mean([1, 3, 2, 10, 14], [0, 0, 0, 1, 1], [30, 10])
+    >>> value, round(stderr, 4)
+    (4.5, 0.6072)
     """
     y, h, most = (
         vector_of(values, "values", double=True),
@@ -298,18 +301,17 @@ def stratified_mean(values: ArrayLike, strata: ArrayLike, sizes: ArrayLike) -> E
     )
     if h.shape != y.shape:
         raise ValueError(f"strata: must have shape {y.shape}, got {h.shape}")
-    if h.size and not (h.min() >= 0 and h.max() < most.size):
-        bad = int(np.argmax((h < 0) | (h >= most.size)))
-        raise ValueError(f"strata: item {bad} is not in [0, {most.size}): {h[bad]}")
-    if not np.isfinite(y).all():
-        bad = int(np.argmin(np.isfinite(y)))
-        raise ValueError(f"values: item {bad} is not finite: {y[bad]}")
+    check_items((h >= 0) & (h < most.size), h, "strata", f"is not in [0, {most.size})")
+    check_items(np.isfinite(y), y, "values", "is not finite")
     n = np.bincount(h, minlength=most.size)
     for bad in np.flatnonzero((n == 0) & (most > 0)).tolist():
         raise ValueError(f"values: stratum {bad} has {most[bad]} units but no value")
     for bad in np.flatnonzero(n > most).tolist():
         raise ValueError(f"values: stratum {bad} has {most[bad]} units but {n[bad]} values")
-    share = most / max(int(most.sum()), 1)
+    units = most.sum(dtype=np.float64)
+    if units == 0:
+        return Estimate(math.nan, math.nan)
+    share = most / units
     means = np.bincount(h, y, most.size) / np.maximum(n, 1)
     squares = np.bincount(h, (y - means[h]) ** 2, most.size)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -324,9 +326,7 @@ def _counts(x: ArrayLike | None, name: str, size: int | None = None) -> NDArray[
     counts = ids_of(x, name)
     if size is not None and counts.size != size:
         raise ValueError(f"{name}: must have shape ({size},), got {counts.shape}")
-    if counts.size and counts.min() < 0:
-        bad = int(counts.argmin())
-        raise ValueError(f"{name}: item {bad} is negative: {counts[bad]}")
+    check_items(counts >= 0, counts, name, "is negative")
     return counts
 
 
@@ -334,11 +334,12 @@ def _strata(
     strata: ArrayLike,
 ) -> tuple[NDArray[np.int64], NDArray[Any], NDArray[np.int64]]:
     """Return the code of each unit, the labels, and the sizes of the strata."""
-    given = np.asarray(strata)
+    given = _host_array(strata, "strata")
     if given.ndim != 1:
         raise ValueError(f"strata: must have 1 dimension, got shape {given.shape}")
-    if given.dtype.kind == "f" and np.isnan(given).any():
-        raise ValueError(f"strata: item {int(np.isnan(given).argmax())} is NaN")
+    if given.dtype.kind in "fcmM" and (missing := np.isnan(given)).any():
+        bad = int(missing.argmax())
+        raise ValueError(f"strata: item {bad} is {str(given[bad]).replace('nan', 'NaN')}")
     if given.dtype.kind in "iu" and given.size and given.min() >= 0 and given.max() < given.size:
         codes = ids_of(given, "strata")
         sizes = np.bincount(codes)
@@ -346,6 +347,9 @@ def _strata(
         if there.size < sizes.size:
             codes, sizes = (np.cumsum(sizes > 0) - 1)[codes], sizes[there]
         return codes, there.astype(given.dtype), sizes
-    labels, inverse = np.unique(given, return_inverse=True)
+    try:
+        labels, inverse = np.unique(given, return_inverse=True)
+    except TypeError as error:
+        raise TypeError(f"strata: must hold labels that can be sorted: {error}") from None
     codes = ids_of(inverse.reshape(-1), "strata")
     return codes, labels, np.bincount(codes, minlength=labels.size)
