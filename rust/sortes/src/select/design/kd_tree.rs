@@ -86,7 +86,6 @@ impl<'a> KdTree<'a> {
         let (points, dim) = (self.points, self.dim);
         let coordinate = |id: u32, axis: usize| points[id as usize * dim + axis];
         self.left[node] = ids.len() as u32;
-        self.lowest[node] = ids.iter().copied().min().unwrap_or(u32::MAX);
         let (mut widest, mut width) = (0, -1.0);
         for axis in 0..dim {
             let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
@@ -106,6 +105,7 @@ impl<'a> KdTree<'a> {
             for &id in ids.iter() {
                 self.leaf[id as usize] = node as u32;
             }
+            self.lowest[node] = ids.iter().copied().min().unwrap_or(u32::MAX);
             return;
         }
         let middle = self.start(2 * node + 1, self.place_count()) - start;
@@ -115,6 +115,7 @@ impl<'a> KdTree<'a> {
         let (lower, upper) = ids.split_at_mut(middle);
         self.split(2 * node, start, lower);
         self.split(2 * node + 1, start + middle, upper);
+        self.lowest[node] = self.lowest[2 * node].min(self.lowest[2 * node + 1]);
     }
 
     /// The points that the tree was built over.
@@ -138,12 +139,16 @@ impl<'a> KdTree<'a> {
         }
         self.place[self.ids[place] as usize] = place as u32;
         self.left[leaf] -= 1;
-        self.lowest[leaf] = self.ids[first..last].iter().copied().min().unwrap_or(u32::MAX);
+        if self.lowest[leaf] == id {
+            self.lowest[leaf] = self.ids[first..last].iter().copied().min().unwrap_or(u32::MAX);
+        }
         let mut node = leaf;
         while node > 1 {
             node /= 2;
             self.left[node] -= 1;
-            self.lowest[node] = self.lowest[2 * node].min(self.lowest[2 * node + 1]);
+            if self.lowest[node] == id {
+                self.lowest[node] = self.lowest[2 * node].min(self.lowest[2 * node + 1]);
+            }
         }
         if self.len() * 2 < self.ids.len() && self.len() > LEAF {
             self.rebuild();
