@@ -6,15 +6,15 @@ No package does pivotal sampling in Python, so that a loop, written as one would
 import measure
 import numpy as np
 import pytest
-from sortes.select.designs import (
+from sortes.select import (
     conditional_poisson_sample,
     inclusion_probabilities,
     pivotal_sample,
     poisson_sample,
+    stratified_masks,
+    stratified_sample,
     systematic_sample,
 )
-from sortes.select.masks import stratified_masks
-from sortes.select.strata import stratified_sample
 
 SIZES = [10**4, 10**6]
 

@@ -7,21 +7,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sortes import Stream
-from sortes.select.designs import (
+from sortes.select import (
     DesignSample,
     PivotalSampler,
+    allocate,
     conditional_poisson_odds,
     conditional_poisson_probabilities,
     conditional_poisson_sample,
     horvitz_thompson,
     inclusion_probabilities,
     log_elementary_symmetric,
+    mask_weights,
+    neyman_allocation,
     pivotal_sample,
     poisson_sample,
+    stratified_masks,
+    stratified_mean,
+    stratified_sample,
     systematic_sample,
 )
-from sortes.select.masks import mask_weights, stratified_masks
-from sortes.select.strata import allocate, neyman_allocation, stratified_mean, stratified_sample
 
 STABLE = Path(__file__).parent.parent / "data" / "design_stability.json"
 LINE = np.arange(4.0)[:, None]
@@ -330,12 +334,121 @@ inf, nan = np.inf, np.nan
             ValueError,
             r"k: must be below 2\*\*63, got",
         ),
-        (lambda: stratified_masks(2**40, 2**40), MemoryError, r"masks of shape"),
+        (lambda: stratified_masks(2**20, 2**40), MemoryError, r"sizes of \d+ rows|masks of shape"),
+        (lambda: stratified_masks(2**62, 0), MemoryError, r"weights of sizes up to \d+: needs"),
+        (lambda: stratified_masks(0, 2**62), MemoryError, r"sizes of \d+ rows: needs"),
+        (lambda: mask_weights(2**62), MemoryError, r"weights of sizes up to \d+: needs"),
+        (lambda: mask_weights(2**50), MemoryError, r"weights of sizes up to \d+: needs"),
+        (lambda: log_elementary_symmetric([0], 2**62), MemoryError, r"polynomials up to degree"),
+        (lambda: log_elementary_symmetric([0], 2**50), MemoryError, r"polynomials up to degree"),
+        (lambda: inclusion_probabilities([1], "1"), TypeError, r"k: must be a number, got '1'"),
+        (lambda: inclusion_probabilities([1], 10**400), ValueError, r"k: exceeds the range"),
+        (
+            lambda: pivotal_sample(HALF[:2], order=np.array([[1e300, 1]])),
+            ValueError,
+            r"order: must hold whole numbers",
+        ),
+        (
+            lambda: pivotal_sample(HALF[:2], order=np.array([[2**64 - 1, 1]], np.uint64)),
+            ValueError,
+            r"order: must be below 2\*\*63, got 18446744073709551615",
+        ),
+        (lambda: allocate([1, 1], 2**41), ValueError, r"m: must be at most 2\*\*40, got"),
+        (
+            lambda: allocate([1] * 5, 3, min_per_stratum=2**62),
+            ValueError,
+            r"m: is 3, but \d+ units are needed",
+        ),
+        (lambda: stratified_sample([1, None], 1), TypeError, r"strata: must hold labels that can"),
+        (
+            lambda: stratified_sample(np.array(["NaT"], "M8[s]"), 1),
+            ValueError,
+            r"strata: item 0 is NaT",
+        ),
     ],
 )
 def test_bad_input(call, error, message):
     with pytest.raises(error, match="^" + message):
         call()
+
+
+def test_sums_that_are_not_quite_integers():
+    assert conditional_poisson_odds([0.5, 0.5 + 5e-10]) == pytest.approx([1, 1], rel=1e-8)
+    assert len(conditional_poisson_sample([5e-10])) == 0
+    assert conditional_poisson_sample([1 - 5e-10, 1]).indices.tolist() == [0, 1]
+    # The total is 1,000,000 less 9e-4: not an integer. The last unit was hit twice.
+    pi = np.append(np.full(10**6, 1 - 9e-10), 1 - 1e-12)
+    for u in (0.0, 0.5, 1 - 1e-5, 1 - 1e-7):
+        assert np.bincount(systematic_sample(pi, u=u).indices).max() == 1
+    few = np.append(np.full(10**6, 1 - 9e-11), 1 - 1e-12)
+    sample = systematic_sample(few, u=1 - 1e-7)
+    assert len(sample) == 10**6 + 1
+    assert np.bincount(sample.indices).max() == 1
+
+
+@pytest.mark.parametrize("spread", [1, 5, 20])
+def test_odds_of_extreme_probabilities(spread):
+    """Probabilities near 0 and 1 do not sum to the integer exactly; odds are found all the same."""
+    rng = np.random.default_rng(spread)
+    for _ in range(200):
+        n = int(rng.integers(2, 30))
+        pi, _ = inclusion_probabilities(
+            np.exp(rng.normal(size=n) * spread), int(rng.integers(1, n))
+        )
+        odds = conditional_poisson_odds(pi)
+        back = conditional_poisson_probabilities(odds, round(pi.sum()))
+        np.testing.assert_allclose(back, pi, rtol=1e-11, atol=1e-13)
+
+
+def test_large_allocations_add_up():
+    for m in (5 * 10**9, 10**12 - 1):
+        counts = allocate([1, 1, 1], m)
+        assert counts.sum() == m
+        assert np.ptp(counts) <= 1
+    assert neyman_allocation([10, 10], [1e308, 1e308], 4).tolist() == [2, 2]
+
+
+def test_means_of_no_units_and_of_very_many():
+    assert np.isnan(stratified_mean([], [], [])).all()
+    mean, _ = stratified_mean([1.0, 1, 2, 2], [0, 0, 1, 1], [2**62, 2**62])
+    assert mean == 1.5
+
+
+def test_positions_in_few_places():
+    """Quadratic, and minutes, if all of the equal neighbours were looked at."""
+    n = 200_000
+    X = np.random.default_rng(0).integers(0, 3, (n, 2))
+    sample = pivotal_sample(np.full(n, 0.25), order="local", X=X, rng=0)
+    place = X @ [3, 1]
+    assert len(sample) == n // 4
+    # Duels across places are for what is left over in one.
+    hits = np.bincount(place[sample.indices], minlength=9)
+    assert np.abs(hits - np.bincount(place) / 4).max() < 9
+
+
+def test_sizes_of_many_units_with_tiny_probabilities():
+    """Ten million; the sum is 3 but for rounding."""
+    pi = np.full(10**7, 3e-7)
+    assert len(pivotal_sample(pi, rng=0)) == 3
+    assert len(pivotal_sample(pi, order="tree", rng=0)) == 3
+    assert len(systematic_sample(pi, rng=0)) == 3
+    parts = [PivotalSampler(first=first, rng=0) for first in range(0, 10**7, 10**7 // 4)]
+    for part in parts:
+        part.update(pi[: 10**7 // 4])
+    whole = parts[3].merge(parts[0]).merge(parts[2].merge(parts[1]))
+    assert len(whole.finish()) == 3
+
+
+@pytest.mark.parametrize(
+    ("few", "many", "k"),
+    [(1e300, 1e-300, 5), (1e300, 1e-300, 10), (1e300, 1e-300, 12), (1.0, 1e-12, 12), (1, 1, 0)],
+)
+def test_odds_of_two_very_different_sizes(few, many, k):
+    odds = np.repeat([few, many], [10, 100_000])
+    for seed in range(5):
+        chosen = conditional_poisson_sample(odds=odds, k=k, rng=seed).indices
+        assert chosen.size == k
+        assert (chosen < 10).sum() == min(k, 10)
 
 
 def test_overlapping_parts():

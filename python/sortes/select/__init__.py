@@ -7,27 +7,28 @@ k-means (`kmeans_plusplus`); batches for active learning (`stochastic_acquisitio
 epoch of a training run sees (`RS2Sampler`).
 """
 
+from sortes.select._estimate import Estimate
 from sortes.select.acquisition import acquisition_probs, stochastic_acquisition
-from sortes.select.designs import (
-    DesignSample,
-    InclusionProbabilities,
-    PivotalSampler,
+from sortes.select.conditional_poisson import (
     conditional_poisson_odds,
     conditional_poisson_probabilities,
     conditional_poisson_sample,
+    log_elementary_symmetric,
+)
+from sortes.select.designs import (
+    DesignSample,
+    InclusionProbabilities,
     horvitz_thompson,
     inclusion_probabilities,
-    log_elementary_symmetric,
-    pivotal_sample,
     poisson_sample,
     systematic_sample,
 )
 from sortes.select.kmeans import SeedingStats, kmeans_plusplus, kmeans_plusplus_init
 from sortes.select.masks import Masks, mask_weights, stratified_masks
+from sortes.select.pivotal import PivotalSampler, pivotal_sample
 from sortes.select.rs2 import RS2Sampler
 from sortes.select.sketches import (
     BottomK,
-    Estimate,
     PrioritySample,
     Sketch,
     SketchSample,

@@ -11,6 +11,7 @@ import numpy as np
 
 from sortes import _core
 from sortes._progress import reporter
+from sortes.select._estimate import Estimate
 from sortes.select._vectors import ids_of, integer_of, vector_of
 
 if TYPE_CHECKING:
@@ -50,21 +51,6 @@ class SketchSample(NamedTuple):
     inclusion: NDArray[np.float64]
     values: NDArray[np.float64] | None
     threshold: float
-
-
-class Estimate(NamedTuple):
-    """An estimate of a sum.
-
-    Attributes
-    ----------
-    value : float
-        The estimate.
-    stderr : float
-        Its standard error: the root of an estimate of its variance.
-    """
-
-    value: float
-    stderr: float
 
 
 class Sketch(ABC):

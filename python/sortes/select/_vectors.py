@@ -110,6 +110,21 @@ def integer_of(value: Any, name: str) -> int:
         raise TypeError(f"{name}: must be an integer, got {value!r}") from None
 
 
+def check_items(fine: NDArray[np.bool_], x: NDArray[Any], name: str, fault: str) -> None:
+    """Name the first item of `x` that is not fine.
+
+    Examples
+    --------
+    >>> x = np.array([1.0, np.inf])
+    >>> check_items(np.isfinite(x), x, "values", "is not finite")
+    Traceback (most recent call last):
+    ValueError: values: item 1 is not finite: inf
+    """
+    if not fine.all():
+        bad = int(np.argmin(fine))
+        raise ValueError(f"{name}: item {bad} {fault}: {x[bad]}")
+
+
 def count_of(value: Any, name: str, least: int = 0) -> int:
     """Return `value` as an int of at least `least`.
 

@@ -75,7 +75,7 @@ def stratified_masks(
 
     Examples
     --------
-    >>> from sortes.select.masks import stratified_masks
+    >>> from sortes.select import stratified_masks
     >>> masks, weights = stratified_masks(4, 11, rng=0)
     >>> sorted(masks[1:].sum(1).tolist())
     [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
@@ -108,7 +108,7 @@ def mask_weights(n_features: int) -> NDArray[np.float64]:
 
     Examples
     --------
-    >>> from sortes.select.masks import mask_weights
+    >>> from sortes.select import mask_weights
     >>> mask_weights(4)
     array([0.3125, 1.25  , 1.875 , 1.25  , 0.3125])
     """

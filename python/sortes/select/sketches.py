@@ -11,7 +11,7 @@ import numpy as np
 from sortes import _core
 from sortes._progress import reporter
 from sortes._rng import as_key
-from sortes.select._sketch import Estimate, Sketch, SketchSample, norm, within
+from sortes.select._sketch import Sketch, SketchSample, norm, within
 from sortes.select._vectors import count_of, host_array, integer_of
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BottomK",
-    "Estimate",
     "PrioritySample",
     "Sketch",
     "SketchSample",

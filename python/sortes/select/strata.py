@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from sortes import _core
 from sortes._rng import as_key, at_step
-from sortes.select._vectors import count_of, ids_of, vector_of
+from sortes.select._estimate import Estimate
+from sortes.select._vectors import host_array, check_items, count_of, ids_of, vector_of
 from sortes.select.designs import DesignSample
 
 if TYPE_CHECKING:
@@ -19,21 +20,6 @@ if TYPE_CHECKING:
     from sortes._rng import Rng
 
 _NO_CAP = 2**62
-
-
-class Mean(NamedTuple):
-    """An estimated mean, and the estimated variance of that estimate.
-
-    Attributes
-    ----------
-    mean : float
-        The estimate.
-    variance : float
-        Its variance; NaN where a stratum has a single value and more units.
-    """
-
-    mean: float
-    variance: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +47,7 @@ class StratifiedSample(DesignSample):
     sizes: NDArray[np.int64]
     counts: NDArray[np.int64]
 
-    def mean(self, values: ArrayLike) -> Mean:
+    def mean(self, values: ArrayLike) -> Estimate:
         """Estimate the mean over all units from the chosen ones.
 
         Parameters
@@ -71,8 +57,8 @@ class StratifiedSample(DesignSample):
 
         Returns
         -------
-        Mean
-            The estimate and its variance, as of `stratified_mean`.
+        Estimate
+            The mean and its standard error, as of `stratified_mean`.
 
         Raises
         ------
@@ -114,7 +100,8 @@ def allocate(
     Raises
     ------
     ValueError
-        If a share or cap is negative, a share is not finite, or the minima need more than `m`.
+        If a share or cap is negative, a share is not finite, `m` exceeds 2**40, or the minima need
+        more than `m`.
     TypeError
         If an argument holds something else than numbers.
 
@@ -126,7 +113,7 @@ def allocate(
 
     Examples
     --------
-    >>> from sortes.select.strata import allocate
+    >>> from sortes.select import allocate
     >>> allocate([5, 3, 2], 7, caps=[2, 9, 9])
     array([2, 3, 2])
     """
@@ -175,7 +162,7 @@ def neyman_allocation(
 
     Examples
     --------
-    >>> from sortes.select.strata import neyman_allocation
+    >>> from sortes.select import neyman_allocation
     >>> neyman_allocation([100, 50, 10], [1, 4, 10], 20)
     array([ 5, 10,  5])
     """
@@ -183,11 +170,10 @@ def neyman_allocation(
     sigma = vector_of(sds, "sds", double=True)
     if sigma.shape != most.shape:
         raise ValueError(f"sds: must have shape {most.shape}, got {sigma.shape}")
-    usable = (sigma >= 0) & np.isfinite(sigma)
-    if not usable.all():
-        bad = int(np.argmin(usable))
-        raise ValueError(f"sds: item {bad} is negative or not finite: {sigma[bad]}")
-    return allocate(most * sigma, m, most, min_per_stratum=min_per_stratum)
+    check_items((sigma >= 0) & np.isfinite(sigma), sigma, "sds", "is negative or not finite")
+    # Relative to the largest, so that products stay in range.
+    relative = sigma / (sigma.max(initial=0.0) or 1.0)
+    return allocate(most * relative, m, most, min_per_stratum=min_per_stratum)
 
 
 def stratified_sample(
@@ -206,14 +192,15 @@ def stratified_sample(
     strata : array_like, shape (n,)
         The label of the stratum of each unit: integers, strings, anything that sorts.
     m : int
-        The size of the sample. Not needed if `allocation` holds counts.
+        The size of the sample: it is smaller if strata whose standard deviation is not zero have
+        fewer units. Not needed if `allocation` holds counts.
     allocation : {"proportional", "neyman"} or array_like of int, shape (H,)
         In proportion to the sizes of the strata; to sizes times standard deviations; or the counts
         themselves, for the labels in ascending order.
     sds : array_like, shape (H,)
         The standard deviations within the strata, for ``"neyman"``.
     min_per_stratum : int
-        The least that each stratum gets, or all of it if it has fewer units.
+        The least that each stratum gets, or all of it if it has fewer units; not for counts.
     rng : Rng
         The source of randomness.
 
@@ -237,7 +224,7 @@ def stratified_sample(
 
     Examples
     --------
-    >>> from sortes.select.strata import stratified_sample
+    >>> from sortes.select import stratified_sample
     >>> sample = stratified_sample(["a", "b", "a", "b", "b", "b"], 3, rng=0)
     >>> sample.labels, sample.counts
     (array(['a', 'b'], dtype='<U1'), array([1, 2]))
@@ -269,7 +256,7 @@ def stratified_sample(
     )
 
 
-def stratified_mean(values: ArrayLike, strata: ArrayLike, sizes: ArrayLike) -> Mean:
+def stratified_mean(values: ArrayLike, strata: ArrayLike, sizes: ArrayLike) -> Estimate:
     r"""Estimate the mean of a population from a stratified sample.
 
     Parameters
@@ -283,8 +270,9 @@ def stratified_mean(values: ArrayLike, strata: ArrayLike, sizes: ArrayLike) -> M
 
     Returns
     -------
-    Mean
-        The estimate and its variance.
+    Estimate
+        The mean and its standard error, NaN where a stratum has a single value and more units; both
+        are NaN if there are no units at all.
 
     Raises
     ------
@@ -295,15 +283,16 @@ def stratified_mean(values: ArrayLike, strata: ArrayLike, sizes: ArrayLike) -> M
 
     Notes
     -----
-    The mean is :math:`\sum_h N_h \bar y_h / N`, its variance
+    The mean is :math:`\sum_h N_h \bar y_h / N`; its variance, the square of the standard error, is
     :math:`\sum_h (N_h / N)^2 (1 - n_h / N_h) s_h^2 / n_h` with the unbiased :math:`s_h^2` within
     the stratum. Both are unbiased.
 
     Examples
     --------
-    >>> from sortes.select.strata import stratified_mean
-    >>> stratified_mean([1, 3, 2, 10, 14], [0, 0, 0, 1, 1], [30, 10])
-    Mean(mean=4.5, variance=0.36875)
+    >>> from sortes.select import stratified_mean
+    >>> value, stderr = stratified_mean([1, 3, 2, 10, 14], [0, 0, 0, 1, 1], [30, 10])
+    >>> value, round(stderr, 4)
+    (4.5, 0.6072)
     """
     y, h, most = (
         vector_of(values, "values", double=True),
@@ -312,24 +301,23 @@ def stratified_mean(values: ArrayLike, strata: ArrayLike, sizes: ArrayLike) -> M
     )
     if h.shape != y.shape:
         raise ValueError(f"strata: must have shape {y.shape}, got {h.shape}")
-    if h.size and not (h.min() >= 0 and h.max() < most.size):
-        bad = int(np.argmax((h < 0) | (h >= most.size)))
-        raise ValueError(f"strata: item {bad} is not in [0, {most.size}): {h[bad]}")
-    if not np.isfinite(y).all():
-        bad = int(np.argmin(np.isfinite(y)))
-        raise ValueError(f"values: item {bad} is not finite: {y[bad]}")
+    check_items((h >= 0) & (h < most.size), h, "strata", f"is not in [0, {most.size})")
+    check_items(np.isfinite(y), y, "values", "is not finite")
     n = np.bincount(h, minlength=most.size)
     for bad in np.flatnonzero((n == 0) & (most > 0)).tolist():
         raise ValueError(f"values: stratum {bad} has {most[bad]} units but no value")
     for bad in np.flatnonzero(n > most).tolist():
         raise ValueError(f"values: stratum {bad} has {most[bad]} units but {n[bad]} values")
-    share = most / max(int(most.sum()), 1)
+    units = most.sum(dtype=np.float64)
+    if units == 0:
+        return Estimate(math.nan, math.nan)
+    share = most / units
     means = np.bincount(h, y, most.size) / np.maximum(n, 1)
     squares = np.bincount(h, (y - means[h]) ** 2, most.size)
     with np.errstate(divide="ignore", invalid="ignore"):
         spread = np.where(n == most, 0.0, (1 - n / most) * squares / (n - 1) / n)
     variance = float((share**2 * np.where(np.isinf(spread), math.nan, spread)).sum())
-    return Mean(float(share @ means), variance)
+    return Estimate(float(share @ means), math.sqrt(variance))
 
 
 def _counts(x: ArrayLike | None, name: str, size: int | None = None) -> NDArray[np.int64]:
@@ -338,9 +326,7 @@ def _counts(x: ArrayLike | None, name: str, size: int | None = None) -> NDArray[
     counts = ids_of(x, name)
     if size is not None and counts.size != size:
         raise ValueError(f"{name}: must have shape ({size},), got {counts.shape}")
-    if counts.size and counts.min() < 0:
-        bad = int(counts.argmin())
-        raise ValueError(f"{name}: item {bad} is negative: {counts[bad]}")
+    check_items(counts >= 0, counts, name, "is negative")
     return counts
 
 
@@ -348,11 +334,12 @@ def _strata(
     strata: ArrayLike,
 ) -> tuple[NDArray[np.int64], NDArray[Any], NDArray[np.int64]]:
     """Return the code of each unit, the labels, and the sizes of the strata."""
-    given = np.asarray(strata)
+    given = host_array(strata, "strata")
     if given.ndim != 1:
         raise ValueError(f"strata: must have 1 dimension, got shape {given.shape}")
-    if given.dtype.kind == "f" and np.isnan(given).any():
-        raise ValueError(f"strata: item {int(np.isnan(given).argmax())} is NaN")
+    if given.dtype.kind in "fcmM" and (missing := np.isnan(given)).any():
+        bad = int(missing.argmax())
+        raise ValueError(f"strata: item {bad} is {str(given[bad]).replace('nan', 'NaN')}")
     if given.dtype.kind in "iu" and given.size and given.min() >= 0 and given.max() < given.size:
         codes = ids_of(given, "strata")
         sizes = np.bincount(codes)
@@ -360,6 +347,9 @@ def _strata(
         if there.size < sizes.size:
             codes, sizes = (np.cumsum(sizes > 0) - 1)[codes], sizes[there]
         return codes, there.astype(given.dtype), sizes
-    labels, inverse = np.unique(given, return_inverse=True)
+    try:
+        labels, inverse = np.unique(given, return_inverse=True)
+    except TypeError as error:
+        raise TypeError(f"strata: must hold labels that can be sorted: {error}") from None
     codes = ids_of(inverse.reshape(-1), "strata")
     return codes, labels, np.bincount(codes, minlength=labels.size)

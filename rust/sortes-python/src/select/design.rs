@@ -223,7 +223,9 @@ fn log_elementary_symmetric<'py>(
     k: usize,
 ) -> PyResult<Bound<'py, PyArray1<f64>>> {
     let logs = logs.as_slice()?;
-    let e = detached(py, || Ok(kernels::esp::log_elementary_symmetric(logs, k)))?;
+    let e = by_size(py, logs.len(), None, |cancel| {
+        kernels::esp::log_elementary_symmetric(logs, k, cancel)
+    })?;
     Ok(e.into_pyarray(py))
 }
 
@@ -270,17 +272,7 @@ fn stratified_masks<'py>(
 ) -> PyResult<Bound<'py, PyTuple>> {
     let threads = pool::threads(num_threads)?;
     let (masks, weights) = detached(py, || {
-        let resource = || Error::Resource {
-            what: format!("masks of shape ({rows}, {n})"),
-            bytes: (rows as u64).saturating_mul(n as u64),
-        };
-        let mut masks = Vec::new();
-        let size = rows.checked_mul(n).ok_or_else(resource)?;
-        masks.try_reserve_exact(size).map_err(|_| resource())?;
-        masks.resize(size, false);
-        let stream = Stream::new(key);
-        let weights = kernels::masks::stratified_masks(&mut masks, n, rows, stream, step, threads);
-        Ok((masks, weights))
+        kernels::masks::stratified_masks(n, rows, Stream::new(key), step, threads)
     })?;
     let masks: Bound<'py, PyArray2<bool>> = masks.into_pyarray(py).reshape([rows, n])?;
     (masks, weights.into_pyarray(py)).into_pyobject(py)
@@ -289,8 +281,8 @@ fn stratified_masks<'py>(
 /// The weight of a mask of each size.
 #[pyfunction]
 #[pyo3(signature = (n, /))]
-fn mask_weights(py: Python<'_>, n: usize) -> Bound<'_, PyArray1<f64>> {
-    kernels::masks::mask_weights(n).into_pyarray(py)
+fn mask_weights(py: Python<'_>, n: usize) -> PyResult<Bound<'_, PyArray1<f64>>> {
+    Ok(detached(py, || kernels::masks::mask_weights(n))?.into_pyarray(py))
 }
 
 /// The state of a pivotal design over a part of a population.

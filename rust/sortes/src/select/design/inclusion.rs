@@ -14,6 +14,11 @@ pub struct Inclusion {
     pub tau: f64,
 }
 
+/// Weights of a smaller sum are scaled by [`LARGER`].
+const TINY: f64 = 1e-250;
+/// `2^200`.
+const LARGER: f64 = (1u128 << 100) as f64 * (1u128 << 100) as f64;
+
 /// The probabilities `min(1, w / tau)` whose sum is `k`, which need not be whole.
 ///
 /// At most as many units can be expected as have a positive weight: for a larger `k` these are all
@@ -45,6 +50,12 @@ pub fn inclusion_probabilities(weights: &[f64], k: f64) -> Result<Inclusion> {
     let total = sum(weights);
     if !total.is_finite() {
         return Err(Error::argument("weights", "their sum exceeds the range of float64"));
+    }
+    if total > 0.0 && total < TINY {
+        // Where floats lose digits, thresholds would. Powers of two change nothing else.
+        let larger: Vec<f64> = weights.iter().map(|w| w * LARGER).collect();
+        let Inclusion { pi, tau } = inclusion_probabilities(&larger, k)?;
+        return Ok(Inclusion { pi, tau: tau / LARGER });
     }
     let tau = threshold(weights, total, k);
     if k > 0.0 && tau == f64::INFINITY && total > 0.0 {
@@ -95,6 +106,13 @@ fn threshold(weights: &[f64], total: f64, k: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn subnormal_weights() {
+        let least = f64::from_bits(1);
+        let design = inclusion_probabilities(&[least; 3], 2.0).unwrap();
+        assert!(design.pi.iter().all(|p| (p - 2.0 / 3.0).abs() < 1e-15), "{design:?}");
+    }
 
     #[test]
     fn agrees_with_sorting() {

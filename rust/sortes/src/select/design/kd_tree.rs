@@ -20,6 +20,8 @@ pub(super) struct KdTree<'a> {
     leaf: Vec<u32>,
     /// Points left under each node.
     left: Vec<u32>,
+    /// The lowest of their ids: equals that cannot win are not looked at.
+    lowest: Vec<u32>,
     /// The lower corner of each node's box, then the upper one.
     boxes: Vec<f64>,
     levels: u32,
@@ -44,6 +46,7 @@ impl<'a> KdTree<'a> {
             place: vec![0; n],
             leaf: vec![0; n],
             left: Vec::new(),
+            lowest: Vec::new(),
             boxes: Vec::new(),
             levels: 0,
         };
@@ -57,6 +60,8 @@ impl<'a> KdTree<'a> {
         let nodes = 2 << self.levels;
         self.left.clear();
         self.left.resize(nodes, 0);
+        self.lowest.clear();
+        self.lowest.resize(nodes, u32::MAX);
         self.boxes.clear();
         self.boxes.resize(nodes * 2 * self.dim, 0.0);
         let mut ids = std::mem::take(&mut self.ids);
@@ -100,6 +105,7 @@ impl<'a> KdTree<'a> {
             for &id in ids.iter() {
                 self.leaf[id as usize] = node as u32;
             }
+            self.lowest[node] = ids.iter().copied().min().unwrap_or(u32::MAX);
             return;
         }
         let middle = self.start(2 * node + 1, self.place_count()) - start;
@@ -109,6 +115,7 @@ impl<'a> KdTree<'a> {
         let (lower, upper) = ids.split_at_mut(middle);
         self.split(2 * node, start, lower);
         self.split(2 * node + 1, start + middle, upper);
+        self.lowest[node] = self.lowest[2 * node].min(self.lowest[2 * node + 1]);
     }
 
     /// The points that the tree was built over.
@@ -124,16 +131,24 @@ impl<'a> KdTree<'a> {
     /// Removes a point that is there.
     pub(super) fn remove(&mut self, id: u32) {
         let (place, leaf) = (self.place[id as usize] as usize, self.leaf[id as usize] as usize);
-        let last = self.start(leaf, self.ids.len()) + self.left[leaf] as usize - 1;
+        let first = self.start(leaf, self.ids.len());
+        let last = first + self.left[leaf] as usize - 1;
         self.ids.swap(place, last);
         for axis in 0..self.dim {
             self.stored.swap(place * self.dim + axis, last * self.dim + axis);
         }
         self.place[self.ids[place] as usize] = place as u32;
+        self.left[leaf] -= 1;
+        if self.lowest[leaf] == id {
+            self.lowest[leaf] = self.ids[first..last].iter().copied().min().unwrap_or(u32::MAX);
+        }
         let mut node = leaf;
-        while node > 0 {
-            self.left[node] -= 1;
+        while node > 1 {
             node /= 2;
+            self.left[node] -= 1;
+            if self.lowest[node] == id {
+                self.lowest[node] = self.lowest[2 * node].min(self.lowest[2 * node + 1]);
+            }
         }
         if self.len() * 2 < self.ids.len() && self.len() > LEAF {
             self.rebuild();
@@ -160,7 +175,9 @@ impl<'a> KdTree<'a> {
         // From the leaf upwards: the first guess is good, and most of the tree is never seen.
         while node > 1 {
             let sibling = node ^ 1;
-            if self.left[sibling] > 0 && self.distance_to_box(sibling, at) <= best.distance {
+            if self.left[sibling] > 0
+                && self.may_improve(sibling, self.distance_to_box(sibling, at), &best)
+            {
                 self.search(sibling, at, id, &mut best);
             }
             node /= 2;
@@ -178,10 +195,15 @@ impl<'a> KdTree<'a> {
         let (to_a, to_b) = (gap(a), gap(b));
         let order = if to_a <= to_b { [(a, to_a), (b, to_b)] } else { [(b, to_b), (a, to_a)] };
         for (child, distance) in order {
-            if self.left[child] > 0 && distance <= best.distance {
+            if self.left[child] > 0 && self.may_improve(child, distance, best) {
                 self.search(child, at, own, best);
             }
         }
+    }
+
+    /// Whether a node at this distance may hold a nearer point, or one as near with a lower id.
+    fn may_improve(&self, node: usize, distance: f64, best: &Nearest) -> bool {
+        distance < best.distance || (distance == best.distance && self.lowest[node] < best.id)
     }
 
     fn scan(&self, leaf: usize, at: &[f64], own: u32, best: &mut Nearest) {
@@ -216,6 +238,18 @@ impl<'a> KdTree<'a> {
 mod tests {
     use super::*;
     use sortes_core::rng::{Purpose, Stream};
+
+    #[test]
+    fn many_points_at_one_place() {
+        // Quadratic, and minutes long, if every equal point were looked at.
+        let n = 300_000;
+        let points = vec![0.5; n * 2];
+        let mut tree = KdTree::new(&points, 2, (0..n as u32).collect());
+        for id in (0..n as u32 - 1).rev() {
+            assert_eq!(tree.nearest(id), Some(if id == 0 { n as u32 - 1 } else { 0 }));
+            tree.remove(id);
+        }
+    }
 
     #[test]
     fn agrees_with_looking_at_all_points() {

@@ -5,6 +5,8 @@
 //! spread over the space of the points. Duel `t` reads entity `t` of [`Purpose::Duel`]: draw 0 decides
 //! it, the following draws name the unit.
 
+use std::borrow::Cow;
+
 use sortes_core::cancel::Cancel;
 use sortes_core::rng::{Purpose, Stream};
 use sortes_core::{Error, Result};
@@ -13,6 +15,20 @@ use super::check_probabilities;
 use super::kd_tree::KdTree;
 use super::pivotal::{Fraction, duel, stays};
 use super::sums::Running;
+
+/// The points, by a power of two larger or smaller where squares of coordinates would leave the
+/// range of floats.
+fn scaled(points: &[f64]) -> Cow<'_, [f64]> {
+    const FAR: f64 = 1e100;
+    let largest = points.iter().fold(0.0, |largest: f64, x| largest.max(x.abs()));
+    let exponent = match largest {
+        x if x > FAR => -600,
+        x if x > 0.0 && x < 1.0 / FAR => 600,
+        _ => return Cow::Borrowed(points),
+    };
+    let scale = 2f64.powi(exponent);
+    points.iter().map(|x| x * scale).collect()
+}
 
 /// A sample whose duels are between near points: row `i` of `points`, `dim` numbers each, is unit `i`.
 ///
@@ -56,7 +72,8 @@ pub fn local_pivotal(
         }
     }
     cancel.expect(open.len() as u64);
-    let mut tree = KdTree::new(points, dim, open.clone());
+    let points = scaled(points);
+    let mut tree = KdTree::new(&points, dim, open.clone());
     let mut duels = 0u64;
     while open.len() > 1 {
         if duels.is_multiple_of(256) {
@@ -91,4 +108,22 @@ pub fn local_pivotal(
     }
     chosen.sort_unstable();
     Ok(chosen)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_scale_of_the_points_does_not_matter() {
+        let points: Vec<f64> = (0..200).map(|i| f64::from(i * i % 211) / 211.0).collect();
+        let sample = |scale: f64| {
+            let points: Vec<f64> = points.iter().map(|x| x * scale).collect();
+            local_pivotal(&[0.5; 100], &points, 2, Stream::new(1), 0, &Cancel::default()).unwrap()
+        };
+        let expected = sample(1.0);
+        for exponent in [-1000, -400, -300, 300, 400, 1000] {
+            assert_eq!(sample(2f64.powi(exponent)), expected, "{exponent}");
+        }
+    }
 }

@@ -7,17 +7,24 @@
 //!
 //! [`Purpose::Mask`]: entity 0 draws the offset of the sizes, entity `r` the features of row `r`.
 
+use sortes_core::Result;
 use sortes_core::par::Threads;
 use sortes_core::rng::{Purpose, Stream};
+
+use super::with_room;
 
 /// Elements of one task.
 const TASK: usize = 1 << 16;
 
 /// The weight of a mask of each size `s` in `0..=n`: `(n + 1) C(n, s) / 2^n`, the binomial law by the
 /// uniform one.
-pub fn mask_weights(n: usize) -> Vec<f64> {
+///
+/// # Errors
+/// If there is no memory for them.
+pub fn mask_weights(n: usize) -> Result<Vec<f64>> {
     let middle = n / 2;
-    let mut weights = vec![1.0; n + 1];
+    let mut weights = with_room(n + 1, || format!("weights of sizes up to {n}"))?;
+    weights.resize(n + 1, 1.0);
     for s in middle..n {
         weights[s + 1] = weights[s] * ((n - s) as f64 / (s + 1) as f64);
     }
@@ -30,12 +37,12 @@ pub fn mask_weights(n: usize) -> Vec<f64> {
     for w in &mut weights {
         *w *= (n + 1) as f64 / total;
     }
-    weights
+    Ok(weights)
 }
 
 /// The size of every row: that of row 0 is `n`; the others visit `0..=n` evenly, starting anywhere,
 /// so that each of them is uniform on `0..=n`.
-fn sizes(n: usize, rows: usize, stream: Stream, step: u32) -> Vec<usize> {
+fn sizes(n: usize, rows: usize, stream: Stream, step: u32) -> Result<Vec<usize>> {
     let offset = stream.at(Purpose::Mask, 0, step).u64();
     let others = rows.saturating_sub(1) as u128;
     let size = |row: usize| {
@@ -46,31 +53,38 @@ fn sizes(n: usize, rows: usize, stream: Stream, step: u32) -> Vec<usize> {
         let point = offset.wrapping_add(along);
         ((u128::from(point) * (n as u128 + 1)) >> 64) as usize
     };
-    (0..rows).map(size).collect()
+    let mut sizes = with_room(rows, || format!("sizes of {rows} rows"))?;
+    sizes.extend((0..rows).map(size));
+    Ok(sizes)
 }
 
-/// Fills `masks`, rows of `n` features, and returns the weight of each row. Row 0 has every feature
-/// and the weight 1; given its size, a row is uniform among the masks of that size.
+/// Masks, rows of `n` features, and the weight of each row. Row 0 has every feature and the weight 1;
+/// given its size, a row is uniform among the masks of that size.
+///
+/// # Errors
+/// If there is no memory for them.
 pub fn stratified_masks(
-    masks: &mut [bool],
     n: usize,
     rows: usize,
     stream: Stream,
     step: u32,
     threads: Threads<'_>,
-) -> Vec<f64> {
-    let sizes = sizes(n, rows, stream, step);
+) -> Result<(Vec<bool>, Vec<f64>)> {
+    let (sizes, by_size) = (sizes(n, rows, stream, step)?, mask_weights(n)?);
+    let elements = rows.saturating_mul(n);
+    let mut masks = with_room(elements, || format!("masks of shape ({rows}, {n})"))?;
+    masks.resize(elements, false);
     if let Some(rows_per_task) = TASK.checked_div(n) {
         let rows_per_task = rows_per_task.max(1);
-        threads.fill_chunks(masks, rows_per_task * n, |task, masks| {
+        threads.fill_chunks(&mut masks, rows_per_task * n, |task, masks| {
             for (i, mask) in masks.chunks_mut(n).enumerate() {
                 let row = task * rows_per_task + i;
                 choose(mask, sizes[row], stream, row as u64, step);
             }
         });
     }
-    let by_size = mask_weights(n);
-    sizes.iter().enumerate().map(|(row, &s)| if row == 0 { 1.0 } else { by_size[s] }).collect()
+    let weights = sizes.iter().enumerate().map(|(row, &s)| if row == 0 { 1.0 } else { by_size[s] });
+    Ok((masks, weights.collect()))
 }
 
 /// Sets a uniform subset of `size` features: Floyd's method, for the smaller of the subset and its
@@ -98,12 +112,12 @@ mod tests {
     #[test]
     fn weights_are_the_binomial_law() {
         for (n, expected) in [(4, vec![0.3125, 1.25, 1.875, 1.25, 0.3125]), (0, vec![1.0])] {
-            for (a, b) in mask_weights(n).iter().zip(expected) {
+            for (a, b) in mask_weights(n).unwrap().iter().zip(expected) {
                 assert!((a - b).abs() < 1e-14);
             }
         }
         for n in [1, 999, 100_000] {
-            let weights = mask_weights(n);
+            let weights = mask_weights(n).unwrap();
             assert!((weights.iter().sum::<f64>() / (n as f64 + 1.0) - 1.0).abs() < 1e-12);
             assert!((0..=n).all(|s| (weights[s] - weights[n - s]).abs() <= 1e-12 * weights[s]));
         }
@@ -113,7 +127,7 @@ mod tests {
     fn sizes_are_even() {
         for (n, rows) in [(9, 101), (9, 6), (3, 11), (1, 2), (5, 1)] {
             for seed in 0..50 {
-                let sizes = sizes(n, rows, Stream::new(seed), 0);
+                let sizes = sizes(n, rows, Stream::new(seed), 0).unwrap();
                 assert_eq!(sizes[0], n);
                 let mut counts = vec![0; n + 1];
                 sizes[1..].iter().for_each(|&s| counts[s] += 1);

@@ -33,6 +33,14 @@ pub use pivotal::Pivotal;
 
 use sortes_core::{Error, Result};
 
+/// An empty vector with room for `len` elements.
+fn with_room<T>(len: usize, what: impl FnOnce() -> String) -> Result<Vec<T>> {
+    let mut out = Vec::new();
+    let bytes = (len as u64).saturating_mul(size_of::<T>() as u64);
+    out.try_reserve_exact(len).map_err(|_| Error::Resource { what: what(), bytes })?;
+    Ok(out)
+}
+
 /// Refuses what is not a probability.
 fn check_probabilities(pi: &[f64]) -> Result<()> {
     if pi.iter().all(|p| (0.0..=1.0).contains(p)) {

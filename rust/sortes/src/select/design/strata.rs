@@ -3,8 +3,12 @@
 use sortes_core::rng::{Purpose, Stream, bulk};
 use sortes_core::{Error, Result};
 
-/// How far, relative to itself, an ideal count may lie from the integer it is taken for.
-const INTEGER: f64 = 1e-9;
+use super::sums::sum;
+
+/// Remainders that differ by less are equal.
+const EQUAL: f64 = 1e-9;
+/// More units than this are taken for a mistake; `f64` counts these exactly.
+const MOST: u64 = 1 << 40;
 /// Units whose draws are made at once.
 const STRETCH: usize = 1024;
 /// Where the rare unit whose first word does not decide reads on.
@@ -18,14 +22,17 @@ const FURTHER: u64 = 1 << 47;
 /// share, all of these are filled.
 ///
 /// # Errors
-/// Where a share is negative or not finite, a bound above its cap, or the bounds need more than `m`.
+/// Where a share is negative or not finite, `m` exceeds `2^40`, or the floors need more than `m`.
 pub fn allocate(shares: &[f64], m: u64, floors: &[u64], caps: &[u64]) -> Result<Vec<u64>> {
     if let Some(bad) = shares.iter().position(|s| !(*s >= 0.0 && s.is_finite())) {
         let reason = format!("item {bad} is negative or not finite: {:?}", shares[bad]);
         return Err(Error::argument("shares", reason));
     }
     let mut counts: Vec<u64> = floors.iter().zip(caps).map(|(&low, &cap)| low.min(cap)).collect();
-    let needed: u64 = counts.iter().sum();
+    if m > MOST {
+        return Err(Error::argument("m", format!("must be at most 2**40, got {m}")));
+    }
+    let needed = counts.iter().fold(0, |sum: u64, &low| sum.saturating_add(low));
     if needed > m {
         return Err(Error::argument("m", format!("is {m}, but {needed} units are needed")));
     }
@@ -36,12 +43,8 @@ pub fn allocate(shares: &[f64], m: u64, floors: &[u64], caps: &[u64]) -> Result<
         let taken: u64 = counts.iter().sum::<u64>() - open.iter().map(|&h| counts[h]).sum::<u64>();
         let left = (m - taken) as f64;
         let largest = open.iter().map(|&h| shares[h]).fold(0.0, f64::max);
-        let total: f64 = open.iter().map(|&h| shares[h] / largest).sum();
-        let ideal = |h: usize| {
-            let ideal = left * (shares[h] / largest / total);
-            let near = ideal.round();
-            if (ideal - near).abs() <= INTEGER * near.max(1.0) { near } else { ideal }
-        };
+        let total = sum(&open.iter().map(|&h| shares[h] / largest).collect::<Vec<_>>());
+        let ideal = |h: usize| left * (shares[h] / largest / total);
         let (low, high): (Vec<usize>, Vec<usize>) = (
             open.iter().copied().filter(|&h| ideal(h) < floors[h] as f64).collect(),
             open.iter().copied().filter(|&h| ideal(h) >= caps[h] as f64).collect(),
@@ -54,7 +57,7 @@ pub fn allocate(shares: &[f64], m: u64, floors: &[u64], caps: &[u64]) -> Result<
             for &h in &open {
                 let whole = ideal(h).floor();
                 counts[h] = whole as u64;
-                remainders.push((((ideal(h) - whole) / INTEGER).round() as u64, h));
+                remainders.push((((ideal(h) - whole) / EQUAL).round() as u64, h));
             }
             remainders.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
             let rest = if open.is_empty() { 0 } else { m - counts.iter().sum::<u64>() };
@@ -102,8 +105,8 @@ pub fn sample(strata: &[i64], wanted: &[u64], stream: Stream, step: u32) -> Resu
             to_come[h] -= 1;
             let product = u128::from(blocks[i / 2][i % 2]) * u128::from(n);
             let mut below = (product >> 64) as u64;
-            if (product as u64) < n {
-                // Once in 2^64 / n: too near to the edge to be fair.
+            if (product as u64) < n && (product as u64) < n.wrapping_neg() % n {
+                // Once in 2^64 / n at most: the words that are too many for all to be equal.
                 below = stream.at(Purpose::Unit, FURTHER + (first + i) as u64, step).below(n);
             }
             if below < wanted[h] {
@@ -135,6 +138,12 @@ mod tests {
         assert_eq!(allocate(&[0.0, 1.0, 9.0], 10, &[1; 3], &[9; 3]).unwrap(), [1, 1, 8]);
         assert_eq!(allocate(&[0.0, 1.0, 99.0], 10, &[2; 3], &[3; 3]).unwrap(), [2, 3, 3]);
         assert!(allocate(&[1.0, 1.0], 3, &[2; 2], &[3; 2]).is_err());
+        assert!(allocate(&[1.0; 5], 3, &[NO_CAP; 5], &[NO_CAP; 5]).is_err());
+        for m in [5_000_000_000, 999_999_999_999, MOST] {
+            let counts = free(&vec![0.1; 7001], m);
+            assert_eq!(counts.iter().sum::<u64>(), m);
+            assert!(counts[0] - counts[7000] <= 1);
+        }
     }
 
     #[test]

@@ -55,11 +55,13 @@ impl Running {
 /// How far, relative to itself, a total of probabilities may lie from the integer it is taken for:
 /// room for probabilities that were computed from weights by plain sums.
 const INTEGER: f64 = 1e-9;
+/// How far at most, so that large totals are not all integers.
+const FAR: f64 = 1e-4;
 
 /// The integer that `total` is but for rounding, if it is one.
 pub(super) fn as_integer(total: f64) -> Option<f64> {
     let integer = total.round();
-    ((total - integer).abs() <= INTEGER * total.max(1.0)).then_some(integer)
+    ((total - integer).abs() <= (INTEGER * total.max(1.0)).min(FAR)).then_some(integer)
 }
 
 #[cfg(test)]
@@ -77,6 +79,7 @@ mod tests {
         assert!((running.value() - 1e6).abs() < 1e-9);
         assert_eq!(as_integer(running.value()), Some(1e6));
         assert_eq!(as_integer(0.3), None);
+        assert_eq!(as_integer(1e9 + 0.3), None);
         assert_eq!(as_integer(1e-12), Some(0.0));
     }
 }

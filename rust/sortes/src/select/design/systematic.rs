@@ -61,11 +61,13 @@ pub fn systematic(pi: &[f64], u: f64, order: Option<&[i64]>) -> Result<Vec<i64>>
             if beyond > near && passed < teeth {
                 chosen.push(unit(place) as i64);
                 passed += 1.0;
+            } else {
+                last = Some((unit(place), chosen.len()));
             }
-            last = Some((unit(place), chosen.len()));
         }
     }
-    // A total that was rounded up to an integer may have a tooth at its very end.
+    // A total that was rounded up to an integer may have a tooth at its very end: the last unit that
+    // was not hit takes it.
     if let Some((unit, at)) = last
         && passed < teeth
     {
