@@ -10,7 +10,7 @@ import numpy as np
 from sortes import _core
 from sortes._progress import reporter
 from sortes._rng import as_key, at_step
-from sortes.select._vectors import host_array, count_of, ids_of, matrix_of, vector_of
+from sortes.select._vectors import count_of, host_array, ids_of, matrix_of, vector_of
 from sortes.select.designs import DesignSample, sample_of
 
 if TYPE_CHECKING:

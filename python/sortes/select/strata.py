@@ -11,7 +11,7 @@ import numpy as np
 from sortes import _core
 from sortes._rng import as_key, at_step
 from sortes.select._estimate import Estimate
-from sortes.select._vectors import host_array, check_items, count_of, ids_of, vector_of
+from sortes.select._vectors import check_items, count_of, host_array, ids_of, vector_of
 from sortes.select.designs import DesignSample
 
 if TYPE_CHECKING:
