@@ -39,7 +39,7 @@ test-rust: ## run the Rust tests only
 test-simd:
 	@set -e; for level in $(SIMD); do \
 		echo "SORTES_SIMD=$$level"; \
-		SORTES_SIMD=$$level $(BIN)/pytest --quiet -m "not law and not slow" -k "not torch" tests/decode; \
+		SORTES_SIMD=$$level $(BIN)/pytest --quiet -m "not law and not slow" -k "not torch" tests/decode tests/select; \
 	done
 
 test-python: ## run the Python tests only, with the extension as it is

@@ -24,7 +24,7 @@ const SAMPLE_RUN: usize = 8;
 /// How far off the estimate of a sample may be: by which part of the mass behind the crossing, or of
 /// that before it, whichever is less. What lies behind is many light tokens, whose sum a sample
 /// knows well.
-const CAUTION: [(f64, f64); 2] = [(0.08, 0.2), (0.6, 0.6)];
+const CAUTION: [(f64, f64); 2] = [(0.06, 0.2), (0.6, 0.6)];
 /// Bins are gathered with this slack, in bins, at either side: in `f32` a rank may round across an
 /// edge, and the exact order is restored among the gathered.
 const SLACK: f32 = 1.0 / 64.0;
