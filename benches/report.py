@@ -266,7 +266,8 @@ def brief(m: Measured) -> list[str]:
         f" ({m.machine['cpu'].get('brand_raw', 'unknown CPU')}, {m.date[:10]}, `make bench`);"
         " in brackets, how many times as long as ours:",
         *table(header, rows),
-        "[All figures](docs/performance.md)",
+        *report_select.brief(m),
+        "All figures: [decoding](docs/performance.md), [selection](docs/performance-select.md)",
     ]
 
 

@@ -26,6 +26,20 @@ def page(m) -> list[str]:
     return lines
 
 
+def brief(m) -> list[str]:
+    """Return a line for the README: the largest seeding."""
+    largest = [e for e in m.select["kmeans"] if e["kmeans"]["data"] == "kdd99"][-1:]
+    if not largest:
+        return []
+    about, rows = largest[0]["kmeans"], largest[0]["rows"]
+    ours, theirs = rows["lazy"]["seconds"], rows["scikit-learn"]["seconds"]
+    return [
+        f"k-means++ seeding of {about['n']:,} x {about['d']} points, k = {about['k']:,}, one thread,"
+        f" at equal cost: {1e3 * ours:.0f} ms; scikit-learn {theirs:.1f} s ({theirs / ours:.0f}).",
+        "",
+    ]
+
+
 def seeding(entries: list[dict]) -> list[str]:
     seeds = entries[0]["kmeans"]["seeds"]
     lines = [
