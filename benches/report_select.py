@@ -34,8 +34,9 @@ def brief(m) -> list[str]:
     about, rows = largest[0]["kmeans"], largest[0]["rows"]
     ours, theirs = rows["lazy"]["seconds"], rows["scikit-learn"]["seconds"]
     return [
-        f"k-means++ seeding of {about['n']:,} x {about['d']} points, k = {about['k']:,}, one thread,"
-        f" at equal cost: {1e3 * ours:.0f} ms; scikit-learn {theirs:.1f} s ({theirs / ours:.0f}).",
+        f"k-means++ seeding of {about['n']:,} x {about['d']} points, k = {about['k']:,}, one"
+        f" thread, at equal cost: {1e3 * ours:.0f} ms; scikit-learn {theirs:.1f} s"
+        f" ({theirs / ours:.0f}).",
         "",
     ]
 
