@@ -11,8 +11,10 @@ torch = pytest.importorskip("torch")
 hf = pytest.importorskip("transformers")
 from sortes import Stream, decode  # noqa: E402
 from sortes.integrations import transformers as ours  # noqa: E402
+from transformers.generation.utils import GenerateDecoderOnlyOutput  # noqa: E402
 
 EOS = tiny_model.EOS
+CACHE = "cache" if hasattr(GenerateDecoderOnlyOutput, "cache") else "past_key_values"
 SAMPLE = {"custom_generate": ours.sample, "do_sample": True}
 
 
@@ -103,8 +105,8 @@ def test_a_cache_is_taken_up(model, inputs):
         "max_new_tokens": 4,
         "custom_generate": ours.sample,
     }
-    assert first.past_key_values.get_seq_length() == first.sequences.shape[1] - 1
-    resumed = model.generate(**asked, past_key_values=first.past_key_values)
+    assert first[CACHE].get_seq_length() == first.sequences.shape[1] - 1
+    resumed = model.generate(**asked, **{CACHE: first[CACHE]})
     assert torch.equal(resumed, model.generate(**asked))
 
 
@@ -133,7 +135,7 @@ def test_an_encoder_and_a_decoder(inputs):
 def same_states(got, want):
     assert got.keys() == want.keys()
     for name in want:
-        if name not in ("sequences", "past_key_values", "scores"):
+        if name not in ("sequences", CACHE, "scores"):
             torch.testing.assert_close(got[name], want[name])
 
 

@@ -23,6 +23,9 @@ from sortes.integrations.transformers._config import (
 from sortes.integrations.transformers._rng import stream_of
 from sortes.integrations.transformers._warpers import Truncation, truncated
 
+#: What outputs call the cache: the second name until transformers 5.23.
+_CACHE = "cache" if hasattr(GenerateDecoderOnlyOutput, "cache") else "past_key_values"
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -240,7 +243,7 @@ class _Record:
             "sequences": sequences,
             "scores": self.scores,
             "logits": self.logits,
-            "past_key_values": next(
+            _CACHE: next(
                 (model_kwargs[name] for name in ALL_CACHE_NAMES if name in model_kwargs), None
             ),
         }
