@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -14,22 +14,18 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-class Call(NamedTuple):
-    """Arguments as the kernels take them."""
-
-    view: Rows
-    keys: int | NDArray[np.uint64]
-    rows: NDArray[np.uint32] | None
-    step: int
-    bias: tuple[NDArray[np.int64], NDArray[np.float32]] | None
-    mask: NDArray[Any] | None
+#: Rows, key or keys, stream ids, step, bias, mask: the arguments as the kernels take them.
+Call: TypeAlias = (
+    "tuple[Rows, int | NDArray[np.uint64], NDArray[np.uint32] | None, int, "
+    "tuple[NDArray[np.int64], NDArray[np.float32]] | None, NDArray[Any] | None]"
+)
 
 
 def prepare(logits: Any, rng: Any, rows: Any, step: int, logit_bias: Any, mask: Any) -> Call:
     """Turn the arguments of a call into those of a kernel."""
     view = rows_of(logits)
     keys = as_keys(rng, len(view.array)) if isinstance(rng, list | tuple) else as_key(rng)
-    return Call(
+    return (
         view,
         keys,
         None if rows is None else row_ids(rows, len(view.array)),
