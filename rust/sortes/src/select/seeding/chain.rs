@@ -8,17 +8,10 @@ use sortes_core::simd::distance::Nearest;
 use super::{Points, Problem, Seeding};
 use crate::select::weighted::DynamicWeights;
 
-/// Points whose distances are computed at once.
-const BLOCK: usize = 4096;
-
 pub(super) fn seed<P: Points>(problem: &Problem<'_, P>, length: usize) -> Result<Seeding> {
     let (points, n, k) = (problem.points, problem.points.len(), problem.k);
     let first = problem.first();
-    let target = points.target(first);
-    let mut proposal = vec![0.0; n];
-    problem.threads.fill_chunks(&mut proposal, BLOCK, |block, out| {
-        points.distances(block * BLOCK..block * BLOCK + out.len(), &target, out);
-    });
+    let mut proposal = problem.distances(&points.target(first));
     // Half in proportion to the distance from the first centre, half to the weight alone.
     let weight = |row| problem.weight(row);
     let (mut spread, mut mass) = (0.0, 0.0);

@@ -155,6 +155,16 @@ impl<P: Points> Problem<'_, P> {
         self.weights.map_or(1.0, |weights| weights[row])
     }
 
+    /// The squared distances of all points to a target.
+    fn distances(&self, target: &P::Target) -> Vec<f64> {
+        const BLOCK: usize = 4096;
+        let mut out = vec![0.0; self.points.len()];
+        self.threads.fill_chunks(&mut out, BLOCK, |block, out| {
+            self.points.distances(block * BLOCK..block * BLOCK + out.len(), target, out);
+        });
+        out
+    }
+
     /// The first centre: a point in proportion to its weight.
     fn first(&self) -> usize {
         let mut draws = self.trials(0);

@@ -12,9 +12,6 @@ use super::envelope::Envelope;
 use super::{Fallback, Points, Problem, Seeding, lazy};
 use crate::select::weighted::DynamicWeights;
 
-/// Points whose norms are computed at once.
-const BLOCK: usize = 4096;
-
 /// After so many trials in a row, all distances are computed, and if they are zero the law has no
 /// mass left. The law does not change by it: what is accepted later has the law of what is drawn.
 pub(super) fn patience(n: usize, k: usize) -> u64 {
@@ -27,11 +24,7 @@ pub(super) fn seed<P: Points>(
     fallback: Fallback,
 ) -> Result<Seeding> {
     let (points, n, k) = (problem.points, problem.points.len(), problem.k);
-    let mut norms = vec![0.0; n];
-    let mean = points.mean(problem.weights);
-    problem.threads.fill_chunks(&mut norms, BLOCK, |block, norms| {
-        points.distances(block * BLOCK..block * BLOCK + norms.len(), &mean, norms);
-    });
+    let norms = problem.distances(&points.mean(problem.weights));
     let first = problem.first();
     // The envelope of a point: w (|x|^2 + |c1|^2).
     let around = norms[first];
