@@ -1,6 +1,6 @@
 """Record a few rows of a real model's logits, from sure to at a loss, for tests and benchmarks.
 
-python examples/record_rows.py tests/data/smollm_rows.npz
+python examples/record_rows.py tests/data/decode/smollm_rows.npz
 """
 
 import sys

@@ -5,6 +5,7 @@ import signal
 
 import pytest
 import tiny_model
+from backends import ALL, Backend
 from hypothesis import HealthCheck, settings
 
 # Examples are the same on every run; SORTES_MAX_EXAMPLES=10000 looks for rarer ones.
@@ -66,3 +67,18 @@ def model_and_inputs():
         return None, None
     model.generation_config.max_new_tokens = 8
     return model, tiny_model.prompts([4, 4], 1000)
+
+
+@pytest.fixture(scope="session", params=ALL)
+def backend(request):
+    """Every kind of array in turn."""
+    if request.param != "numpy":
+        pytest.importorskip("torch")
+    return Backend(request.param)
+
+
+@pytest.fixture(scope="session", params=ALL[2:])
+def device(request):
+    """The path of devices only."""
+    pytest.importorskip("torch")
+    return Backend(request.param)

@@ -1,14 +1,12 @@
 """The first draws of seed 0, frozen: they change only with the major version."""
 
-import json
-from pathlib import Path
-
 import pytest
 import sortes
 from sortes._core import _testing
 from sortes._rng import as_key
+from vectors import load
 
-FROZEN = json.loads((Path(__file__).parent / "data" / "stability.json").read_text())
+FROZEN = load("stability.json")
 
 
 def test_keys():

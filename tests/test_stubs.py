@@ -14,8 +14,12 @@ import inspect, sys
 from mypy import stubtest
 from sortes import _core
 
-for name, module in inspect.getmembers(_core, inspect.ismodule):
-    sys.modules[f"sortes._core.{name}"] = module
+def register(path, module):
+    sys.modules[path] = module
+    for name, inner in inspect.getmembers(module, inspect.ismodule):
+        register(f"{path}.{name}", inner)
+
+register("sortes._core", _core)
 options = ["sortes._core", "--mypy-config-file", "pyproject.toml"]
 sys.exit(stubtest.test_stubs(stubtest.parse_options(options)))
 """

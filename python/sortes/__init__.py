@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from sortes.decode.adaptive_p import AdaptiveP
     from sortes.decode.fire import FIRE
     from sortes.decode.mirostat import Mirostat
-    from sortes.decode.penalize import penalize
+    from sortes.decode.penalties import penalize
     from sortes.decode.rules import RuleArgs, Rules
-    from sortes.decode.sample import SampleOutput, draw, sample
+    from sortes.decode.sampling import SampleOutput, draw, sample
     from sortes.decode.stats import RowStats, critical, row_stats
-    from sortes.decode.truncate import cutoffs, distribution, keep_mask, truncate
+    from sortes.decode.truncation import cutoffs, distribution, keep_mask, truncate
 
 __all__ = [
     "FIRE",

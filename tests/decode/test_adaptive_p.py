@@ -1,18 +1,15 @@
 """Adaptive-p: the transform, the law of its draw, the state, bad input."""
 
-import json
-from pathlib import Path
-
 import numpy as np
 import pytest
 from lawlib import assert_law
-from sortes import _core
-from sortes.decode import AdaptiveP, _row_state, adaptive_p, distribution, sample
+from sortes import _core, _device
+from sortes.decode import AdaptiveP, distribution, sample
+from vectors import load
 
-DATA = Path(__file__).parent.parent / "data" / "truncation.json"
 CASES = [
     case
-    for case in json.loads(DATA.read_text())["cases"]
+    for case in load("decode/truncation.json")["cases"]
     if case["group"] == "transform" and case["rule"] == "adaptive_p"
 ]
 
@@ -33,7 +30,9 @@ def law_of(logits, target):
 @pytest.mark.parametrize("case", CASES, ids=[case["id"] for case in CASES])
 def test_vectors(case):
     logits = np.array([case["logits"]], np.float32)
-    normaliser = _core.penalties.adaptive_p(logits, np.array([case["expect"]["adapted_target"]]))
+    normaliser = _core.decode.penalties.adaptive_p(
+        logits, np.array([case["expect"]["adapted_target"]])
+    )
     np.testing.assert_allclose(logits[0], case["expect"]["logits"], rtol=2e-6)
     np.testing.assert_allclose(normaliser, np.log(np.exp(case["logits"]).sum()), rtol=1e-7)
 
@@ -62,8 +61,7 @@ def draw(kind, monkeypatch, sampler, logits, **arguments):
     torch = pytest.importorskip("torch")
     if kind == "torch-ref":
         # The operations of devices, on tensors that can be looked at.
-        for module in (_row_state, adaptive_p):
-            monkeypatch.setattr(module, "is_on_device", lambda x: isinstance(x, torch.Tensor))
+        monkeypatch.setattr(_device, "PRETEND", True)
     device = "cuda" if kind == "cuda" else "cpu"
     tokens = sampler.sample(torch.tensor(np.ascontiguousarray(logits), device=device), **arguments)
     assert tokens.device.type == device

@@ -1,10 +1,8 @@
 """Basis-aware truncation: vectors, proofs, another solver, the law of the draw."""
 
 import _thread
-import json
 import pickle
 import re
-from pathlib import Path
 from threading import Timer
 
 import numpy as np
@@ -14,9 +12,9 @@ from hypothesis import strategies as st
 from lawlib import assert_law
 from sortes import Stream
 from sortes.decode.basis_aware import BasisAwareOutput, BasisAwareSampler
+from vectors import load
 
-VECTORS = Path(__file__).parent.parent / "data" / "truncation.json"
-CASES = [c for c in json.loads(VECTORS.read_text())["cases"] if c["group"] == "basis_aware"]
+CASES = [c for c in load("decode/truncation.json")["cases"] if c["group"] == "basis_aware"]
 
 
 def softmax(logits):

@@ -1,17 +1,14 @@
 """FIRE: exact laws, draws, mixed batches, bad input."""
 
-import json
-from pathlib import Path
-
 import numpy as np
 import pytest
 from lawlib import assert_law
 from sortes.decode import FIRE, distribution, sample
+from vectors import load
 
-DATA = Path(__file__).parent.parent / "data" / "truncation.json"
 CASES = [
     case
-    for case in json.loads(DATA.read_text())["cases"]
+    for case in load("decode/truncation.json")["cases"]
     if case["group"] == "distribution" and case["rule"] == "fire"
 ]
 PLACES = {"first": 0, "later": 1}

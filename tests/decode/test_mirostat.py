@@ -1,15 +1,13 @@
 """Mirostat: forced trajectories, the law of a step, the state, bad input."""
 
-import json
-from pathlib import Path
-
 import numpy as np
 import pytest
 from lawlib import assert_law, assert_mean
-from sortes.decode import Mirostat, _row_state, distribution, keep_mask, mirostat
+from sortes import _device
+from sortes.decode import Mirostat, distribution, keep_mask
+from vectors import load
 
-DATA = Path(__file__).parent.parent / "data" / "truncation.json"
-CASES = [case for case in json.loads(DATA.read_text())["cases"] if case["group"] == "mirostat"]
+CASES = [case for case in load("decode/truncation.json")["cases"] if case["group"] == "mirostat"]
 N = 8_000
 
 
@@ -23,8 +21,7 @@ def kind(request, monkeypatch):
     torch = pytest.importorskip("torch")
     if request.param == "torch-ref":
         # The state of devices, in tensors that can be looked at.
-        for module in (_row_state, mirostat):
-            monkeypatch.setattr(module, "is_on_device", lambda x: isinstance(x, torch.Tensor))
+        monkeypatch.setattr(_device, "PRETEND", True)
     device = "cuda" if request.param == "cuda" else "cpu"
     return lambda x: torch.from_numpy(x).to(device)
 

@@ -1,17 +1,14 @@
 """Stochastic batch acquisition: vectors, law, items of weight zero, errors."""
 
-import json
 from itertools import permutations
-from pathlib import Path
 
 import numpy as np
 import pytest
 from lawlib import assert_law
-from sortes.select.acquisition import acquisition_probs, stochastic_acquisition
-from sortes.select.weighted import choice
+from sortes.select import acquisition_probs, choice, stochastic_acquisition
+from vectors import load
 
-DATA = Path(__file__).parent.parent / "data"
-CASES = json.loads((DATA / "weighted.json").read_text())["acquisition"]
+CASES = load("select/weighted.json")["acquisition"]
 
 
 def name_of(case):

@@ -16,9 +16,10 @@ import numpy as np
 import pytest
 from scipy import sparse
 from sortes.select import kmeans_plusplus, kmeans_plusplus_init
+from vectors import load
 
 METHODS = ("lazy", "exact", "rejection", "afkmc2", "parallel", "random")
-STABLE = Path(__file__).parents[1] / "data" / "kmeans_stability.json"
+STABLE = load("select/kmeans_stability.json")
 
 
 def blobs(n=5000, d=20, dtype=np.float32, seed=0):
@@ -92,7 +93,7 @@ def first_indices():
 
 def test_draws_are_stable():
     """The centres of seed 0, frozen: a change of these is a change of the interface."""
-    assert first_indices() == json.loads(STABLE.read_text())
+    assert first_indices() == STABLE
 
 
 @pytest.mark.parametrize("level", ["portable", "avx2"])

@@ -6,15 +6,14 @@ centres turns the kernel's own tests red.
 """
 
 import itertools
-import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 from lawlib import assert_law, assert_same_law
-from sortes._core import seeding
+from sortes import _core
+from vectors import load
 
-VECTORS = json.loads((Path(__file__).parents[1] / "data" / "kmeans.json").read_text())
+VECTORS = load("select/kmeans.json")
 DEFAULTS = {
     "local_trials": 1,
     "max_trials": None,
@@ -36,7 +35,10 @@ def draw(X, k, method, n, weights=None, **options):
     X = np.ascontiguousarray(X)
     options = DEFAULTS | options
     return np.array(
-        [seeding.seed(X, weights, k, method, key, **options, num_threads=1)[0] for key in range(n)]
+        [
+            _core.select.kmeans.seed(X, weights, k, method, key, **options, num_threads=1)[0]
+            for key in range(n)
+        ]
     )
 
 
@@ -131,7 +133,7 @@ def test_trials_from_loose_bounds(dtype, weighted):
     weights = np.array([1.0, 0.25, 2, 0.5] * 2) if weighted else None
     law = ordered_law(sites.astype(np.float64), 4, weights)
     spread = None if weights is None else np.repeat(weights, many)
-    stats = [seeding.seed(X, spread, 4, "lazy", key, **DEFAULTS) for key in range(100)]
+    stats = [_core.select.kmeans.seed(X, spread, 4, "lazy", key, **DEFAULTS) for key in range(100)]
     assert sum(trials for _, trials, *_ in stats) > 100 * 8
     centres = draw(X, 4, "lazy", 60_000, spread) // many
     assert_law(tally(centres, 8), law)
@@ -255,5 +257,5 @@ def test_what_fills_in_is_uniform(method):
 @pytest.mark.parametrize("case", range(len(VECTORS["d2"])))
 def test_distances(case):
     vector = VECTORS["d2"][case]
-    distances, _ = seeding.assign(np.array(vector["X"]), np.array(vector["S"]))
+    distances, _ = _core.select.kmeans.assign(np.array(vector["X"]), np.array(vector["S"]))
     assert np.allclose(distances, vector["dist2"], rtol=1e-12, atol=0)

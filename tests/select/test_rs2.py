@@ -5,7 +5,6 @@ import pickle
 import subprocess
 import sys
 from itertools import permutations
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,14 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lawlib import assert_law
 from sortes import _core
-from sortes.select.rs2 import RS2Sampler
+from sortes.select import RS2Sampler
+from vectors import load
 
-DATA = Path(__file__).parent.parent / "data"
-WINDOWS = json.loads((DATA / "weighted.json").read_text())["rs2_windows"]
+WINDOWS = load("select/weighted.json")["rs2_windows"]
 
 
 def permutation(n, key=0, number=0):
-    return _core.epochs.permutation(n, key, number, 0, n)
+    return _core.select.rs2.permutation(n, key, number, 0, n)
 
 
 @pytest.mark.parametrize("case", WINDOWS, ids=lambda c: f"{c['keep']} of {c['n']}")
@@ -119,7 +118,7 @@ def test_networks_look_random(n):
     Seen red: two rounds in place of eight.
     """
     keys = range(40_000)
-    head = np.array([_core.epochs.permutation(n, key, 0, 0, 3) for key in keys])
+    head = np.array([_core.select.rs2.permutation(n, key, 0, 0, 3) for key in keys])
     cells = head[:, 0] * 40 // n
     sizes = np.bincount(np.arange(n) * 40 // n, minlength=40)
     assert_law(np.bincount(cells, minlength=40), sizes / n)
@@ -144,7 +143,7 @@ def test_subsets_are_equally_likely(keep):
     """Epoch 3 of subsets of 5, over 20,000 keys: all subsets, all first items."""
     n = 5
     got = np.array(
-        [np.sort(_core.epochs.rs2_epoch(n, keep, "distinct", key, 3)) for key in range(20_000)]
+        [np.sort(_core.select.rs2.rs2_epoch(n, keep, "distinct", key, 3)) for key in range(20_000)]
     )
     _, counts = np.unique(got, axis=0, return_counts=True)
     assert_law(counts, np.full(counts.size, 1 / counts.size))
@@ -283,7 +282,7 @@ def test_refused_states_change_nothing():
 
 
 def test_values_are_stable():
-    stable = json.loads((DATA / "weighted_stability.json").read_text())
+    stable = load("select/weighted_stability.json")
     assert RS2Sampler(10, 4, rng=0).indices(2).tolist() == stable["rs2"]
     assert RS2Sampler(1_000_000, 4, rng=0).indices(2).tolist() == stable["rs2_long"]
 

@@ -1,24 +1,28 @@
 """Weighted draws: what they take, refuse, promise and cost nothing to rely on."""
 
 import copy
-import json
 import math
 import pickle
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 from sortes import Stream
-from sortes.select.acquisition import stochastic_acquisition
-from sortes.select.weighted import AliasTable, DynamicWeights, Reservoir, choice, weighted_keys
+from sortes.select import (
+    AliasTable,
+    DynamicWeights,
+    Reservoir,
+    choice,
+    stochastic_acquisition,
+    weighted_keys,
+)
+from vectors import load
 
-DATA = Path(__file__).parent.parent / "data"
-VECTORS = json.loads((DATA / "weighted.json").read_text())
-STABLE = json.loads((DATA / "weighted_stability.json").read_text())
+VECTORS = load("select/weighted.json")
+STABLE = load("select/weighted_stability.json")
 METHODS = ["alias", "blocks"]
 
 
@@ -417,8 +421,8 @@ def test_progress_is_reported():
 INTERRUPTED = """
 import time
 import numpy as np
-from sortes.select.rs2 import RS2Sampler
-from sortes.select.weighted import AliasTable, DynamicWeights, Reservoir
+from sortes.select import RS2Sampler
+from sortes.select import AliasTable, DynamicWeights, Reservoir
 {setup}
 print("working", flush=True)
 try:

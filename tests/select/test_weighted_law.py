@@ -1,20 +1,18 @@
 """Weighted draws have their law: margins, joint laws by enumeration, rare and many items."""
 
-import json
 import math
 from itertools import permutations
-from pathlib import Path
 
 import numpy as np
 import pytest
 from lawlib import assert_law
 from scipy import stats
-from sortes.select.weighted import AliasTable, DynamicWeights, Reservoir, choice, weighted_keys
+from sortes.select import AliasTable, DynamicWeights, Reservoir, choice, weighted_keys
+from vectors import load
 
 pytestmark = pytest.mark.law
 
-DATA = Path(__file__).parent.parent / "data"
-SUCCESSIVE = json.loads((DATA / "weighted.json").read_text())["successive"]
+SUCCESSIVE = load("select/weighted.json")["successive"]
 N = 1_000_000
 
 WITH_REPLACEMENT = {

@@ -1,7 +1,7 @@
 """Native kernels: positional arguments in the order of the kernels, NumPy arrays only.
 
-A family is a module in this one, ``_core.decode``: an attribute, which cannot be imported by path.
-Its stub is ``decode.pyi`` beside this file.
+A family is a module in this one, and each of its ideas is a module in the family's:
+``_core.decode.sampling``. They are attributes, which cannot be imported by path.
 """
 
 from typing import Final, final
@@ -10,32 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _testing as _testing
-from . import basis_aware as basis_aware
 from . import decode as decode
-from . import design as design
-from . import epochs as epochs
-from . import penalties as penalties
-from . import seeding as seeding
-from . import sketch as sketch
-from . import weighted as weighted
+from . import select as select
 
 __all__ = [
     "SortesError",
     "Stream",
     "__version__",
     "_testing",
-    "basis_aware",
     "build_profile",
     "decode",
-    "design",
-    "epochs",
     "get_num_threads",
-    "penalties",
-    "seeding",
+    "select",
     "set_num_threads",
     "simd_level",
-    "sketch",
-    "weighted",
 ]
 
 __version__: Final[str]

@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from sortes._core.penalties import History
+    from sortes._core.decode.penalties import History
 
 
 def host_history(

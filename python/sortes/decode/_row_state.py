@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sortes.decode._device import is_on_device, to_device
+from sortes._device import is_on_device, to_device
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray

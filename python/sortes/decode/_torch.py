@@ -11,11 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from sortes import _core
+from sortes import _core, _philox
+from sortes._device import is_on_device, to_device
 from sortes._rng import as_key, as_keys, at_step
-from sortes.decode import _philox
 from sortes.decode._call import as_bias, as_mask, row_ids
-from sortes.decode._device import is_on_device, to_device
 from sortes.decode._torch_rules import Params, Survivors, collision, deviation, narrow
 from sortes.decode.rules import Rules
 

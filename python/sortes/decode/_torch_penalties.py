@@ -13,13 +13,13 @@ import numpy as np
 import torch
 
 from sortes import _core
-from sortes.decode._device import to_device
+from sortes._device import to_device
 from sortes.decode._history import prompt_column
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from sortes.decode.penalize import Request
+    from sortes.decode.penalties import Request
 
 
 class _Tokens(NamedTuple):
@@ -152,7 +152,7 @@ def _subtract(x: torch.Tensor, request: Request, one_dim: bool) -> None:
     bad_words = [word for word in request.lists["bad_words"] if len(word) > 1]
     if not ordered and not bad_words:
         return
-    rows, columns, amounts = _core.penalties.subtractions(
+    rows, columns, amounts = _core.decode.penalties.subtractions(
         x.shape[1] - 1,
         request.host_history(None if one_dim else len(x)),
         {name: value for name, value in request.params.items() if name != "min_new_tokens"},
@@ -187,7 +187,7 @@ def _tokens(x: torch.Tensor, one_dim: bool, request: Request) -> _Tokens:
     return _sorted_out(ids, real, prompts, x)
 
 
-def _tokens_from_host(x: torch.Tensor, history: _core.penalties.History) -> _Tokens:
+def _tokens_from_host(x: torch.Tensor, history: _core.decode.penalties.History) -> _Tokens:
     lengths = np.diff(history["offsets"])[:, None]
     real = np.arange(lengths.max(initial=0)) < lengths
     ids = np.zeros(real.shape, np.int64)
@@ -211,7 +211,7 @@ def _column(value: float | NDArray[np.float64], device: torch.device) -> Any:
     return value if isinstance(value, float) else to_device(value, device)[:, None]
 
 
-def _check_ids(lists: _core.penalties.TokenLists, vocabulary: int) -> None:
+def _check_ids(lists: _core.decode.penalties.TokenLists, vocabulary: int) -> None:
     """Check, as the kernels do, that all ids that would be changed exist."""
     named = {
         "logit_bias": [token for token, _ in lists["logit_bias"]],

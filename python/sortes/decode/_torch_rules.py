@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 import torch
 
-from sortes.decode._device import is_on_device, to_device
+from sortes._device import is_on_device, to_device
 from sortes.decode.rules import DEFAULTS, Rules
 
 _GREEDY = 1e-7

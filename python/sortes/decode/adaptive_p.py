@@ -8,10 +8,10 @@ import numpy as np
 
 from sortes import _core
 from sortes._arrays import rows_of
-from sortes.decode._device import is_on_device
+from sortes._device import is_on_device
 from sortes.decode._row_state import RowState, beside, parameter
-from sortes.decode.sample import sample
-from sortes.decode.truncate import distribution
+from sortes.decode.sampling import sample
+from sortes.decode.truncation import distribution
 
 if TYPE_CHECKING:
     import torch
@@ -162,7 +162,7 @@ def _step_on_host(
         with np.errstate(divide="ignore"):
             x, bf16 = np.log(np.asarray(law)).reshape(x.shape), False
     bent = _float32(x, bf16)
-    normalisers = _core.penalties.adaptive_p(bent, targets, num_threads=draw["num_threads"])
+    normalisers = _core.decode.penalties.adaptive_p(bent, targets, num_threads=draw["num_threads"])
     tokens = sample(bent, **draw)
     drawn = _float32(x[np.arange(len(x)), tokens], bf16).astype(np.float64)
     return rows.wrap(tokens), np.exp(drawn - normalisers)

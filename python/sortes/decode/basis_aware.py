@@ -171,7 +171,7 @@ class BasisAwareSampler:
         self._max_lp = None if max_lp is None else _at_least("max_lp", max_lp, 0)
         self._max_pivots = _at_least("max_pivots", max_pivots, 1)
         self._strict = bool(strict)
-        self._basis = _core.basis_aware.Basis(features, self._nonneg, self._max_pivots)
+        self._basis = _core.decode.basis_aware.Basis(features, self._nonneg, self._max_pivots)
 
     @property
     def features(self) -> NDArray[np.float32]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sortes.decode.rules import DEFAULTS
-from sortes.decode.sample import sample
+from sortes.decode.sampling import sample
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike

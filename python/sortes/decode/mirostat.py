@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from sortes.decode._device import is_on_device
+from sortes._device import is_on_device
 from sortes.decode._row_state import RowState, beside, parameter
-from sortes.decode.sample import sample
+from sortes.decode.sampling import sample
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, Unpack, final
 import numpy as np
 
 from sortes import _core
-from sortes.decode._device import is_on_device
+from sortes._device import is_on_device
 
 if TYPE_CHECKING:
     import torch
@@ -228,7 +228,7 @@ class Rules:
 
     _elsewhere: str | None
     _given: dict[str, Any]
-    _native: _core.decode.Rules
+    _native: _core.decode.sampling.Rules
     _options: dict[str, Any]
     _order: tuple[str, ...]
     _params: Mapping[str, Any]
@@ -248,7 +248,7 @@ class Rules:
         order = options.pop("order", ORDERS["hf"])
         on_host = {name: value for name, value in params.items() if not is_on_device(value)}
         # Their domains are checked here, and nowhere else.
-        self._native = _core.decode.Rules(on_host, order, **options)
+        self._native = _core.decode.sampling.Rules(on_host, order, **options)
         for name in params:
             if not set(SWITCHES.get(name, order)).intersection(order):
                 wanted = " or ".join(map(repr, SWITCHES[name]))
@@ -275,7 +275,7 @@ class Rules:
         return self._options
 
     @property
-    def native(self) -> _core.decode.Rules:
+    def native(self) -> _core.decode.sampling.Rules:
         """The form that the kernels take."""
         if self._elsewhere:
             raise TypeError(f"{self._elsewhere}: is on another device than the logits")

@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple
 
 from sortes import _core
 from sortes._arrays import rows_of
-from sortes.decode._device import is_on_device
+from sortes._device import is_on_device
 
 
 class RowStats(NamedTuple):
@@ -72,7 +72,7 @@ def row_stats(logits: Any, *, num_threads: int | None = None) -> RowStats:
 
         return RowStats(*_torch.row_stats(logits))
     view = rows_of(logits)
-    found = _core.decode.row_stats(view.array, bf16=view.bf16, num_threads=num_threads)
+    found = _core.decode.sampling.row_stats(view.array, bf16=view.bf16, num_threads=num_threads)
     return RowStats(*(view.wrap(part) for part in found))
 
 
@@ -125,7 +125,7 @@ def critical(
 
         return _torch.critical(logits, rule, sigma_ddof, ties)
     view = rows_of(logits)
-    values = _core.decode.critical(
+    values = _core.decode.sampling.critical(
         view.array,
         rule,
         bf16=view.bf16,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from sortes.select.sketches import Sketch, hash_ids
+from sortes.select.sketch import Sketch, hash_ids
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -59,7 +59,7 @@ def fresh_shards(sketch: S) -> Iterator[S]:
 
     Examples
     --------
-    >>> from sortes.select.sketches import VarOpt
+    >>> from sortes.select.sketch import VarOpt
     >>> next(fresh_shards(VarOpt(3)))
     <VarOpt of 0 items: 0 held, k=3>
     """
@@ -72,7 +72,7 @@ def shard_of_content(sketch: S, columns: tuple[Any, Any, Any]) -> S:
 
     Examples
     --------
-    >>> from sortes.select.sketches import VarOpt
+    >>> from sortes.select.sketch import VarOpt
     >>> shard_of_content(VarOpt(3), (np.arange(2), None, None))
     <VarOpt of 0 items: 0 held, k=3>
     """
@@ -90,7 +90,7 @@ def merged(sketches: Sequence[S]) -> S:
 
     Examples
     --------
-    >>> from sortes.select.sketches import BottomK
+    >>> from sortes.select.sketch import BottomK
     >>> merged([BottomK(3, rng=0).update([1]), BottomK(3, rng=0).update([2])])
     <BottomK of 2 items: 2 held, k=3>
     """

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sortes import Stream, decode
-from sortes.decode._device import to_device
+from sortes._device import to_device
 from sortes.decode.rules import DEFAULTS
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import numpy as np
 
 from sortes._optional import require
 from sortes._progress import reporter
-from sortes.select.sketches import CHUNK, Sketch, hash_ids
+from sortes.select.sketch import CHUNK, Sketch, hash_ids
 
 if TYPE_CHECKING:
     from sortes._progress import Callback
@@ -68,7 +68,7 @@ def sketch_arrow(
     --------
     >>> import pyarrow as pa
     >>> from sortes.integrations.arrow import sketch_arrow
-    >>> from sortes.select.sketches import PrioritySample
+    >>> from sortes.select.sketch import PrioritySample
     >>> table = pa.table({"user": ["ann", "bob", "ann"], "spent": [5.0, 1.0, 3.0]})
     >>> sketch_arrow(table, PrioritySample(10, rng=0), id="user", weight="spent")
     <PrioritySample of 3 items: 2 held, k=10>
@@ -131,7 +131,7 @@ def sketch_parquet(
     >>> import tempfile
     >>> import pyarrow as pa, pyarrow.parquet
     >>> from sortes.integrations.arrow import sketch_parquet
-    >>> from sortes.select.sketches import VarOpt
+    >>> from sortes.select.sketch import VarOpt
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     table = pa.table({"id": range(1000), "w": [1.0] * 1000})
     ...     pa.parquet.write_table(table, f"{folder}/part.parquet")

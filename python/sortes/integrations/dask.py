@@ -10,7 +10,7 @@ import numpy as np
 
 from sortes._optional import require
 from sortes.integrations._partitions import columns_of, fresh_shards, merged
-from sortes.select.sketches import Sketch
+from sortes.select.sketch import Sketch
 
 dask = require("dask", extra="dask")
 
@@ -63,7 +63,7 @@ def sketch_dask(
     --------
     >>> import dask.array as da
     >>> from sortes.integrations.dask import sketch_dask
-    >>> from sortes.select.sketches import VarOpt
+    >>> from sortes.select.sketch import VarOpt
     >>> sketch_dask(da.ones(1000, chunks=100), VarOpt(10, rng=0))
     <VarOpt of 1000 items: 10 held, k=10>
     """

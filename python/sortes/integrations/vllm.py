@@ -21,8 +21,8 @@ import torch
 from vllm.v1.sample.logits_processor import LogitsProcessor, MoveDirectionality
 
 from sortes import Stream, decode
+from sortes._device import to_device
 from sortes._rng import as_key
-from sortes.decode._device import to_device
 from sortes.decode.rules import DEFAULTS
 from sortes.integrations._requests import (
     ARGMAX_CHANGING,

@@ -7,15 +7,15 @@ k-means (`kmeans_plusplus`); batches for active learning (`stochastic_acquisitio
 epoch of a training run sees (`RS2Sampler`).
 """
 
-from sortes.select._estimate import Estimate
+from sortes._estimate import Estimate
 from sortes.select.acquisition import acquisition_probs, stochastic_acquisition
-from sortes.select.conditional_poisson import (
+from sortes.select.design.conditional_poisson import (
     conditional_poisson_odds,
     conditional_poisson_probabilities,
     conditional_poisson_sample,
     log_elementary_symmetric,
 )
-from sortes.select.designs import (
+from sortes.select.design.inclusion import (
     DesignSample,
     InclusionProbabilities,
     horvitz_thompson,
@@ -23,11 +23,18 @@ from sortes.select.designs import (
     poisson_sample,
     systematic_sample,
 )
+from sortes.select.design.masks import Masks, mask_weights, stratified_masks
+from sortes.select.design.pivotal import PivotalSampler, pivotal_sample
+from sortes.select.design.strata import (
+    StratifiedSample,
+    allocate,
+    neyman_allocation,
+    stratified_mean,
+    stratified_sample,
+)
 from sortes.select.kmeans import SeedingStats, kmeans_plusplus, kmeans_plusplus_init
-from sortes.select.masks import Masks, mask_weights, stratified_masks
-from sortes.select.pivotal import PivotalSampler, pivotal_sample
 from sortes.select.rs2 import RS2Sampler
-from sortes.select.sketches import (
+from sortes.select.sketch import (
     BottomK,
     PrioritySample,
     Sketch,
@@ -35,13 +42,6 @@ from sortes.select.sketches import (
     VarOpt,
     hash_ids,
     sketch_array,
-)
-from sortes.select.strata import (
-    StratifiedSample,
-    allocate,
-    neyman_allocation,
-    stratified_mean,
-    stratified_sample,
 )
 from sortes.select.weighted import AliasTable, DynamicWeights, Reservoir, choice, weighted_keys
 

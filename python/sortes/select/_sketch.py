@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias
 import numpy as np
 
 from sortes import _core
+from sortes._estimate import Estimate
 from sortes._progress import reporter
-from sortes.select._estimate import Estimate
 from sortes.select._vectors import ids_of, integer_of, vector_of
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Sketch(ABC):
     """What all sketches do; make a `BottomK`, a `PrioritySample` or a `VarOpt`."""
 
     _kind: ClassVar[str]
-    _native: _core.sketch.Sketch
+    _native: _core.select.sketch.Sketch
 
     @abstractmethod
     def __init__(self) -> None: ...
@@ -248,7 +248,7 @@ class Sketch(ABC):
             state = bytes(memoryview(data))
         except TypeError:
             raise TypeError(f"data: must be bytes, got {type(data).__name__}") from None
-        native = _core.sketch.Sketch.from_bytes(state)
+        native = _core.select.sketch.Sketch.from_bytes(state)
         kind = getattr(cls, "_kind", native.kind)
         if native.kind != kind:
             raise ValueError(f"data: holds a sketch of kind {native.kind!r}, expected {kind!r}")
@@ -256,7 +256,7 @@ class Sketch(ABC):
         return (kinds[kind] if cls is Sketch else cls)._of(native)  # type: ignore[return-value]
 
     @classmethod
-    def _of(cls, native: _core.sketch.Sketch) -> Self:
+    def _of(cls, native: _core.select.sketch.Sketch) -> Self:
         out = cls.__new__(cls)
         out._native = native
         return out

@@ -83,7 +83,7 @@ def stochastic_acquisition(
     """
     one_of(strategy, "strategy", _STRATEGIES)
     drawn = None if noise is None else vector_of(noise, "noise", double=True)
-    return _core.weighted.acquire(
+    return _core.select.weighted.acquire(
         vector_of(scores, "scores", double=True),
         count_of(k, "k"),
         strategy,
@@ -121,7 +121,7 @@ def acquisition_probs(
     array([0.75, 0.  , 0.25])
     """
     one_of(strategy, "strategy", _STRATEGIES)
-    return _core.weighted.acquisition_probs(
+    return _core.select.weighted.acquisition_probs(
         vector_of(scores, "scores", double=True), strategy, _coldness(beta)
     )
 

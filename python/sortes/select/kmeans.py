@@ -248,7 +248,7 @@ def kmeans_plusplus(
         )
     weights = None if sample_weight is None else _weights(sample_weight, n)
     with reporter(progress, "k-means++") as callback:
-        indices, trials, evaluations, refreshes, degenerate = _core.seeding.seed(
+        indices, trials, evaluations, refreshes, degenerate = _core.select.kmeans.seed(
             native,
             weights,
             k,
@@ -275,7 +275,7 @@ def kmeans_plusplus(
     centers = picked if isinstance(picked, np.ndarray) else picked.toarray()
     if not return_stats:
         return centers, indices
-    distances, labels = _core.seeding.assign(native, indices, num_threads=num_threads)
+    distances, labels = _core.select.kmeans.assign(native, indices, num_threads=num_threads)
     inertia = float(distances.sum() if weights is None else distances @ weights)
     stats = SeedingStats(
         trials, evaluations, refreshes, degenerate, distances, labels.astype(np.int64), inertia

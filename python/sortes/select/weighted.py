@@ -130,11 +130,11 @@ def choice(
     with reporter(progress, "draws") as callback:
         if replace:
             alias = method == "alias" or (method == "auto" and count >= weights.size)
-            drawn = _core.weighted.choice(
+            drawn = _core.select.weighted.choice(
                 weights, count, alias, key, step, num_threads=num_threads, progress=callback
             )
         else:
-            drawn = _core.weighted.successive(
+            drawn = _core.select.weighted.successive(
                 weights, count, key, step, num_threads=num_threads, progress=callback
             )
     if drawn.size < count:
@@ -191,7 +191,7 @@ def weighted_keys(
     """
     weights = vector_of(weights)
     with reporter(progress, "keys") as callback:
-        return _core.weighted.weighted_keys(
+        return _core.select.weighted.weighted_keys(
             weights,
             log,
             as_key(rng),
@@ -255,7 +255,7 @@ class AliasTable:
     ) -> None:
         one_of(precision, "precision", ("auto", "narrow", "wide"))
         with reporter(progress, "table") as callback:
-            self._table = _core.weighted.AliasTable(
+            self._table = _core.select.weighted.AliasTable(
                 vector_of(weights), precision, num_threads=num_threads, progress=callback
             )
 
@@ -299,7 +299,7 @@ class AliasTable:
 
     def __setstate__(self, state: NDArray[np.uint32 | np.uint64]) -> None:
         """Make the object anew."""
-        self._table = _core.weighted.AliasTable.restore(state)
+        self._table = _core.select.weighted.AliasTable.restore(state)
 
 
 class DynamicWeights:
@@ -336,7 +336,7 @@ class DynamicWeights:
     """
 
     def __init__(self, weights: Any) -> None:
-        self._tree = _core.weighted.DynamicWeights(vector_of(weights))
+        self._tree = _core.select.weighted.DynamicWeights(vector_of(weights))
 
     def __len__(self) -> int:
         """Return the number of weights."""
@@ -425,7 +425,7 @@ class DynamicWeights:
 
     def __setstate__(self, state: NDArray[np.float64]) -> None:
         """Make the object anew."""
-        self._tree = _core.weighted.DynamicWeights(state)
+        self._tree = _core.select.weighted.DynamicWeights(state)
 
 
 class Reservoir:
@@ -472,7 +472,7 @@ class Reservoir:
     """
 
     def __init__(self, k: int, *, rng: Rng = None) -> None:
-        self._reservoir = _core.weighted.Reservoir(count_of(k, "k"), as_key(rng))
+        self._reservoir = _core.select.weighted.Reservoir(count_of(k, "k"), as_key(rng))
 
     @property
     def k(self) -> int:
@@ -522,7 +522,7 @@ class Reservoir:
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         """Make the object anew."""
-        self._reservoir = _core.weighted.Reservoir.restore(*state)
+        self._reservoir = _core.select.weighted.Reservoir.restore(*state)
 
 
 def _shape_of(size: Size) -> tuple[int, ...]:

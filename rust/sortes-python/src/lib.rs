@@ -4,10 +4,8 @@
 #![allow(clippy::doc_markdown)]
 
 mod arrays;
-mod basis_aware;
 mod boundary;
 mod decode;
-mod penalties;
 mod pool;
 mod select;
 mod stream;
@@ -21,25 +19,13 @@ mod _core {
     use pyo3::prelude::*;
 
     #[pymodule_export]
-    use crate::basis_aware::basis_aware;
-    #[pymodule_export]
     use crate::boundary::SortesError;
     #[pymodule_export]
-    use crate::decode::decode;
-    #[pymodule_export]
-    use crate::penalties::penalties;
+    use crate::decode::native as decode;
     #[pymodule_export]
     use crate::pool::{get_num_threads, set_num_threads};
     #[pymodule_export]
-    use crate::select::design::design;
-    #[pymodule_export]
-    use crate::select::epochs::epochs;
-    #[pymodule_export]
-    use crate::select::seeding::seeding;
-    #[pymodule_export]
-    use crate::select::sketch::sketch;
-    #[pymodule_export]
-    use crate::select::weighted::weighted;
+    use crate::select::native as select;
     #[pymodule_export]
     use crate::stream::Stream;
     #[pymodule_export]

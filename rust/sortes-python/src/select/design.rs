@@ -1,4 +1,4 @@
-//! `_core.design`: subsets with given inclusion probabilities, strata.
+//! `_core.select.design`: subsets with given inclusion probabilities, strata.
 
 #![allow(clippy::needless_pass_by_value)] // PyO3 hands over what it extracts
 
@@ -286,7 +286,7 @@ fn mask_weights(py: Python<'_>, n: usize) -> PyResult<Bound<'_, PyArray1<f64>>> 
 }
 
 /// The state of a pivotal design over a part of a population.
-#[pyclass(frozen, module = "sortes._core.design")]
+#[pyclass(frozen, module = "sortes._core.select.design")]
 pub(crate) struct Pivotal(Mutex<kernels::Pivotal>);
 
 impl Pivotal {

@@ -1,7 +1,24 @@
 //! The family `select`: one native module for each of its parts.
 
-pub(crate) mod design;
-pub(crate) mod epochs;
-pub(crate) mod seeding;
-pub(crate) mod sketch;
-pub(crate) mod weighted;
+mod design;
+mod kmeans;
+mod rs2;
+mod sketch;
+mod weighted;
+
+use pyo3::prelude::*;
+
+/// Points and subsets from data.
+#[pymodule(submodule, name = "select")]
+pub(crate) mod native {
+    #[pymodule_export]
+    use super::design::design;
+    #[pymodule_export]
+    use super::kmeans::kmeans;
+    #[pymodule_export]
+    use super::rs2::rs2;
+    #[pymodule_export]
+    use super::sketch::sketch;
+    #[pymodule_export]
+    use super::weighted::weighted;
+}

@@ -1,4 +1,4 @@
-//! `_core.sketch`: samples that merge.
+//! `_core.select.sketch`: samples that merge.
 
 #![allow(clippy::needless_pass_by_value)] // PyO3 hands over what it extracts
 
@@ -37,7 +37,7 @@ type Sampled<'py> = (
 ///
 /// The lock is taken with the interpreter released, and nothing asks for the interpreter while
 /// holding it.
-#[pyclass(frozen, module = "sortes._core.sketch")]
+#[pyclass(frozen, module = "sortes._core.select.sketch")]
 pub(crate) struct Sketch(Mutex<kernels::Sketch>);
 
 impl Sketch {

@@ -1,4 +1,4 @@
-//! `_core.weighted`: draws in proportion to weights.
+//! `_core.select.weighted`: draws in proportion to weights.
 
 #![allow(clippy::needless_pass_by_value)] // PyO3 hands over what it extracts
 
@@ -171,7 +171,7 @@ fn weighted_keys<'py>(
 }
 
 /// A table for draws with replacement.
-#[pyclass(frozen, module = "sortes._core.weighted")]
+#[pyclass(frozen, module = "sortes._core.select.weighted")]
 pub(crate) struct AliasTable(kernels::AliasTable);
 
 #[pymethods]
@@ -256,7 +256,7 @@ fn lock<'a, T: Send>(py: Python<'_>, mutex: &'a Mutex<T>) -> MutexGuard<'a, T> {
 }
 
 /// Weights that change between draws.
-#[pyclass(frozen, module = "sortes._core.weighted")]
+#[pyclass(frozen, module = "sortes._core.select.weighted")]
 pub(crate) struct DynamicWeights(Mutex<kernels::DynamicWeights>);
 
 /// What a change costs, in items of a plain pass.
@@ -343,7 +343,7 @@ impl DynamicWeights {
 type Parts<'py> = (usize, u64, f64, u64, u64, Bound<'py, PyArray1<f64>>, Bound<'py, PyArray1<i64>>);
 
 /// Distinct items from a stream.
-#[pyclass(frozen, module = "sortes._core.weighted")]
+#[pyclass(frozen, module = "sortes._core.select.weighted")]
 pub(crate) struct Reservoir(Mutex<kernels::Reservoir>);
 
 #[pymethods]

@@ -373,7 +373,7 @@ mod tests {
     use super::*;
 
     const VECTORS: &str =
-        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/sketches.json"));
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/select/sketch.json"));
 
     fn floats(list: &Value) -> Vec<f64> {
         list.as_array().unwrap().iter().map(|x| x.as_f64().unwrap_or(f64::INFINITY)).collect()

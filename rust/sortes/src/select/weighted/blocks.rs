@@ -229,7 +229,7 @@ mod tests {
 
     #[test]
     fn vectors() {
-        let vectors = include_str!("../../../../../tests/data/weighted.json");
+        let vectors = include_str!("../../../../../tests/data/select/weighted.json");
         let vectors: serde_json::Value = serde_json::from_str(vectors).unwrap();
         let cases = vectors["cdf_pick"].as_array().unwrap();
         for case in cases {

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Unpack
 import numpy as np
 
 from sortes import _core
+from sortes._device import is_on_device
 from sortes.decode._call import prepare
-from sortes.decode._device import is_on_device
 from sortes.decode.rules import RuleArgs, Rules, as_rules
 
 if TYPE_CHECKING:
@@ -220,7 +220,7 @@ def _sample(
         target = out.detach().numpy() if hasattr(out, "detach") else out
         if view.one_dim and target.shape == ():
             target = target.reshape(1)
-    found = _core.decode.sample(
+    found = _core.decode.sampling.sample(
         view.array,
         rules.native,
         keys,

@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-
 from sortes import _core
 from sortes._rng import as_key, at_step
 from sortes.select._vectors import count_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
     from sortes._rng import Rng
 
 
@@ -82,7 +80,7 @@ def stratified_masks(
     """
     n, rows = count_of(n_features, "n_features"), count_of(num_samples, "num_samples")
     key, step = as_key(rng), at_step(rng)
-    return Masks(*_core.design.stratified_masks(n, rows, key, step, num_threads=num_threads))
+    return Masks(*_core.select.design.stratified_masks(n, rows, key, step, num_threads=num_threads))
 
 
 def mask_weights(n_features: int) -> NDArray[np.float64]:
@@ -112,4 +110,4 @@ def mask_weights(n_features: int) -> NDArray[np.float64]:
     >>> mask_weights(4)
     array([0.3125, 1.25  , 1.875 , 1.25  , 0.3125])
     """
-    return _core.design.mask_weights(count_of(n_features, "n_features"))
+    return _core.select.design.mask_weights(count_of(n_features, "n_features"))

@@ -1,4 +1,4 @@
-//! `_core.decode`: logits to tokens.
+//! `_core.decode.sampling`: logits to tokens.
 
 #![allow(clippy::needless_pass_by_value)] // PyO3 hands over what it extracts
 #![allow(clippy::too_many_arguments)] // one native call carries what several Python functions take
@@ -81,7 +81,7 @@ fn ddof(sigma_ddof: i64) -> PyResult<u8> {
 }
 
 /// Validated truncation rules.
-#[pyclass(frozen, module = "sortes._core.decode")]
+#[pyclass(frozen, module = "sortes._core.decode.sampling")]
 pub(crate) struct Rules(kernels::Rules);
 
 #[pymethods]
@@ -571,7 +571,7 @@ fn critical<'py>(
 
 /// Logits to tokens.
 #[pymodule(submodule)]
-pub(crate) mod decode {
+pub(crate) mod sampling {
     #[pymodule_export]
     use super::{Rules, critical, cutoffs, distribution, keep_mask, row_stats, sample, truncate};
 }

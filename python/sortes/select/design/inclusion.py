@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
-
 from sortes import _core
+from sortes._estimate import Estimate
 from sortes._rng import as_key, at_step
-from sortes.select._estimate import Estimate
 from sortes.select._vectors import check_items, ids_of, vector_of
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
-
     from sortes._rng import Rng
 
 
@@ -116,7 +114,7 @@ def inclusion_probabilities(weights: ArrayLike, k: float) -> InclusionProbabilit
     >>> pi.round(3), tau
     (array([1.   , 0.333, 0.333, 0.333]), 3.0)
     """
-    pi, tau = _core.design.inclusion_probabilities(
+    pi, tau = _core.select.design.inclusion_probabilities(
         vector_of(weights, "weights", double=True), _real(k, "k")
     )
     return InclusionProbabilities(pi, tau)
@@ -169,7 +167,7 @@ def poisson_sample(
     """
     p = vector_of(pi, "pi", double=True)
     key, step = as_key(rng), at_step(rng)
-    return sample_of(_core.design.poisson(p, key, step, num_threads=num_threads), p)
+    return sample_of(_core.select.design.poisson(p, key, step, num_threads=num_threads), p)
 
 
 def systematic_sample(
@@ -227,7 +225,7 @@ def systematic_sample(
     start = None if u is None else _real(u, "u")
     along = None if order is None else ids_of(order, "order")
     key, step = (0, 0) if u is not None else (as_key(rng), at_step(rng))
-    chosen = _core.design.systematic(p, start, along, key, step)
+    chosen = _core.select.design.systematic(p, start, along, key, step)
     if along is not None:
         chosen.sort()
     return sample_of(chosen, p)

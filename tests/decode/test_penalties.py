@@ -1,22 +1,17 @@
 """Penalties: vectors, definitions, peers, every backend, bad input."""
 
-import json
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sortes import _device
 from sortes.decode import penalize
+from vectors import load
 
-MODULE = sys.modules["sortes.decode.penalize"]  # the function shadows it in the package
-
-DATA = Path(__file__).parent.parent / "data" / "truncation.json"
 RULES = ("repetition_penalty", "frequency_presence", "dry")
 CASES = [
     case
-    for case in json.loads(DATA.read_text())["cases"]
+    for case in load("decode/truncation.json")["cases"]
     if case["group"] == "transform" and case["rule"] in RULES
 ]
 
@@ -36,7 +31,7 @@ def backend(request, monkeypatch):
     torch = pytest.importorskip("torch")
     if request.param == "torch-ref":
         # The path of devices, on tensors that can be looked at.
-        monkeypatch.setattr(MODULE, "is_on_device", lambda x: isinstance(x, torch.Tensor))
+        monkeypatch.setattr(_device, "PRETEND", True)
     device = "cuda" if request.param == "torch-cuda" else "cpu"
 
     def call(logits, ids, ids_too=False, **kw):
@@ -214,7 +209,7 @@ def test_the_device_path_agrees_with_the_kernels(ids, prompt, window, n):
     }
     want = penalize(logits, ids, **arguments)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(MODULE, "is_on_device", lambda x: isinstance(x, torch.Tensor))
+        patch.setattr(_device, "PRETEND", True)
         got = penalize(torch.from_numpy(logits), ids, **arguments)
     np.testing.assert_array_equal(got.numpy(), want)
 

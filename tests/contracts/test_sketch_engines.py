@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 import pytest
-from sortes.select.sketches import BottomK, PrioritySample, VarOpt, hash_ids
+from sortes.select import BottomK, PrioritySample, VarOpt, hash_ids
 
 N = 10_000
 KINDS = [BottomK, PrioritySample, VarOpt]

@@ -1,4 +1,4 @@
-//! `_core.basis_aware`: truncation that knows the output matrix.
+//! `_core.decode.basis_aware`: truncation that knows the output matrix.
 
 #![allow(clippy::needless_pass_by_value)] // PyO3 hands over what it extracts
 
@@ -75,7 +75,7 @@ impl Names {
 }
 
 /// A reduced output matrix and the program that is solved on it.
-#[pyclass(frozen, module = "sortes._core.basis_aware")]
+#[pyclass(frozen, module = "sortes._core.decode.basis_aware")]
 pub(crate) struct Basis {
     features: Features,
     settings: Settings,

@@ -5,10 +5,9 @@ import importlib
 import numpy as np
 import pytest
 import sortes
-from sortes import _core
+from sortes import _core, _philox
 from sortes.decode import (
     Rules,
-    _philox,
     critical,
     cutoffs,
     distribution,

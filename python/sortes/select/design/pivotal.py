@@ -6,16 +6,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-
 from sortes import _core
 from sortes._progress import reporter
 from sortes._rng import as_key, at_step
 from sortes.select._vectors import count_of, host_array, ids_of, matrix_of, vector_of
-from sortes.select.designs import DesignSample, sample_of
+from sortes.select.design.inclusion import DesignSample, sample_of
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
-
     from sortes._rng import Rng
 
 
@@ -101,19 +99,25 @@ def pivotal_sample(
         raise ValueError("X: is for order='local' alone")
     key, step = as_key(rng), at_step(rng)
     if order is None:
-        return sample_of(_core.design.pivotal_sequential(p, None, key, step), p)
+        return sample_of(_core.select.design.pivotal_sequential(p, None, key, step), p)
     if local:
         points = matrix_of(X, "X")
         with reporter(progress, "pivotal_sample") as callback:
-            return sample_of(_core.design.pivotal_local(p, points, key, step, progress=callback), p)
+            return sample_of(
+                _core.select.design.pivotal_local(p, points, key, step, progress=callback), p
+            )
     if isinstance(order, str):
         if order != "tree":
             raise ValueError(f"order: must be 'tree', 'local' or an array, got {order!r}")
-        return sample_of(_core.design.pivotal_balanced(p, key, step, num_threads=num_threads), p)
+        return sample_of(
+            _core.select.design.pivotal_balanced(p, key, step, num_threads=num_threads), p
+        )
     along = host_array(order, "order")
     if along.ndim == 2:
-        return sample_of(_core.design.pivotal_over_tree(p, _merges(along), key, step), p)
-    return sample_of(_core.design.pivotal_sequential(p, ids_of(along, "order"), key, step), p)
+        return sample_of(_core.select.design.pivotal_over_tree(p, _merges(along), key, step), p)
+    return sample_of(
+        _core.select.design.pivotal_sequential(p, ids_of(along, "order"), key, step), p
+    )
 
 
 class PivotalSampler:
@@ -159,7 +163,7 @@ class PivotalSampler:
         if first >= 2**48:
             raise ValueError(f"first: must be in [0, 2**48), got {first}")
         self._key, self._step = as_key(rng), at_step(rng)
-        self._state = _core.design.Pivotal(first)
+        self._state = _core.select.design.Pivotal(first)
 
     def update(self, pi: ArrayLike, ids: ArrayLike | None = None) -> None:
         """Append units.
@@ -226,7 +230,7 @@ class PivotalSampler:
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         self._key, self._step, rest = state
-        self._state = _core.design.Pivotal.from_state(rest)
+        self._state = _core.select.design.Pivotal.from_state(rest)
 
 
 def _merges(tree: NDArray[Any]) -> NDArray[np.int64]:

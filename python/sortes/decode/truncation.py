@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack
 import numpy as np
 
 from sortes import _core
+from sortes._device import is_on_device
 from sortes.decode._call import prepare
-from sortes.decode._device import is_on_device
 from sortes.decode.rules import RuleArgs, Rules, as_rules
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def truncate(
 
         return _torch.truncate(logits, compiled, given, float(filter_value), out)
     view, keys, ids, step, bias, allowed = prepare(logits, *given)
-    result = _core.decode.truncate(
+    result = _core.decode.sampling.truncate(
         view.array,
         compiled.native,
         keys,
@@ -121,7 +121,7 @@ def _per_row(
 
         return getattr(_torch, name)(logits, compiled, given)
     view, keys, ids, step, bias, allowed = prepare(logits, *given)
-    result = getattr(_core.decode, name)(
+    result = getattr(_core.decode.sampling, name)(
         view.array,
         compiled.native,
         keys,

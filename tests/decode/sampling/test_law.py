@@ -1,17 +1,14 @@
 """The draw has its law: frequencies, tails, tokens without weight."""
 
-import json
-from pathlib import Path
-
 import numpy as np
 import pytest
 from lawlib import assert_law, assert_same_law
 from sortes.decode import distribution, draw, keep_mask, sample
+from vectors import load
 
 pytestmark = pytest.mark.law
 
-DATA = Path(__file__).parent.parent / "data" / "truncation.json"
-GUMBEL = [c for c in json.loads(DATA.read_text())["cases"] if c["group"] == "gumbel_truncated"]
+GUMBEL = [c for c in load("decode/truncation.json")["cases"] if c["group"] == "gumbel_truncated"]
 
 RULES = [
     {},

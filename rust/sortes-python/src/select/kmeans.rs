@@ -1,4 +1,4 @@
-//! `_core.seeding`: the k-means++ family.
+//! `_core.select.kmeans`: the k-means++ family.
 
 #![allow(clippy::needless_pass_by_value)] // PyO3 hands over what it extracts
 
@@ -8,7 +8,7 @@ use numpy::{
 };
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use sortes::select::seeding::{self as kernels, Csr, Dense, Fallback, Method, Points};
+use sortes::select::kmeans::{self as kernels, Csr, Dense, Fallback, Method, Points};
 use sortes_core::cancel::Cancel;
 use sortes_core::par::Threads;
 use sortes_core::rng::Stream;
@@ -239,7 +239,7 @@ fn assign<'py>(
 }
 
 #[pymodule(submodule)]
-pub(crate) mod seeding {
+pub(crate) mod kmeans {
     #[pymodule_export]
     use super::{assign, seed};
 }

@@ -1,10 +1,8 @@
 """Designs, strata and masks against the recorded vectors, and against exact arithmetic."""
 
-import json
 import math
 from fractions import Fraction
 from itertools import combinations
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,8 +17,9 @@ from sortes.select import (
     stratified_mean,
     systematic_sample,
 )
+from vectors import load
 
-VECTORS = json.loads((Path(__file__).parent.parent / "data" / "design.json").read_text())
+VECTORS = load("select/design.json")
 
 
 def cases(key):

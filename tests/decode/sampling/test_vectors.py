@@ -1,8 +1,5 @@
 """The recorded vectors: kept sets, laws, draws and statistics in float64, on every backend."""
 
-import json
-from pathlib import Path
-
 import numpy as np
 import pytest
 from sortes.decode import (
@@ -15,9 +12,9 @@ from sortes.decode import (
     sample,
     truncate,
 )
+from vectors import load
 
-DATA = Path(__file__).parent.parent / "data" / "truncation.json"
-ALL = json.loads(DATA.read_text())["cases"]
+ALL = load("decode/truncation.json")["cases"]
 
 # On eight equal tokens the recorded sums were rounded; these are the sets of exact arithmetic.
 EXACT = {

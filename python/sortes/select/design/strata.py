@@ -7,16 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-
 from sortes import _core
+from sortes._estimate import Estimate
 from sortes._rng import as_key, at_step
-from sortes.select._estimate import Estimate
 from sortes.select._vectors import check_items, count_of, host_array, ids_of, vector_of
-from sortes.select.designs import DesignSample
+from sortes.select.design.inclusion import DesignSample
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
-
     from sortes._rng import Rng
 
 _NO_CAP = 2**62
@@ -122,7 +120,7 @@ def allocate(
     s = vector_of(shares, "shares", double=True)
     most = _counts(caps, "caps", s.size)
     least = np.full(s.size, count_of(min_per_stratum, "min_per_stratum"), np.int64)
-    return _core.design.allocate(s, count_of(m, "m"), least, most)
+    return _core.select.design.allocate(s, count_of(m, "m"), least, most)
 
 
 def neyman_allocation(
@@ -249,7 +247,7 @@ def stratified_sample(
         counts = _counts(allocation, "allocation", labels.size)
         if m is not None and count_of(m, "m") != counts.sum():
             raise ValueError(f"m: must be the sum of the counts, {counts.sum()}, got {m}")
-    chosen = _core.design.stratified(codes, counts, as_key(rng), at_step(rng))
+    chosen = _core.select.design.stratified(codes, counts, as_key(rng), at_step(rng))
     own = codes[chosen]
     return StratifiedSample(
         chosen, (sizes / np.maximum(counts, 1))[own], own, labels, sizes, counts

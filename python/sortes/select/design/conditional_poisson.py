@@ -6,15 +6,13 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
-
 from sortes import _core
 from sortes._rng import as_key, at_step
 from sortes.select._vectors import check_items, count_of, vector_of
-from sortes.select.designs import DesignSample, sample_of
+from sortes.select.design.inclusion import DesignSample, sample_of
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
-
     from sortes._rng import Rng
 
 
@@ -78,16 +76,18 @@ def conditional_poisson_sample(
     key, step = as_key(rng), at_step(rng)
     if pi is not None:
         p = vector_of(pi, "pi", double=True)
-        relative = _core.design.conditional_poisson_odds(p, num_threads=num_threads)
+        relative = _core.select.design.conditional_poisson_odds(p, num_threads=num_threads)
         size = round(math.fsum(p))
         if k is not None and count_of(k, "k") != size:
             raise ValueError(f"k: must be the sum of pi, {size}, got {k}")
-        return sample_of(_core.design.conditional_poisson(relative, size, key, step), p)
+        return sample_of(_core.select.design.conditional_poisson(relative, size, key, step), p)
     if k is None:
         raise ValueError("k: must be given with odds")
     relative, size = vector_of(odds, "odds", double=True), count_of(k, "k")
-    chosen = _core.design.conditional_poisson(relative, size, key, step)
-    p = _core.design.conditional_poisson_probabilities(relative, size, num_threads=num_threads)
+    chosen = _core.select.design.conditional_poisson(relative, size, key, step)
+    p = _core.select.design.conditional_poisson_probabilities(
+        relative, size, num_threads=num_threads
+    )
     return sample_of(chosen, p)
 
 
@@ -130,7 +130,9 @@ def conditional_poisson_probabilities(
     array([0.2571, 0.4571, 0.6   , 0.6857])
     """
     relative, size = vector_of(odds, "odds", double=True), count_of(k, "k")
-    return _core.design.conditional_poisson_probabilities(relative, size, num_threads=num_threads)
+    return _core.select.design.conditional_poisson_probabilities(
+        relative, size, num_threads=num_threads
+    )
 
 
 def conditional_poisson_odds(
@@ -171,7 +173,7 @@ def conditional_poisson_odds(
     >>> conditional_poisson_odds([0.2, 0.7, 0.6, 0.5]).round(4)
     array([0.3534, 1.9393, 1.3884, 1.0509])
     """
-    odds = _core.design.conditional_poisson_odds(
+    odds = _core.select.design.conditional_poisson_odds(
         vector_of(pi, "pi", double=True), num_threads=num_threads
     )
     inner = (odds > 0) & np.isfinite(odds)
@@ -216,4 +218,4 @@ def log_elementary_symmetric(logs: ArrayLike, k: int) -> NDArray[np.float64]:
     """
     x = vector_of(logs, "logs", double=True)
     check_items(x < np.inf, x, "logs", "is NaN or infinite")
-    return _core.design.log_elementary_symmetric(x, count_of(k, "k"))
+    return _core.select.design.log_elementary_symmetric(x, count_of(k, "k"))

@@ -1,9 +1,9 @@
-//! `_core.epochs`: what each epoch of a training run sees.
+//! `_core.select.rs2`: what each epoch of a training run sees.
 
 use numpy::{IntoPyArray, PyArray1};
 use pyo3::prelude::*;
-use sortes::select::epochs::{Mode, Rs2};
 use sortes::select::permutation::{LENGTH_LIMIT, Permutation};
+use sortes::select::rs2::{Mode, Rs2};
 use sortes_core::Error;
 use sortes_core::cancel::Cancel;
 use sortes_core::memory::with_room;
@@ -68,7 +68,7 @@ fn permutation(
 
 /// What each epoch of a training run sees.
 #[pymodule(submodule)]
-pub(crate) mod epochs {
+pub(crate) mod rs2 {
     #[pymodule_export]
     use super::{permutation, rs2_epoch};
 }

@@ -2,7 +2,6 @@
 
 import copy
 import functools
-import json
 import math
 import pickle
 import random
@@ -11,23 +10,24 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sortes.select.sketches import (
+from sortes.select import (
     BottomK,
     PrioritySample,
     Sketch,
     VarOpt,
+    choice,
     hash_ids,
     sketch_array,
+    weighted_keys,
 )
-from sortes.select.weighted import choice, weighted_keys
+from vectors import load
 
-STABLE = Path(__file__).parent.parent / "data" / "sketches_stability.json"
+STABLE = load("select/sketch_stability.json")
 KINDS = {
     "bottom_k": BottomK,
     "priority": PrioritySample,
@@ -205,7 +205,7 @@ def test_calls_from_many_threads(kind):
 def test_instruction_sets(kind, level, monkeypatch):
     code = (
         "import numpy as np, hashlib\n"
-        f"from sortes.select.sketches import {kind} as Kind\n"
+        f"from sortes.select import {kind} as Kind\n"
         "s = Kind(100, rng=1).update(np.arange(20_000), np.arange(20_000) % 97)\n"
         "print(hashlib.sha256(s.to_bytes()).hexdigest())"
     )
@@ -219,7 +219,7 @@ def test_instruction_sets(kind, level, monkeypatch):
 def test_the_first_samples_of_a_seed(kind):
     name = {v: k for k, v in KINDS.items()}[kind]
     sketch = kind(5, rng=0).update(np.arange(1000), 1.0 + np.arange(1000) % 10)
-    stable = json.loads(STABLE.read_text())[name]
+    stable = STABLE[name]
     assert sketch.sample().ids.tolist() == stable["ids"]
     assert sketch.sample().threshold == pytest.approx(stable["threshold"], rel=1e-15)
     assert Sketch.from_bytes(bytes.fromhex(stable["bytes"])) == sketch
@@ -573,7 +573,7 @@ def test_pieces_of_wrong_arrays():
 
 INTERRUPTED = """
 import numpy as np
-from sortes.select.sketches import VarOpt
+from sortes.select import VarOpt
 ids = np.broadcast_to(np.int64(1), (2**22,)).copy()
 sketch = VarOpt(10, rng=0)
 print("working", flush=True)

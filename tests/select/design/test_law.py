@@ -1,9 +1,7 @@
 """Designs have the law that they state: whole sets on small populations, margins on larger ones."""
 
-import json
 from collections import Counter
 from itertools import combinations, product
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,12 +19,13 @@ from sortes.select import (
     poisson_sample,
     systematic_sample,
 )
+from vectors import load
 
 pytestmark = pytest.mark.law
 
-VECTORS = json.loads((Path(__file__).parent.parent / "data" / "design.json").read_text())
+VECTORS = load("select/design.json")
 N = 200_000
-kernels = _core.design
+kernels = _core.select.design
 
 
 def check_sets(draw, law, n=N):

@@ -1,8 +1,6 @@
 """Designs, strata and masks: what they accept, what they refuse, and what never changes."""
 
-import json
 import pickle
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,8 +24,9 @@ from sortes.select import (
     stratified_sample,
     systematic_sample,
 )
+from vectors import load
 
-STABLE = Path(__file__).parent.parent / "data" / "design_stability.json"
+STABLE = load("select/design_stability.json")
 LINE = np.arange(4.0)[:, None]
 HALF = np.full(4, 0.5)
 inf, nan = np.inf, np.nan
@@ -637,4 +636,4 @@ def first_draws():
 
 
 def test_first_draws_never_change():
-    assert first_draws() == json.loads(STABLE.read_text())
+    assert first_draws() == STABLE

@@ -18,7 +18,7 @@ from sortes.select import (
 )
 
 pytestmark = pytest.mark.law
-kernels = _core.design
+kernels = _core.select.design
 
 
 def test_sets_of_strata():

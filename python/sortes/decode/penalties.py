@@ -10,8 +10,8 @@ import numpy as np
 
 from sortes import _core
 from sortes._arrays import Rows, rows_of
+from sortes._device import is_on_device
 from sortes.decode._call import as_bias
-from sortes.decode._device import is_on_device
 from sortes.decode._history import host_history
 
 if TYPE_CHECKING:
@@ -71,13 +71,13 @@ class Request:
     """
 
     params: dict[str, float | NDArray[np.float64]]
-    lists: _core.penalties.TokenLists
+    lists: _core.decode.penalties.TokenLists
     input_ids: Any
     prompt_lengths: ArrayLike | None
     pad_token_id: int | None
     attention_mask: Any
 
-    def host_history(self, batch: int | None) -> _core.penalties.History:
+    def host_history(self, batch: int | None) -> _core.decode.penalties.History:
         """Lay the history out for the kernels."""
         return host_history(
             self.input_ids, batch, self.prompt_lengths, self.pad_token_id, self.attention_mask
@@ -238,7 +238,7 @@ def penalize(
     in_place = target.ctypes.data == source.ctypes.data and target.strides == source.strides
     if not in_place and np.may_share_memory(source, target):
         raise ValueError("out: overlaps logits")
-    _core.penalties.penalize(
+    _core.decode.penalties.penalize(
         None if in_place else source,
         target,
         request.host_history(batch),

@@ -1,0 +1,18 @@
+//! The family `decode`: one native module for each of its parts.
+
+mod basis_aware;
+mod penalties;
+mod sampling;
+
+use pyo3::prelude::*;
+
+/// Logits to tokens.
+#[pymodule(submodule, name = "decode")]
+pub(crate) mod native {
+    #[pymodule_export]
+    use super::basis_aware::basis_aware;
+    #[pymodule_export]
+    use super::penalties::penalties;
+    #[pymodule_export]
+    use super::sampling::sampling;
+}
