@@ -19,7 +19,7 @@ WINDOWS = load("select/weighted.json")["rs2_windows"]
 
 
 def permutation(n, key=0, number=0):
-    return _core.select.rs2.permutation(n, key, number, 0, n)
+    return _core.select.rs2.permutation(n, _core.Stream(key), number, 0, n)
 
 
 @pytest.mark.parametrize("case", WINDOWS, ids=lambda c: f"{c['keep']} of {c['n']}")
@@ -118,7 +118,7 @@ def test_networks_look_random(n):
     Seen red: two rounds in place of eight.
     """
     keys = range(40_000)
-    head = np.array([_core.select.rs2.permutation(n, key, 0, 0, 3) for key in keys])
+    head = np.array([_core.select.rs2.permutation(n, _core.Stream(int(key)), 0, 0, 3) for key in keys])
     cells = head[:, 0] * 40 // n
     sizes = np.bincount(np.arange(n) * 40 // n, minlength=40)
     assert_law(np.bincount(cells, minlength=40), sizes / n)

@@ -14,6 +14,7 @@ from . import decode as decode
 from . import select as select
 
 __all__ = [
+    "PURPOSES",
     "SortesError",
     "Stream",
     "__version__",
@@ -28,6 +29,7 @@ __all__ = [
 
 __version__: Final[str]
 build_profile: Final[str]
+PURPOSES: Final[dict[str, int]]
 
 class SortesError(RuntimeError):
     """An internal failure of sortes: a bug, never the consequence of an argument."""

@@ -155,7 +155,7 @@ class RS2Sampler:
         """
         epoch = self.epoch if epoch is None else count_of(epoch, "epoch")
         mode = "replacement" if self.replacement else self.wrap
-        return _core.select.rs2.rs2_epoch(self.n, self.keep, mode, self._key, epoch)
+        return _core.select.rs2.rs2_epoch(self.n, self.keep, mode, _core.Stream(self._key), epoch)
 
     def set_epoch(self, epoch: int) -> None:
         """Let the next iteration go through `epoch`, from its beginning."""

@@ -3,19 +3,28 @@
 //! | module | holds |
 //! |---|---|
 //! | [`error`] | the one error type, named arguments and offending values |
-//! | [`rng`] | Philox4x32-10 and the counter layout of the project |
+//! | [`rng`] | Philox4x32-10, streams and the counter layout of the project, distributions |
 //! | [`simd`] | maxima, exponential sums, gathers: one body, compiled for each instruction set |
-//! | [`num`] | element types of logits, ordered floats |
-//! | [`par`] | parallel loops on a pool that the caller lends |
-//! | [`cancel`] | stop requests and progress of long work |
-//! | [`memory`] | room for what a caller may have asked too much of |
+//! | [`num`] | ordered floats, sums whose rounding does not grow |
+//! | [`run`], [`par`], [`cancel`] | what a kernel runs with: threads, stop requests, progress |
+//! | [`memory`] | capacity whose size a caller chose |
+//! | [`bytes`] | states as bytes: kind, version, checksum |
+//! | [`weights`] | draws in proportion to weights: alias tables, block sums, weights that change |
+//! | [`resample`] | systematic samples, the pivotal duel |
+//! | [`permutation`] | keyed permutations of any length in constant memory |
 
+pub mod bytes;
 pub mod cancel;
 pub mod error;
 pub mod memory;
 pub mod num;
 pub mod par;
+pub mod permutation;
+pub mod resample;
 pub mod rng;
+pub mod run;
 pub mod simd;
+pub mod weights;
 
 pub use error::{Error, Result};
+pub use run::Run;

@@ -2,10 +2,10 @@
 //!
 //! | door | for | interpreter | on Ctrl-C |
 //! |---|---|---|---|
-//! | [`detached`] | calls under some 50 ms | released | handled after the call |
-//! | [`interruptible`] | long calls, all or nothing | released | work stops, exception raised |
-//! | [`by_length`] | calls of any length | released | as the one or the other |
-//! | [`interruptible_partial`] | long calls whose beginnings are results | released | work stops, caller decides |
+//! | [`run`] | kernels: it chooses the door and the threads by the size of the work | released | as one of the next two |
+//! | [`detached`] | work that is surely short: a look at a state | released | handled after the call |
+//! | [`interruptible`] | long work, all or nothing | released | work stops, exception raised |
+//! | [`interruptible_partial`] | long work whose beginnings are results | released | work stops, caller decides |
 
 use std::panic::AssertUnwindSafe;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
@@ -16,7 +16,10 @@ use pyo3::exceptions::{
 };
 use pyo3::prelude::*;
 use sortes_core::cancel::Cancel;
-use sortes_core::{Error, Result};
+use sortes_core::par::Threads;
+use sortes_core::{Error, Result, Run};
+
+use crate::pool;
 
 pyo3::create_exception!(
     sortes,
@@ -83,23 +86,60 @@ pub(crate) fn interruptible<T: Send>(
     }
 }
 
-/// Items that are surely done with before anyone wants to stop the call, at some 20 ns each.
-const SHORT: usize = 1 << 21;
+/// How much there is to do: how many items, and about how many nanoseconds each takes on one thread.
+#[derive(Clone, Copy)]
+pub(crate) struct Size {
+    items: usize,
+    ns_each: f64,
+}
 
-/// Runs work on `items` items, whose progress it counts, behind the door that suits its length.
+impl Size {
+    /// Work below this is surely done before anyone wants to stop it.
+    const SHORT: f64 = 45e6;
+    /// Work below this is not worth waking a second thread.
+    const SERIAL: f64 = 40e3;
+
+    pub(crate) fn new(items: usize, ns_each: f64) -> Self {
+        Self { items, ns_each }
+    }
+
+    fn ns(self) -> f64 {
+        self.items as f64 * self.ns_each
+    }
+}
+
+/// Runs a kernel behind the door that the size of its work asks for; progress counts its items.
+///
+/// `num_threads` is what the user gave, and wins; without it, small work stays on one thread.
+pub(crate) fn run<T: Send>(
+    py: Python<'_>,
+    size: Size,
+    num_threads: Option<&Bound<'_, PyAny>>,
+    progress: Option<&Bound<'_, PyAny>>,
+    f: impl FnOnce(Run<'_>) -> Result<T> + Send,
+) -> PyResult<T> {
+    let threads = if num_threads.is_none() && size.ns() < Size::SERIAL {
+        Threads::SERIAL
+    } else {
+        pool::threads(num_threads)?
+    };
+    if progress.is_none() && size.ns() < Size::SHORT {
+        return detached(py, || f(Run::new(threads, &Cancel::default())));
+    }
+    interruptible(py, progress, |cancel| {
+        cancel.expect(size.items as u64);
+        f(Run::new(threads, cancel))
+    })
+}
+
+/// OLD: to be deleted with its last caller.
 pub(crate) fn by_length<T: Send>(
     py: Python<'_>,
     items: usize,
     progress: Option<&Bound<'_, PyAny>>,
     f: impl FnOnce(&Cancel) -> Result<T> + Send,
 ) -> PyResult<T> {
-    if items <= SHORT && progress.is_none() {
-        return detached(py, || f(&Cancel::default()));
-    }
-    interruptible(py, progress, |cancel| {
-        cancel.expect(items as u64);
-        f(cancel)
-    })
+    run(py, Size::new(items, 20.0), None, progress, |run| f(run.cancel))
 }
 
 /// As [`interruptible`], for work that returns what it has when it is cancelled.

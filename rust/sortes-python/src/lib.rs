@@ -2,10 +2,14 @@
 
 // Documentation of what Python sees is written for Python.
 #![allow(clippy::doc_markdown)]
+// PyO3 hands over what it extracts.
+#![allow(clippy::needless_pass_by_value)]
 
+mod args;
 mod arrays;
 mod boundary;
 mod decode;
+mod locked;
 mod pool;
 mod select;
 mod stream;
@@ -17,6 +21,8 @@ use pyo3::prelude::*;
 #[pymodule]
 mod _core {
     use pyo3::prelude::*;
+    use pyo3::types::PyDict;
+    use sortes_core::rng::Purpose;
 
     #[pymodule_export]
     use crate::boundary::SortesError;
@@ -39,6 +45,14 @@ mod _core {
 
     #[pymodule_init]
     fn init(m: &Bound<'_, PyModule>) -> PyResult<()> {
+        // NumPy's own module is imported here, not in the first call that returns an array: by then
+        // a Ctrl-C may be pending, and the import would fail.
+        let _ = numpy::PyArray1::<u8>::zeros(m.py(), 0, false);
+        let purposes = PyDict::new(m.py());
+        for &(purpose, name) in Purpose::ALL {
+            purposes.set_item(name, purpose as u16)?;
+        }
+        m.add("PURPOSES", purposes)?;
         m.add("__version__", env!("CARGO_PKG_VERSION"))?;
         m.add("build_profile", if cfg!(debug_assertions) { "debug" } else { "release" })
     }

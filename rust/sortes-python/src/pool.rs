@@ -9,8 +9,9 @@ use std::env;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
-use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
+use pyo3::types::PyBool;
 use sortes_core::par::Threads;
 
 /// More threads than this is taken for a mistake.
@@ -35,7 +36,16 @@ static DEFAULT: AtomicU64 = AtomicU64::new(0);
 /// The threads that a call may use: the argument, else what [`get_num_threads`] says.
 ///
 /// No thread is started for a count of one.
-pub(crate) fn threads(num_threads: Option<i64>) -> PyResult<Threads<'static>> {
+pub(crate) fn threads(num_threads: Option<&Bound<'_, PyAny>>) -> PyResult<Threads<'static>> {
+    let count = match num_threads {
+        Some(count) => count_of("num_threads", count)?,
+        None => default_count()?,
+    };
+    if count == 1 { Ok(Threads::SERIAL) } else { Ok(Threads::new(pool_of(count)?, count)) }
+}
+
+/// OLD: to be deleted with its last caller.
+pub(crate) fn threads_old(num_threads: Option<i64>) -> PyResult<Threads<'static>> {
     let count = match num_threads {
         Some(count) => checked("num_threads", count)?,
         None => default_count()?,
@@ -79,6 +89,19 @@ fn build(count: usize) -> PyResult<rayon::ThreadPool> {
         .thread_name(|i| format!("sortes-{i}"))
         .build()
         .map_err(|e| PyRuntimeError::new_err(format!("cannot start {count} threads: {e}")))
+}
+
+/// A count as the user gave it: an integer of any kind, not a truth value.
+fn count_of(name: &str, count: &Bound<'_, PyAny>) -> PyResult<usize> {
+    let integer =
+        if count.is_instance_of::<PyBool>() { None } else { count.call_method0("__index__").ok() };
+    let Some(integer) = integer else {
+        let got = count.repr()?;
+        return Err(PyTypeError::new_err(format!("{name}: must be an integer, got {got}")));
+    };
+    checked(name, integer.extract().unwrap_or(i64::MAX)).map_err(|_| {
+        PyValueError::new_err(format!("{name}: must be in [1, {MOST_THREADS}], got {integer}"))
+    })
 }
 
 fn checked(name: &str, count: i64) -> PyResult<usize> {
@@ -144,6 +167,8 @@ fn in_data_loader_worker(py: Python<'_>) -> bool {
 /// ------
 /// ValueError
 ///     If the count is out of range.
+/// TypeError
+///     If it is no integer.
 ///
 /// Examples
 /// --------
@@ -154,8 +179,8 @@ fn in_data_loader_worker(py: Python<'_>) -> bool {
 /// >>> sortes.set_num_threads(None)
 #[pyfunction]
 #[pyo3(signature = (num_threads, /))]
-pub(crate) fn set_num_threads(num_threads: Option<i64>) -> PyResult<()> {
-    let count = num_threads.map_or(Ok(0), |count| checked("num_threads", count))?;
+pub(crate) fn set_num_threads(num_threads: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+    let count = num_threads.map_or(Ok(0), |count| count_of("num_threads", count))?;
     CHOSEN.store(count, Ordering::Relaxed);
     Ok(())
 }

@@ -3,8 +3,11 @@
 use numpy::PyArray1;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use sortes_core::memory::with_capacity;
 use sortes_core::rng::stream::ENTITY_LIMIT;
 use sortes_core::rng::{self, Purpose};
+
+use crate::boundary::to_py;
 
 /// An immutable name for a family of independent random sequences.
 ///
@@ -38,14 +41,7 @@ use sortes_core::rng::{self, Purpose};
 /// array([ True])
 #[pyclass(frozen, eq, hash, module = "sortes")]
 #[derive(PartialEq, Eq, Hash)]
-pub(crate) struct Stream {
-    /// The 64-bit key.
-    #[pyo3(get)]
-    key: u64,
-    /// The step that draws are made at.
-    #[pyo3(get)]
-    step: u32,
-}
+pub(crate) struct Stream(pub(crate) rng::Stream);
 
 /// An argument of Python's unbounded integers, as a `T`.
 fn bounded<T: TryFrom<i128>>(name: &str, value: i128) -> PyResult<T> {
@@ -60,7 +56,20 @@ impl Stream {
     #[new]
     #[pyo3(signature = (key, step=0))]
     fn new(key: i128, step: i128) -> PyResult<Self> {
-        Ok(Self { key: bounded("key", key)?, step: bounded("step", step)? })
+        let (key, step) = (bounded("key", key)?, bounded("step", step)?);
+        Ok(Self(rng::Stream::new(key).at_step(step)))
+    }
+
+    /// The 64-bit key.
+    #[getter]
+    fn key(&self) -> u64 {
+        self.0.key()
+    }
+
+    /// The step that draws are made at.
+    #[getter]
+    fn step(&self) -> u32 {
+        self.0.step()
     }
 
     /// The same stream, some steps later.
@@ -88,7 +97,8 @@ impl Stream {
     #[pyo3(signature = (step=1))]
     fn advance(&self, step: i128) -> PyResult<Self> {
         bounded::<u32>("step", step)?;
-        Ok(Self { key: self.key, step: bounded("step", i128::from(self.step) + step)? })
+        let step = bounded("step", i128::from(self.0.step()) + step)?;
+        Ok(Self(self.0.at_step(step)))
     }
 
     /// Make streams with keys of their own.
@@ -120,9 +130,10 @@ impl Stream {
     /// >>> Stream(7).split(2) == Stream(7).split(3)[:2]
     /// True
     fn split(&self, n: i128) -> PyResult<Vec<Self>> {
-        let parent = rng::Stream::new(self.key);
-        let child = |i| Self { key: parent.child(i, self.step).key(), step: 0 };
-        Ok((0..u64::from(bounded::<u32>("n", n)?)).map(child).collect())
+        let n = bounded::<u32>("n", n)?;
+        let mut children = with_capacity(n as usize, "streams").map_err(to_py)?;
+        children.extend((0..u64::from(n)).map(|i| Self(self.0.child(i))));
+        Ok(children)
     }
 
     /// The first uniforms of one row at this step.
@@ -161,16 +172,18 @@ impl Stream {
         if row >= ENTITY_LIMIT {
             return Err(PyValueError::new_err(format!("row: must be in [0, 2**48), got {row}")));
         }
-        let mut draws = rng::Stream::new(self.key).at(Purpose::Uniform, row, self.step);
-        Ok(PyArray1::from_vec(py, (0..n).map(|_| draws.uniform()).collect()))
+        let mut draws = self.0.draws(Purpose::Uniform, row);
+        let mut out = with_capacity(n as usize, "uniforms").map_err(to_py)?;
+        out.extend((0..n).map(|_| draws.uniform()));
+        Ok(PyArray1::from_vec(py, out))
     }
 
     fn __reduce__(slf: &Bound<'_, Self>) -> (Py<PyAny>, (u64, u32)) {
-        let Self { key, step } = *slf.get();
-        (slf.get_type().into_any().unbind(), (key, step))
+        let Self(stream) = slf.get();
+        (slf.get_type().into_any().unbind(), (stream.key(), stream.step()))
     }
 
     fn __repr__(&self) -> String {
-        format!("Stream(key={:#018x}, step={})", self.key, self.step)
+        format!("Stream(key={:#018x}, step={})", self.0.key(), self.0.step())
     }
 }

@@ -13,7 +13,7 @@ use crate::{boundary, pool};
 #[pyfunction]
 #[pyo3(signature = (n, num_threads=None))]
 fn parallel_sum(py: Python<'_>, n: usize, num_threads: Option<i64>) -> PyResult<u64> {
-    let threads = pool::threads(num_threads)?;
+    let threads = pool::threads_old(num_threads)?;
     boundary::detached(py, || {
         let sum = AtomicU64::new(0);
         threads.for_each(n, |task| {
@@ -74,7 +74,7 @@ fn draws<'py>(
     key: u64,
     n: usize,
 ) -> PyResult<Bound<'py, PyArray1<f64>>> {
-    let mut draws = Stream::new(key).at(Purpose::Uniform, 0, 0);
+    let mut draws = Stream::new(key).draws(Purpose::Uniform, 0);
     let mut read: Box<dyn FnMut() -> f64 + Send> = match distribution {
         "uniform" => Box::new(move || draws.uniform()),
         "open_uniform" => Box::new(move || draws.open_uniform()),

@@ -27,7 +27,7 @@ impl Rows<f32> for Matrix {
 
 /// The shapes of rows that take different paths through the code.
 fn rows() -> Vec<(&'static str, Vec<f32>)> {
-    let mut draws = Stream::new(20_261_124).at(Purpose::Uniform, 0, 0);
+    let mut draws = Stream::new(20_261_124).draws(Purpose::Uniform, 0);
     let mut normal =
         |n: usize, sd: f64| -> Vec<f32> { (0..n).map(|_| (draws.normal() * sd) as f32).collect() };
     let quantised =

@@ -1,4 +1,8 @@
-//! Numbers: ordered floats and thresholds that decide as `f64` does.
+//! Numbers: thresholds that decide as `f64` does, sums whose rounding does not grow.
+
+mod sum;
+
+pub use sum::{Sum, as_integer, sum};
 
 /// The smallest `f32` whose value is at least `x`: `l >= x` in `f64` is `l >= ceil_f32(x)`.
 pub fn ceil_f32(x: f64) -> f32 {

@@ -1,36 +1,30 @@
 //! Many draws at once: one Philox block per item, whole vectors of items side by side.
 //!
-//! Every function writes exactly the bits that [`Stream::at`] gives one item at a time, on every
+//! Every function writes exactly the bits that [`Stream::draws`] gives one item at a time, on every
 //! instruction set: the loops below hold integer and IEEE operations alone, without branches, and
 //! are compiled once for each level of [`simd`](crate::simd).
 
-use super::{Purpose, Stream, elementary, philox};
+use super::{Draws, Purpose, Rounds, Stream, elementary, philox};
 use crate::vectorised;
 
-/// The items of a bulk draw: the (entity, step) of each.
+/// The items of a bulk draw, and the sequences that they have.
 #[derive(Clone, Copy, Debug)]
 pub enum Ids<'a> {
-    /// Entities `first`, `first + 1`, ... at one step.
-    Range {
-        /// The first entity.
-        first: u64,
-        /// The step of all of them.
-        step: u32,
-    },
+    /// Entities `first`, `first + 1`, ... of a stream.
+    From(Stream, u64),
     /// Any 64-bit ids, one per item.
     ///
-    /// An id is folded into a counter as entity = its low 32 bits and step = its high 32 bits, so
+    /// An id is folded into a counter as entity = its low 32 bits and round = its high 32 bits, so
     /// that different ids have different counters.
-    Folded(&'a [u64]),
+    Folded(Rounds, &'a [u64]),
 }
 
 impl Ids<'_> {
-    /// The (entity, step) of item `i`.
-    #[inline]
-    pub fn name(&self, i: usize) -> (u64, u32) {
+    /// The sequence of item `i`.
+    pub fn draws(&self, purpose: Purpose, i: usize) -> Draws {
         match *self {
-            Self::Range { first, step } => (first + i as u64, step),
-            Self::Folded(ids) => (ids[i] & LOW, (ids[i] >> 32) as u32),
+            Self::From(stream, first) => stream.draws(purpose, first + i as u64),
+            Self::Folded(rounds, ids) => rounds.draws(purpose, ids[i] & LOW, (ids[i] >> 32) as u32),
         }
     }
 }
@@ -38,28 +32,28 @@ impl Ids<'_> {
 const LOW: u64 = 0xFFFF_FFFF;
 
 vectorised! {
-    /// Writes `stream.at(purpose, entity, step).exponential()` of every item.
+    /// Writes the [exponential](Draws::exponential) of every item.
     ///
     /// # Panics
     /// If `ids` is a slice of another length than `out`; so do the other functions.
-    pub fn exponentials(stream: Stream, purpose: Purpose, ids: Ids<'_>, out: &mut [f64]) {
-        fill(stream, purpose, ids, out, |b| elementary::exponential(precise_uniform(b)));
+    pub fn exponentials(purpose: Purpose, ids: Ids<'_>, out: &mut [f64]) {
+        fill(purpose, ids, out, |b| elementary::exponential(precise_uniform(b)));
     }
 
     /// Writes the natural logarithm of each exponential; its negative has a Gumbel distribution.
-    pub fn log_exponentials(stream: Stream, purpose: Purpose, ids: Ids<'_>, out: &mut [f64]) {
+    pub fn log_exponentials(purpose: Purpose, ids: Ids<'_>, out: &mut [f64]) {
         let read = |b| elementary::ln(elementary::exponential(precise_uniform(b)));
-        fill(stream, purpose, ids, out, read);
+        fill(purpose, ids, out, read);
     }
 
-    /// Writes `stream.at(purpose, entity, step).precise_uniform()` of every item.
-    pub fn precise_uniforms(stream: Stream, purpose: Purpose, ids: Ids<'_>, out: &mut [f64]) {
-        fill(stream, purpose, ids, out, precise_uniform);
+    /// Writes the [precise uniform](Draws::precise_uniform) of every item.
+    pub fn precise_uniforms(purpose: Purpose, ids: Ids<'_>, out: &mut [f64]) {
+        fill(purpose, ids, out, precise_uniform);
     }
 
-    /// Writes draws 0 and 1 (`u64`) of `stream.at(purpose, entity, step)` of every item.
-    pub fn words(stream: Stream, purpose: Purpose, ids: Ids<'_>, out: &mut [[u64; 2]]) {
-        fill(stream, purpose, ids, out, |block| block);
+    /// Writes draws 0 and 1 (`u64`) of every item.
+    pub fn words(purpose: Purpose, ids: Ids<'_>, out: &mut [[u64; 2]]) {
+        fill(purpose, ids, out, |block| block);
     }
 }
 
@@ -91,25 +85,20 @@ fn precise_uniform([first, second]: [u64; 2]) -> f64 {
 }
 
 #[inline(always)]
-fn fill<T>(
-    stream: Stream,
-    purpose: Purpose,
-    ids: Ids<'_>,
-    out: &mut [T],
-    read: impl Fn([u64; 2]) -> T,
-) {
-    let key = [stream.key() as u32, (stream.key() >> 32) as u32];
+fn fill<T>(purpose: Purpose, ids: Ids<'_>, out: &mut [T], read: impl Fn([u64; 2]) -> T) {
+    let halves = |key: u64| [key as u32, (key >> 32) as u32];
     let purpose = (purpose as u64) << 16;
     match ids {
-        Ids::Range { first, step } => {
-            let step = u64::from(step);
+        Ids::From(stream, first) => {
+            let (key, step) = (halves(stream.key()), u64::from(stream.step()));
             for (i, out) in out.iter_mut().enumerate() {
                 let entity = first.wrapping_add(i as u64);
                 let high = purpose | (entity >> 32 & 0xFFFF);
                 *out = read(first_block(key, [0, step, entity & LOW, high]));
             }
         }
-        Ids::Folded(ids) => {
+        Ids::Folded(rounds, ids) => {
+            let key = halves(rounds.key());
             assert_eq!(ids.len(), out.len(), "one id per draw");
             for (&id, out) in ids.iter().zip(out) {
                 *out = read(first_block(key, [0, id >> 32, id & LOW, purpose]));
@@ -131,20 +120,19 @@ mod tests {
             for len in LENGTHS {
                 let (slice, range) = ids(len);
                 let ids = match range {
-                    Some((first, step)) => Ids::Range { first, step },
-                    None => Ids::Folded(&slice),
+                    Some((first, step)) => Ids::From(stream.at_step(step), first),
+                    None => Ids::Folded(stream.rounds(), &slice),
                 };
                 let (mut e, mut u, mut w) = (vec![0.0; len], vec![0.0; len], vec![[0; 2]; len]);
                 let mut l = e.clone();
                 with_level(level, || {
-                    log_exponentials(stream, Purpose::Item, ids, &mut l);
-                    exponentials(stream, Purpose::Item, ids, &mut e);
-                    precise_uniforms(stream, Purpose::Item, ids, &mut u);
-                    words(stream, Purpose::Item, ids, &mut w);
+                    log_exponentials(Purpose::Item, ids, &mut l);
+                    exponentials(Purpose::Item, ids, &mut e);
+                    precise_uniforms(Purpose::Item, ids, &mut u);
+                    words(Purpose::Item, ids, &mut w);
                 });
                 for i in 0..len {
-                    let (entity, step) = ids.name(i);
-                    let at = || stream.at(Purpose::Item, entity, step);
+                    let at = || ids.draws(Purpose::Item, i);
                     assert_eq!(e[i].to_bits(), at().exponential().to_bits(), "{level:?} {i}");
                     assert_eq!(l[i].to_bits(), elementary::ln(e[i]).to_bits(), "{level:?} {i}");
                     assert_eq!(u[i].to_bits(), at().precise_uniform().to_bits(), "{level:?} {i}");
@@ -165,7 +153,7 @@ mod tests {
     #[test]
     fn slices_agree_with_single_draws() {
         check(|len| {
-            let mut draws = Stream::new(5).at(Purpose::Uniform, 0, 0);
+            let mut draws = Stream::new(5).draws(Purpose::Uniform, 0);
             ((0..len).map(|i| if i % 3 == 0 { i as u64 } else { draws.u64() }).collect(), None)
         });
         check(|len| (vec![u64::MAX; len], None));

@@ -5,7 +5,13 @@ use super::{elementary, philox};
 /// `2^-53`, the spacing of 53-bit uniforms.
 const ULP: f64 = 1.0 / (1u64 << 53) as f64;
 
-/// The draws of one (purpose, entity, step), in order, from [`Stream::at`](super::Stream::at).
+/// The uniform on `[0, 1)` that a word stands for: a multiple of `2^-53`.
+#[inline]
+pub fn uniform_of(word: u64) -> f64 {
+    (word >> 11) as f64 * ULP
+}
+
+/// The draws of one (purpose, entity, step), in order, from [`Stream::draws`](super::Stream::draws).
 ///
 /// Every method but [`below`](Self::below) consumes a fixed number of draws, so that a caller can
 /// say where its next number lies. A sequence holds `2^33` draws and then starts again.
@@ -63,7 +69,7 @@ impl Draws {
     /// A multiple of `2^-53`, uniform on `[0, 1)`. Consumes one draw.
     #[inline]
     pub fn uniform(&mut self) -> f64 {
-        (self.u64() >> 11) as f64 * ULP
+        uniform_of(self.u64())
     }
 
     /// Uniform on the open interval `(0, 1)`: the midpoints of `2^52` cells. Consumes one draw.
@@ -93,6 +99,15 @@ impl Draws {
     #[inline]
     pub fn exponential(&mut self) -> f64 {
         -elementary::ln_1m(self.precise_uniform())
+    }
+
+    /// Gumbel with location 0 and scale 1: `-ln` of an exponential. Consumes two draws.
+    ///
+    /// The largest of Gumbels shifted by logits has the softmax law. Large values, which decide the
+    /// race, keep the precision of small exponentials.
+    #[inline]
+    pub fn gumbel(&mut self) -> f64 {
+        -elementary::ln(self.exponential())
     }
 
     /// Standard normal, by inversion of its distribution function. Consumes one draw.
@@ -125,7 +140,7 @@ mod tests {
     use super::*;
 
     fn draws(entity: u64) -> Draws {
-        Stream::new(11).at(Purpose::Uniform, entity, 0)
+        Stream::new(11).draws(Purpose::Uniform, entity)
     }
 
     #[test]
@@ -164,6 +179,7 @@ mod tests {
             (Draws::open_uniform, 1),
             (Draws::precise_uniform, 2),
             (Draws::exponential, 2),
+            (Draws::gumbel, 2),
             (Draws::normal, 1),
         ] {
             let before = all.position();

@@ -10,5 +10,5 @@ pub mod elementary;
 pub mod philox;
 pub mod stream;
 
-pub use draws::Draws;
-pub use stream::{Purpose, Stream};
+pub use draws::{Draws, uniform_of};
+pub use stream::{Purpose, Rounds, Stream};

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | key | 0..64 | the seed, hashed |
 //! | `c0` | 0..32 | block index within the sequence: draw `d` is half `d % 2` of block `d / 2` |
-//! | `c1` | 0..32 | step (position in a text, iteration of a chain) |
+//! | `c1` | 0..32 | the caller's step, or the round of an algorithm that counts its own |
 //! | `c2` | 0..32 | entity (row, chain, walker, element), bits 0..32 |
 //! | `c3` | 0..16 | entity, bits 32..48 |
 //! | `c3` | 16..32 | purpose: which algorithm is asking |
@@ -16,96 +16,181 @@
 
 use super::draws::Draws;
 
-/// Which algorithm asks for a draw: the high half of the last counter word.
-///
-/// One value per algorithm, never reused and never renumbered; zero is not used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[repr(u16)]
-#[non_exhaustive]
-pub enum Purpose {
+/// The purposes, from one table: the variants, their numbers and their names in Python.
+macro_rules! purposes {
+    ($($(#[$doc:meta])* $variant:ident = $number:literal, $name:literal;)*) => {
+        /// Which algorithm asks for a draw: the high half of the last counter word.
+        ///
+        /// One value per algorithm, with one owner, never reused and never renumbered; zero is not
+        /// used.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[repr(u16)]
+        #[non_exhaustive]
+        pub enum Purpose {
+            $($(#[$doc])* $variant = $number,)*
+        }
+
+        impl Purpose {
+            /// Every purpose and its name.
+            pub const ALL: &[(Self, &str)] = &[$((Self::$variant, $name),)*];
+        }
+    };
+}
+
+purposes! {
     /// The token of a row.
-    Token = 1,
-    /// The coin that decides whether a randomised rule (XTC) applies to a row.
-    Coin = 2,
+    Token = 1, "token";
+    /// The uniform that decides whether a randomised rule (XTC) applies to a row.
+    Coin = 2, "coin";
     /// The keys of child streams.
-    Split = 3,
+    Split = 3, "split";
     /// Plain uniforms that the user asks for.
-    Uniform = 4,
+    Uniform = 4, "uniform";
     /// A pick with replacement.
-    Pick = 5,
+    Pick = 5, "pick";
     /// The key of an item: permanent, so that samples of overlapping data overlap.
-    Item = 6,
+    Item = 6, "item";
     /// A reservoir over a stream.
-    Reservoir = 7,
+    Reservoir = 7, "reservoir";
     /// The rounds of a keyed permutation.
-    Permutation = 8,
+    Permutation = 8, "permutation";
     /// The drop of a variance-optimal sketch.
-    Drop = 9,
+    Drop = 9, "drop";
     /// The unit of a Poisson or conditional Poisson design.
-    Unit = 10,
+    Unit = 10, "unit";
     /// The start of a systematic design.
-    Start = 11,
+    Start = 11, "start";
     /// The duels of a pivotal design.
-    Duel = 12,
+    Duel = 12, "duel";
     /// A mask of features.
-    Mask = 13,
+    Mask = 13, "mask";
     /// The centres of a clustering, and what is proposed as one.
-    Centre = 14,
+    Centre = 14, "centre";
+    /// The unit of a stratified sample.
+    Stratum = 15, "stratum";
+    /// The key of an algorithm that counts rounds of its own, at a step of the caller's.
+    Rounds = 16, "rounds";
 }
 
 /// One past the largest entity: entities have 48 bits.
 pub const ENTITY_LIMIT: u64 = 1 << 48;
 
-/// A family of independent sequences, named by (purpose, entity, step).
+/// A family of independent sequences at one step of the caller's, named by (purpose, entity).
+///
+/// The step is the caller's position: in a text, in a training run. An algorithm that counts rounds
+/// of its own reads [`rounds`](Self::rounds) instead, so that neither takes the other's place.
 ///
 /// ```
 /// use sortes_core::rng::{Purpose, Stream};
 ///
-/// let stream = Stream::new(7);
-/// let row_3_of_step_10 = stream.at(Purpose::Token, 3, 10).uniform();
-/// assert_eq!(row_3_of_step_10, stream.at(Purpose::Token, 3, 10).uniform());
-/// assert_ne!(row_3_of_step_10, stream.at(Purpose::Token, 4, 10).uniform());
+/// let stream = Stream::new(7).at_step(10);
+/// let row_3_of_step_10 = stream.draws(Purpose::Token, 3).uniform();
+/// assert_eq!(row_3_of_step_10, stream.draws(Purpose::Token, 3).uniform());
+/// assert_ne!(row_3_of_step_10, stream.draws(Purpose::Token, 4).uniform());
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Stream {
     key: u64,
+    step: u32,
 }
 
 impl Stream {
-    /// The stream of a key. Keys should be hashed seeds: neighbouring keys are unrelated anyway,
-    /// but users of one library tend to choose the same small numbers.
+    /// The stream of a key, at step 0. Keys should be hashed seeds: users tend to choose the same
+    /// small numbers.
     #[inline]
     pub const fn new(key: u64) -> Self {
-        Self { key }
+        Self { key, step: 0 }
     }
 
-    /// The key that names this stream.
+    /// The stream of the same key at another step.
+    #[inline]
+    #[must_use]
+    pub const fn at_step(self, step: u32) -> Self {
+        Self { key: self.key, step }
+    }
+
+    /// The key.
     #[inline]
     pub const fn key(&self) -> u64 {
         self.key
     }
 
-    /// The sequence of draws of one `entity` at one `step`, for one purpose, from its beginning.
+    /// The caller's step.
+    #[inline]
+    pub const fn step(&self) -> u32 {
+        self.step
+    }
+
+    /// The sequence of draws of one `entity`, for one purpose, from its beginning.
     ///
     /// `entity` must be below [`ENTITY_LIMIT`]; higher bits are ignored.
     #[inline]
-    pub fn at(&self, purpose: Purpose, entity: u64, step: u32) -> Draws {
-        debug_assert!(entity < ENTITY_LIMIT, "entity {entity} has more than 48 bits");
-        let entity_high = (entity >> 32) as u32 & 0xFFFF;
-        Draws::new(
-            [self.key as u32, (self.key >> 32) as u32],
-            [step, entity as u32, (purpose as u32) << 16 | entity_high],
-        )
+    pub fn draws(&self, purpose: Purpose, entity: u64) -> Draws {
+        draws(self.key, purpose, entity, self.step)
     }
 
-    /// The `index`-th child at `step`: a stream with a key of its own.
+    /// The `index`-th child: a stream with a key of its own, at step 0.
     ///
     /// The keys are Philox outputs: unrelated to the parent's and to each other.
     #[inline]
     #[must_use]
-    pub fn child(&self, index: u64, step: u32) -> Self {
-        Self::new(self.at(Purpose::Split, index, step).u64())
+    pub fn child(&self, index: u64) -> Self {
+        Self::new(self.draws(Purpose::Split, index).u64())
     }
+
+    /// The sequences of an algorithm that counts rounds of its own: the step becomes part of the key.
+    /// At step 0 the key stays as it is.
+    #[inline]
+    pub fn rounds(&self) -> Rounds {
+        let key = if self.step == 0 { self.key } else { self.draws(Purpose::Rounds, 0).u64() };
+        Rounds { key }
+    }
+}
+
+/// A family of independent sequences, named by (purpose, entity, round); from [`Stream::rounds`].
+///
+/// ```
+/// use sortes_core::rng::{Purpose, Stream};
+///
+/// let rounds = Stream::new(7).rounds();
+/// let first = rounds.draws(Purpose::Centre, 0, 1).u64();
+/// assert_ne!(first, rounds.draws(Purpose::Centre, 0, 2).u64());
+/// assert_ne!(first, Stream::new(7).at_step(1).rounds().draws(Purpose::Centre, 0, 1).u64());
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Rounds {
+    key: u64,
+}
+
+impl Rounds {
+    /// The family that a key names: for a state that was saved.
+    #[inline]
+    pub const fn from_key(key: u64) -> Self {
+        Self { key }
+    }
+
+    /// The key.
+    #[inline]
+    pub const fn key(&self) -> u64 {
+        self.key
+    }
+
+    /// The sequence of draws of one `entity` in one `round`, for one purpose, from its beginning.
+    #[inline]
+    pub fn draws(&self, purpose: Purpose, entity: u64, round: u32) -> Draws {
+        draws(self.key, purpose, entity, round)
+    }
+}
+
+/// The sequence of a counter: `step` is the caller's step or the algorithm's round.
+#[inline]
+fn draws(key: u64, purpose: Purpose, entity: u64, step: u32) -> Draws {
+    debug_assert!(entity < ENTITY_LIMIT, "entity {entity} has more than 48 bits");
+    let entity_high = (entity >> 32) as u32 & 0xFFFF;
+    Draws::new(
+        [key as u32, (key >> 32) as u32],
+        [step, entity as u32, (purpose as u32) << 16 | entity_high],
+    )
 }
 
 #[cfg(test)]
@@ -116,7 +201,7 @@ mod tests {
     #[test]
     fn the_layout_is_the_documented_one() {
         let stream = Stream::new(0x0123_4567_89AB_CDEF);
-        let mut draws = stream.at(Purpose::Coin, 0xBEEF_1234_5678, 9);
+        let mut draws = stream.at_step(9).draws(Purpose::Coin, 0xBEEF_1234_5678);
         for c0 in 0..3 {
             let [w0, w1, w2, w3] =
                 philox::block([0x89AB_CDEF, 0x0123_4567], [c0, 9, 0x1234_5678, 0x0002_BEEF]);
@@ -132,7 +217,7 @@ mod tests {
         for purpose in [Purpose::Token, Purpose::Coin, Purpose::Split, Purpose::Uniform] {
             for entity in [0, 1, 1 << 16, 1 << 32, ENTITY_LIMIT - 1] {
                 for step in [0, 1, u32::MAX] {
-                    assert!(seen.insert(stream.at(purpose, entity, step).u64()));
+                    assert!(seen.insert(stream.at_step(step).draws(purpose, entity).u64()));
                 }
             }
         }
@@ -142,7 +227,26 @@ mod tests {
     fn children_have_keys_of_their_own() {
         let stream = Stream::new(5);
         let keys: std::collections::HashSet<_> =
-            (0..1000).flat_map(|i| [stream.child(i, 0).key(), stream.child(i, 1).key()]).collect();
+            (0..1000).flat_map(|i| [stream.child(i), stream.at_step(1).child(i)]).collect();
         assert_eq!(keys.len(), 2000);
+    }
+
+    #[test]
+    fn rounds_at_step_0_keep_the_key_and_others_do_not() {
+        let stream = Stream::new(5);
+        assert_eq!(stream.rounds(), Rounds::from_key(5));
+        let keys: std::collections::HashSet<_> =
+            (0..1000).map(|step| stream.at_step(step).rounds().key()).collect();
+        assert_eq!(keys.len(), 1000);
+    }
+
+    #[test]
+    fn purposes_have_numbers_and_names_of_their_own() {
+        let numbers: std::collections::HashSet<_> =
+            Purpose::ALL.iter().map(|&(purpose, _)| purpose as u16).collect();
+        let names: std::collections::HashSet<_> =
+            Purpose::ALL.iter().map(|(_, name)| name).collect();
+        assert_eq!((numbers.len(), names.len()), (Purpose::ALL.len(), Purpose::ALL.len()));
+        assert!(!numbers.contains(&0));
     }
 }

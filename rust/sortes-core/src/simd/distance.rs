@@ -154,7 +154,7 @@ mod tests {
     use crate::rng::{Purpose, Stream};
 
     fn numbers(n: usize, seed: u64) -> Vec<f64> {
-        let mut draws = Stream::new(seed).at(Purpose::Uniform, 0, 0);
+        let mut draws = Stream::new(seed).draws(Purpose::Uniform, 0);
         (0..n).map(|_| draws.normal()).collect()
     }
 

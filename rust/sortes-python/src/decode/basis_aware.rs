@@ -1,7 +1,5 @@
 //! `_core.decode.basis_aware`: truncation that knows the output matrix.
 
-#![allow(clippy::needless_pass_by_value)] // PyO3 hands over what it extracts
-
 use half::{bf16, f16};
 use numpy::{IntoPyArray, PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2};
 use pyo3::prelude::*;
@@ -153,7 +151,7 @@ impl Basis {
     ) -> PyResult<Bound<'py, PyTuple>> {
         let logits = self.logits(x, bf16)?;
         let names = Names::extract(keys, rows, logits.rows())?;
-        let threads = pool::threads(num_threads)?;
+        let threads = pool::threads_old(num_threads)?;
         let sampler = Sampler {
             features: &self.features,
             settings: self.settings,
@@ -191,7 +189,7 @@ impl Basis {
         progress: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyArray2<bool>>> {
         let (logits, base) = (self.logits(x, bf16)?, rule.base()?);
-        let threads = pool::threads(num_threads)?;
+        let threads = pool::threads_old(num_threads)?;
         let Self { features, settings } = self;
         let mask = interruptible(py, progress, |cancel| {
             cancel.expect((logits.rows() * logits.cols()) as u64);
@@ -230,7 +228,7 @@ impl Basis {
                 .map(|&id| self.token("ids", id))
                 .collect::<PyResult<Vec<usize>>>()?,
         };
-        let threads = pool::threads(num_threads)?;
+        let threads = pool::threads_old(num_threads)?;
         let Self { features, settings } = self;
         let values = interruptible(py, progress, |cancel| {
             cancel.expect((logits.rows() * ids.len()) as u64);

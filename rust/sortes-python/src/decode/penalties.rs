@@ -1,7 +1,5 @@
 //! Penalties and the adaptive-p transform: rows in, rows out.
 
-#![allow(clippy::needless_pass_by_value)] // PyO3 hands over what it extracts
-
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -205,7 +203,7 @@ fn writable<'py, T: Element>(
 
 /// Threads for work on so many elements.
 fn threads_for(elements: usize, num_threads: Option<i64>) -> PyResult<Threads<'static>> {
-    let threads = pool::threads(num_threads)?;
+    let threads = pool::threads_old(num_threads)?;
     Ok(if elements < PARALLEL_FROM { Threads::SERIAL } else { threads })
 }
 

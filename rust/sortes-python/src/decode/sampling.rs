@@ -1,6 +1,5 @@
 //! `_core.decode.sampling`: logits to tokens.
 
-#![allow(clippy::needless_pass_by_value)] // PyO3 hands over what it extracts
 #![allow(clippy::too_many_arguments)] // one native call carries what several Python functions take
 
 use half::{bf16, f16};
@@ -189,7 +188,11 @@ impl<'py> MaskArray<'py> {
 
 fn threads_for(logits: &Logits, num_threads: Option<i64>) -> PyResult<Threads<'static>> {
     let small = logits.rows() * logits.cols() < PARALLEL_FROM;
-    if small && num_threads.is_none() { Ok(Threads::SERIAL) } else { pool::threads(num_threads) }
+    if small && num_threads.is_none() {
+        Ok(Threads::SERIAL)
+    } else {
+        pool::threads_old(num_threads)
+    }
 }
 
 fn slice_of<'a, T: numpy::Element>(

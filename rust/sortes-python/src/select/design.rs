@@ -1,7 +1,5 @@
 //! `_core.select.design`: subsets with given inclusion probabilities, strata.
 
-#![allow(clippy::needless_pass_by_value)] // PyO3 hands over what it extracts
-
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use numpy::{
@@ -73,7 +71,7 @@ fn poisson<'py>(
     step: u32,
     num_threads: Option<i64>,
 ) -> PyResult<Indices<'py>> {
-    let (pi, threads) = (pi.as_slice()?, pool::threads(num_threads)?);
+    let (pi, threads) = (pi.as_slice()?, pool::threads_old(num_threads)?);
     let chosen = detached(py, || kernels::poisson::poisson(pi, Stream::new(key), step, threads))?;
     Ok(chosen.into_pyarray(py))
 }
@@ -90,8 +88,9 @@ fn systematic<'py>(
     step: u32,
 ) -> PyResult<Indices<'py>> {
     let (pi, order) = (pi.as_slice()?, slice_of(order.as_ref())?);
-    let u = u.unwrap_or_else(|| kernels::systematic::start(Stream::new(key), step));
-    Ok(detached(py, || kernels::systematic::systematic(pi, u, order))?.into_pyarray(py))
+    let u = u.unwrap_or_else(|| kernels::start(Stream::new(key).at_step(step)));
+    Ok(detached(py, || kernels::systematic(pi, u, order, sortes_core::Run::alone()))?
+        .into_pyarray(py))
 }
 
 /// A pivotal sample in sequence.
@@ -119,7 +118,7 @@ fn pivotal_balanced<'py>(
     step: u32,
     num_threads: Option<i64>,
 ) -> PyResult<Indices<'py>> {
-    let (pi, threads) = (pi.as_slice()?, pool::threads(num_threads)?);
+    let (pi, threads) = (pi.as_slice()?, pool::threads_old(num_threads)?);
     let chosen = detached(py, || pivotal::balanced(pi, Stream::new(key), step, threads))?;
     Ok(chosen.into_pyarray(py))
 }
@@ -193,7 +192,7 @@ fn conditional_poisson_probabilities<'py>(
     k: usize,
     num_threads: Option<i64>,
 ) -> PyResult<Bound<'py, PyArray1<f64>>> {
-    let (odds, threads) = (odds.as_slice()?, pool::threads(num_threads)?);
+    let (odds, threads) = (odds.as_slice()?, pool::threads_old(num_threads)?);
     let pi = by_size(py, odds.len(), None, |cancel| {
         ConditionalPoisson::new(odds, k)?.probabilities(threads, cancel)
     })?;
@@ -208,7 +207,7 @@ fn conditional_poisson_odds<'py>(
     pi: Floats<'py>,
     num_threads: Option<i64>,
 ) -> PyResult<Bound<'py, PyArray1<f64>>> {
-    let (pi, threads) = (pi.as_slice()?, pool::threads(num_threads)?);
+    let (pi, threads) = (pi.as_slice()?, pool::threads_old(num_threads)?);
     let odds =
         by_size(py, pi.len(), None, |cancel| Ok(ConditionalPoisson::fit(pi, threads, cancel)?.0))?;
     Ok(odds.into_pyarray(py))
@@ -270,7 +269,7 @@ fn stratified_masks<'py>(
     step: u32,
     num_threads: Option<i64>,
 ) -> PyResult<Bound<'py, PyTuple>> {
-    let threads = pool::threads(num_threads)?;
+    let threads = pool::threads_old(num_threads)?;
     let (masks, weights) = detached(py, || {
         kernels::masks::stratified_masks(n, rows, Stream::new(key), step, threads)
     })?;

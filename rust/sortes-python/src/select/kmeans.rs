@@ -1,7 +1,5 @@
 //! `_core.select.kmeans`: the k-means++ family.
 
-#![allow(clippy::needless_pass_by_value)] // PyO3 hands over what it extracts
-
 use numpy::{
     IntoPyArray, PyArray1, PyReadonlyArray1, PyReadonlyArray2, PyUntypedArray,
     PyUntypedArrayMethods,
@@ -71,7 +69,7 @@ fn run<J: Job>(
     progress: Option<&Bound<'_, PyAny>>,
     num_threads: Option<i64>,
 ) -> PyResult<J::Out> {
-    let threads = pool::threads(num_threads)?;
+    let threads = pool::threads_old(num_threads)?;
     let Ok(matrix) = x.extract::<Matrix<'_>>() else {
         let got = match x.cast::<PyUntypedArray>() {
             Ok(array) => format!("{} dimensions of {}", array.ndim(), array.dtype()),

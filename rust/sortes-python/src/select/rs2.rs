@@ -2,65 +2,59 @@
 
 use numpy::{IntoPyArray, PyArray1};
 use pyo3::prelude::*;
-use sortes::select::permutation::{LENGTH_LIMIT, Permutation};
 use sortes::select::rs2::{Mode, Rs2};
-use sortes_core::Error;
-use sortes_core::cancel::Cancel;
-use sortes_core::memory::with_room;
-use sortes_core::rng::Stream;
+use sortes_core::memory::with_capacity;
+use sortes_core::permutation::Permutation;
 
-use crate::boundary::{by_length, detached, to_py};
+use crate::args::{Choice, Named};
+use crate::boundary::{Size, run, to_py};
+use crate::stream::Stream;
+
+impl Named for Mode {
+    const NAMES: &[(&str, Self)] = &[
+        ("replacement", Self::Replacement),
+        ("distinct", Self::Distinct),
+        ("drop", Self::Drop),
+        ("raw", Self::Raw),
+    ];
+}
+
+/// A place of a permutation.
+const PLACE: f64 = 40.0;
 
 /// The items of one epoch of repeated sampling of random subsets.
 #[pyfunction]
-#[pyo3(signature = (n, keep, mode, key, epoch, /))]
+#[pyo3(signature = (n, keep, mode, stream, epoch, /, *, progress=None))]
 fn rs2_epoch<'py>(
     py: Python<'py>,
     n: u64,
     keep: u64,
-    mode: &str,
-    key: u64,
+    mode: Choice<Mode>,
+    stream: &Stream,
     epoch: u64,
+    progress: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyArray1<i64>>> {
-    let mode = match mode {
-        "replacement" => Mode::Replacement,
-        "distinct" => Mode::Distinct,
-        "drop" => Mode::Drop,
-        "raw" => Mode::Raw,
-        other => {
-            let reason = format!("must be 'distinct', 'drop' or 'raw', got '{other}'");
-            return Err(to_py(Error::argument("wrap", reason)));
-        }
-    };
-    let rs2 = Rs2::new(n, keep, mode, Stream::new(key)).map_err(to_py)?;
-    // A place costs about as much as two items of a plain pass; more than half of `n` costs all.
-    let places = if mode == Mode::Distinct && keep > n / 2 { n } else { keep };
-    let items = by_length(py, 2 * places as usize, None, |cancel| rs2.epoch(epoch, cancel))?;
-    Ok(items.into_pyarray(py))
+    let rs2 = Rs2::new(n, keep, mode.0, stream.0).map_err(to_py)?;
+    let size = Size::new(rs2.cost() as usize, PLACE);
+    Ok(run(py, size, None, progress, |run| rs2.epoch(epoch, run))?.into_pyarray(py))
 }
 
 /// Places `start..stop` of a keyed permutation of `0..n`.
 #[pyfunction]
-#[pyo3(signature = (n, key, number, start, stop, /))]
-fn permutation(
-    py: Python<'_>,
+#[pyo3(signature = (n, stream, number, start, stop, /))]
+fn permutation<'py>(
+    py: Python<'py>,
     n: u64,
-    key: u64,
+    stream: &Stream,
     number: u32,
     start: u64,
     stop: u64,
-) -> PyResult<Bound<'_, PyArray1<i64>>> {
-    if n > LENGTH_LIMIT {
-        return Err(to_py(Error::argument("n", format!("must be at most 2^48, got {n}"))));
-    }
-    let items = detached(py, || {
-        let places = start.min(n)..stop.clamp(start.min(n), n);
-        let mut items = with_room(places.end - places.start, "indices")?;
-        Permutation::new(n, Stream::new(key), number).extend(
-            places,
-            &mut items,
-            &Cancel::default(),
-        )?;
+) -> PyResult<Bound<'py, PyArray1<i64>>> {
+    let (start, stop) = (start.min(n), stop.clamp(start.min(n), n));
+    let len = (stop - start) as usize;
+    let items = run(py, Size::new(len, PLACE), None, None, |run| {
+        let mut items = with_capacity(len, "indices")?;
+        Permutation::new(n, stream.0.rounds(), number).extend(start..stop, &mut items, run)?;
         Ok(items)
     })?;
     Ok(items.into_pyarray(py))

@@ -1,7 +1,5 @@
 //! `_core.select.sketch`: samples that merge.
 
-#![allow(clippy::needless_pass_by_value)] // PyO3 hands over what it extracts
-
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1};
@@ -84,7 +82,7 @@ impl Sketch {
             Some(Column::F32(weights)) => Weights::F32(weights.as_slice()?),
         };
         let values = values.as_ref().map(|values| values.as_slice()).transpose()?;
-        let threads = pool::threads(num_threads)?;
+        let threads = pool::threads_old(num_threads)?;
         let work = |cancel: &Cancel| {
             let batch = Batch::new(ids, weights, values)?;
             self.lock().update(&batch, threads, cancel)

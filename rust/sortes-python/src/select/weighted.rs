@@ -1,7 +1,5 @@
 //! `_core.select.weighted`: draws in proportion to weights.
 
-#![allow(clippy::needless_pass_by_value)] // PyO3 hands over what it extracts
-
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use numpy::{
@@ -10,13 +8,13 @@ use numpy::{
 };
 use pyo3::prelude::*;
 use sortes::select::weighted::acquisition::{self, Noise, Strategy};
-use sortes::select::weighted::alias;
 use sortes::select::weighted::reservoir::State;
 use sortes::select::weighted::{self as kernels, BlockSums, Precision};
-use sortes_core::memory::with_room;
+use sortes_core::memory::with_capacity;
 use sortes_core::par::Threads;
 use sortes_core::rng::Stream;
-use sortes_core::{Error, Result};
+use sortes_core::weights::AliasState;
+use sortes_core::{Error, Result, Run};
 
 use crate::boundary::{by_length, detached, to_py};
 use crate::pool;
@@ -89,7 +87,7 @@ fn precision_of(name: &str) -> PyResult<Precision> {
 }
 
 fn zeros(size: usize) -> Result<Vec<i64>> {
-    let mut out = with_room(size as u64, "draws")?;
+    let mut out = with_capacity(size, "draws")?;
     out.resize(size, 0);
     Ok(out)
 }
@@ -109,15 +107,22 @@ fn choice<'py>(
     progress: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyArray1<i64>>> {
     let (weights, threads, stream) =
-        (Weights::extract(weights)?, pool::threads(num_threads)?, Stream::new(key));
+        (Weights::extract(weights)?, pool::threads_old(num_threads)?, Stream::new(key));
     let items = weights.len().saturating_add(size);
     let draws = with_weights!(&weights, |w| by_length(py, items, progress, |cancel| {
         let mut out = zeros(size)?;
         if alias && size > 0 {
-            kernels::AliasTable::new(w, Precision::Auto, threads, cancel)?
-                .sample(&mut out, stream, step, threads, cancel)?;
+            kernels::AliasTable::new(w, Precision::Auto, Run::new(threads, cancel))?.sample(
+                &mut out,
+                stream.at_step(step),
+                Run::new(threads, cancel),
+            )?;
         } else {
-            BlockSums::new(w, threads, cancel)?.sample(&mut out, stream, step, threads, cancel)?;
+            BlockSums::new(w, Run::new(threads, cancel))?.sample(
+                &mut out,
+                stream.at_step(step),
+                Run::new(threads, cancel),
+            )?;
         }
         Ok(out)
     }))?;
@@ -137,7 +142,7 @@ fn successive<'py>(
     progress: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyArray1<i64>>> {
     let (weights, threads, stream) =
-        (Weights::extract(weights)?, pool::threads(num_threads)?, Stream::new(key));
+        (Weights::extract(weights)?, pool::threads_old(num_threads)?, Stream::new(key));
     let items = weights.len();
     let found = with_weights!(&weights, |w| by_length(py, items, progress, |cancel| {
         kernels::successive(w, k, stream, step, threads, cancel)
@@ -162,7 +167,7 @@ fn weighted_keys<'py>(
     progress: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyArray1<f64>>> {
     let (weights, threads, stream) =
-        (Weights::extract(weights)?, pool::threads(num_threads)?, Stream::new(key));
+        (Weights::extract(weights)?, pool::threads_old(num_threads)?, Stream::new(key));
     let items = weights.len();
     let keys = with_weights!(&weights, |w| by_length(py, items, progress, |cancel| {
         kernels::keys(w, log, stream, step, threads, cancel)
@@ -185,11 +190,11 @@ impl AliasTable {
         num_threads: Option<i64>,
         progress: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
-        let (weights, threads) = (Weights::extract(weights)?, pool::threads(num_threads)?);
+        let (weights, threads) = (Weights::extract(weights)?, pool::threads_old(num_threads)?);
         let precision = precision_of(precision)?;
         let items = weights.len();
         let table = with_weights!(&weights, |w| by_length(py, items, progress, |cancel| {
-            kernels::AliasTable::new(w, precision, threads, cancel)
+            kernels::AliasTable::new(w, precision, Run::new(threads, cancel))
         }))?;
         Ok(Self(table))
     }
@@ -204,10 +209,10 @@ impl AliasTable {
         num_threads: Option<i64>,
         progress: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyArray1<i64>>> {
-        let threads = pool::threads(num_threads)?;
+        let threads = pool::threads_old(num_threads)?;
         let draws = by_length(py, size, progress, |cancel| {
             let mut out = zeros(size)?;
-            self.0.sample(&mut out, Stream::new(key), step, threads, cancel)?;
+            self.0.sample(&mut out, Stream::new(key).at_step(step), Run::new(threads, cancel))?;
             Ok(out)
         })?;
         Ok(draws.into_pyarray(py))
@@ -219,8 +224,8 @@ impl AliasTable {
 
     fn state<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         Ok(match detached(py, || Ok(self.0.state()))? {
-            alias::State::Narrow(state) => state.into_pyarray(py).into_any(),
-            alias::State::Wide(state) => state.into_pyarray(py).into_any(),
+            AliasState::Narrow(state) => state.into_pyarray(py).into_any(),
+            AliasState::Wide(state) => state.into_pyarray(py).into_any(),
         })
     }
 
@@ -228,10 +233,10 @@ impl AliasTable {
     #[pyo3(signature = (state, /))]
     fn restore(py: Python<'_>, state: &Bound<'_, PyAny>) -> PyResult<Self> {
         let state = match state.extract::<PyReadonlyArray1<'_, u32>>() {
-            Ok(narrow) => alias::State::Narrow(narrow.as_array().to_vec()),
-            Err(_) => alias::State::Wide(
-                state.extract::<PyReadonlyArray1<'_, u64>>()?.as_array().to_vec(),
-            ),
+            Ok(narrow) => AliasState::Narrow(narrow.as_array().to_vec()),
+            Err(_) => {
+                AliasState::Wide(state.extract::<PyReadonlyArray1<'_, u64>>()?.as_array().to_vec())
+            }
         };
         Ok(Self(detached(py, || kernels::AliasTable::restore(&state))?))
     }
@@ -270,7 +275,7 @@ impl DynamicWeights {
         let weights = Weights::extract(weights)?;
         let items = weights.len();
         let tree = with_weights!(&weights, |w| by_length(py, items, None, |cancel| {
-            kernels::DynamicWeights::checked(w, cancel)
+            kernels::DynamicWeights::checked(w, Run::new(Threads::SERIAL, cancel))
         }))?;
         Ok(Self(Mutex::new(tree)))
     }
@@ -287,7 +292,9 @@ impl DynamicWeights {
         let mut tree = lock(py, &self.0);
         let tree = &mut *tree;
         let items = indices.len().saturating_mul(CHANGE);
-        by_length(py, items, None, |cancel| tree.update(indices, weights, cancel))
+        by_length(py, items, None, |cancel| {
+            tree.update(indices, weights, Run::new(Threads::SERIAL, cancel))
+        })
     }
 
     #[getter]
@@ -311,7 +318,11 @@ impl DynamicWeights {
         let tree = &*tree;
         let draws = by_length(py, size, None, |cancel| {
             let mut out = zeros(size)?;
-            tree.sample(&mut out, Stream::new(key), step, Threads::SERIAL, cancel)?;
+            tree.sample(
+                &mut out,
+                Stream::new(key).at_step(step),
+                Run::new(Threads::SERIAL, cancel),
+            )?;
             Ok(out)
         })?;
         Ok(draws.into_pyarray(py))
@@ -329,8 +340,9 @@ impl DynamicWeights {
         let mut tree = lock(py, &self.0);
         let tree = &mut *tree;
         let items = size.min(tree.len()).saturating_mul(CHANGE);
-        let draws =
-            by_length(py, items, None, |cancel| tree.pop(size, Stream::new(key), step, cancel))?;
+        let draws = by_length(py, items, None, |cancel| {
+            tree.pop(size, Stream::new(key).at_step(step), Run::new(Threads::SERIAL, cancel))
+        })?;
         Ok(draws.into_pyarray(py))
     }
 
@@ -362,7 +374,7 @@ impl Reservoir {
         ids: Option<PyReadonlyArray1<'_, i64>>,
         num_threads: Option<i64>,
     ) -> PyResult<()> {
-        let (weights, threads) = (Weights::extract(weights)?, pool::threads(num_threads)?);
+        let (weights, threads) = (Weights::extract(weights)?, pool::threads_old(num_threads)?);
         let ids = ids.as_ref().map(|ids| slice(ids));
         let mut reservoir = lock(py, &self.0);
         let reservoir = &mut *reservoir;
@@ -435,7 +447,7 @@ fn acquire<'py>(
     noise: Option<PyReadonlyArray1<'py, f64>>,
     num_threads: Option<i64>,
 ) -> PyResult<Bound<'py, PyArray1<i64>>> {
-    let (strategy, threads) = (strategy_of(strategy)?, pool::threads(num_threads)?);
+    let (strategy, threads) = (strategy_of(strategy)?, pool::threads_old(num_threads)?);
     let (scores, noise) = (slice(&scores), noise.as_ref().map(|noise| slice(noise)));
     let noise = noise.map_or(Noise::Stream(Stream::new(key), step), Noise::Given);
     let batch = by_length(py, scores.len(), None, |cancel| {

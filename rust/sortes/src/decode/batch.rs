@@ -252,7 +252,7 @@ impl Prepared<'_> {
     fn survivors<'s, T: Element>(&'s mut self, x: &'s [T]) -> Result<Survivors<'s>> {
         let (stream, id) = self.batch.stream(self.row);
         let step = self.batch.step;
-        self.survivors_with(x, &mut || stream.at(Purpose::Coin, id, step).uniform())
+        self.survivors_with(x, &mut || stream.at_step(step).draws(Purpose::Coin, id).uniform())
     }
 
     fn survivors_with<'s, T: Element>(
@@ -298,7 +298,7 @@ impl Prepared<'_> {
     ) -> Result<(u32, f32)> {
         let (stream, id) = self.batch.stream(self.row);
         let row = self.row;
-        let mut draws = stream.at(Purpose::Token, id, self.batch.step);
+        let mut draws = stream.at_step(self.batch.step).draws(Purpose::Token, id);
         let mut survivors = self.survivors(x)?;
         let drawn = match uniforms {
             Some(uniforms) => survivors.draw(Method::Scan, &mut || uniforms[row]),

@@ -7,11 +7,9 @@
 //! | [`design`] | subsets with given inclusion probabilities; strata |
 //! | [`kmeans`] | the k-means++ family |
 //! | [`rs2`] | what each epoch of a training run sees |
-//! | [`permutation`] | keyed permutations of any length in constant memory |
 
 pub mod design;
 pub mod kmeans;
-pub mod permutation;
 pub mod rs2;
 pub mod sketch;
 pub mod weighted;

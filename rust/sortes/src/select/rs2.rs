@@ -5,14 +5,18 @@
 //! `keep` of `n` items, either fresh ones each time or the next ones of an endless line of
 //! permutations.
 
-use super::permutation::{LENGTH_LIMIT, Permutation};
-use sortes_core::cancel::Cancel;
-use sortes_core::memory::with_room;
+use sortes_core::memory::with_capacity;
+use sortes_core::permutation::{LENGTH_LIMIT, Permutation};
 use sortes_core::rng::Stream;
-use sortes_core::{Error, Result};
+use sortes_core::{Error, Result, Run};
 
 /// Items that are made, or looked at, between two looks at the stop request.
 const PIECE: u64 = 1 << 12;
+
+/// A length that an address space may not hold: what is too large cannot be allocated.
+fn length(n: u64) -> usize {
+    usize::try_from(n).unwrap_or(usize::MAX)
+}
 
 /// How an epoch takes its items.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,46 +66,52 @@ impl Rs2 {
         Ok(Self { n, keep, mode, stream })
     }
 
+    /// How many places of permutations an epoch reads.
+    pub fn cost(&self) -> u64 {
+        let whole = self.mode == Mode::Distinct && self.keep > self.n / 2;
+        if whole { self.n } else { self.keep }
+    }
+
     /// The items of epoch `epoch`, in the order in which they are used.
     ///
     /// # Errors
     /// If the epoch lies beyond permutation `2^32`, if there is no memory for it, or if the work is
     /// cancelled.
-    pub fn epoch(&self, epoch: u64, cancel: &Cancel) -> Result<Vec<i64>> {
+    pub fn epoch(&self, epoch: u64, run: Run<'_>) -> Result<Vec<i64>> {
         let Self { n, keep, mode, .. } = *self;
-        let mut out = with_room(keep, "indices")?;
+        let mut out = with_capacity(length(keep), "indices")?;
         match mode {
-            Mode::Replacement => self.permutation(epoch)?.extend(0..keep, &mut out, cancel)?,
+            Mode::Replacement => self.permutation(epoch)?.extend(0..keep, &mut out, run)?,
             Mode::Drop => {
                 let (number, part) = (epoch / n.div_ceil(keep), epoch % n.div_ceil(keep));
                 let places = part * keep..n.min((part + 1) * keep);
-                self.permutation(number)?.extend(places, &mut out, cancel)?;
+                self.permutation(number)?.extend(places, &mut out, run)?;
             }
             Mode::Raw => {
                 let (number, start) = self.place(epoch, keep);
                 let end = n.min(start + keep);
-                self.permutation(number)?.extend(start..end, &mut out, cancel)?;
+                self.permutation(number)?.extend(start..end, &mut out, run)?;
                 let missing = keep - (end - start);
                 if missing > 0 {
-                    self.permutation(number + 1)?.extend(0..missing, &mut out, cancel)?;
+                    self.permutation(number + 1)?.extend(0..missing, &mut out, run)?;
                 }
             }
-            Mode::Distinct if keep <= n / 2 => self.distinct(epoch, keep, &mut out, cancel)?,
+            Mode::Distinct if keep <= n / 2 => self.distinct(epoch, keep, &mut out, run)?,
             Mode::Distinct => {
-                let mut left_out = with_room(n - keep, "indices left out")?;
+                let mut left_out = with_capacity(length(n - keep), "indices left out")?;
                 if keep < n {
-                    self.distinct(epoch, n - keep, &mut left_out, cancel)?;
+                    self.distinct(epoch, n - keep, &mut left_out, run)?;
                 }
-                let mut used = with_room(n, "marks")?;
+                let mut used = with_capacity(length(n), "marks")?;
                 used.resize(n as usize, true);
                 for item in left_out {
                     used[item as usize] = false;
                 }
-                let all = Permutation::new(n, self.stream.child(0, 0), number_of(epoch)?);
+                let all = Permutation::new(n, self.stream.child(0).rounds(), number_of(epoch)?);
                 let mut some = Vec::new();
                 for first in (0..n).step_by(PIECE as usize) {
                     some.clear();
-                    all.extend(first..n.min(first + PIECE), &mut some, cancel)?;
+                    all.extend(first..n.min(first + PIECE), &mut some, run)?;
                     out.extend(some.iter().filter(|&&item| used[item as usize]));
                 }
             }
@@ -110,28 +120,28 @@ impl Rs2 {
     }
 
     /// Window `epoch` of `keep <= n / 2` places, without repeats.
-    fn distinct(&self, epoch: u64, keep: u64, out: &mut Vec<i64>, cancel: &Cancel) -> Result<()> {
+    fn distinct(&self, epoch: u64, keep: u64, out: &mut Vec<i64>, run: Run<'_>) -> Result<()> {
         let n = self.n;
         let (number, start) = self.place(epoch, keep);
         let here = self.permutation(number)?;
         // The line of this permutation from its first place on, as far as it is out of order.
-        let line = self.reordered(number, keep, cancel)?;
+        let line = self.reordered(number, keep, run)?;
         let end = n.min(start + keep);
         let sorted = line.len() as u64;
         if start < sorted {
             out.extend(&line[start as usize..end.min(sorted) as usize]);
         }
-        here.extend(start.max(sorted).min(end)..end, out, cancel)?;
+        here.extend(start.max(sorted).min(end)..end, out, run)?;
         let missing = keep - (end - start);
         if missing > 0 {
-            out.extend(&self.reordered(number + 1, keep, cancel)?[..missing as usize]);
+            out.extend(&self.reordered(number + 1, keep, run)?[..missing as usize]);
         }
         Ok(())
     }
 
     /// The first places of a permutation that begins within a window of `keep`: first what the
     /// window has not seen, until it is full, then what had to wait. Later places are as they were.
-    fn reordered(&self, number: u64, keep: u64, cancel: &Cancel) -> Result<Vec<i64>> {
+    fn reordered(&self, number: u64, keep: u64, run: Run<'_>) -> Result<Vec<i64>> {
         let n = self.n;
         // So many places of the window belong to the permutation before.
         let seen = (u128::from(number) * u128::from(n) % u128::from(keep)) as u64;
@@ -139,18 +149,18 @@ impl Rs2 {
             return Ok(Vec::new());
         }
         let before = self.permutation(number - 1)?;
-        let mut items = with_room(keep, "indices")?;
+        let mut items = with_capacity(length(keep), "indices")?;
         // No more than `seen` items are passed over, and `keep <= n / 2` leaves the last places of
         // the permutation before in order.
-        self.permutation(number)?.extend(0..keep, &mut items, cancel)?;
+        self.permutation(number)?.extend(0..keep, &mut items, run)?;
         let wanted = (keep - seen) as usize;
-        let (mut line, mut waiting) = (with_room(keep, "indices")?, Vec::new());
+        let (mut line, mut waiting) = (with_capacity(length(keep), "indices")?, Vec::new());
         for (place, item) in items.into_iter().enumerate() {
             if line.len() == wanted {
                 break;
             }
             if place % PIECE as usize == 0 {
-                cancel.check()?;
+                run.check()?;
             }
             let again = before.place_of(item as u64) >= n - seen;
             if again { waiting.push(item) } else { line.push(item) }
@@ -168,7 +178,7 @@ impl Rs2 {
     }
 
     fn permutation(&self, number: u64) -> Result<Permutation> {
-        Ok(Permutation::new(self.n, self.stream, number_of(number)?))
+        Ok(Permutation::new(self.n, self.stream.rounds(), number_of(number)?))
     }
 }
 
@@ -183,7 +193,7 @@ mod tests {
 
     fn uses(n: u64, keep: u64, mode: Mode, epochs: u64) -> Vec<Vec<i64>> {
         let rs2 = Rs2::new(n, keep, mode, Stream::new(5)).unwrap();
-        (0..epochs).map(|e| rs2.epoch(e, &Cancel::default()).unwrap()).collect()
+        (0..epochs).map(|e| rs2.epoch(e, Run::alone()).unwrap()).collect()
     }
 
     #[test]
@@ -210,10 +220,10 @@ mod tests {
 
     #[test]
     fn what_cannot_be_had_is_an_error() {
-        let (n, never) = (LENGTH_LIMIT - 1, Cancel::default());
+        let (n, never) = (LENGTH_LIMIT - 1, Run::alone());
         for (keep, mode) in [(n, Mode::Distinct), (n, Mode::Raw), (n / 2, Mode::Distinct)] {
             let rs2 = Rs2::new(n, keep, mode, Stream::new(5)).unwrap();
-            assert!(matches!(rs2.epoch(1, &never), Err(Error::Resource { .. })));
+            assert!(matches!(rs2.epoch(1, never), Err(Error::Resource { .. })));
         }
     }
 
@@ -222,9 +232,8 @@ mod tests {
         let line: Vec<i64> = (0..4)
             .flat_map(|number| {
                 let mut items = Vec::new();
-                let never = Cancel::default();
-                Permutation::new(10, Stream::new(5), number)
-                    .extend(0..10, &mut items, &never)
+                Permutation::new(10, Stream::new(5).rounds(), number)
+                    .extend(0..10, &mut items, Run::alone())
                     .unwrap();
                 items
             })

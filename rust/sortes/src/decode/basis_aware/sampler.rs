@@ -68,7 +68,7 @@ impl Sampler<'_> {
                 return;
             }
             let (stream, entity) = draws(r);
-            let mut coins = stream.at(Purpose::Token, u64::from(entity), step);
+            let mut coins = stream.at_step(step).draws(Purpose::Token, u64::from(entity));
             let _ = slots[r].set(self.draw(&logits(r), r, &mut coins, cancel));
             cancel.advance(1);
         });

@@ -9,7 +9,7 @@ use super::columns::Columns;
 use super::*;
 
 fn draws(entity: u64) -> Draws {
-    Stream::new(2310).at(Purpose::Uniform, entity, 0)
+    Stream::new(2310).draws(Purpose::Uniform, entity)
 }
 
 /// A vocabulary of `n` tokens with `rank` coordinates, and a distribution over it.

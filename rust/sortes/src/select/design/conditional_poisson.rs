@@ -20,7 +20,7 @@ use sortes_core::{Error, Result, vectorised};
 
 use super::check_probabilities;
 use super::poisson::{self, SHARE};
-use super::sums::{as_integer, sum};
+use sortes_core::num::{as_integer, sum};
 
 /// Units that are looked at side by side.
 const LANES: usize = 8;

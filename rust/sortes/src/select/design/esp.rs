@@ -3,7 +3,7 @@
 use sortes_core::Result;
 use sortes_core::cancel::Cancel;
 
-use super::with_room;
+use sortes_core::memory::with_capacity;
 
 /// `ln(e^a + e^b)`.
 fn log_add(a: f64, b: f64) -> f64 {
@@ -30,7 +30,7 @@ fn log_add(a: f64, b: f64) -> f64 {
 /// }
 /// ```
 pub fn log_elementary_symmetric(logs: &[f64], k: usize, cancel: &Cancel) -> Result<Vec<f64>> {
-    let mut e = with_room(k + 1, || format!("polynomials up to degree {k}"))?;
+    let mut e = with_capacity(k + 1, "polynomials")?;
     e.resize(k + 1, f64::NEG_INFINITY);
     e[0] = 0.0;
     for (i, &log) in logs.iter().enumerate() {

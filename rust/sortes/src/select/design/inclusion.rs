@@ -2,7 +2,7 @@
 
 use sortes_core::{Error, Result};
 
-use super::sums::sum;
+use sortes_core::num::sum;
 
 /// Probabilities and the weight from which on they are one.
 #[derive(Clone, Debug, PartialEq)]

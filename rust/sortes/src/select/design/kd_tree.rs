@@ -253,7 +253,7 @@ mod tests {
 
     #[test]
     fn agrees_with_looking_at_all_points() {
-        let mut draws = Stream::new(4).at(Purpose::Uniform, 0, 0);
+        let mut draws = Stream::new(4).draws(Purpose::Uniform, 0);
         for dim in 1..5 {
             for n in [1usize, 2, 3, 13, 100, 1500] {
                 // Whole coordinates, so that there are ties and duplicates.

@@ -13,8 +13,9 @@ use sortes_core::{Error, Result};
 
 use super::check_probabilities;
 use super::kd_tree::KdTree;
-use super::pivotal::{Fraction, duel, stays};
-use super::sums::Running;
+use super::pivotal::stays;
+use sortes_core::num::Sum;
+use sortes_core::resample::{Fraction, duel};
 
 /// The points, by a power of two larger or smaller where squares of coordinates would leave the
 /// range of floats.
@@ -59,7 +60,7 @@ pub fn local_pivotal(
         return Err(Error::argument("pi", format!("{} units are too many", pi.len())));
     }
     let mut left = pi.to_vec();
-    let (mut chosen, mut total) = (Vec::new(), Running::default());
+    let (mut chosen, mut total) = (Vec::new(), Sum::default());
     let mut open: Vec<u32> = Vec::new();
     let mut place = vec![0u32; pi.len()];
     for (unit, &p) in pi.iter().enumerate() {
@@ -79,7 +80,7 @@ pub fn local_pivotal(
         if duels.is_multiple_of(256) {
             cancel.check()?;
         }
-        let mut draws = stream.at(Purpose::Duel, duels, step);
+        let mut draws = stream.at_step(step).draws(Purpose::Duel, duels);
         let u = draws.uniform();
         let one = open[draws.below(open.len() as u64) as usize];
         let Some(two) = tree.nearest(one) else { break };
@@ -101,7 +102,7 @@ pub fn local_pivotal(
     }
     if let Some(&unit) = open.first() {
         let last = Fraction { id: unit.into(), pi: left[unit as usize] };
-        let uniform = || stream.at(Purpose::Duel, duels, step).uniform();
+        let uniform = || stream.at_step(step).draws(Purpose::Duel, duels).uniform();
         if stays(last.pi, chosen.len(), total.value(), uniform) {
             chosen.push(last.id);
         }

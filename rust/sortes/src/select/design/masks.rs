@@ -11,7 +11,7 @@ use sortes_core::Result;
 use sortes_core::par::Threads;
 use sortes_core::rng::{Purpose, Stream};
 
-use super::with_room;
+use sortes_core::memory::with_capacity;
 
 /// Elements of one task.
 const TASK: usize = 1 << 16;
@@ -23,7 +23,7 @@ const TASK: usize = 1 << 16;
 /// If there is no memory for them.
 pub fn mask_weights(n: usize) -> Result<Vec<f64>> {
     let middle = n / 2;
-    let mut weights = with_room(n + 1, || format!("weights of sizes up to {n}"))?;
+    let mut weights = with_capacity(n + 1, "weights of masks")?;
     weights.resize(n + 1, 1.0);
     for s in middle..n {
         weights[s + 1] = weights[s] * ((n - s) as f64 / (s + 1) as f64);
@@ -43,7 +43,7 @@ pub fn mask_weights(n: usize) -> Result<Vec<f64>> {
 /// The size of every row: that of row 0 is `n`; the others visit `0..=n` evenly, starting anywhere,
 /// so that each of them is uniform on `0..=n`.
 fn sizes(n: usize, rows: usize, stream: Stream, step: u32) -> Result<Vec<usize>> {
-    let offset = stream.at(Purpose::Mask, 0, step).u64();
+    let offset = stream.at_step(step).draws(Purpose::Mask, 0).u64();
     let others = rows.saturating_sub(1) as u128;
     let size = |row: usize| {
         if row == 0 {
@@ -53,7 +53,7 @@ fn sizes(n: usize, rows: usize, stream: Stream, step: u32) -> Result<Vec<usize>>
         let point = offset.wrapping_add(along);
         ((u128::from(point) * (n as u128 + 1)) >> 64) as usize
     };
-    let mut sizes = with_room(rows, || format!("sizes of {rows} rows"))?;
+    let mut sizes = with_capacity(rows, "sizes of masks")?;
     sizes.extend((0..rows).map(size));
     Ok(sizes)
 }
@@ -72,7 +72,7 @@ pub fn stratified_masks(
 ) -> Result<(Vec<bool>, Vec<f64>)> {
     let (sizes, by_size) = (sizes(n, rows, stream, step)?, mask_weights(n)?);
     let elements = rows.saturating_mul(n);
-    let mut masks = with_room(elements, || format!("masks of shape ({rows}, {n})"))?;
+    let mut masks = with_capacity(elements, "masks")?;
     masks.resize(elements, false);
     if let Some(rows_per_task) = TASK.checked_div(n) {
         let rows_per_task = rows_per_task.max(1);
@@ -97,7 +97,7 @@ fn choose(mask: &mut [bool], size: usize, stream: Stream, row: u64, step: u32) {
     if few == 0 {
         return;
     }
-    let mut draws = stream.at(Purpose::Mask, row, step);
+    let mut draws = stream.at_step(step).draws(Purpose::Mask, row);
     for last in n - few..n {
         let feature = draws.below(last as u64 + 1) as usize;
         let feature = if mask[feature] == set { last } else { feature };

@@ -4,7 +4,6 @@
 //! |---|---|
 //! | [`inclusion`] | probabilities in proportion to weights, capped at one |
 //! | [`poisson`] | independent units, random size |
-//! | [`systematic`] | every `1/pi`-th unit from a random start |
 //! | [`pivotal`] | duels of fractions: in sequence, over a tree, across shards |
 //! | [`local_pivotal`] | duels of neighbours, for samples that are spread out |
 //! | [`conditional_poisson`] | the design of maximum entropy among those of one size |
@@ -24,22 +23,13 @@ pub mod masks;
 pub mod pivotal;
 pub mod poisson;
 pub mod strata;
-mod sums;
-pub mod systematic;
 
 pub use conditional_poisson::ConditionalPoisson;
 pub use inclusion::{Inclusion, inclusion_probabilities};
 pub use pivotal::Pivotal;
+pub use sortes_core::resample::{start, systematic};
 
 use sortes_core::{Error, Result};
-
-/// An empty vector with room for `len` elements.
-fn with_room<T>(len: usize, what: impl FnOnce() -> String) -> Result<Vec<T>> {
-    let mut out = Vec::new();
-    let bytes = (len as u64).saturating_mul(size_of::<T>() as u64);
-    out.try_reserve_exact(len).map_err(|_| Error::Resource { what: what(), bytes })?;
-    Ok(out)
-}
 
 /// Refuses what is not a probability.
 fn check_probabilities(pi: &[f64]) -> Result<()> {

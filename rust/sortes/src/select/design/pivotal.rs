@@ -15,9 +15,10 @@ use sortes_core::par::Threads;
 use sortes_core::rng::{Purpose, Stream, bulk};
 use sortes_core::{Error, Result};
 
+use sortes_core::num::{Sum, as_integer};
+use sortes_core::resample::{Fraction, check_order, duel};
+
 use super::check_probabilities;
-use super::sums::{Running, as_integer};
-use super::systematic::check_order;
 
 /// Gaps whose draws are made at once.
 const STRETCH: usize = 256;
@@ -26,7 +27,7 @@ const TASK: usize = 1 << 14;
 
 /// The uniform number of a gap.
 pub(super) fn uniform_at(gap: u64, stream: Stream, step: u32) -> f64 {
-    let mut draws = stream.at(Purpose::Duel, gap / 2, step);
+    let mut draws = stream.at_step(step).draws(Purpose::Duel, gap / 2);
     draws.seek(gap % 2);
     draws.uniform()
 }
@@ -43,9 +44,9 @@ impl Gaps {
     /// Makes those of the gaps `first..first + len`, at most [`STRETCH`].
     fn fill(&mut self, first: u64, len: usize, stream: Stream, step: u32) {
         self.first = first & !1;
-        let ids = bulk::Ids::Range { first: first / 2, step };
+        let ids = bulk::Ids::From(stream.at_step(step), first / 2);
         let blocks = &mut self.blocks[..((first % 2) as usize + len).div_ceil(2)];
-        bulk::words(stream, Purpose::Duel, ids, blocks);
+        bulk::words(Purpose::Duel, ids, blocks);
     }
 
     #[inline]
@@ -53,32 +54,6 @@ impl Gaps {
         let i = (gap - self.first) as usize;
         (self.blocks[i / 2][i % 2] >> 11) as f64 * (f64::EPSILON / 2.0)
     }
-}
-
-/// A unit that is still undecided, and what is left of its probability. Zero: there is none.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Fraction {
-    /// The unit.
-    pub id: i64,
-    /// What is left of its probability, in `[0, 1)`.
-    pub pi: f64,
-}
-
-/// Settles one of two fractions, for a uniform `u`; returns the other.
-///
-/// `b` is positive. A zero `a` is no opponent: `b` stays as it is.
-#[inline]
-pub(super) fn duel(a: Fraction, b: Fraction, u: f64, mut choose: impl FnMut(i64)) -> Fraction {
-    let sum = a.pi + b.pi;
-    let over = sum >= 1.0;
-    // Selections rather than branches, which would go wrong every other time.
-    let (range, first) = if over { (2.0 - sum, 1.0 - b.pi) } else { (sum, a.pi) };
-    let first = u * range < first;
-    let (left, settled) = if first == over { (b.id, a.id) } else { (a.id, b.id) };
-    if over {
-        choose(settled);
-    }
-    Fraction { id: left, pi: if over { sum - 1.0 } else { sum } }
 }
 
 /// A part of a population whose duels are done: the chosen units and at most one fraction.
@@ -106,7 +81,7 @@ pub struct Pivotal {
     /// What is left of that probability.
     pub left: f64,
     /// The sum of the probabilities.
-    pub total: Running,
+    pub total: Sum,
     /// The positions of the units: stretches `[from, to)` in order, apart and not empty.
     pub stretches: Vec<(u64, u64)>,
     /// The position of the next unit.
@@ -293,7 +268,7 @@ impl Marks {
 
     /// Decides about the last fraction, and lists the units in ascending order.
     fn finish(mut self, last: Fraction, pi: &[f64], stream: Stream, step: u32) -> Vec<i64> {
-        let mut total = Running::default();
+        let mut total = Sum::default();
         for &p in pi {
             total.add(p);
         }

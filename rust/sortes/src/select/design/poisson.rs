@@ -70,13 +70,14 @@ pub(super) fn draw(
         let entity = entity + (first / SHARE) as u64;
         let blocks = &mut blocks[..pi.len().div_ceil(SHARE)];
         let compared = &mut compared[..pi.len().div_ceil(GROUP)];
-        bulk::words(stream, Purpose::Unit, bulk::Ids::Range { first: entity, step }, blocks);
+        bulk::words(Purpose::Unit, bulk::Ids::From(stream.at_step(step), entity), blocks);
         fine &= compare(pi, blocks, compared);
         for (group, &Compared { mut below, mut tied }) in compared.iter().enumerate() {
             while tied != 0 {
                 let i = group * GROUP + tied.trailing_zeros() as usize;
                 tied &= tied - 1;
-                let mut draws = stream.at(Purpose::Unit, entity + (i / SHARE) as u64, step);
+                let mut draws =
+                    stream.at_step(step).draws(Purpose::Unit, entity + (i / SHARE) as u64);
                 draws.seek(2 + 2 * (i % SHARE) as u64);
                 let rest = pi[i] * WORD - word(&blocks[i / SHARE], i % SHARE);
                 below |= u64::from(draws.precise_uniform() < rest) << (i % GROUP);
@@ -160,7 +161,7 @@ mod tests {
         // A threshold just inside each unit's own word: the low bits decide at one half.
         let mut pi = vec![0.0; n];
         let mut blocks = vec![[0u64; 2]; n / SHARE];
-        bulk::words(stream, Purpose::Unit, bulk::Ids::Range { first: 0, step: 0 }, &mut blocks);
+        bulk::words(Purpose::Unit, bulk::Ids::From(stream, 0), &mut blocks);
         for (i, p) in pi.iter_mut().enumerate() {
             *p = (word(&blocks[i / SHARE], i % SHARE) + 0.5) / WORD;
         }

@@ -3,7 +3,7 @@
 use sortes_core::rng::{Purpose, Stream, bulk};
 use sortes_core::{Error, Result};
 
-use super::sums::sum;
+use sortes_core::num::sum;
 
 /// Remainders that differ by less are equal.
 const EQUAL: f64 = 1e-9;
@@ -97,8 +97,8 @@ pub fn sample(strata: &[i64], wanted: &[u64], stream: Stream, step: u32) -> Resu
     let mut blocks = [[0u64; 2]; STRETCH / 2];
     for (stretch, strata) in strata.chunks(STRETCH).enumerate() {
         let first = stretch * STRETCH;
-        let ids = bulk::Ids::Range { first: (first / 2) as u64, step };
-        bulk::words(stream, Purpose::Unit, ids, &mut blocks[..strata.len().div_ceil(2)]);
+        let ids = bulk::Ids::From(stream.at_step(step), (first / 2) as u64);
+        bulk::words(Purpose::Unit, ids, &mut blocks[..strata.len().div_ceil(2)]);
         for (i, &h) in strata.iter().enumerate() {
             let h = h as usize;
             let n = to_come[h];
@@ -107,7 +107,10 @@ pub fn sample(strata: &[i64], wanted: &[u64], stream: Stream, step: u32) -> Resu
             let mut below = (product >> 64) as u64;
             if (product as u64) < n && (product as u64) < n.wrapping_neg() % n {
                 // Once in 2^64 / n at most: the words that are too many for all to be equal.
-                below = stream.at(Purpose::Unit, FURTHER + (first + i) as u64, step).below(n);
+                below = stream
+                    .at_step(step)
+                    .draws(Purpose::Unit, FURTHER + (first + i) as u64)
+                    .below(n);
             }
             if below < wanted[h] {
                 wanted[h] -= 1;

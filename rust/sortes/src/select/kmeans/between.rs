@@ -99,7 +99,7 @@ mod tests {
     fn stretches_hide_nothing() {
         let count = 80;
         let mut between = Between::new(1, 4).unwrap(); // grows beyond what was expected
-        let mut draws = Stream::new(1).at(Purpose::Uniform, 0, 0);
+        let mut draws = Stream::new(1).draws(Purpose::Uniform, 0);
         let mut table = vec![vec![f64::NAN]; count];
         for centre in 1..count {
             let distances: Vec<f64> = (0..centre).map(|_| draws.uniform()).collect();

@@ -6,7 +6,7 @@ use sortes_core::Result;
 use sortes_core::simd::distance::Nearest;
 
 use super::{Points, Problem, Seeding};
-use crate::select::weighted::DynamicWeights;
+use sortes_core::weights::DynamicWeights;
 
 pub(super) fn seed<P: Points>(problem: &Problem<'_, P>, length: usize) -> Result<Seeding> {
     let (points, n, k) = (problem.points, problem.points.len(), problem.k);

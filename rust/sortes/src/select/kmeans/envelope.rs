@@ -8,7 +8,7 @@ use sortes_core::simd::distance::Nearest;
 
 use super::between::Between;
 use super::{Assignment, Points, Seeding};
-use crate::select::weighted::DynamicWeights;
+use sortes_core::weights::DynamicWeights;
 
 /// Points that are worked on at once.
 const BLOCK: usize = 1024;

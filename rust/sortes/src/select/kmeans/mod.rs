@@ -148,7 +148,7 @@ struct Problem<'a, P> {
 
 impl<P: Points> Problem<'_, P> {
     fn trials(&self, centre: usize) -> Draws {
-        self.stream.at(Purpose::Centre, centre as u64, step::TRIALS)
+        self.stream.at_step(step::TRIALS).draws(Purpose::Centre, centre as u64)
     }
 
     fn weight(&self, row: usize) -> f64 {
@@ -193,7 +193,7 @@ impl<P: Points> Problem<'_, P> {
         if taken.len() == n {
             taken = ascending(chosen.iter().copied());
         }
-        let mut draws = self.stream.at(Purpose::Centre, chosen.len() as u64, step::FILL);
+        let mut draws = self.stream.at_step(step::FILL).draws(Purpose::Centre, chosen.len() as u64);
         let mut row = draws.below((n - taken.len()) as u64) as usize;
         for taken in taken {
             row += usize::from(taken <= row);

@@ -28,8 +28,10 @@ pub(super) fn seed<P: Points>(
             .iter()
             .enumerate()
             .filter(|&(row, &bound)| {
-                let mut draws =
-                    problem.stream.at(Purpose::Centre, row as u64, step::ROUNDS + round as u32);
+                let mut draws = problem
+                    .stream
+                    .at_step(step::ROUNDS + round as u32)
+                    .draws(Purpose::Centre, row as u64);
                 bound > 0.0 && draws.uniform() * total < oversampling * bound
             })
             .map(|(row, _)| row)
@@ -85,7 +87,7 @@ fn reduce<P: Points>(
         points: candidates,
         weights: Some(weights),
         k: problem.k,
-        stream: problem.stream.child(0, step::ROUNDS + rounds as u32),
+        stream: problem.stream.at_step(step::ROUNDS + rounds as u32).child(0),
         threads: problem.threads,
         cancel: problem.cancel,
     };

@@ -10,7 +10,7 @@ use sortes_core::simd::distance::Nearest;
 
 use super::envelope::Envelope;
 use super::{Fallback, Points, Problem, Seeding, lazy};
-use crate::select::weighted::DynamicWeights;
+use sortes_core::weights::DynamicWeights;
 
 /// After so many trials in a row, all distances are computed, and if they are zero the law has no
 /// mass left. The law does not change by it: what is accepted later has the law of what is drawn.

@@ -2,7 +2,7 @@ use super::*;
 use sortes_core::rng::Stream;
 
 fn points(n: usize, dim: usize) -> Vec<f64> {
-    let mut draws = Stream::new(3).at(Purpose::Uniform, 0, 0);
+    let mut draws = Stream::new(3).draws(Purpose::Uniform, 0);
     // Clumps of very different sizes, and duplicates.
     let mut data: Vec<f64> = (0..n)
         .flat_map(|i| {

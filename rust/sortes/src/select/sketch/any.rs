@@ -4,10 +4,10 @@ use sortes_core::cancel::Cancel;
 use sortes_core::par::Threads;
 use sortes_core::{Error, Result};
 
-use super::bytes::{Reader, corrupt};
 use super::header::Header;
-use super::ranked::{Rank, other_kind};
-use super::{Batch, BottomK, PrioritySample, Sample, VarOpt, bottom_k, priority, var_opt};
+use super::ranked::other_kind;
+use super::{Batch, BottomK, PrioritySample, Sample, VarOpt};
+use sortes_core::bytes::{Kind, Reader, corrupt};
 
 /// One of the sketches.
 #[derive(Clone, Debug)]
@@ -110,9 +110,9 @@ impl Sketch {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         let (kind, reader) = Reader::new(bytes)?;
         match kind {
-            bottom_k::Exponential::KIND => BottomK::read(reader).map(Self::BottomK),
-            priority::Uniform::KIND => PrioritySample::read(reader).map(Self::Priority),
-            var_opt::KIND => VarOpt::read(reader).map(Self::VarOpt),
+            Kind::BottomK => BottomK::read(reader).map(Self::BottomK),
+            Kind::PrioritySample => PrioritySample::read(reader).map(Self::Priority),
+            Kind::VarOpt => VarOpt::read(reader).map(Self::VarOpt),
             _ => Err(corrupt("its kind")),
         }
     }

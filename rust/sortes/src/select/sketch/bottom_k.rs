@@ -1,5 +1,6 @@
 //! Bottom-k samples with exponential ranks.
 
+use sortes_core::bytes::Kind;
 use sortes_core::rng::elementary;
 
 use super::ranked::{Rank, Ranked};
@@ -37,7 +38,7 @@ pub type BottomK = Ranked<Exponential>;
 pub enum Exponential {}
 
 impl Rank for Exponential {
-    const KIND: u64 = 1;
+    const KIND: Kind = Kind::BottomK;
 
     #[inline]
     fn rank(u: f64) -> f64 {

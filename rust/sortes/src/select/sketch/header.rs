@@ -3,8 +3,8 @@
 use sortes_core::{Error, Result};
 
 use super::batch::{Batch, Item};
-use super::bytes::{Reader, Writer, corrupt};
 use super::names::Names;
+use sortes_core::bytes::{Reader, Writer, corrupt};
 
 /// Larger samples are taken for a mistake; a place among twice as many fits into 32 bits.
 const MOST: u64 = (1 << 31) - 1;

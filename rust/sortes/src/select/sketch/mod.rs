@@ -20,7 +20,6 @@
 mod any;
 mod batch;
 mod bottom_k;
-mod bytes;
 mod header;
 mod large;
 mod names;

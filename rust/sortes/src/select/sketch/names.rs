@@ -5,7 +5,7 @@ use sortes_core::rng::stream::ENTITY_LIMIT;
 use sortes_core::rng::{Draws, Purpose, Stream};
 use sortes_core::{Error, Result};
 
-use super::bytes::{Reader, Writer, corrupt};
+use sortes_core::bytes::{Reader, Writer, corrupt};
 
 /// The step at which a shard's key is drawn: one that no user's stream is likely to split at.
 const SHARD_STEP: u32 = u32::MAX;
@@ -38,7 +38,7 @@ impl Names {
             let reason = format!("must be in [0, 2**48), got {shard}");
             return Err(Error::argument("shard", reason));
         }
-        let own = Stream::new(seed).child(shard, SHARD_STEP).key();
+        let own = Stream::new(seed).at_step(SHARD_STEP).child(shard).key();
         Ok(Self { coordinated: false, seed, own, position: 0, merged: Vec::new() })
     }
 
@@ -64,16 +64,17 @@ impl Names {
             for (to, id) in folded.iter_mut().zip(ids) {
                 *to = id.cast_unsigned();
             }
-            bulk::precise_uniforms(stream, purpose, Ids::Folded(&folded[..ids.len()]), out);
+            let ids = Ids::Folded(stream.rounds(), &folded[..ids.len()]);
+            bulk::precise_uniforms(purpose, ids, out);
         } else {
-            let places = Ids::Range { first: self.position + skip, step: 0 };
-            bulk::precise_uniforms(stream, purpose, places, out);
+            let places = Ids::From(stream, self.position + skip);
+            bulk::precise_uniforms(purpose, places, out);
         }
     }
 
     /// The draws of the place `skip` after the next one.
     pub(super) fn draws(&self, purpose: Purpose, skip: u64) -> Draws {
-        Stream::new(self.own).at(purpose, self.position + skip, 0)
+        Stream::new(self.own).draws(purpose, self.position + skip)
     }
 
     /// Counts places as used.

@@ -1,6 +1,7 @@
 //! Priority samples.
 
 use super::ranked::{Rank, Ranked};
+use sortes_core::bytes::Kind;
 
 /// Priority sampling: nearly the least variance of all weighted samples, and it merges.
 ///
@@ -17,7 +18,7 @@ pub type PrioritySample = Ranked<Uniform>;
 pub enum Uniform {}
 
 impl Rank for Uniform {
-    const KIND: u64 = 2;
+    const KIND: Kind = Kind::PrioritySample;
 
     #[inline]
     fn rank(u: f64) -> f64 {

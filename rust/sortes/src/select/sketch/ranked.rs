@@ -12,11 +12,11 @@ use sortes_core::rng::Purpose;
 use sortes_core::{Error, Result};
 
 use super::batch::{Batch, Item};
-use super::bytes::{Reader, Writer, corrupt};
 use super::header::Header;
 use super::names::Names;
 use super::sample::Sample;
 use super::{CHUNK, PIECE};
+use sortes_core::bytes::{Kind, Reader, Writer, corrupt};
 
 /// For so many ids there is room in advance, if a batch has as many.
 const ROOM: usize = 1 << 20;
@@ -33,7 +33,7 @@ fn rate(weight: f64) -> f64 {
 /// How the uniform `u` of an item becomes its key `rank(u) / rate(w)`.
 pub trait Rank: Send + Sync + 'static {
     /// What the bytes of such a sketch begin with.
-    const KIND: u64;
+    const KIND: Kind;
 
     /// Grows with `u`, and is at least `u`.
     fn rank(u: f64) -> f64;

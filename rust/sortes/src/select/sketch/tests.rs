@@ -98,7 +98,7 @@ proptest! {
                     _ => words[place] ^ 1 << (word >> 58),
                 };
             }
-            let bent = bytes::seal(&words);
+            let bent = sortes_core::bytes::seal(&words);
             if let Ok(read) = Sketch::from_bytes(&bent) {
                 // Whatever was accepted is sound.
                 let again = Sketch::from_bytes(&read.to_bytes()).unwrap();
@@ -206,8 +206,9 @@ fn keys_are_those_of_single_draws() {
     let mut order: Vec<(f64, i64)> = (ids.iter().zip(&weights))
         .map(|(&id, w)| {
             let id64 = id.cast_unsigned();
-            let mut draws =
-                Stream::new(11).at(Purpose::Item, id64 & 0xFFFF_FFFF, (id64 >> 32) as u32);
+            let mut draws = Stream::new(11)
+                .at_step((id64 >> 32) as u32)
+                .draws(Purpose::Item, id64 & 0xFFFF_FFFF);
             (draws.exponential() / w, id)
         })
         .collect();

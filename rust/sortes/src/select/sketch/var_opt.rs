@@ -6,14 +6,13 @@ use sortes_core::{Error, Result};
 
 use super::CHUNK;
 use super::batch::{Batch, Item};
-use super::bytes::{Reader, Writer, corrupt};
 use super::header::Header;
 use super::large::{Large, Sized};
 use super::names::Names;
 use super::sample::Sample;
+use sortes_core::bytes::{Kind, Reader, Writer, corrupt};
 
 /// The kind of its bytes.
-pub(super) const KIND: u64 = 3;
 
 /// What numbers read from bytes may differ by where rounding is all that keeps them apart.
 const SLACK: f64 = 1e-9;
@@ -352,7 +351,7 @@ impl VarOpt {
 
     /// The state as bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut to = Writer::new(KIND);
+        let mut to = Writer::new(Kind::VarOpt);
         self.header.write(&mut to);
         to.float(self.worth.high);
         to.float(self.worth.low);

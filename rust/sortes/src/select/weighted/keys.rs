@@ -6,10 +6,10 @@
 //! reservoir", Information Processing Letters 97, 2006). A key knows nothing of `k`, so that the
 //! first `j` items of a sample are the sample of size `j`.
 
-use super::weights::{self, Weight, summary_of};
 use sortes_core::cancel::Cancel;
 use sortes_core::par::Threads;
 use sortes_core::rng::{Purpose, Stream, bulk, elementary};
+use sortes_core::weights::{self, Weight, summary_of};
 use sortes_core::{Error, Result, vectorised};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -127,18 +127,18 @@ pub fn successive<W: Weight>(
             let out = if summary_of(block).valid { &extreme } else { &invalid };
             out.store(true, Ordering::Relaxed);
         }
-        let ids = bulk::Ids::Range { first: items.start as u64, step };
+        let ids = bulk::Ids::From(stream.at_step(step), items.start as u64);
         let mut noise = [0.0; BLOCK];
         let noise = &mut noise[..block.len()];
         if found.threshold == f64::INFINITY {
-            bulk::exponentials(stream, Purpose::Item, ids, noise);
+            bulk::exponentials(Purpose::Item, ids, noise);
             for ((&e, &weight), index) in noise.iter().zip(block).zip(items) {
                 found.offer(e / magnitude(weight), index);
             }
         } else {
             // E = -ln(1 - u) >= u, so that u <= threshold * w is necessary for a key below the
             // threshold, and nearly sufficient where few items pass. It costs no logarithm.
-            bulk::precise_uniforms(stream, Purpose::Item, ids, noise);
+            bulk::precise_uniforms(Purpose::Item, ids, noise);
             let bound = found.threshold * (1.0 + 4.0 * f64::EPSILON);
             let mut passing = [0; BLOCK / 64];
             let passing = &mut passing[..block.len().div_ceil(64)];
@@ -206,8 +206,8 @@ pub(super) fn smallest_logs(
     smallest(n, k, threads, cancel, |items, found| {
         let mut noise = [0.0; BLOCK];
         let noise = &mut noise[..items.len()];
-        let ids = bulk::Ids::Range { first: items.start as u64, step };
-        bulk::log_exponentials(stream, Purpose::Item, ids, noise);
+        let ids = bulk::Ids::From(stream.at_step(step), items.start as u64);
+        bulk::log_exponentials(Purpose::Item, ids, noise);
         for (e, index) in noise.iter().zip(items) {
             found.offer(e - log_weight(index), index);
         }
@@ -249,16 +249,16 @@ pub fn keys<W: Weight>(
             return;
         }
         let first = task * TASK;
-        let ids = bulk::Ids::Range { first: first as u64, step };
+        let ids = bulk::Ids::From(stream.at_step(step), first as u64);
         let weights = &weights[first..first + out.len()];
         let valid = if log {
-            bulk::log_exponentials(stream, Purpose::Item, ids, out);
+            bulk::log_exponentials(Purpose::Item, ids, out);
             for (key, weight) in out.iter_mut().zip(weights) {
                 *key -= weight.wide();
             }
             weights.iter().all(|w| w.wide() < f64::INFINITY)
         } else {
-            bulk::exponentials(stream, Purpose::Item, ids, out);
+            bulk::exponentials(Purpose::Item, ids, out);
             for (key, weight) in out.iter_mut().zip(weights) {
                 *key /= magnitude(*weight);
             }
@@ -287,7 +287,7 @@ mod tests {
     use super::*;
 
     fn exponential_of(stream: Stream, step: u32, item: u64) -> f64 {
-        stream.at(Purpose::Item, item, step).exponential()
+        stream.at_step(step).draws(Purpose::Item, item).exponential()
     }
 
     fn plain(weights: &[f64], stream: Stream) -> Vec<Keyed> {

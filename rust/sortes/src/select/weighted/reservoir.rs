@@ -1,9 +1,9 @@
 //! Distinct items from a stream of unknown length, in memory for `k`.
 
-use super::weights::{self, Summary, Weight};
 use sortes_core::cancel::Cancel;
 use sortes_core::par::Threads;
 use sortes_core::rng::{Draws, Purpose, Stream, elementary};
+use sortes_core::weights::{self, Summary, Weight};
 use sortes_core::{Error, Result};
 use std::collections::BinaryHeap;
 
@@ -116,10 +116,10 @@ impl Reservoir {
             return Err(Error::Shape { name: "ids", expected, got });
         }
         // Sums do not matter here, and may overflow; only the weights have to be numbers.
-        let checked = Summary::of(weights, threads, cancel);
+        let checked = Summary::of(weights, sortes_core::Run::new(threads, cancel));
         cancel.check()?;
         if checked.is_err() {
-            weights::allowed(weights)?;
+            weights::check_weights(weights)?;
         }
         if weights.len() <= LONG {
             return self.take(weights, ids, &Cancel::default());
@@ -180,7 +180,7 @@ impl Reservoir {
     }
 
     fn draws(&self) -> Draws {
-        self.stream.at(Purpose::Reservoir, self.event, 0)
+        self.stream.draws(Purpose::Reservoir, self.event)
     }
 
     fn threshold(&self) -> f64 {

@@ -1,11 +1,9 @@
 //! Weights that change between draws.
 
-use super::weights::{self, Summary, Weight, finite_total, positive_total};
-use super::{draw_each, uniform};
-use sortes_core::cancel::Cancel;
-use sortes_core::par::Threads;
-use sortes_core::rng::{Purpose, Stream};
-use sortes_core::{Error, Result};
+use super::draw_each;
+use super::summary::{self, Summary, Weight, finite_total, positive_total};
+use crate::rng::{Purpose, Stream, uniform_of};
+use crate::{Error, Result, Run};
 
 /// Children of a node: a block of 512 bytes.
 const FAN: usize = 64;
@@ -21,7 +19,7 @@ const PIECE: usize = 1 << 12;
 /// a million weights are four levels.
 ///
 /// ```
-/// use sortes::select::weighted::DynamicWeights;
+/// use sortes_core::weights::DynamicWeights;
 ///
 /// let mut weights = DynamicWeights::new(vec![1.0, 0.0, 3.0]);
 /// assert_eq!(weights.total(), 4.0);
@@ -53,8 +51,8 @@ impl DynamicWeights {
     ///
     /// # Errors
     /// If a weight is negative or not finite, if the sum overflows, or if the work is cancelled.
-    pub fn checked<W: Weight>(weights: &[W], cancel: &Cancel) -> Result<Self> {
-        Summary::of(weights, Threads::SERIAL, cancel)?;
+    pub fn checked<W: Weight>(weights: &[W], run: Run<'_>) -> Result<Self> {
+        Summary::of(weights, run)?;
         let out = Self::new(weights.iter().map(|weight| weight.wide()).collect());
         finite_total(out.total)?;
         Ok(out)
@@ -108,7 +106,7 @@ impl DynamicWeights {
     /// # Errors
     /// If there are not as many weights as indices, if an index is out of range, a weight negative or
     /// not finite, if the sum overflows, or if the work is cancelled. Nothing has changed then.
-    pub fn update(&mut self, indices: &[i64], weights: &[f64], cancel: &Cancel) -> Result<()> {
+    pub fn update(&mut self, indices: &[i64], weights: &[f64], run: Run<'_>) -> Result<()> {
         let len = self.len;
         if indices.len() != weights.len() {
             let (expected, got) =
@@ -123,15 +121,15 @@ impl DynamicWeights {
             }
         };
         let places = indices.iter().enumerate().map(in_range).collect::<Result<Vec<_>>>()?;
-        weights::allowed(weights)?;
-        cancel.check()?;
+        summary::check_weights(weights)?;
+        run.check()?;
         let old: Vec<f64> = places.iter().map(|&place| self.levels[0][place]).collect();
         let changes = places.iter().copied().zip(weights.iter().copied());
-        let done = self.write(changes, cancel).and_then(|()| finite_total(self.total));
+        let done = self.write(changes, run).and_then(|()| finite_total(self.total));
         if done.is_err() {
             // Backwards, in case an index came twice.
             let changes = places.into_iter().zip(old).rev();
-            self.write(changes, &Cancel::default())?;
+            self.write(changes, Run::alone())?;
         }
         done
     }
@@ -140,12 +138,12 @@ impl DynamicWeights {
     fn write(
         &mut self,
         changes: impl ExactSizeIterator<Item = (usize, f64)>,
-        cancel: &Cancel,
+        run: Run<'_>,
     ) -> Result<()> {
         if changes.len() < self.len / 16 {
             for (done, (place, weight)) in changes.enumerate() {
                 if done % PIECE == 0 {
-                    cancel.check()?;
+                    run.check()?;
                 }
                 self.set(place, weight);
             }
@@ -188,49 +186,36 @@ impl DynamicWeights {
         Some(child)
     }
 
-    /// Fills `out` with draws, the first of them draw 0 of the step.
+    /// Fills `out` with draws, the first of them draw 0 of the stream.
     ///
     /// # Errors
     /// If all weights are zero and there is something to draw, or if the work is cancelled.
-    pub fn sample(
-        &self,
-        out: &mut [i64],
-        stream: Stream,
-        step: u32,
-        threads: Threads<'_>,
-        cancel: &Cancel,
-    ) -> Result<()> {
+    pub fn sample(&self, out: &mut [i64], stream: Stream, run: Run<'_>) -> Result<()> {
         if out.is_empty() {
             return Ok(());
         }
         positive_total(self.total)?;
-        draw_each(out, stream, step, threads, cancel, |words, out| {
+        draw_each(out, stream, run, |words, out| {
             for (out, &word) in out.iter_mut().zip(words) {
-                *out = self.pick(uniform(word)).unwrap_or_default() as i64;
+                *out = self.pick(uniform_of(word)).unwrap_or_default() as i64;
             }
         })
     }
 
     /// Draws `size` items one after the other, each from what the others have left, and sets their
-    /// weights to zero; fewer if no more are positive. The first draw is draw 0 of the step.
+    /// weights to zero; fewer if no more are positive. The first draw is draw 0 of the stream.
     ///
     /// # Errors
     /// If the work is cancelled; the weights are as they were then.
-    pub fn pop(
-        &mut self,
-        size: usize,
-        stream: Stream,
-        step: u32,
-        cancel: &Cancel,
-    ) -> Result<Vec<i64>> {
+    pub fn pop(&mut self, size: usize, stream: Stream, run: Run<'_>) -> Result<Vec<i64>> {
         let (mut out, mut taken) = (Vec::new(), Vec::new());
         while out.len() < size {
-            if out.len() % PIECE == 0 && cancel.is_cancelled() {
+            if out.len() % PIECE == 0 && run.cancel.is_cancelled() {
                 let back = out.iter().map(|&index| index as usize).zip(taken);
                 self.refill(|all| back.for_each(|(index, weight)| all[index] = weight));
                 return Err(Error::Cancelled);
             }
-            let mut draws = stream.at(Purpose::Pick, out.len() as u64 / 2, step);
+            let mut draws = stream.draws(Purpose::Pick, out.len() as u64 / 2);
             draws.seek(out.len() as u64 % 2);
             let Some(index) = self.pick(draws.uniform()) else { break };
             taken.push(self.levels[0][index]);
@@ -287,6 +272,8 @@ fn pick_in_order(weights: impl Iterator<Item = f64>, mut rest: f64) -> (usize, f
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cancel::Cancel;
+    use crate::par::Threads;
 
     #[test]
     fn picks_agree_with_the_cumulative_sums() {
@@ -332,21 +319,22 @@ mod tests {
     #[test]
     fn what_is_cancelled_or_refused_changes_nothing() {
         let weights: Vec<f64> = (0..100_000).map(|i| f64::from(i % 7)).collect();
-        let mut tree = DynamicWeights::checked(&weights, &Cancel::default()).unwrap();
-        let stopped = Cancel::default();
-        stopped.cancel();
+        let mut tree = DynamicWeights::checked(&weights, Run::alone()).unwrap();
+        let cancel = Cancel::default();
+        cancel.cancel();
+        let stopped = Run::new(Threads::SERIAL, &cancel);
         for count in [1, 5000, 90_000] {
             let indices: Vec<i64> = (0..count).collect();
             let new = vec![3.5; count as usize];
-            assert_eq!(tree.update(&indices, &new, &stopped), Err(Error::Cancelled));
-            assert!(tree.pop(count as usize, Stream::new(0), 0, &stopped).is_err());
+            assert_eq!(tree.update(&indices, &new, stopped), Err(Error::Cancelled));
+            assert!(tree.pop(count as usize, Stream::new(0), stopped).is_err());
             // Overflow, after the changes have been made.
             let huge = vec![f64::MAX; count as usize];
-            let done = tree.update(&vec![4; count as usize], &huge, &Cancel::default());
+            let done = tree.update(&vec![4; count as usize], &huge, Run::alone());
             assert_eq!(done, Ok(()));
             tree.set(4, weights[4]);
             if count > 1 {
-                assert!(tree.update(&indices, &huge, &Cancel::default()).is_err());
+                assert!(tree.update(&indices, &huge, Run::alone()).is_err());
             }
             assert_eq!(tree.as_slice(), weights);
             assert_eq!(tree.total(), DynamicWeights::new(weights.clone()).total());

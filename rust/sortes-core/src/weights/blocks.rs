@@ -1,11 +1,9 @@
 //! Few draws from a large array: sums of blocks, and a search among them.
 
-use super::weights::{self, Summary, Weight};
-use super::{draw_each, uniform};
-use sortes_core::cancel::Cancel;
-use sortes_core::par::Threads;
-use sortes_core::rng::Stream;
-use sortes_core::{Error, Result, vectorised};
+use super::draw_each;
+use super::summary::{self, Summary, Weight};
+use crate::rng::{Stream, uniform_of};
+use crate::{Error, Result, Run, vectorised};
 
 /// Weights of a block: what one draw reads of the array.
 const BLOCK: usize = 16;
@@ -56,7 +54,7 @@ impl<'w, W: Weight> BlockSums<'w, W> {
     /// # Errors
     /// If a weight is negative or not finite, if the sum overflows, if there are more than `2^36`
     /// weights, or if the work is cancelled.
-    pub fn new(weights: &'w [W], threads: Threads<'_>, cancel: &Cancel) -> Result<Self> {
+    pub fn new(weights: &'w [W], run: Run<'_>) -> Result<Self> {
         let blocks = weights.len().div_ceil(BLOCK);
         if u32::try_from(blocks).is_err() {
             return Err(Error::argument("weights", "must be at most 2^36; make an alias table"));
@@ -68,41 +66,37 @@ impl<'w, W: Weight> BlockSums<'w, W> {
             scale: 1.0,
             guide: Vec::with_capacity(blocks),
         };
-        sums.add_up(threads, cancel)?;
+        sums.add_up(run)?;
         if sums.total > 0.0 && sums.total < TINY {
             sums.scale = 1.0 / TINY;
-            sums.add_up(threads, cancel)?;
+            sums.add_up(run)?;
         }
         sums.make_guide();
         Ok(sums)
     }
 
-    fn add_up(&mut self, threads: Threads<'_>, cancel: &Cancel) -> Result<()> {
+    fn add_up(&mut self, run: Run<'_>) -> Result<()> {
         let Self { weights, scale, .. } = *self;
         let blocks = weights.len().div_ceil(BLOCK);
         let ends = &mut self.ends[..blocks];
-        threads.fill_chunks(ends, TASK, |task, sums| {
-            if cancel.is_cancelled() {
-                return;
-            }
+        run.fill_chunks(ends, TASK, |task, sums| {
             let first = task * TASK * BLOCK;
             let weights = &weights[first..weights.len().min(first + sums.len() * BLOCK)];
             add_up(weights, scale, sums);
             if scale == 1.0 {
-                cancel.advance(weights.len() as u64); // once, even if they are added up twice
+                run.advance(weights.len() as u64); // once, even if they are added up twice
             }
-        });
-        cancel.check()?;
+        })?;
         let mut total = 0.0;
         for end in ends {
             total += *end;
             *end = total;
         }
         if total.is_nan() {
-            return Err(weights::fault(weights));
+            return Err(summary::fault(weights));
         }
         self.total = total;
-        weights::finite_total(total)
+        summary::finite_total(total)
     }
 
     fn make_guide(&mut self) {
@@ -188,32 +182,25 @@ impl<'w, W: Weight> BlockSums<'w, W> {
         self.ends.partition_point(|&end| end < self.total)
     }
 
-    /// Fills `out` with draws, the first of them draw 0 of the step.
+    /// Fills `out` with draws, the first of them draw 0 of the stream.
     ///
     /// # Errors
     /// If all weights are zero and there is something to draw, or if the work is cancelled.
-    pub fn sample(
-        &self,
-        out: &mut [i64],
-        stream: Stream,
-        step: u32,
-        threads: Threads<'_>,
-        cancel: &Cancel,
-    ) -> Result<()> {
+    pub fn sample(&self, out: &mut [i64], stream: Stream, run: Run<'_>) -> Result<()> {
         if out.is_empty() {
             return Ok(());
         }
-        weights::positive_total(self.total)?;
+        summary::positive_total(self.total)?;
         // Stage by stage for the whole batch, so that the reads of many draws are under way at once.
-        draw_each(out, stream, step, threads, cancel, |words, out| {
+        draw_each(out, stream, run, |words, out| {
             for (out, &word) in out.iter_mut().zip(words) {
-                *out = self.guide_of(uniform(word)) as i64;
+                *out = self.guide_of(uniform_of(word)) as i64;
             }
             for (out, &word) in out.iter_mut().zip(words) {
-                *out = self.block_of(uniform(word), *out as usize) as i64;
+                *out = self.block_of(uniform_of(word), *out as usize) as i64;
             }
             for (out, &word) in out.iter_mut().zip(words) {
-                *out = self.pick_in(uniform(word), *out as usize) as i64;
+                *out = self.pick_in(uniform_of(word), *out as usize) as i64;
             }
         })
     }
@@ -224,12 +211,12 @@ mod tests {
     use super::*;
 
     fn sums<W: Weight>(weights: &[W]) -> BlockSums<'_, W> {
-        BlockSums::new(weights, Threads::SERIAL, &Cancel::default()).unwrap()
+        BlockSums::new(weights, Run::alone()).unwrap()
     }
 
     #[test]
     fn vectors() {
-        let vectors = include_str!("../../../../../tests/data/select/weighted.json");
+        let vectors = include_str!("../../../../tests/data/select/weighted.json");
         let vectors: serde_json::Value = serde_json::from_str(vectors).unwrap();
         let cases = vectors["cdf_pick"].as_array().unwrap();
         for case in cases {
@@ -238,7 +225,7 @@ mod tests {
             let u = case["u"].as_f64().unwrap();
             let index = case["index"].as_u64().map(|index| index as usize);
             assert_eq!(sums(&weights).pick(u), index, "{case}");
-            assert_eq!(super::super::DynamicWeights::new(weights).pick(u), index, "{case}");
+            assert_eq!(crate::weights::DynamicWeights::new(weights).pick(u), index, "{case}");
         }
         assert_eq!(cases.len(), 8);
     }

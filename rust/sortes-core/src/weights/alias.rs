@@ -7,12 +7,10 @@
 //! The arithmetic of the sweep is in whole units of `2^-32` or `2^-64` of a bucket and therefore
 //! exact: what rounding there is lies in the conversion of each weight alone.
 
-use super::weights::{self, Summary, Weight};
-use super::{draw_each, uniform};
-use sortes_core::cancel::Cancel;
-use sortes_core::par::Threads;
-use sortes_core::rng::Stream;
-use sortes_core::{Error, Result};
+use super::draw_each;
+use super::summary::{self, Summary, Weight};
+use crate::rng::{Stream, uniform_of};
+use crate::{Error, Result, Run};
 use std::hint::select_unpredictable;
 use std::sync::{Mutex, PoisonError};
 
@@ -103,20 +101,16 @@ fn share_out<W: Weight, U: Unit>(
     total: f64,
     units: f64,
     table: &mut [Bucket<U>],
-    threads: Threads<'_>,
-    cancel: &Cancel,
+    run: Run<'_>,
 ) -> Result<i128> {
     let sum = Mutex::new(0);
-    threads.fill_chunks(table, TASK, |task, table| {
-        if cancel.is_cancelled() {
-            return;
-        }
+    run.fill_chunks(table, TASK, |task, table| {
         let (zero, one) = (U::quota(0.0), U::quota(1.0));
         let first = task * TASK;
         let mut part = zero;
         for (i, bucket) in table.iter_mut().enumerate() {
             let weight = weights[first + i].wide();
-            let dither = uniform(((first + i) as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+            let dither = uniform_of(((first + i) as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15));
             let quota = U::quota(weight / total * units + dither);
             // A positive item is never lost.
             let quota = if weight > 0.0 { quota.max(one) } else { zero };
@@ -124,8 +118,7 @@ fn share_out<W: Weight, U: Unit>(
             part = part + quota;
         }
         *sum.lock().unwrap_or_else(PoisonError::into_inner) += U::wide(part);
-    });
-    cancel.check()?;
+    })?;
     Ok(sum.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
@@ -145,20 +138,19 @@ fn next(bits: &[u64], start: usize) -> usize {
 fn build<W: Weight, U: Unit>(
     weights: &[W],
     summary: &Summary,
-    threads: Threads<'_>,
-    cancel: &Cancel,
+    run: Run<'_>,
 ) -> Result<Vec<Bucket<U>>> {
     let n = weights.len();
     let all = U::wide(U::BUCKET) * n as i128;
     let mut table = vec![[U::ZERO; 2]; n];
     let mut units = all as f64;
-    let mut sum = share_out(weights, summary.sum, units, &mut table, threads, cancel)?;
+    let mut sum = share_out(weights, summary.sum, units, &mut table, run)?;
     // The dither of the shares comes to less than `n`; a total that is good to its last bits, to less
     // than `2^-52` of itself.
     if (sum - all).abs() > (n as i128).max(all >> 52) {
         // The total was rounded in many places. What the shares come to is exact, and corrects it.
         units *= all as f64 / sum as f64;
-        sum = share_out(weights, summary.sum, units, &mut table, threads, cancel)?;
+        sum = share_out(weights, summary.sum, units, &mut table, run)?;
     }
     // The largest item takes up what rounding leaves.
     let is_largest = |w: &W| w.wide() == summary.largest;
@@ -177,7 +169,7 @@ fn build<W: Weight, U: Unit>(
     let mut heavy: Vec<u64> = light.iter().map(|word| !word).collect();
     light[n / 64] |= 1 << (n % 64);
     heavy[n / 64] |= 1 << (n % 64);
-    sweep(&mut table, &light, &heavy, cancel)?;
+    sweep(&mut table, &light, &heavy, run)?;
     Ok(table)
 }
 
@@ -189,7 +181,7 @@ fn sweep<U: Unit>(
     table: &mut [Bucket<U>],
     light: &[u64],
     heavy: &[u64],
-    cancel: &Cancel,
+    run: Run<'_>,
 ) -> Result<()> {
     let n = table.len();
     let quota = |table: &[Bucket<U>], item| table.get(item).map_or(U::BUCKET, |b| U::kept(*b));
@@ -216,7 +208,7 @@ fn sweep<U: Unit>(
             left = quota(table, large);
         }
         if done % TASK == 0 {
-            cancel.check()?;
+            run.check()?;
         }
     }
     Ok(())
@@ -240,13 +232,12 @@ pub enum State {
 /// A table for draws with replacement.
 ///
 /// ```
-/// use sortes::select::weighted::{AliasTable, Precision};
-/// use sortes_core::{cancel::Cancel, par::Threads, rng::Stream};
+/// use sortes_core::weights::{AliasTable, Precision};
+/// use sortes_core::{Run, rng::Stream};
 ///
-/// let (one, never) = (Threads::SERIAL, Cancel::default());
-/// let table = AliasTable::new(&[1.0, 0.0, 3.0], Precision::Auto, one, &never)?;
+/// let table = AliasTable::new(&[1.0, 0.0, 3.0], Precision::Auto, Run::alone())?;
 /// let mut draws = [0; 1000];
-/// table.sample(&mut draws, Stream::new(0), 0, one, &never)?;
+/// table.sample(&mut draws, Stream::new(0), Run::alone())?;
 /// assert!(draws.iter().all(|&i| i != 1));
 /// # Ok::<(), sortes_core::Error>(())
 /// ```
@@ -261,14 +252,9 @@ impl AliasTable {
     /// # Errors
     /// If a weight is negative or not finite, if all are zero, if the sum overflows, if the table is
     /// to be narrow for `2^32` items or more, or if the work is cancelled.
-    pub fn new<W: Weight>(
-        weights: &[W],
-        precision: Precision,
-        threads: Threads<'_>,
-        cancel: &Cancel,
-    ) -> Result<Self> {
-        let summary = Summary::of(weights, threads, cancel)?;
-        weights::positive_total(summary.sum)?;
+    pub fn new<W: Weight>(weights: &[W], precision: Precision, run: Run<'_>) -> Result<Self> {
+        let summary = Summary::of(weights, run)?;
+        summary::positive_total(summary.sum)?;
         let addressable = u32::try_from(weights.len()).is_ok();
         let share = summary.least / summary.sum * weights.len() as f64;
         let narrow = match precision {
@@ -280,11 +266,11 @@ impl AliasTable {
             other => other == Precision::Narrow,
         };
         let table = if narrow {
-            Table::Narrow(build(weights, &summary, threads, cancel)?)
+            Table::Narrow(build(weights, &summary, run)?)
         } else {
-            Table::Wide(build(weights, &summary, threads, cancel)?)
+            Table::Wide(build(weights, &summary, run)?)
         };
-        cancel.advance(weights.len() as u64);
+        run.advance(weights.len() as u64);
         Ok(Self { table })
     }
 
@@ -358,25 +344,18 @@ impl AliasTable {
         }
     }
 
-    /// Fills `out` with draws, the first of them draw 0 of the step.
+    /// Fills `out` with draws, the first of them draw 0 of the stream.
     ///
     /// # Errors
     /// If the work is cancelled.
-    pub fn sample(
-        &self,
-        out: &mut [i64],
-        stream: Stream,
-        step: u32,
-        threads: Threads<'_>,
-        cancel: &Cancel,
-    ) -> Result<()> {
+    pub fn sample(&self, out: &mut [i64], stream: Stream, run: Run<'_>) -> Result<()> {
         // A word times the number of items: the bucket, and where in it.
         let split = |word: u64, n: usize| {
             let product = u128::from(word) * n as u128;
             ((product >> 64) as usize, product as u64)
         };
         match &self.table {
-            Table::Narrow(table) => draw_each(out, stream, step, threads, cancel, |words, out| {
+            Table::Narrow(table) => draw_each(out, stream, run, |words, out| {
                 for (out, &word) in out.iter_mut().zip(words) {
                     let (item, place) = split(word, table.len());
                     let [threshold, alias] = table[item];
@@ -384,7 +363,7 @@ impl AliasTable {
                     *out = select_unpredictable(own, item as i64, i64::from(alias));
                 }
             }),
-            Table::Wide(table) => draw_each(out, stream, step, threads, cancel, |words, out| {
+            Table::Wide(table) => draw_each(out, stream, run, |words, out| {
                 for (out, &word) in out.iter_mut().zip(words) {
                     let (item, place) = split(word, table.len());
                     let [threshold, alias] = table[item];
@@ -400,7 +379,7 @@ mod tests {
     use super::*;
 
     fn table<W: Weight>(weights: &[W], precision: Precision) -> AliasTable {
-        AliasTable::new(weights, precision, Threads::SERIAL, &Cancel::default()).unwrap()
+        AliasTable::new(weights, precision, Run::alone()).unwrap()
     }
 
     fn check(weights: &[f64], precision: Precision, tolerance: f64) {

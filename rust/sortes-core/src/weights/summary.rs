@@ -1,8 +1,6 @@
 //! What weights are, and the one place where they are checked.
 
-use sortes_core::cancel::Cancel;
-use sortes_core::par::Threads;
-use sortes_core::{Error, Result, vectorised};
+use crate::{Error, Result, Run, vectorised};
 
 /// A number that can be a weight. All arithmetic is in double precision.
 pub trait Weight: Copy + Send + Sync {
@@ -91,15 +89,12 @@ impl Summary {
     ///
     /// # Errors
     /// If a weight is negative or not finite, if the sum overflows, or if the work is cancelled.
-    pub fn of<W: Weight>(weights: &[W], threads: Threads<'_>, cancel: &Cancel) -> Result<Self> {
+    pub fn of<W: Weight>(weights: &[W], run: Run<'_>) -> Result<Self> {
         let mut parts = vec![Self::EMPTY; weights.len().div_ceil(TASK)];
-        threads.fill_chunks(&mut parts, 1, |task, part| {
-            if !cancel.is_cancelled() {
-                let task = &weights[task * TASK..weights.len().min((task + 1) * TASK)];
-                part[0] = task.chunks(BLOCK).map(summary_of).fold(Self::EMPTY, Self::with);
-            }
-        });
-        cancel.check()?;
+        run.fill_chunks(&mut parts, 1, |task, part| {
+            let task = &weights[task * TASK..weights.len().min((task + 1) * TASK)];
+            part[0] = task.chunks(BLOCK).map(summary_of).fold(Self::EMPTY, Self::with);
+        })?;
         // What rounding takes from the sum of all tasks is given back at the end: within a task
         // there are few terms, and over many tasks their errors cancel.
         let (mut all, mut lost) = (Self::EMPTY, 0.0);
@@ -119,19 +114,22 @@ impl Summary {
 
 vectorised! {
     /// [`Summary::of_block`] on its own.
-    pub(super) fn summary_of<W: Weight>(block: &[W]) -> Summary {
+    pub fn summary_of<W: Weight>(block: &[W]) -> Summary {
         Summary::of_block(block)
     }
 }
 
 /// Refuses a weight that is negative or not finite.
-pub(super) fn allowed<W: Weight>(weights: &[W]) -> Result<()> {
+///
+/// # Errors
+/// One that names the first such weight.
+pub fn check_weights<W: Weight>(weights: &[W]) -> Result<()> {
     let allowed = weights.iter().all(|w| (0.0..=f64::MAX).contains(&w.wide()));
     if allowed { Ok(()) } else { Err(fault(weights)) }
 }
 
 /// The error that names the first weight that is negative or not finite.
-pub(super) fn fault<W: Weight>(weights: &[W]) -> Error {
+pub fn fault<W: Weight>(weights: &[W]) -> Error {
     let bad = weights.iter().position(|w| !(0.0..=f64::MAX).contains(&w.wide()));
     let index = bad.unwrap_or_default();
     let weight = weights.get(index).map_or(f64::NAN, |w| w.wide());
@@ -141,14 +139,22 @@ pub(super) fn fault<W: Weight>(weights: &[W]) -> Error {
     Error::argument("weights", format!("item {index} is {what}: {value}"))
 }
 
-pub(super) fn finite_total(total: f64) -> Result<()> {
+/// Refuses a total beyond the range of float64.
+///
+/// # Errors
+/// If it is infinite.
+pub fn finite_total(total: f64) -> Result<()> {
     if total.is_finite() {
         return Ok(());
     }
     Err(Error::argument("weights", "their sum exceeds the range of float64; divide them all"))
 }
 
-pub(super) fn positive_total(total: f64) -> Result<()> {
+/// Refuses a total of zero, where something is to be drawn.
+///
+/// # Errors
+/// If it is zero.
+pub fn positive_total(total: f64) -> Result<()> {
     if total > 0.0 {
         return Ok(());
     }
@@ -163,7 +169,7 @@ mod tests {
     fn summaries() {
         for n in [0, 1, 7, 8, 1023, 1025, 200_003] {
             let weights: Vec<f32> = (0..n).map(|i| (i % 7) as f32).collect();
-            let summary = Summary::of(&weights, Threads::SERIAL, &Cancel::default()).unwrap();
+            let summary = Summary::of(&weights, Run::alone()).unwrap();
             assert_eq!(summary.sum, weights.iter().map(|&w| f64::from(w)).sum::<f64>());
             assert_eq!(summary.largest, weights.iter().map(|w| w.wide()).fold(0.0, f64::max));
             assert_eq!(summary.least, if n > 1 { 1.0 } else { f64::INFINITY });
@@ -180,7 +186,7 @@ mod tests {
         ] {
             let mut weights = vec![1.0; 100_000];
             weights[70_000] = value;
-            let error = Summary::of(&weights, Threads::SERIAL, &Cancel::default()).unwrap_err();
+            let error = Summary::of(&weights, Run::alone()).unwrap_err();
             assert_eq!(error.to_string(), text);
         }
     }

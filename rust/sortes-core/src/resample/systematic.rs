@@ -1,17 +1,20 @@
 //! Systematic sampling: units laid end to end, and a comb of step one from a random start.
 
-use sortes_core::rng::{Purpose, Stream};
-use sortes_core::{Error, Result};
-
-use super::sums::{Running, as_integer};
+use crate::memory::{filled, with_capacity};
+use crate::num::{Sum, as_integer};
+use crate::rng::{Purpose, Stream};
+use crate::{Error, Result, Run};
 
 /// How far a cumulative sum may lie from a tooth of the comb and still be taken to be on it,
 /// relative to the total (one at least): a few roundings of the probabilities.
 const SNAP: f64 = 4.0 * f64::EPSILON;
 
+/// Units between two looks at the stop request.
+const BLOCK: usize = 1 << 14;
+
 /// The start of the comb: draw 0 of entity 0.
-pub fn start(stream: Stream, step: u32) -> f64 {
-    stream.at(Purpose::Start, 0, step).uniform()
+pub fn start(stream: Stream) -> f64 {
+    stream.draws(Purpose::Start, 0).uniform()
 }
 
 /// The units hit by a comb with teeth at `u`, `u + 1`, ...; in the order of the units along the comb,
@@ -22,8 +25,9 @@ pub fn start(stream: Stream, step: u32) -> f64 {
 /// carry their rounding errors along.
 ///
 /// # Errors
-/// Where a probability is negative or not finite, `u` is not in `[0, 1)`, or `order` is no order.
-pub fn systematic(pi: &[f64], u: f64, order: Option<&[i64]>) -> Result<Vec<i64>> {
+/// Where a probability is negative or not finite, `u` is not in `[0, 1)`, or `order` is no order;
+/// if the hits cannot be allocated, or the work is cancelled.
+pub fn systematic(pi: &[f64], u: f64, order: Option<&[i64]>, run: Run<'_>) -> Result<Vec<i64>> {
     if !(0.0..1.0).contains(&u) {
         return Err(Error::argument("u", format!("must be in [0, 1), got {u:?}")));
     }
@@ -31,7 +35,7 @@ pub fn systematic(pi: &[f64], u: f64, order: Option<&[i64]>) -> Result<Vec<i64>>
         check_order(order, pi.len())?;
     }
     let unit = |place: usize| order.map_or(place, |order| order[place] as usize);
-    let (mut total, mut whole) = (Running::default(), 0.0);
+    let (mut total, mut whole) = (Sum::default(), 0.0);
     for (i, &p) in pi.iter().enumerate() {
         if !(p >= 0.0 && p.is_finite()) {
             let reason = format!("item {i} is negative or not finite: {p:?}");
@@ -47,13 +51,14 @@ pub fn systematic(pi: &[f64], u: f64, order: Option<&[i64]>) -> Result<Vec<i64>>
     let fractions = as_integer(total.value()).unwrap_or(total.value());
     let near = SNAP * fractions.max(1.0);
     let teeth = if fractions - u > near { (fractions - u - near).ceil() } else { 0.0 };
-    let mut chosen = Vec::with_capacity((whole + teeth) as usize);
-    let (mut along, mut passed, mut last) = (Running::default(), 0.0, None);
+    let mut chosen = with_capacity((whole + teeth) as usize, "hits")?;
+    let (mut along, mut passed, mut last) = (Sum::default(), 0.0, None);
     for place in 0..pi.len() {
-        let (certain, fraction) = parts(pi[unit(place)]);
-        for _ in 0..certain as u64 {
-            chosen.push(unit(place) as i64);
+        if place % BLOCK == 0 {
+            run.check()?;
         }
+        let (certain, fraction) = parts(pi[unit(place)]);
+        chosen.extend(std::iter::repeat_n(unit(place) as i64, certain as usize));
         if fraction > 0.0 {
             along.add(fraction);
             // How far this unit reaches beyond the next tooth.
@@ -86,12 +91,15 @@ fn parts(p: f64) -> (f64, f64) {
 const MOST: f64 = (1u64 << 40) as f64;
 
 /// Refuses what is not a permutation of `0..n`.
-pub(super) fn check_order(order: &[i64], n: usize) -> Result<()> {
+///
+/// # Errors
+/// One that names the first item at fault.
+pub fn check_order(order: &[i64], n: usize) -> Result<()> {
     if order.len() != n {
         let (expected, got) = (format!("({n},)"), format!("({},)", order.len()));
         return Err(Error::Shape { name: "order", expected, got });
     }
-    let mut seen = vec![false; n];
+    let mut seen = filled(n, false, "marks of units")?;
     for (place, &unit) in order.iter().enumerate() {
         let fresh = usize::try_from(unit).ok().and_then(|unit| seen.get_mut(unit));
         match fresh {
@@ -123,7 +131,7 @@ mod tests {
         for i in 0..1000 {
             let u = f64::from(i) / 1000.0;
             for u in [u, u.next_up(), (u + 0.0005).next_down()] {
-                let chosen = systematic(&pi, u, None).unwrap();
+                let chosen = systematic(&pi, u, None, Run::alone()).unwrap();
                 assert_eq!(chosen.len() as f64, total.round(), "{u}");
                 assert!(chosen.contains(&999) && chosen.contains(&1001));
                 assert!(chosen.iter().all(|&i| pi[i as usize] > 0.0));
@@ -135,8 +143,11 @@ mod tests {
     #[test]
     fn decimal_fractions_hit_as_written() {
         // 0.1 + 0.2 is above 0.3 as a float; the third unit covers [0.3, 0.6).
-        assert_eq!(systematic(&[0.1, 0.2, 0.3, 0.4], 0.3, None).unwrap(), [2]);
-        assert_eq!(systematic(&[0.1; 10], 0.7, None).unwrap(), [7]);
-        assert_eq!(systematic(&[2.5, 0.5, 3.0], 0.4, None).unwrap(), [0, 0, 0, 2, 2, 2]);
+        assert_eq!(systematic(&[0.1, 0.2, 0.3, 0.4], 0.3, None, Run::alone()).unwrap(), [2]);
+        assert_eq!(systematic(&[0.1; 10], 0.7, None, Run::alone()).unwrap(), [7]);
+        assert_eq!(
+            systematic(&[2.5, 0.5, 3.0], 0.4, None, Run::alone()).unwrap(),
+            [0, 0, 0, 2, 2, 2]
+        );
     }
 }

@@ -4,7 +4,7 @@ const BASE: usize = 512;
 const LANES: usize = 8;
 
 /// The sum of `values`, by halves.
-pub(super) fn sum(values: &[f64]) -> f64 {
+pub fn sum(values: &[f64]) -> f64 {
     if values.len() > BASE {
         let (front, back) = values.split_at(values.len() / 2);
         return sum(front) + sum(back);
@@ -19,19 +19,19 @@ pub(super) fn sum(values: &[f64]) -> f64 {
     lanes.iter().sum::<f64>() + rest.iter().sum::<f64>()
 }
 
-/// A running sum of non-negative terms with the rounding error of its leading part.
+/// A running sum in twice the precision: what each addition rounds off is added up as well.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Running {
+pub struct Sum {
     /// The sum as rounded.
     pub high: f64,
     /// What rounding has taken away.
     pub low: f64,
 }
 
-impl Running {
+impl Sum {
     /// Adds a term.
     #[inline]
-    pub(super) fn add(&mut self, term: f64) {
+    pub fn add(&mut self, term: f64) {
         let sum = self.high + term;
         let back = sum - self.high;
         self.low += (self.high - (sum - back)) + (term - back);
@@ -40,12 +40,12 @@ impl Running {
 
     /// The sum.
     #[inline]
-    pub(super) fn value(&self) -> f64 {
+    pub fn value(&self) -> f64 {
         self.high + self.low
     }
 
     /// The sum of two sums.
-    pub(super) fn plus(mut self, other: Self) -> Self {
+    pub fn plus(mut self, other: Self) -> Self {
         self.add(other.high);
         self.low += other.low;
         self
@@ -59,7 +59,7 @@ const INTEGER: f64 = 1e-9;
 const FAR: f64 = 1e-4;
 
 /// The integer that `total` is but for rounding, if it is one.
-pub(super) fn as_integer(total: f64) -> Option<f64> {
+pub fn as_integer(total: f64) -> Option<f64> {
     let integer = total.round();
     ((total - integer).abs() <= (INTEGER * total.max(1.0)).min(FAR)).then_some(integer)
 }
@@ -72,7 +72,7 @@ mod tests {
     fn ten_million_tenths() {
         let tenths = vec![0.1; 10_000_000];
         assert!((sum(&tenths) - 1e6).abs() < 1e-8);
-        let mut running = Running::default();
+        let mut running = Sum::default();
         for t in tenths {
             running.add(t);
         }

@@ -1,8 +1,7 @@
 //! Keyed permutations of `0..n` in constant memory: any place, and any item's place, at once.
 
-use sortes_core::Result;
-use sortes_core::cancel::Cancel;
-use sortes_core::rng::{Purpose, Stream, bulk};
+use crate::rng::{Purpose, Rounds, bulk};
+use crate::{Result, Run};
 
 /// Up to here a permutation is a table.
 const TABLE: u64 = 4096;
@@ -18,7 +17,7 @@ const BATCH: usize = 256;
 /// One past the largest length.
 pub const LENGTH_LIMIT: u64 = 1 << 48;
 
-/// The `number`-th permutation of `0..n` of a stream.
+/// The `number`-th permutation of `0..n` of a family of sequences.
 ///
 /// Up to 4,096 items it is shuffled (Fisher-Yates, with exactly uniform integers): the method is
 /// exact, and the 64-bit key is the only limit on which orders can come up. A longer one is
@@ -27,7 +26,7 @@ pub const LENGTH_LIMIT: u64 = 1 << 48;
 /// permutation for certain; that it looks like a random one is a matter of tests and of the theory
 /// of such networks (Luby and Rackoff, SIAM J. Computing 17, 1988), not of proof.
 ///
-/// Draws are those of `Purpose::Permutation` at the step `number`; the entity is `round << 24 | half`.
+/// Draws are those of [`Purpose::Permutation`] in the round `number`; the entity is `round << 24 | half`.
 #[derive(Debug, Clone)]
 pub struct Permutation {
     n: u64,
@@ -42,7 +41,7 @@ enum Kind {
 
 #[derive(Debug, Clone, Copy)]
 struct Network {
-    stream: Stream,
+    rounds: Rounds,
     number: u32,
     /// Bits of the upper and of the lower half.
     bits: [u32; 2],
@@ -50,10 +49,10 @@ struct Network {
 
 impl Permutation {
     /// Permutation `number` of `0..n`, for `n` up to [`LENGTH_LIMIT`].
-    pub fn new(n: u64, stream: Stream, number: u32) -> Self {
+    pub fn new(n: u64, rounds: Rounds, number: u32) -> Self {
         debug_assert!(n <= LENGTH_LIMIT);
         let kind = if n <= TABLE {
-            let mut draws = stream.at(Purpose::Permutation, SHUFFLE << ROUND_SHIFT, number);
+            let mut draws = rounds.draws(Purpose::Permutation, SHUFFLE << ROUND_SHIFT, number);
             let mut items: Vec<u16> = (0..n as u16).collect();
             for last in (1..items.len()).rev() {
                 items.swap(last, draws.below(last as u64 + 1) as usize);
@@ -65,7 +64,7 @@ impl Permutation {
             Kind::Table { items, places }
         } else {
             let bits = 64 - (n - 1).leading_zeros();
-            Kind::Network(Network { stream, number, bits: [bits / 2, bits - bits / 2] })
+            Kind::Network(Network { rounds, number, bits: [bits / 2, bits - bits / 2] })
         };
         Self { n, kind }
     }
@@ -103,7 +102,7 @@ impl Permutation {
         &self,
         places: std::ops::Range<u64>,
         out: &mut Vec<i64>,
-        cancel: &Cancel,
+        run: Run<'_>,
     ) -> Result<()> {
         debug_assert!(places.end <= self.n);
         match &self.kind {
@@ -114,7 +113,7 @@ impl Permutation {
             Kind::Network(network) => {
                 let mut batch = Vec::with_capacity(BATCH);
                 for first in places.clone().step_by(BATCH) {
-                    cancel.check()?;
+                    run.check()?;
                     batch.clear();
                     batch.extend(first..places.end.min(first + BATCH as u64));
                     network.forward(&mut batch);
@@ -151,7 +150,7 @@ impl Network {
             for (id, &value) in ids.iter_mut().zip(values.iter()) {
                 *id = self.id(round, self.read(round, value));
             }
-            bulk::words(self.stream, Purpose::Permutation, bulk::Ids::Folded(ids), words);
+            bulk::words(Purpose::Permutation, bulk::Ids::Folded(self.rounds, ids), words);
             for (value, [word, _]) in values.iter_mut().zip(words.iter()) {
                 *value ^= self.write(round, *word);
             }
@@ -162,7 +161,7 @@ impl Network {
         for round in (0..ROUNDS).rev() {
             let half = self.read(round, value);
             let entity = round << ROUND_SHIFT | half;
-            let word = self.stream.at(Purpose::Permutation, entity, self.number).u64();
+            let word = self.rounds.draws(Purpose::Permutation, entity, self.number).u64();
             value ^= self.write(round, word);
         }
         value
@@ -201,9 +200,9 @@ mod tests {
     fn they_are_permutations_and_invert() {
         for n in [0, 1, 2, 5, 4096, 4097, 5000, 65_536, 65_537, 100_003] {
             for number in [0, 1, u32::MAX] {
-                let permutation = Permutation::new(n, Stream::new(8), number);
+                let permutation = Permutation::new(n, Rounds::from_key(8), number);
                 let mut items = Vec::new();
-                permutation.extend(0..n, &mut items, &Cancel::default()).unwrap();
+                permutation.extend(0..n, &mut items, Run::alone()).unwrap();
                 let mut seen = vec![false; n as usize];
                 for (place, &item) in items.iter().enumerate() {
                     assert!(!std::mem::replace(&mut seen[item as usize], true));
@@ -212,7 +211,7 @@ mod tests {
                     }
                 }
                 let mut middle = Vec::new();
-                permutation.extend(n / 3..n / 2, &mut middle, &Cancel::default()).unwrap();
+                permutation.extend(n / 3..n / 2, &mut middle, Run::alone()).unwrap();
                 assert_eq!(middle, items[n as usize / 3..n as usize / 2]);
             }
         }
@@ -221,10 +220,10 @@ mod tests {
     #[test]
     fn the_longest() {
         let n = LENGTH_LIMIT - 12_345;
-        let permutation = Permutation::new(n, Stream::new(8), 3);
+        let permutation = Permutation::new(n, Rounds::from_key(8), 3);
         for place in [0, 1, n / 2, n - 1] {
             let mut items = Vec::new();
-            permutation.extend(place..place + 1, &mut items, &Cancel::default()).unwrap();
+            permutation.extend(place..place + 1, &mut items, Run::alone()).unwrap();
             assert_eq!(permutation.place_of(items[0] as u64), place);
         }
     }

@@ -1,0 +1,12 @@
+//! Subsets with given expectations from one uniform for each decision.
+//!
+//! | file | holds |
+//! |---|---|
+//! | [`duel`](fn@duel) | the duel of two fractions, of which the pivotal method is made |
+//! | [`systematic`](fn@systematic) | every `1/pi`-th unit from a random start |
+
+mod duel;
+mod systematic;
+
+pub use duel::{Fraction, duel};
+pub use systematic::{check_order, start, systematic};

@@ -1,0 +1,150 @@
+//! One lock for every object that calls change.
+//!
+//! It is taken by the thread that works, never by one that waits with the interpreter in its hands:
+//! a signal handler, a progress callback or another thread may use the object at any time, and
+//! waits. A thread that waits answers a stop request. The lock knows the process that holds it: in a
+//! forked child, a lock that another thread of the parent held is free if that thread only read, and
+//! an error if it was writing.
+
+use std::cell::UnsafeCell;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use sortes_core::{Result, Run};
+
+use crate::boundary::{self, Size};
+
+/// What the lock word says: nobody, or a process id above one bit for writing.
+const FREE: u64 = 0;
+const WRITING: u64 = 1;
+
+/// Looks at the lock before the thread goes to sleep between looks.
+const SPINS: u32 = 128;
+/// The longest sleep.
+const NAP: Duration = Duration::from_millis(1);
+
+/// A value behind a lock.
+pub(crate) struct Locked<T> {
+    word: AtomicU64,
+    value: UnsafeCell<T>,
+}
+
+// SAFETY: the value is reached through `acquire` alone, which lets one thread in at a time.
+unsafe impl<T: Send> Sync for Locked<T> {}
+
+/// Gives the lock back, also when the work panics.
+struct Guard<'a>(&'a AtomicU64);
+
+impl Drop for Guard<'_> {
+    fn drop(&mut self) {
+        self.0.store(FREE, Ordering::Release);
+    }
+}
+
+impl<T: Send> Locked<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self { word: AtomicU64::new(FREE), value: UnsafeCell::new(value) }
+    }
+
+    /// Runs a kernel that reads the value, as [`boundary::run`] does.
+    pub(crate) fn read<R: Send>(
+        &self,
+        py: Python<'_>,
+        size: Size,
+        num_threads: Option<&Bound<'_, PyAny>>,
+        progress: Option<&Bound<'_, PyAny>>,
+        f: impl FnOnce(&T, Run<'_>) -> Result<R> + Send,
+    ) -> PyResult<R> {
+        self.with(py, size, num_threads, progress, 0, |value, run| f(value, run))
+    }
+
+    /// Runs a kernel that changes the value. After an error it must be as it was.
+    pub(crate) fn write<R: Send>(
+        &self,
+        py: Python<'_>,
+        size: Size,
+        num_threads: Option<&Bound<'_, PyAny>>,
+        progress: Option<&Bound<'_, PyAny>>,
+        f: impl FnOnce(&mut T, Run<'_>) -> Result<R> + Send,
+    ) -> PyResult<R> {
+        self.with(py, size, num_threads, progress, WRITING, f)
+    }
+
+    /// A short look.
+    pub(crate) fn get<R: Send>(
+        &self,
+        py: Python<'_>,
+        f: impl FnOnce(&T) -> R + Send,
+    ) -> PyResult<R> {
+        self.read(py, Size::new(1, 1.0), None, None, |value, _| Ok(f(value)))
+    }
+
+    fn with<R: Send>(
+        &self,
+        py: Python<'_>,
+        size: Size,
+        num_threads: Option<&Bound<'_, PyAny>>,
+        progress: Option<&Bound<'_, PyAny>>,
+        mode: u64,
+        f: impl FnOnce(&mut T, Run<'_>) -> Result<R> + Send,
+    ) -> PyResult<R> {
+        let done = boundary::run(py, size, num_threads, progress, |run| {
+            let Some(_guard) = self.acquire(mode, run)? else { return Ok(None) };
+            // SAFETY: the guard is held, and lets no other thread in before it is dropped.
+            f(unsafe { &mut *self.value.get() }, run).map(Some)
+        })?;
+        done.ok_or_else(|| {
+            PyRuntimeError::new_err(
+                "this object was being changed by another thread when the process forked; \
+                 make a new one in the child",
+            )
+        })
+    }
+
+    /// Waits for the lock; none if a writer was lost in a fork.
+    fn acquire(&self, mode: u64, run: Run<'_>) -> Result<Option<Guard<'_>>> {
+        let own = u64::from(std::process::id()) << 1;
+        let mut looks = 0;
+        let mut holder = FREE;
+        loop {
+            match self.word.compare_exchange_weak(
+                holder,
+                own | mode,
+                Ordering::Acquire,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return Ok(Some(Guard(&self.word))),
+                Err(found) => holder = found,
+            }
+            if holder == FREE {
+                continue;
+            }
+            if holder & !WRITING != own {
+                // The holder is a thread of the process that this one was forked from.
+                if holder & WRITING != 0 {
+                    return Ok(None);
+                }
+                continue; // a reader, which is not here: the lock changes hands
+            }
+            holder = FREE;
+            run.check()?;
+            if looks < SPINS {
+                looks += 1;
+                std::hint::spin_loop();
+            } else {
+                std::thread::sleep(NAP.min(Duration::from_micros(u64::from(looks))));
+                looks = looks.saturating_add(16);
+            }
+        }
+    }
+}
+
+/// Two locked values at once would wait for each other: copy the one, then change the other.
+impl<T: Send + Clone> Locked<T> {
+    /// A copy of the value.
+    pub(crate) fn copied(&self, py: Python<'_>, size: Size) -> PyResult<T> {
+        self.read(py, size, None, None, |value, _| Ok(value.clone()))
+    }
+}
