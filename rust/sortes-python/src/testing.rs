@@ -7,18 +7,18 @@ use numpy::PyArray1;
 use pyo3::prelude::*;
 use sortes_core::rng::{Purpose, Stream};
 
-use crate::{boundary, pool};
+use crate::boundary::{self, Size};
+use crate::locked::Locked;
 
 /// Sums the integers below `n`, one task each.
 #[pyfunction]
 #[pyo3(signature = (n, num_threads=None))]
-fn parallel_sum(py: Python<'_>, n: usize, num_threads: Option<i64>) -> PyResult<u64> {
-    let threads = pool::threads_old(num_threads)?;
-    boundary::detached(py, || {
+fn parallel_sum(py: Python<'_>, n: usize, num_threads: Option<&Bound<'_, PyAny>>) -> PyResult<u64> {
+    boundary::run(py, Size::new(n, 1.0), num_threads, None, |run| {
         let sum = AtomicU64::new(0);
-        threads.for_each(n, |task| {
+        run.for_each(n, |task| {
             sum.fetch_add(task as u64, Ordering::Relaxed);
-        });
+        })?;
         Ok(sum.into_inner())
     })
 }
@@ -41,10 +41,7 @@ fn spin(
                 return Ok(spun);
             }
             cancel.check()?;
-            let start = Instant::now();
-            while start.elapsed() < Duration::from_millis(1) {
-                std::hint::spin_loop();
-            }
+            spin_once();
             cancel.advance(1);
         }
         Ok(milliseconds)
@@ -52,6 +49,80 @@ fn spin(
     match interrupt {
         Some(interrupt) if !keep => Err(interrupt),
         _ => Ok(spun),
+    }
+}
+
+/// Spins one millisecond.
+fn spin_once() {
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_millis(1) {
+        std::hint::spin_loop();
+    }
+}
+
+/// A locked count; its calls last as many milliseconds as they are told.
+#[pyclass(frozen, module = "sortes._core._testing")]
+struct Busy(Locked<u64>);
+
+impl Busy {
+    /// Milliseconds, in nanoseconds.
+    const MILLISECOND: f64 = 1e6;
+}
+
+#[pymethods]
+impl Busy {
+    #[new]
+    fn new() -> Self {
+        Self(Locked::new(0))
+    }
+
+    /// Reads the count, slowly.
+    #[pyo3(signature = (milliseconds, progress=None))]
+    fn read(
+        &self,
+        py: Python<'_>,
+        milliseconds: usize,
+        progress: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<u64> {
+        let size = Size::new(milliseconds, Self::MILLISECOND);
+        self.0.read(py, size, None, progress, |count, run| {
+            for _ in 0..milliseconds {
+                run.check()?;
+                spin_once();
+                run.advance(1);
+            }
+            Ok(*count)
+        })
+    }
+
+    /// Counts the milliseconds; nothing is counted if it is interrupted.
+    #[pyo3(signature = (milliseconds, progress=None))]
+    fn write(
+        &self,
+        py: Python<'_>,
+        milliseconds: usize,
+        progress: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<u64> {
+        let size = Size::new(milliseconds, Self::MILLISECOND);
+        self.0.write(py, size, None, progress, |count, run| {
+            let before = *count;
+            for _ in 0..milliseconds {
+                if let Err(stopped) = run.check() {
+                    *count = before;
+                    return Err(stopped);
+                }
+                spin_once();
+                *count += 1;
+                run.advance(1);
+            }
+            Ok(*count)
+        })
+    }
+
+    /// The count, at once or when the lock is free.
+    #[getter]
+    fn count(&self, py: Python<'_>) -> PyResult<u64> {
+        self.0.get(py, |count| *count)
     }
 }
 
@@ -114,5 +185,5 @@ fn row_sums(x: &Bound<'_, PyAny>, bf16: bool) -> PyResult<(&'static str, usize, 
 #[pymodule(submodule)]
 pub(crate) mod _testing {
     #[pymodule_export]
-    use super::{draws, panic, parallel_sum, row_sums, spin};
+    use super::{Busy, draws, panic, parallel_sum, row_sums, spin};
 }
