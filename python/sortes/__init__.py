@@ -63,7 +63,8 @@ __all__ = [
     "truncate",
 ]
 
-_FAMILIES = ("decode", "select")
+#: The families of samplers, each a sub-package with documentation, tests and benches of its name.
+FAMILIES = ("decode", "select")
 
 if build_profile == "debug":
     warnings.warn(
@@ -74,7 +75,7 @@ if build_profile == "debug":
 
 
 def __getattr__(name: str) -> Any:
-    if name in _FAMILIES:
+    if name in FAMILIES:
         return importlib.import_module(f"sortes.{name}")
     if name not in __all__:
         raise AttributeError(f"module 'sortes' has no attribute {name!r}")

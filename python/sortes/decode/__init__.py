@@ -2,10 +2,11 @@
 
 `sample` draws, `truncate` filters, `Rules` holds the parameters of every rule. `Mirostat`,
 `AdaptiveP` and `FIRE` carry state from one token to the next; `penalize` subtracts what the
-history costs; `basis_aware` truncates with knowledge of the output matrix.
+history costs; `BasisAwareSampler` truncates with knowledge of the output matrix.
 """
 
 from sortes.decode.adaptive_p import AdaptiveP
+from sortes.decode.basis_aware import BasisAwareOutput, BasisAwareSampler, Certificate
 from sortes.decode.fire import FIRE
 from sortes.decode.mirostat import Mirostat
 from sortes.decode.penalties import penalize
@@ -17,6 +18,9 @@ from sortes.decode.truncation import cutoffs, distribution, keep_mask, truncate
 __all__ = [
     "FIRE",
     "AdaptiveP",
+    "BasisAwareOutput",
+    "BasisAwareSampler",
+    "Certificate",
     "Mirostat",
     "RowStats",
     "RuleArgs",
