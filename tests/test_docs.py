@@ -1,7 +1,9 @@
 """The pages and the docstrings are true: their examples run, their links lead somewhere."""
 
+import ast
 import doctest
 import importlib
+import importlib.util
 import pkgutil
 import re
 from pathlib import Path
@@ -11,11 +13,21 @@ import pytest
 import sortes
 
 ROOT = Path(__file__).parent.parent
-PAGES = sorted((ROOT / "docs").glob("*.md"))
+DOCS = ROOT / "docs"
+PAGES = sorted(DOCS.rglob("*.md"))
+TEXTS = [*PAGES, *sorted(ROOT.glob("*.md"))]
+PICTURES = sorted(DOCS.rglob("*.svg"))
 LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(#[^)\s]*)?\)")
-FAMILIES = (sortes.decode, sortes.select)
+FENCE = re.compile(r"^```[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # Pages that show how to call a model take one for granted.
 NEEDS_MODEL = {"integrations.md"}
+# The columns of a block of code on a page of the default width.
+COLUMNS = 80
+
+
+def named(path):
+    """What a test calls a page."""
+    return path.relative_to(ROOT).as_posix()
 
 
 def modules():
@@ -23,7 +35,7 @@ def modules():
     return ["sortes"] + [m.name for m in pkgutil.walk_packages(sortes.__path__, "sortes.")]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=named)
 def test_pages_run(page, request):
     names = {}
     if page.name in NEEDS_MODEL:
@@ -52,7 +64,7 @@ def anchors(page):
     }
 
 
-@pytest.mark.parametrize("page", [*PAGES, *sorted(ROOT.glob("*.md"))], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", TEXTS, ids=named)
 def test_links_lead_somewhere(page):
     for target, anchor in LINK.findall(page.read_text(encoding="utf-8")):
         linked = (page.parent / target) if target else page
@@ -63,38 +75,111 @@ def test_links_lead_somewhere(page):
 
 def test_the_menu_has_every_page():
     menu = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
-    assert {page.name for page in PAGES} == set(re.findall(r": ([\w-]+\.md)$", menu, re.MULTILINE))
+    listed = re.findall(r"[ :-] ([\w/-]+\.md)$", menu, re.MULTILINE)
+    assert sorted(page.relative_to(DOCS).as_posix() for page in PAGES) == sorted(listed)
 
 
 def test_every_rule_is_described():
-    described = (ROOT / "docs" / "decode.md").read_text(encoding="utf-8")
+    described = (DOCS / "decode" / "index.md").read_text(encoding="utf-8")
     for name in sortes.RuleArgs.__annotations__:
         assert re.search(rf"\b{name}\b", described), name
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", sortes.FAMILIES)
 def test_everything_public_has_a_docstring(family):
-    for name in family.__all__:
-        thing = getattr(family, name)
+    module = getattr(sortes, family)
+    for name in module.__all__:
+        thing = getattr(module, name)
         if callable(thing) or isinstance(thing, type):
             assert (thing.__doc__ or "").strip(), name
 
 
-def test_the_reference_lists_everything_public():
-    listed = re.findall(r"^::: (\S+)$", (ROOT / "docs" / "api.md").read_text(), re.MULTILINE)
-    names = {path.rpartition(".")[2] for path in listed}
-    for family in FAMILIES:
-        assert set(family.__all__) - {"RuleArgs"} <= names
-    for path in listed:
-        module, _, name = path.rpartition(".")
-        if not path.startswith("sortes.integrations"):
-            assert hasattr(importlib.import_module(module), name), path
+@pytest.mark.parametrize("family", sortes.FAMILIES)
+def test_the_reference_of_a_family_lists_everything_public(family):
+    page = (DOCS / family / "reference.md").read_text(encoding="utf-8")
+    assert re.findall(r"^::: (\S+)$", page, re.MULTILINE) == [f"sortes.{family}"]
+    # The tool that reads the sources sees no folder that is not a package, and a module of the
+    # same name would hide a function from it.
+    module = getattr(sortes, family)
+    folders = {path.parent for path in Path(module.__file__).parent.rglob("*.py")}
+    assert all((folder / "__init__.py").exists() for folder in folders)
+    files = {found.name for found in pkgutil.iter_modules(module.__path__)}
+    assert files.isdisjoint(module.__all__)
+
+
+def test_the_reference_lists_the_rest():
+    page = (DOCS / "reference.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"^::: sortes\.(\S+)$", page, re.MULTILINE))
+    elsewhere = {"__version__", *sortes.FAMILIES}
+    elsewhere.update(*(getattr(sortes, family).__all__ for family in sortes.FAMILIES))
+    assert set(sortes.__all__) - elsewhere <= listed
+    for name in listed:
+        assert importlib.util.find_spec(f"sortes.{name}") or hasattr(sortes, name)
+
+
+def assert_public(text):
+    """Check that what a text names in `sortes` is public, and has the one path that it should."""
+    for name, attribute in re.findall(r"\bsortes\.([a-z]\w*)(?:\.(\w+))?", text):
+        assert name in sortes.__all__ or name in {"integrations", "FAMILIES"}, name
+        if name in sortes.FAMILIES and attribute:
+            assert attribute in getattr(sortes, name).__all__, f"sortes.{name}.{attribute}"
+
+
+@pytest.mark.parametrize("page", TEXTS, ids=named)
+def test_pages_name_what_is_public(page):
+    if page.name != "CHANGELOG.md":  # which knows old names
+        assert_public(page.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("page", TEXTS, ids=named)
+def test_no_code_on_a_page_scrolls(page):
+    for block in FENCE.findall(page.read_text(encoding="utf-8")):
+        assert not [line for line in block.splitlines() if len(line) > COLUMNS]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "python").rglob("*.py*")), ids=named)
+def test_examples_in_docstrings_are_narrow_and_name_what_is_public(path):
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        text = ast.get_docstring(node) if isinstance(node, documented) else None
+        for example in doctest.DocTestParser().get_examples(text or ""):
+            # The site shows no options of doctest.
+            code = re.sub(r" +# doctest:.*", "", example.source)
+            lines = [">>> " + line for line in code.splitlines()] + example.want.splitlines()
+            assert not [line for line in lines if len(line) > COLUMNS]
+            assert_public(code)
+
+
+def test_pages_show_every_picture_with_a_text():
+    shown = {}
+    for page in PAGES:
+        for text, target in re.findall(
+            r"!\[([^]]*)\]\(([^)]*)\)", page.read_text(encoding="utf-8")
+        ):
+            shown[(page.parent / target).resolve()] = text
+    assert sorted(shown) == [path.resolve() for path in PICTURES]
+    assert all(len(text) > 40 for text in shown.values())
+
+
+def test_pictures_are_light():
+    for path in PICTURES:
+        assert path.stat().st_size <= 60_000, path
+
+
+def test_pictures_can_be_drawn(monkeypatch):
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("Agg")
+    monkeypatch.syspath_prepend(DOCS)
+    drawn = importlib.import_module("pictures").found()
+    assert sorted(drawn) == [path.relative_to(DOCS).with_suffix("").as_posix() for path in PICTURES]
+    for draw in drawn.values():
+        matplotlib.pyplot.close(draw())
 
 
 @pytest.mark.parametrize("name", ["hf", "llama.cpp"])
 def test_the_orders_are_as_described(name):
     from sortes.decode.rules import ORDERS
 
-    text = (ROOT / "docs" / "decode.md").read_text(encoding="utf-8")
+    text = (DOCS / "decode" / "index.md").read_text(encoding="utf-8")
     described = re.search(rf'^\| `"{re.escape(name)}"`[^|]*\| (.*) \|$', text, re.MULTILINE)[1]
     assert tuple(described.split(", ")) == tuple(ORDERS[name])
