@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
+
 from sortes import _core
 from sortes._rng import as_key, at_step
 from sortes.select._vectors import check_items, count_of, vector_of
@@ -13,6 +14,7 @@ from sortes.select.design.inclusion import DesignSample, sample_of
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
+
     from sortes._rng import Rng
 
 

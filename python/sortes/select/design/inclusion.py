@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
+
 from sortes import _core
 from sortes._estimate import Estimate
 from sortes._rng import as_key, at_step
@@ -14,6 +15,7 @@ from sortes.select._vectors import check_items, ids_of, vector_of
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
+
     from sortes._rng import Rng
 
 

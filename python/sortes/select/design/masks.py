@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+
 from sortes import _core
 from sortes._rng import as_key, at_step
 from sortes.select._vectors import count_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
     from sortes._rng import Rng
 
 

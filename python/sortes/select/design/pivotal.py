@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+
 from sortes import _core
 from sortes._progress import reporter
 from sortes._rng import as_key, at_step
@@ -14,6 +15,7 @@ from sortes.select.design.inclusion import DesignSample, sample_of
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
+
     from sortes._rng import Rng
 
 

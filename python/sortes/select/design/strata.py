@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+
 from sortes import _core
 from sortes._estimate import Estimate
 from sortes._rng import as_key, at_step
@@ -15,6 +16,7 @@ from sortes.select.design.inclusion import DesignSample
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
+
     from sortes._rng import Rng
 
 _NO_CAP = 2**62
@@ -288,7 +290,8 @@ def stratified_mean(values: ArrayLike, strata: ArrayLike, sizes: ArrayLike) -> E
     Examples
     --------
     >>> from sortes.select import stratified_mean
-    >>> value, stderr = stratified_mean([1, 3, 2, 10, 14], [0, 0, 0, 1, 1], [30, 10])
+    >>> values, strata = [1, 3, 2, 10, 14], [0, 0, 0, 1, 1]
+    >>> value, stderr = stratified_mean(values, strata, [30, 10])
     >>> value, round(stderr, 4)
     (4.5, 0.6072)
     """

@@ -1,0 +1,1 @@
+"""Designs: subsets with given inclusion probabilities, strata, and masks of features."""
