@@ -49,7 +49,8 @@ def host_history(
 
     Examples
     --------
-    >>> host_history([[0, 0, 5], [7]], 2, prompt_lengths=1, pad_token_id=0)["offsets"]
+    >>> told = host_history([[0, 0, 5], [7]], 2, prompt_lengths=1, pad_token_id=0)
+    >>> told["offsets"]
     array([0, 1, 2])
     """
     flat, lengths = _end_to_end(input_ids, batch, "input_ids")

@@ -213,9 +213,9 @@ class BasisAwareSampler:
         --------
         >>> import numpy as np
         >>> one = BasisAwareSampler(np.eye(4), rank=2)
-        >>> other = BasisAwareSampler.from_features(one.features, base="top_p", top_p=0.9)
-        >>> other.options["top_p"]
-        0.9
+        >>> other = BasisAwareSampler.from_features(one.features, max_lp=8)
+        >>> other.options["max_lp"]
+        8
         """
         matrix = np.array(features, np.float32, order="C")
         if matrix.ndim != 2 or matrix.size == 0:
@@ -251,7 +251,8 @@ class BasisAwareSampler:
         Examples
         --------
         >>> import numpy as np
-        >>> BasisAwareSampler(np.eye(4), rank=2).with_options(strict=True).options["strict"]
+        >>> sampler = BasisAwareSampler(np.eye(4), rank=2)
+        >>> sampler.with_options(strict=True).options["strict"]
         True
         """
         kept = self.options

@@ -121,7 +121,7 @@ def sample(
     Examples
     --------
     >>> import numpy as np
-    >>> logits = np.log(np.array([[0.5, 0.3, 0.2], [0.0, 1.0, 0.0]], np.float32) + 1e-9)
+    >>> logits = np.array([[0.5, 0.3, 0.2], [-1.0, 1.0, -1.0]], np.float32)
     >>> sample(logits, top_k=1, rng=0)
     array([0, 1])
     """

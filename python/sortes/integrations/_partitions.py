@@ -59,7 +59,7 @@ def fresh_shards(sketch: S) -> Iterator[S]:
 
     Examples
     --------
-    >>> from sortes.select.sketch import VarOpt
+    >>> from sortes.select import VarOpt
     >>> next(fresh_shards(VarOpt(3)))
     <VarOpt of 0 items: 0 held, k=3>
     """
@@ -72,7 +72,7 @@ def shard_of_content(sketch: S, columns: tuple[Any, Any, Any]) -> S:
 
     Examples
     --------
-    >>> from sortes.select.sketch import VarOpt
+    >>> from sortes.select import VarOpt
     >>> shard_of_content(VarOpt(3), (np.arange(2), None, None))
     <VarOpt of 0 items: 0 held, k=3>
     """
@@ -90,7 +90,7 @@ def merged(sketches: Sequence[S]) -> S:
 
     Examples
     --------
-    >>> from sortes.select.sketch import BottomK
+    >>> from sortes.select import BottomK
     >>> merged([BottomK(3, rng=0).update([1]), BottomK(3, rng=0).update([2])])
     <BottomK of 2 items: 2 held, k=3>
     """

@@ -68,7 +68,7 @@ def sketch_arrow(
     --------
     >>> import pyarrow as pa
     >>> from sortes.integrations.arrow import sketch_arrow
-    >>> from sortes.select.sketch import PrioritySample
+    >>> from sortes.select import PrioritySample
     >>> table = pa.table({"user": ["ann", "bob", "ann"], "spent": [5.0, 1.0, 3.0]})
     >>> sketch_arrow(table, PrioritySample(10, rng=0), id="user", weight="spent")
     <PrioritySample of 3 items: 2 held, k=10>
@@ -131,7 +131,7 @@ def sketch_parquet(
     >>> import tempfile
     >>> import pyarrow as pa, pyarrow.parquet
     >>> from sortes.integrations.arrow import sketch_parquet
-    >>> from sortes.select.sketch import VarOpt
+    >>> from sortes.select import VarOpt
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     table = pa.table({"id": range(1000), "w": [1.0] * 1000})
     ...     pa.parquet.write_table(table, f"{folder}/part.parquet")

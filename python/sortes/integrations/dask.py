@@ -63,7 +63,7 @@ def sketch_dask(
     --------
     >>> import dask.array as da
     >>> from sortes.integrations.dask import sketch_dask
-    >>> from sortes.select.sketch import VarOpt
+    >>> from sortes.select import VarOpt
     >>> sketch_dask(da.ones(1000, chunks=100), VarOpt(10, rng=0))
     <VarOpt of 1000 items: 10 held, k=10>
     """

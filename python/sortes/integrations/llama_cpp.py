@@ -1,9 +1,8 @@
 """Rules and draws as a logits processor of llama-cpp-python.
 
 The library passes one row at a time through its own chain *after* the processors: ``top_k=40``,
-``top_p=0.95``, ``min_p=0.05`` and ``temperature=0.8`` unless told otherwise. `NEUTRAL` tells it::
-
-    llm(prompt, logits_processor=LogitsProcessorList([SortesLogitsProcessor(top_p=0.9)]), **NEUTRAL)
+``top_p=0.95``, ``min_p=0.05`` and ``temperature=0.8`` by default. Pass ``**NEUTRAL`` beside
+``logits_processor=`` to switch it off.
 """
 
 from __future__ import annotations
@@ -72,7 +71,8 @@ class SortesLogitsProcessor:
 
     Examples
     --------
-    >>> text, logits = np.array([1, 2], np.intc), np.array([2.0, 1.0, 0.0], np.single)
+    >>> text = np.array([1, 2], np.intc)
+    >>> logits = np.array([2.0, 1.0, 0.0], np.single)
     >>> SortesLogitsProcessor(top_k=2, temperature=0.5)(text, logits)
     array([  4.,   2., -inf], dtype=float32)
     >>> SortesLogitsProcessor(draw=True, top_k=1)(text, logits)

@@ -53,7 +53,7 @@ def sketch_ray(
     Examples
     --------
     >>> import ray  # doctest: +SKIP
-    >>> from sortes.select.sketch import BottomK
+    >>> from sortes.select import BottomK
     >>> dataset = ray.data.read_parquet("s3://bucket/events")  # doctest: +SKIP
     >>> sketch_ray(dataset, BottomK(1000, rng=0), id="user", weight="spent")  # doctest: +SKIP
     <BottomK of 1000000 items: 1000 held, k=1000>

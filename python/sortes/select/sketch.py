@@ -83,7 +83,7 @@ class BottomK(Sketch):
     Examples
     --------
     >>> import numpy as np
-    >>> from sortes.select.sketch import BottomK
+    >>> from sortes.select import BottomK
     >>> ids, weights = np.arange(1000), np.arange(1000.0)
     >>> whole = BottomK(100, rng=0).update(ids, weights)
     >>> left = BottomK(100, rng=0).update(ids[:300], weights[:300])
@@ -146,7 +146,7 @@ class PrioritySample(Sketch):
     Examples
     --------
     >>> import numpy as np
-    >>> from sortes.select.sketch import PrioritySample
+    >>> from sortes.select import PrioritySample
     >>> sketch = PrioritySample(2, rng=0).update([10, 20, 30], [1.0, 1.0, 1e9])
     >>> 30 in sketch.sample().ids
     True
@@ -213,7 +213,7 @@ class VarOpt(Sketch):
     Examples
     --------
     >>> import numpy as np
-    >>> from sortes.select.sketch import VarOpt
+    >>> from sortes.select import VarOpt
     >>> sketch = VarOpt(10, rng=0).update(np.arange(1000), np.arange(1000.0))
     >>> len(sketch), sketch.total
     (10, 499500.0)
@@ -267,7 +267,7 @@ def hash_ids(names: Iterable[str | bytes]) -> NDArray[np.int64]:
 
     Examples
     --------
-    >>> from sortes.select.sketch import hash_ids
+    >>> from sortes.select import hash_ids
     >>> hash_ids(["a", b"a", "b"])
     array([3405396810240292928, 3405396810240292928, 8453121595177857668])
     """
@@ -332,7 +332,7 @@ def sketch_array(
     Examples
     --------
     >>> import numpy as np
-    >>> from sortes.select.sketch import VarOpt, sketch_array
+    >>> from sortes.select import VarOpt, sketch_array
     >>> weights = np.ones(1_000_000, np.float32)
     >>> sketch_array(weights, VarOpt(100, rng=0), chunk=1000).total
     1000000.0

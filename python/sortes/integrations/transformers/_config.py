@@ -75,7 +75,8 @@ def from_generation_config(config: GenerationConfig, **rule_args: Any) -> decode
     Examples
     --------
     >>> from transformers import GenerationConfig
-    >>> sorted(from_generation_config(GenerationConfig(temperature=0.7, top_p=0.9)).params)
+    >>> config = GenerationConfig(temperature=0.7, top_p=0.9)
+    >>> sorted(from_generation_config(config).params)
     ['temperature', 'top_k', 'top_p']
     """
     return decode.Rules(**{**configured(config), **rule_args})
