@@ -455,7 +455,7 @@ def _first_bad(fine: NDArray[np.bool_]) -> tuple[tuple[int, ...], str]:
 
 
 def _kind(value: Any) -> str:
-    """The letter of NumPy's kind of a scalar, or ``?`` where it is not known.
+    """Return the letter of NumPy's kind of a scalar, or ``?`` where it is not known.
 
     Arrays and tensors with axes, which may hold one number, count as objects: ``O``.
     """

@@ -134,9 +134,15 @@ def _normal_quantile(xp: Any, p: Any) -> Any:
     """Wichura's AS 241, in operations of NumPy or Torch."""
     q = p - 0.5
     centre = q * _ratio(0.180625 - q * q, _CENTRE)
-    r = xp.sqrt(-_ln(xp, xp.where(q < 0, p, 1 - p)))
+    r = _sqrt(xp, -_ln(xp, xp.where(q < 0, p, 1 - p)))
     z = xp.where(r <= 5, _ratio(r - 1.6, _SHOULDER), _ratio(r - 5, _TAIL))
     return xp.where(xp.abs(q) <= 0.425, centre, xp.where(q < 0, -z, z))
+
+
+def _sqrt(xp: Any, x: Any) -> Any:
+    if xp is np or not x.is_cpu:
+        return xp.sqrt(x)
+    return xp.from_numpy(np.sqrt(x.numpy()))  # Torch's own may err in the last place there
 
 
 def _ln(xp: Any, x: Any) -> Any:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 # The names in quotes are those of modules that need not be loaded.
-Rng: TypeAlias = Union[  # noqa: UP007
+Rng: TypeAlias = Union[
     int,
     Sequence[int],
     "np.random.SeedSequence",
