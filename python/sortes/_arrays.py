@@ -164,7 +164,7 @@ def host(x: Any, name: str, kinds: str | None = "biuf") -> NDArray[Any]:
     array([1, 2])
     >>> host(["a"], "x")
     Traceback (most recent call last):
-    TypeError: x: must hold numbers, got dtype <U1
+    TypeError: x: must hold numbers, got <U1
     """
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(x, torch.Tensor):
@@ -178,7 +178,7 @@ def host(x: Any, name: str, kinds: str | None = "biuf") -> NDArray[Any]:
             array = array.astype(np.float32)
     if kinds is not None and (array.dtype.kind not in kinds or array.dtype.itemsize > 8):
         wanted = "numbers" if "f" in kinds else "integers"
-        got = f"dtype {array.dtype}" if array.ndim else shown(x)
+        got = array.dtype if array.ndim else shown(x)
         raise TypeError(f"{name}: must hold {wanted}, got {got}")
     return array  # type: ignore[no-any-return]
 
@@ -247,7 +247,7 @@ def ids_of(x: Any, name: str = "ids") -> NDArray[np.int64]:
     array = host(x, name, None)
     if array.size and array.dtype.kind in "OUST" and not _ints(array):
         hint = "; hash_ids turns strings into ids"
-        raise TypeError(f"{name}: must hold integers, got dtype {array.dtype}{hint}")
+        raise TypeError(f"{name}: must hold integers, got {array.dtype}{hint}")
     if array.dtype == np.uint64:
         fine = array < 2**63
         items(fine, array, name, f"is above 2**63 - 1 ({name}.view(numpy.int64) keeps its bits)")
@@ -291,7 +291,7 @@ def integers_of(
     """
     array = host(x, name, None)
     if array.size and array.dtype.kind not in "iu" and not _ints(array):
-        got = f"dtype {array.dtype}" if array.ndim else shown(x)
+        got = array.dtype if array.ndim else shown(x)
         raise TypeError(f"{name}: must hold integers, got {got}")
     if n is None:
         _one_dim(array, name)
@@ -304,20 +304,27 @@ def integers_of(
 
 
 def numbers_of(
-    x: Any, name: str, domain: Domain | None = None, rows: int | None = None
+    x: Any,
+    name: str,
+    domain: Domain | None = None,
+    *,
+    rows: int | None = None,
+    booleans: bool = False,
 ) -> NDArray[np.float64]:
     """Return one number, or one for each row, as float64.
 
     Parameters
     ----------
     x : float or array_like, shape (B,)
-        As in `host`, without booleans.
+        As in `host`.
     name
         What error messages call it.
     domain
         Where the numbers must lie; integers alone if it is one of integers.
     rows
         How many rows there are, if that is known.
+    booleans
+        Whether booleans count as numbers.
 
     Returns
     -------
@@ -336,7 +343,8 @@ def numbers_of(
     >>> numbers_of([1, 2], "tau")
     array([1., 2.])
     """
-    array = host(x, name, "iu" if domain is not None and domain.integer else "iuf")
+    kinds = "iu" if domain is not None and domain.integer else "biuf" if booleans else "iuf"
+    array = host(x, name, kinds)
     if array.ndim > 1 or (rows is not None and array.shape not in ((), (rows,))):
         shape = "(B,)" if rows is None else f"({rows},)"
         raise ValueError(f"{name}: must be a number or have shape {shape}, got {array.shape}")

@@ -502,6 +502,7 @@ def _bound(text: str) -> float:
 COUNT: Final = Domain("[0, 2**63)", integer=True)
 AT_LEAST_1: Final = Domain("[1, 2**63)", integer=True)
 WORD: Final = Domain("[0, 2**32)", integer=True)
+ENTITY: Final = Domain("[0, 2**48)", integer=True)
 FINITE: Final = Domain("(-inf, inf)")
 NON_NEGATIVE: Final = Domain("[0, inf)")
 POSITIVE: Final = Domain("(0, inf)")
@@ -513,6 +514,8 @@ Count: TypeAlias = Annotated[int, COUNT]
 AtLeastOne: TypeAlias = Annotated[int, AT_LEAST_1]
 #: A step of a run.
 Step: TypeAlias = Annotated[int, WORD]
+#: What a stream numbers: a row, a unit, a shard.
+Entity: TypeAlias = Annotated[int, ENTITY]
 #: Real numbers.
 Finite: TypeAlias = Annotated[float, FINITE]
 NonNegative: TypeAlias = Annotated[float, NON_NEGATIVE]
