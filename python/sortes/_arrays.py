@@ -177,9 +177,7 @@ def host(x: Any, name: str, kinds: str | None = "biuf") -> NDArray[Any]:
         if array.dtype.name == "bfloat16":
             array = array.astype(np.float32)
     if kinds is not None and (array.dtype.kind not in kinds or array.dtype.itemsize > 8):
-        wanted = "numbers" if "f" in kinds else "integers"
-        got = array.dtype if array.ndim else shown(x)
-        raise TypeError(f"{name}: must hold {wanted}, got {got}")
+        raise _wrong_kind(x, array, name, "number" if "f" in kinds else "integer")
     return array  # type: ignore[no-any-return]
 
 
@@ -291,13 +289,12 @@ def integers_of(
     """
     array = host(x, name, None)
     if array.size and array.dtype.kind not in "iu" and not _ints(array):
-        got = array.dtype if array.ndim else shown(x)
-        raise TypeError(f"{name}: must hold integers, got {got}")
+        raise _wrong_kind(x, array, name, "integer")
     if n is None:
         _one_dim(array, name)
     elif array.shape not in ((), (n,)):
         raise ValueError(f"{name}: must have shape ({n},), got {array.shape}")
-    if array.dtype != np.int64 or domain is not _INT64:
+    if array.size and (array.dtype != np.int64 or domain is not _INT64):
         domain.check_items(array, name)
     whole = np.require(array, np.int64, ("C", "A"))
     return whole if n is None or array.ndim else np.full(n, whole)
@@ -348,8 +345,10 @@ def numbers_of(
     if array.ndim > 1 or (rows is not None and array.shape not in ((), (rows,))):
         shape = "(B,)" if rows is None else f"({rows},)"
         raise ValueError(f"{name}: must be a number or have shape {shape}, got {array.shape}")
-    if domain is not None:
+    if domain is not None and array.ndim:
         domain.check_items(array, name)
+    elif domain is not None:
+        domain.check(array, name)
     return np.array(array, np.float64)
 
 
@@ -437,10 +436,10 @@ def _memory(out: Any, name: str, kind: str, bf16: bool) -> NDArray[Any]:
             if bits or out.dtype is not torch.bfloat16:
                 return (out.view(torch.uint16) if bits else out).numpy()  # type: ignore[no-any-return]
             raise TypeError(f"{name}: dtype must not be bfloat16, as the logits are not")
-        got = f"a {out.layout} tensor on {out.device}"
+        got = f"a tensor of layout {out.layout} on {out.device}"
     elif kind == "numpy" and isinstance(out, np.ndarray) and not isinstance(out, np.ma.MaskedArray):
         bits = bf16 and out.dtype.name == "bfloat16"
-        return (out.view(np.uint16) if bits else out).view(np.ndarray)
+        return np.asarray(out.view(np.uint16) if bits else out)
     else:
         got = type(out).__name__
     wanted = "a NumPy array" if kind == "numpy" else "a dense Torch tensor on the CPU"
@@ -460,6 +459,13 @@ def _overlap(a: NDArray[Any], b: NDArray[Any]) -> bool:
         return np.shares_memory(a, b, max_work=_OVERLAP_WORK)  # type: ignore[arg-type]
     except np.exceptions.TooHardError:
         return True
+
+
+def _wrong_kind(x: Any, array: NDArray[Any], name: str, wanted: str) -> TypeError:
+    if array.ndim:
+        return TypeError(f"{name}: must hold {wanted}s, got {array.dtype}")
+    article = "an" if wanted == "integer" else "a"
+    return TypeError(f"{name}: must be {article} {wanted}, got {shown(x)}")
 
 
 def _ints(array: NDArray[Any]) -> bool:

@@ -241,8 +241,10 @@ def kmeans_plusplus(
         )
     one_of(fallback, "fallback", ("exact", "uniform"))
     one_of(on_degenerate, "on_degenerate", ("warn", "raise"))
-    factor = POSITIVE.check(oversampling_factor, "oversampling_factor")
-    oversampling = min(factor * k, float(np.finfo(np.float64).max))
+    oversampling = POSITIVE.check(oversampling_factor, "oversampling_factor") * k
+    if oversampling == math.inf:
+        reason = f"must be finite times n_clusters, got {oversampling_factor}"
+        raise ValueError(f"oversampling_factor: {reason}")
     stream = as_stream(random_state, name="random_state")
     weights = None if sample_weight is None else _weights(sample_weight, n)
     with reporter(progress, "k-means++") as callback:
