@@ -1,8 +1,18 @@
-"""Every array of logits that users have, as rows: without copies where that can be."""
+"""Every array that users have, in the forms of the kernels: without copies where that can be."""
 
 import numpy as np
 import pytest
-from sortes._arrays import rows_of
+from sortes._arrays import (
+    host,
+    ids_of,
+    integers_of,
+    matrix_of,
+    numbers_of,
+    rows_of,
+    target,
+    vector_of,
+)
+from sortes._check import WORD, Domain
 from sortes._core import _testing
 
 
@@ -223,3 +233,172 @@ def test_the_boundary_checks_for_itself():
     for x in (np.ones((2, 6), np.float32)[:, ::2], unaligned()):
         with pytest.raises(ValueError, match=r"^x: rows must be contiguous and aligned"):
             _testing.row_sums(x)
+
+
+MASKED = np.ma.masked_array([1.0, 2.0], [False, True])
+
+
+def test_masked_arrays_are_refused():
+    message = r"^x: must not be a masked array; fill or drop the masked items first$"
+    for read_it in (host, rows_of, vector_of, ids_of, integers_of, numbers_of):
+        with pytest.raises(TypeError, match=message):
+            read_it(MASKED, "x")
+    with pytest.raises(TypeError, match=message):
+        matrix_of(np.ma.masked_array(np.eye(2)), "x")
+
+
+@pytest.mark.parametrize(
+    ("x", "error", "message"),
+    [
+        (["a"], TypeError, "must hold numbers, got <U1"),
+        ("a", TypeError, "must be a number, got 'a'"),
+        (None, TypeError, "must be a number, got None"),
+        ([1j], TypeError, "must hold numbers, got complex128"),
+        ([np.datetime64(1, "s")], TypeError, r"must hold numbers, got datetime64\[s\]"),
+        ([object()], TypeError, "must hold numbers, got object"),
+        (np.zeros(2, np.longdouble), TypeError, "must hold numbers, got "),
+        ([[1], [1, 2]], ValueError, "must be an array or lists of equal lengths"),
+    ],
+)
+def test_what_holds_no_numbers(x, error, message):
+    for read_it in (host, vector_of, numbers_of):
+        with pytest.raises(error, match=r"^x: " + message):
+            read_it(x, "x")
+
+
+def test_host_of_tensors(torch):
+    x = torch.arange(3.0, requires_grad=True)
+    assert host(x, "x").ctypes.data == x.data_ptr()
+    half = host(torch.tensor([1.5], dtype=torch.bfloat16), "x")
+    assert (half.dtype, half.tolist()) == (np.float32, [1.5])
+    with pytest.raises(TypeError, match=r"^x: must be on the CPU, got a tensor on meta"):
+        host(torch.ones(3, device="meta"), "x")
+    with pytest.raises(TypeError, match=r"^x: must be a dense tensor, got torch\.sparse_coo"):
+        host(torch.eye(3).to_sparse(), "x")
+    assert host(torch.ones(2, dtype=torch.complex64).imag.neg(), "x").tolist() == [0, 0]
+
+
+def test_sparse_matrices_are_refused():
+    sparse = pytest.importorskip("scipy.sparse")
+    with pytest.raises(TypeError, match=r"^X: must be dense, got a csr_matrix"):
+        matrix_of(sparse.csr_matrix(np.eye(2)), "X")
+
+
+def test_vectors():
+    for dtype in (np.float32, np.float64):
+        x = np.ones(3, dtype)
+        assert vector_of(x) is x
+    assert vector_of(np.ones(3, np.float32), double=True).dtype == np.float64
+    assert vector_of(np.ones(3, np.float16)).dtype == np.float32
+    assert vector_of([True, False]).tolist() == [1.0, 0.0]
+    assert vector_of([]).shape == (0,)
+    strided = np.arange(6.0)[::2]
+    assert vector_of(strided).flags.c_contiguous
+    with pytest.raises(ValueError, match=r"^weights: must have shape \(n,\), got \(1, 2\)"):
+        vector_of([[1, 2]])
+    assert matrix_of([[1, 2]], "X").dtype == np.float64
+    with pytest.raises(ValueError, match=r"^X: must have shape \(n, d\), got \(2,\)"):
+        matrix_of([1, 2], "X")
+
+
+def test_integers():
+    x = np.arange(3)
+    assert integers_of(x, "ids") is x
+    assert ids_of(x) is x
+    for given in ([], np.zeros(0, bool), ()):
+        assert integers_of(given, "ids").dtype == np.int64
+    assert integers_of(np.array([1], np.uint8), "ids").dtype == np.int64
+    assert integers_of(5, "rows", WORD, n=3).tolist() == [5, 5, 5]
+    assert integers_of([2**63 - 1], "ids").tolist() == [2**63 - 1]
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: integers_of([0.5], "r"), TypeError, "r: must hold integers, got float64"),
+        (lambda: integers_of([True], "r"), TypeError, "r: must hold integers, got bool"),
+        (lambda: integers_of(1.5, "r", n=2), TypeError, "r: must be an integer, got 1.5"),
+        (lambda: integers_of(3, "r"), ValueError, r"r: must have shape \(n,\), got \(\)"),
+        (lambda: integers_of([1], "r", n=2), ValueError, r"r: must have shape \(2,\), got \(1,\)"),
+        (
+            lambda: integers_of([0, -1], "r", WORD),
+            ValueError,
+            r"r: item 1 must be in \[0, 2",
+        ),
+        (lambda: integers_of([0, 2**64], "r"), ValueError, r"r: item 1 must be in \[-2\*\*63, 2"),
+        (lambda: integers_of([2**63], "r"), ValueError, r"r: item 0 must be in \[-2\*\*63, 2"),
+        (lambda: ids_of([2**63], "i"), ValueError, r"i: item 0 is above 2\*\*63 - 1 "),
+        (lambda: ids_of(["a"]), TypeError, "ids: must hold integers, got <U1; hash_ids turns"),
+        (
+            lambda: numbers_of(0, "t", Domain("(0, 1)")),
+            ValueError,
+            r"t: must be in \(0, 1\), got 0",
+        ),
+        (lambda: numbers_of([0.5, 1], "t", Domain("(0, 1)")), ValueError, r"t: item 1 must be in "),
+        (lambda: numbers_of(True, "t"), TypeError, "t: must be a number, got True"),
+        (lambda: numbers_of(0.5, "t", WORD), TypeError, "t: must be an integer, got 0.5"),
+        (lambda: numbers_of([1, 2], "t", rows=3), ValueError, r"t: must be a number or have shape"),
+    ],
+)
+def test_bad_integers_and_numbers(call, error, message):
+    with pytest.raises(error, match=r"^" + message):
+        call()
+
+
+class TestTarget:
+    def test_views(self, torch):
+        out = np.empty((2, 3), np.float32)
+        assert target(out, (2, 3), np.float32) is out
+        tensor = torch.empty(2, 3, dtype=torch.bfloat16, requires_grad=True)
+        view = target(tensor, (2, 3), np.uint16, kind="torch", bf16=True)
+        assert view.ctypes.data == tensor.data_ptr()
+        assert target(np.empty(0), (0,), np.float64).shape == (0,)
+
+    def test_rows_any_distance_apart(self):
+        wide = np.empty((3, 10))
+        view = wide[:, :4]
+        assert target(view, (3, 4), np.float64, strided=True) is view
+        with pytest.raises(ValueError, match=r"^out: must be C-contiguous"):
+            target(view, (3, 4), np.float64)
+        itself = np.lib.stride_tricks.as_strided(wide, (3, 4), (8, 8))
+        for bad in (itself, np.lib.stride_tricks.as_strided(wide, (3, 4), (0, 8)), wide[:, ::3]):
+            with pytest.raises(ValueError, match=r"^out: rows must be contiguous and must not"):
+                target(bad, (3, 4), np.float64, strided=True)
+
+    def test_overlap(self):
+        x = np.zeros((4, 6))
+        for out in (x, x[1:3], x.reshape(6, 4)):
+            with pytest.raises(ValueError, match=r"^out: overlaps logits"):
+                target(out, out.shape, np.float64, apart={"logits": x})
+        assert target(x, x.shape, np.float64, apart={"logits": x}, same=x) is x
+        with pytest.raises(ValueError, match=r"^out: overlaps logits"):
+            target(x[1:], (3, 6), np.float64, apart={"logits": x[:3]}, same=x[:3])
+        # Interleaved columns share a range of addresses, but no memory.
+        left, right = x[:, :3], x[:, 3:]
+        assert target(right, (4, 3), np.float64, apart={"x": left}, strided=True) is right
+        with pytest.raises(ValueError, match=r"^out: overlaps x"):
+            target(x[:, 2:5], (4, 3), np.float64, apart={"x": left}, strided=True)
+
+    @pytest.mark.parametrize(
+        ("out", "error", "message"),
+        [
+            ([0.0] * 3, TypeError, "out: must be a NumPy array, got list"),
+            (np.ma.zeros(3), TypeError, "out: must be a NumPy array, got MaskedArray"),
+            (np.zeros(3, np.float32), TypeError, "out: dtype must be float64, got float32"),
+            (np.zeros(3, ">f8"), TypeError, "out: dtype must be float64, got >f8"),
+            (np.zeros(4), ValueError, r"out: must have shape \(3,\), got \(4,\)"),
+            (np.broadcast_to(0.0, 3), ValueError, "out: is read-only"),
+            (np.zeros(6)[::2], ValueError, "out: must be C-contiguous"),
+        ],
+    )
+    def test_refused(self, out, error, message):
+        with pytest.raises(error, match=r"^" + message):
+            target(out, (3,), np.float64)
+
+    def test_kinds(self, torch):
+        with pytest.raises(TypeError, match=r"^out: must be a NumPy array, got a tensor"):
+            target(torch.zeros(3), (3,), np.float32)
+        message = r"^out: must be a dense Torch tensor on the CPU, got "
+        for out in (np.zeros(3), torch.zeros(3, device="meta"), torch.eye(3).to_sparse()):
+            with pytest.raises(TypeError, match=message):
+                target(out, (3,), np.float32, kind="torch")

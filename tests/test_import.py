@@ -52,10 +52,10 @@ import sys
 sys.modules["torch"] = None
 import numpy as np, sortes
 from sortes._arrays import rows_of
-from sortes._rng import as_key
+from sortes._rng import as_stream
 rows = rows_of(np.ones((2, 3), np.float32))
 assert rows.wrap(rows.array) is rows.array
-assert as_key(0) == as_key(0)
+assert as_stream(0) == as_stream(0)
 assert sortes.get_num_threads() >= 1
 """
     run(code)

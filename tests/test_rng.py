@@ -7,10 +7,15 @@ import pytest
 import sortes
 from lawlib import ALPHA, assert_cdf, assert_law
 from scipy import stats
+from sortes import _philox
 from sortes._core import _testing
-from sortes._rng import as_key, as_keys, at_step
+from sortes._rng import Rng, as_stream, as_streams, keys_and_step
 
 N = 10**6
+
+
+def as_key(rng):
+    return as_stream(rng).key
 
 
 def philox(key, counter):
@@ -190,26 +195,68 @@ def test_torch_generators_of_a_gpu(torch):
     assert as_key(rng) == as_key(again) != as_key(rng)
 
 
-def test_keys_of_rows():
+def test_streams_of_rows():
     streams = sortes.Stream(1).split(3)
-    keys = as_keys(streams, 3)
+    assert as_streams(streams, 3) == as_streams(tuple(streams), 3) == streams
+    assert as_streams(streams, 3, 2) == [stream.advance(2) for stream in streams]
+    assert as_streams(5, 3) == as_stream(5)
+    assert as_streams([1, 2], 3) == as_stream([1, 2])
+    assert as_streams(streams[0], 0, 4) == streams[0].advance(4)
+    keys, step = keys_and_step(as_streams(streams, 3, 7))
     assert keys.dtype == np.uint64
-    assert keys.tolist() == [stream.key for stream in streams]
-    assert as_keys(5, 3).tolist() == [as_key(5)] * 3
-    assert as_keys([1, 2], 3).tolist() == [as_key([1, 2])] * 3
-    assert as_keys(streams[0], 0).shape == (0,)
+    assert (keys.tolist(), step) == ([stream.key for stream in streams], 7)
+    assert keys_and_step(sortes.Stream(5, 3)) == (5, 3)
 
 
 def test_steps_of_streams_add_to_the_step_of_the_call():
     stream = sortes.Stream(1, 4)
-    assert at_step(None, 3) == at_step(0, np.int64(3)) == 3
-    assert at_step(stream, 3) == at_step([stream, stream.advance(0)], 3) == 7
+    assert as_stream(None, 3).step == as_stream(0, np.int64(3)).step == 3
+    assert as_stream(stream) is stream
+    assert as_stream(stream, 3) == stream.advance(3)
+    assert as_streams([stream, stream.advance(0)], 2, 3) == [stream.advance(3)] * 2
     with pytest.raises(ValueError, match=r"^step: must be in \[0, 4294967292\), got 4294967292"):
-        at_step(stream, 2**32 - 4)
-    with pytest.raises(ValueError, match=r"^step: must be in \[0, 4294967296\), got -1"):
-        at_step(None, -1)
+        as_stream(stream, 2**32 - 4)
     with pytest.raises(ValueError, match=r"^rng: streams must be at one step, got \[4, 5\]"):
-        at_step([stream, stream.advance()])
+        as_streams([stream, stream.advance()], 2)
+
+
+@pytest.mark.parametrize(
+    ("step", "error", "message"),
+    [
+        (-1, ValueError, r"step: must be in \[0, 2\*\*32\), got -1"),
+        (2**32, ValueError, r"step: must be in \[0, 2\*\*32\), got 4294967296"),
+        (2**100, ValueError, r"step: must be in \[0, 2\*\*32\), got 1267"),
+        (1.0, TypeError, r"step: must be an integer, got 1\.0"),
+        (True, TypeError, "step: must be an integer, got True"),
+        (None, TypeError, "step: must be an integer, got None"),
+    ],
+)
+def test_bad_steps(step, error, message):
+    generator, again = np.random.default_rng(0), np.random.default_rng(0)
+    for rng in (0, None, sortes.Stream(1), generator, [sortes.Stream(1)]):
+        with pytest.raises(error, match=r"^" + message):
+            as_streams(rng, 1, step)
+    # A refused call has drawn nothing.
+    assert as_stream(generator) == as_stream(again)
+
+
+def test_the_name_of_the_argument_is_the_callers():
+    with pytest.raises(TypeError, match=r"^random_state: must be None, an int, .*, got 2\.5"):
+        as_stream(2.5, name="random_state")
+    with pytest.raises(ValueError, match=r"^generator: must be non-negative, got -1"):
+        as_streams(-1, 2, name="generator")
+    with pytest.raises(ValueError, match=r"^rng: must be non-negative, got -1"):
+        as_stream(-1)
+
+
+def test_one_stream_is_not_a_list():
+    with pytest.raises(TypeError, match=r"^rng: must be one stream, got a list of 2"):
+        as_stream(sortes.Stream(0).split(2))
+
+
+def test_the_alias_is_public():
+    assert sortes.Rng is Rng
+    assert sortes.Stream in Rng.__args__
 
 
 @pytest.mark.parametrize(
@@ -217,20 +264,64 @@ def test_steps_of_streams_add_to_the_step_of_the_call():
     [
         (-1, ValueError, "rng: must be non-negative, got -1"),
         ([1, -2], ValueError, "rng: must be non-negative, got -2"),
-        (1.0, TypeError, "rng: must be None, an int, .*, got float"),
-        ("7", TypeError, "rng: must be None, an int, .*, got str"),
-        ([1.5], TypeError, "rng: must be None, an int, .*, got list"),
-        (object(), TypeError, "rng: must be None, an int, .*, got object"),
+        (1.0, TypeError, "rng: must be None, an int, .*, got 1.0"),
+        ("7", TypeError, "rng: must be None, an int, .*, got '7'"),
+        ([1.5], TypeError, "rng: must be None, an int, .*, got \\[1.5\\]"),
+        (True, TypeError, "rng: must be None, an int, .*, got True"),
+        (np.ones((2, 2), int), TypeError, "rng: must be None, an int, .*, got array"),
+        (object(), TypeError, "rng: must be None, an int, .*, got <object"),
     ],
 )
 def test_what_is_no_seed(rng, error, message):
     with pytest.raises(error, match=r"^" + message):
-        as_key(rng)
+        as_stream(rng)
 
 
 def test_lists_of_streams_must_fit():
     stream = sortes.Stream(0)
     with pytest.raises(ValueError, match=r"^rng: must hold one stream for each of 3 rows, got 2"):
-        as_keys([stream, stream], 3)
+        as_streams([stream, stream], 3)
     with pytest.raises(TypeError, match=r"^rng: item 1 is not a sortes\.Stream"):
-        as_keys([stream, 4], 2)
+        as_streams([stream, 4], 2)
+
+
+class TestNormals:
+    """Those of `_philox` are those of the native module, to the bit."""
+
+    PURPOSE, N = 4, 100_001
+
+    @pytest.mark.parametrize("key", [0, 7, 2**63 + 12345, 2**64 - 1])
+    @pytest.mark.parametrize("count", [0, 1, 2, 7, N])
+    def test_bits(self, key, count):
+        drawn = self.normals(key, np.arange(1), 0, count)
+        assert drawn.dtype == np.float64
+        assert drawn.shape == (1, count)
+        np.testing.assert_array_equal(drawn[0], _testing.draws("normal", key, count))
+
+    @pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)])
+    def test_tensors(self, torch, device):
+        entities = torch.tensor([0, 3, 2**40 + 5], device=device)
+        if device == "cuda":
+            torch.cuda.set_sync_debug_mode("error")
+        try:
+            drawn = self.normals(7, entities, 9, 5001)
+        finally:
+            if device == "cuda":
+                torch.cuda.set_sync_debug_mode("default")
+        assert drawn.dtype == torch.float64
+        assert drawn.device == entities.device
+        expected = self.normals(7, entities.cpu().numpy(), 9, 5001)
+        np.testing.assert_array_equal(drawn.cpu().numpy(), expected)
+
+    def test_entities_steps_and_keys_are_those_of_the_streams(self):
+        entities = np.array([0, 3, 2**40 + 5])
+        drawn = self.normals(7, entities, 9, 3)
+        uniforms = [sortes.Stream(7, 9).uniforms(3, int(row)) for row in entities]
+        # 53-bit uniforms and the 52-bit ones that are inverted share their leading bits.
+        np.testing.assert_allclose(stats.norm.cdf(drawn), uniforms, rtol=0, atol=1e-15)
+        own = _philox.normals((np.array([7, 1, 7]), np.array([0, 2, 0])), entities, 9, 4, 3)
+        np.testing.assert_array_equal(own[::2], drawn[::2])
+        np.testing.assert_array_equal(own[1], self.normals(2 << 32 | 1, entities, 9, 3)[1])
+
+    def normals(self, key, entities, step, count):
+        return _philox.normals((key & 2**32 - 1, key >> 32), entities, step, self.PURPOSE, count)

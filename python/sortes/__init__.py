@@ -25,6 +25,7 @@ from sortes._core import (
     get_num_threads,
     set_num_threads,
 )
+from sortes._rng import Rng
 
 if TYPE_CHECKING:
     from sortes import decode, select
@@ -41,6 +42,7 @@ __all__ = [
     "FIRE",
     "AdaptiveP",
     "Mirostat",
+    "Rng",
     "RowStats",
     "RuleArgs",
     "Rules",

@@ -1,19 +1,25 @@
-"""Matrices of logits from NumPy, Torch and DLPack, as rows that the kernels read in place."""
+"""Arrays from NumPy, Torch, DLPack and lists, in the forms that kernels read and write."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, NoReturn
 
 import numpy as np
 
+from sortes._check import Domain, items, shown
+
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from numpy.typing import DTypeLike, NDArray
 
 _ACCEPTED = "float32, float16, bfloat16 or float64"
 _NATIVE = frozenset(np.dtype(t) for t in (np.float32, np.float16, np.float64))
+_REAL = frozenset(np.dtype(t) for t in (np.float32, np.float64))
 _DLPACK_HOST = (1, 3)  # kDLCPU, kDLCUDAHost
+_INT64: Final = Domain("[-2**63, 2**63)", integer=True)
+#: What an exact test of overlap may cost before two arrays count as overlapping.
+_OVERLAP_WORK = 10_000
 
 
 class Rows(NamedTuple):
@@ -127,16 +133,365 @@ def _no_columns(array: NDArray[Any], name: str) -> NoReturn:
     raise ValueError(f"{name}: must have at least one column, got shape {array.shape}")
 
 
+def host(x: Any, name: str, kinds: str | None = "biuf") -> NDArray[Any]:
+    """Return an array of the caller's data on the CPU, without a copy where that can be.
+
+    Parameters
+    ----------
+    x : array_like
+        A NumPy array, a Torch tensor on the CPU, anything with ``__dlpack__`` on the CPU, or
+        anything else that NumPy can make an array of. bfloat16 becomes float32.
+    name
+        What error messages call it.
+    kinds
+        The kinds of dtype that are accepted, in NumPy's letters; None accepts any.
+
+    Returns
+    -------
+    ndarray
+        The data, of any shape. An empty list has dtype float64.
+
+    Raises
+    ------
+    TypeError
+        If the items are of another kind, or the data sparse, masked, or not on the CPU.
+    ValueError
+        If lists have different lengths.
+
+    Examples
+    --------
+    >>> host([1, 2], "x")
+    array([1, 2])
+    >>> host(["a"], "x")
+    Traceback (most recent call last):
+    TypeError: x: must hold numbers, got <U1
+    """
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(x, torch.Tensor):
+        if not x.is_cpu:
+            raise TypeError(f"{name}: must be on the CPU, got a tensor on {x.device}")
+        x = _dense(torch, x, name)
+        array = (x.float() if x.dtype is torch.bfloat16 else x).numpy()
+    else:
+        array = _from_host(x, name)
+        if array.dtype.name == "bfloat16":
+            array = array.astype(np.float32)
+    if kinds is not None and (array.dtype.kind not in kinds or array.dtype.itemsize > 8):
+        raise _wrong_kind(x, array, name, "number" if "f" in kinds else "integer")
+    return array  # type: ignore[no-any-return]
+
+
+def vector_of(x: Any, name: str = "weights", *, double: bool = False) -> NDArray[Any]:
+    """View `x` as a contiguous vector of float32 or float64.
+
+    Parameters
+    ----------
+    x : array_like, shape (n,)
+        As in `host`. Contiguous float32 and float64 are not copied; half precision becomes
+        float32, integers and booleans float64.
+    name
+        What error messages call it.
+    double
+        Whether float32 is to be converted too.
+
+    Returns
+    -------
+    ndarray of float32 or float64, shape (n,)
+        The vector, in native byte order.
+
+    Raises
+    ------
+    TypeError
+        As `host`.
+    ValueError
+        If `x` has not exactly one dimension.
+
+    Examples
+    --------
+    >>> vector_of([1, 2, 3])
+    array([1., 2., 3.])
+    """
+    if type(x) is not np.ndarray or x.dtype not in _REAL:
+        x = host(x, name)
+    _one_dim(x, name)
+    if x.dtype in _REAL and x.flags.carray and not (double and x.dtype != np.float64):
+        return x  # type: ignore[no-any-return]
+    half = x.dtype.kind == "f" and x.dtype.itemsize < 8 and not double
+    return np.require(x, np.float32 if half else np.float64, ("C", "A"))
+
+
+def matrix_of(x: Any, name: str) -> NDArray[np.float64]:
+    """View `x` as a contiguous matrix of float64; otherwise as `vector_of`.
+
+    Examples
+    --------
+    >>> matrix_of([[1, 2]], "X")
+    array([[1., 2.]])
+    """
+    array = host(x, name)
+    if array.ndim != 2:
+        raise ValueError(f"{name}: must have shape (n, d), got {array.shape}")
+    return np.require(array, np.float64, ("C", "A"))
+
+
+def ids_of(x: Any, name: str = "ids") -> NDArray[np.int64]:
+    """View `x` as a contiguous vector of int64, for ids that may have been strings.
+
+    Examples
+    --------
+    >>> ids_of(range(3))
+    array([0, 1, 2])
+    """
+    array = host(x, name, None)
+    if array.size and array.dtype.kind in "OUST" and not _ints(array):
+        hint = "; hash_ids turns strings into ids"
+        raise TypeError(f"{name}: must hold integers, got {array.dtype}{hint}")
+    if array.dtype == np.uint64:
+        fine = array < 2**63
+        items(fine, array, name, f"is above 2**63 - 1 ({name}.view(numpy.int64) keeps its bits)")
+    return integers_of(array, name)
+
+
+def integers_of(
+    x: Any, name: str, domain: Domain = _INT64, *, n: int | None = None
+) -> NDArray[np.int64]:
+    """View `x` as a contiguous vector of int64.
+
+    Parameters
+    ----------
+    x : array_like of int, shape (n,)
+        As in `host`; of any integer dtype.
+    name
+        What error messages call it.
+    domain
+        Where the integers must lie.
+    n
+        The length that `x` must have; then a single integer stands for all.
+
+    Returns
+    -------
+    ndarray of int64, shape (n,)
+        The integers.
+
+    Raises
+    ------
+    TypeError
+        If an item is no integer, or as `host`.
+    ValueError
+        If an item is outside the domain, or the shape is another.
+
+    Examples
+    --------
+    >>> integers_of([0, 7], "rows", Domain("[0, 2**32)", integer=True))
+    array([0, 7])
+    >>> integers_of(7, "rows", n=2)
+    array([7, 7])
+    """
+    array = host(x, name, None)
+    if array.size and array.dtype.kind not in "iu" and not _ints(array):
+        raise _wrong_kind(x, array, name, "integer")
+    if n is None:
+        _one_dim(array, name)
+    elif array.shape not in ((), (n,)):
+        raise ValueError(f"{name}: must have shape ({n},), got {array.shape}")
+    if array.size and (array.dtype != np.int64 or domain is not _INT64):
+        domain.check_items(array, name)
+    whole = np.require(array, np.int64, ("C", "A"))
+    return whole if n is None or array.ndim else np.full(n, whole)
+
+
+def numbers_of(
+    x: Any,
+    name: str,
+    domain: Domain | None = None,
+    *,
+    rows: int | None = None,
+    booleans: bool = False,
+) -> NDArray[np.float64]:
+    """Return one number, or one for each row, as float64.
+
+    Parameters
+    ----------
+    x : float or array_like, shape (B,)
+        As in `host`.
+    name
+        What error messages call it.
+    domain
+        Where the numbers must lie; integers alone if it is one of integers.
+    rows
+        How many rows there are, if that is known.
+    booleans
+        Whether booleans count as numbers.
+
+    Returns
+    -------
+    ndarray of float64, shape () or (B,)
+        The numbers: a copy.
+
+    Raises
+    ------
+    TypeError
+        As `host`.
+    ValueError
+        If a number is outside the domain, or there are neither one nor B.
+
+    Examples
+    --------
+    >>> numbers_of([1, 2], "tau")
+    array([1., 2.])
+    """
+    kinds = "iu" if domain is not None and domain.integer else "biuf" if booleans else "iuf"
+    array = host(x, name, kinds)
+    if array.ndim > 1 or (rows is not None and array.shape not in ((), (rows,))):
+        shape = "(B,)" if rows is None else f"({rows},)"
+        raise ValueError(f"{name}: must be a number or have shape {shape}, got {array.shape}")
+    if domain is not None and array.ndim:
+        domain.check_items(array, name)
+    elif domain is not None:
+        domain.check(array, name)
+    return np.array(array, np.float64)
+
+
+def target(
+    out: Any,
+    shape: tuple[int, ...],
+    dtype: DTypeLike,
+    name: str = "out",
+    *,
+    kind: Literal["numpy", "torch"] = "numpy",
+    bf16: bool = False,
+    apart: Mapping[str, NDArray[Any]] | None = None,
+    same: NDArray[Any] | None = None,
+    strided: bool = False,
+) -> NDArray[Any]:
+    """View the caller's output as the array that a kernel writes.
+
+    Parameters
+    ----------
+    out
+        Where to write: an array or a tensor on the CPU that nothing else is needed of.
+    shape, dtype
+        What it must have. uint16 with `bf16`.
+    name
+        What error messages call it.
+    kind
+        Which kind of array it must be.
+    bf16
+        Whether it must hold bfloat16, which kernels write as uint16.
+    apart
+        Inputs, by name, that it must not overlap: the kernel reads them while it writes.
+    same
+        The one of them that it may be, exactly.
+    strided
+        Whether rows may lie any distance apart (but not overlap); else it must be C-contiguous.
+
+    Returns
+    -------
+    ndarray
+        A view of its memory.
+
+    Raises
+    ------
+    TypeError
+        If it is of another kind or dtype.
+    ValueError
+        If it has another shape, is read-only, is not contiguous, or overlaps an input.
+
+    Examples
+    --------
+    >>> out = np.empty(3)
+    >>> target(out, (3,), np.float64) is out
+    True
+    >>> target(out[:2], (2,), np.float64, apart={"x": out[1:]})
+    Traceback (most recent call last):
+    ValueError: out: overlaps x
+    """
+    array = _memory(out, name, kind, bf16)
+    if array.dtype != dtype:
+        wanted = "bfloat16" if bf16 else np.dtype(dtype)
+        raise TypeError(f"{name}: dtype must be {wanted}, got {out.dtype}")
+    if array.shape != shape:
+        raise ValueError(f"{name}: must have shape {shape}, got {array.shape}")
+    if not array.flags.writeable:
+        raise ValueError(f"{name}: is read-only")
+    if strided and array.ndim == 2:
+        width = array.shape[1] * array.itemsize
+        apart_rows = array.shape[0] < 2 or abs(array.strides[0]) >= width
+        if _contiguous_rows(array) is not array or not apart_rows:
+            raise ValueError(f"{name}: rows must be contiguous and must not overlap")
+    elif not array.flags.carray:
+        raise ValueError(f"{name}: must be C-contiguous")
+    for other, given in (apart or {}).items():
+        if not (given is same and _is_exactly(array, given)) and _overlap(array, given):
+            raise ValueError(f"{name}: overlaps {other}")
+    return array
+
+
+def _memory(out: Any, name: str, kind: str, bf16: bool) -> NDArray[Any]:
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(out, torch.Tensor):
+        if kind == "torch" and out.is_cpu and out.layout is torch.strided:
+            out = out.detach()
+            bits = bf16 and out.dtype is torch.bfloat16
+            if bits or out.dtype is not torch.bfloat16:
+                return (out.view(torch.uint16) if bits else out).numpy()  # type: ignore[no-any-return]
+            raise TypeError(f"{name}: dtype must not be bfloat16, as the logits are not")
+        got = f"a tensor of layout {out.layout} on {out.device}"
+    elif kind == "numpy" and isinstance(out, np.ndarray) and not isinstance(out, np.ma.MaskedArray):
+        bits = bf16 and out.dtype.name == "bfloat16"
+        return np.asarray(out.view(np.uint16) if bits else out)
+    else:
+        got = type(out).__name__
+    wanted = "a NumPy array" if kind == "numpy" else "a dense Torch tensor on the CPU"
+    raise TypeError(f"{name}: must be {wanted}, got {got}")
+
+
+def _is_exactly(a: NDArray[Any], b: NDArray[Any]) -> bool:
+    return (a.ctypes.data, a.shape, a.strides, a.dtype) == (
+        *(b.ctypes.data, b.shape, b.strides, b.dtype),
+    )
+
+
+def _overlap(a: NDArray[Any], b: NDArray[Any]) -> bool:
+    if not np.may_share_memory(a, b):
+        return False
+    try:
+        return np.shares_memory(a, b, max_work=_OVERLAP_WORK)  # type: ignore[arg-type]
+    except np.exceptions.TooHardError:
+        return True
+
+
+def _wrong_kind(x: Any, array: NDArray[Any], name: str, wanted: str) -> TypeError:
+    if array.ndim:
+        return TypeError(f"{name}: must hold {wanted}s, got {array.dtype}")
+    article = "an" if wanted == "integer" else "a"
+    return TypeError(f"{name}: must be {article} {wanted}, got {shown(x)}")
+
+
+def _ints(array: NDArray[Any]) -> bool:
+    """Whether these are Python's integers, too large for a dtype or in an array of objects."""
+    return array.dtype == object and all(type(item) is int for item in array.flat)
+
+
+def _one_dim(array: NDArray[Any], name: str) -> None:
+    if array.ndim != 1:
+        raise ValueError(f"{name}: must have shape (n,), got {array.shape}")
+
+
+def _dense(torch: Any, x: Any, name: str) -> Any:
+    """Return a tensor on the CPU that NumPy can view, without its gradient."""
+    if x.layout is not torch.strided:
+        raise TypeError(f"{name}: must be a dense tensor, got {x.layout}")
+    return x.detach().resolve_conj().resolve_neg()
+
+
 def _from_torch(torch: Any, x: Any, name: str) -> tuple[NDArray[Any], Any]:
     if not x.is_cpu:
         raise TypeError(
             f"{name}: this function works on the CPU, got a tensor on {x.device}; "
             f"use {name}.cpu(), or sortes.decode functions that keep tensors on their device"
         )
-    if x.layout is not torch.strided:
-        raise TypeError(f"{name}: must be a dense tensor, got {x.layout}")
-    if x.requires_grad:
-        x = x.detach()
+    x = _dense(torch, x, name)
     if x.dtype is torch.float32:
         return x.numpy(), None
     if x.dtype is torch.bfloat16:
@@ -147,16 +502,28 @@ def _from_torch(torch: Any, x: Any, name: str) -> tuple[NDArray[Any], Any]:
 
 
 def _from_host(x: Any, name: str) -> NDArray[Any]:
-    if isinstance(x, np.ndarray) or not hasattr(x, "__dlpack__"):
+    """Return an array of anything but a Torch tensor."""
+    if isinstance(x, np.ma.MaskedArray):
+        raise TypeError(f"{name}: must not be a masked array; fill or drop the masked items first")
+    if isinstance(x, np.ndarray):
         return np.asarray(x)
-    device, _ = x.__dlpack_device__()
-    if device not in _DLPACK_HOST:
-        raise TypeError(f"{name}: must be on the CPU, got a DLPack device of type {int(device)}")
+    if hasattr(x, "tocsr"):
+        raise TypeError(f"{name}: must be dense, got a {type(x).__name__}")
+    if hasattr(x, "__dlpack__") and hasattr(x, "__dlpack_device__"):
+        device, _ = x.__dlpack_device__()
+        if device not in _DLPACK_HOST:
+            at = f"a DLPack device of type {int(device)}"
+            raise TypeError(f"{name}: must be on the CPU, got {at}")
+        try:
+            return np.from_dlpack(x)
+        except (BufferError, RuntimeError, TypeError):
+            pass  # what DLPack or NumPy's reader lacks, bfloat16 and nulls, has `__array__`
     try:
-        return np.from_dlpack(x)
-    except (BufferError, RuntimeError):
-        # NumPy reads no bfloat16 from DLPack; such libraries export it through `__array__`.
         return np.asarray(x)
+    except ValueError:
+        raise ValueError(f"{name}: must be an array or lists of equal lengths") from None
+    except (TypeError, RuntimeError, OverflowError) as error:
+        raise TypeError(f"{name}: must be an array: {error}") from None
 
 
 def _contiguous_rows(x: NDArray[Any]) -> NDArray[Any]:

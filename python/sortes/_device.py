@@ -24,6 +24,11 @@ def is_on_device(x: Any) -> bool:
     return torch is not None and isinstance(x, torch.Tensor) and (PRETEND or not x.is_cpu)
 
 
+def to_host(x: Any) -> Any:
+    """Copy a Torch tensor of another device to the CPU; anything else stays as it is."""
+    return x.cpu() if is_on_device(x) else x
+
+
 def to_device(array: NDArray[Any], device: torch.device) -> torch.Tensor:
     """Send an array to a device without waiting for it.
 

@@ -5,7 +5,11 @@ The same key, row, step and purpose give the same bits as the streams of the nat
 
 from __future__ import annotations
 
-from typing import Any, Final
+import math
+import sys
+from typing import Any, Final, TypeAlias
+
+import numpy as np
 
 #: What a number is drawn for: the high half of the last counter word.
 TOKEN: Final = 1
@@ -72,3 +76,163 @@ def _product(m: int, x: Any) -> tuple[Any, Any]:
     low, high = m * (x & 0xFFFF), m * (x >> 16)
     total = high + (low >> 16)
     return total >> 16, (total & 0xFFFF) << 16 | low & 0xFFFF
+
+
+def normals(key: tuple[Any, Any], entities: Any, step: int, purpose: int, count: int) -> Any:
+    """Return standard normals, the bits of the native module: `count` in a row of each entity.
+
+    Nothing waits for a device.
+
+    Parameters
+    ----------
+    key
+        Low and high half of the key: ints, or int64 of shape (n,).
+    entities : array or tensor of int64, shape (n,)
+        What the numbers belong to, in [0, 2**48).
+    step
+        The step.
+    purpose
+        What they are drawn for.
+    count
+        How many of each.
+
+    Returns
+    -------
+    array or tensor of float64, shape (n, count)
+        The first `count` normals of each entity's stream.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> normals((7, 0), np.arange(2), 0, purpose=4, count=3).round(3)
+    array([[-0.005, -0.151,  1.696],
+           [-0.107,  0.332, -1.321]])
+    """
+    names = entities[:, None]
+    k0, k1 = (half if isinstance(half, int) else half[:, None] for half in key)
+    if isinstance(entities, np.ndarray):
+        xp, blocks = np, np.arange(-(-count // 2))[None]
+    else:
+        xp = sys.modules["torch"]
+        blocks = xp.arange(-(-count // 2), device=entities.device)[None]
+    words = block((k0, k1), (blocks, step, names & _MASK, purpose << 16 | names >> 32))
+    # A block holds two draws: words 0 and 1, then words 2 and 3, the low half first.
+    draws = [words[low + 1] << 20 | words[low] >> 12 for low in (0, 2)]  # 52 bits of each
+    bits = xp.stack(draws, -1).reshape(len(entities), 2 * blocks.shape[1])[:, :count]
+    return _normal_quantile(xp, (xp.asarray(bits, dtype=xp.float64) + 0.5) * (2 * ULP))
+
+
+# What follows repeats the native module operation by operation: additions, multiplications,
+# divisions and square roots of float64 have one result each on every device.
+
+_SQRT_HALF: Final = math.sqrt(0.5)
+#: The logarithm of 2 in two parts: the product of the first with an exponent is exact.
+_LN_2: Final = (float.fromhex("0x1.62e42p-1"), 4.749325039031673e-07)
+
+
+def _normal_quantile(xp: Any, p: Any) -> Any:
+    """Wichura's AS 241, in operations of NumPy or Torch."""
+    q = p - 0.5
+    centre = q * _ratio(0.180625 - q * q, _CENTRE)
+    r = _sqrt(xp, -_ln(xp, xp.where(q < 0, p, 1 - p)))
+    z = xp.where(r <= 5, _ratio(r - 1.6, _SHOULDER), _ratio(r - 5, _TAIL))
+    return xp.where(xp.abs(q) <= 0.425, centre, xp.where(q < 0, -z, z))
+
+
+def _sqrt(xp: Any, x: Any) -> Any:
+    if xp is np or not x.is_cpu:
+        return xp.sqrt(x)
+    return xp.from_numpy(np.sqrt(x.numpy()))  # Torch's own may err in the last place there
+
+
+def _ln(xp: Any, x: Any) -> Any:
+    """Return the logarithm of positive normal numbers."""
+    # x = 2^e m with m in [sqrt(1/2), sqrt(2)).
+    m, e = xp.frexp(x)
+    small = m < _SQRT_HALF
+    m, e = xp.where(small, 2 * m, m), xp.asarray(xp.where(small, e - 1, e), dtype=m.dtype)
+    s = (m - 1) / (m + 1)
+    square = s * s
+    series = 0 * s
+    for k in range(23, 1, -2):
+        series = (series + 1 / k) * square
+    return e * _LN_2[0] + ((2 * s + 2 * s * series) + e * _LN_2[1])
+
+
+_Rational: TypeAlias = tuple[tuple[float, ...], tuple[float, ...]]
+
+
+def _ratio(r: Any, polynomials: _Rational) -> Any:
+    numerator, denominator = (0 * r, 0 * r)
+    for a, b in zip(*polynomials, strict=True):
+        numerator, denominator = numerator * r + a, denominator * r + b
+    return numerator / denominator
+
+
+# Numerators and denominators, highest power first.
+_CENTRE: Final = (
+    (
+        2509.0809287301227,
+        33430.57558358813,
+        67265.7709270087,
+        45921.95393154987,
+        13731.69376550946,
+        1971.5909503065513,
+        133.14166789178438,
+        3.3871328727963665,
+    ),
+    (
+        5226.495278852855,
+        28729.085735721943,
+        39307.89580009271,
+        21213.794301586597,
+        5394.196021424751,
+        687.1870074920579,
+        42.31333070160091,
+        1.0,
+    ),
+)
+_SHOULDER: Final = (
+    (
+        0.0007745450142783414,
+        0.022723844989269184,
+        0.2417807251774506,
+        1.2704582524523684,
+        3.6478483247632045,
+        5.769497221460691,
+        4.630337846156546,
+        1.4234371107496835,
+    ),
+    (
+        1.0507500716444169e-09,
+        0.0005475938084995345,
+        0.015198666563616457,
+        0.14810397642748008,
+        0.6897673349851,
+        1.6763848301838038,
+        2.053191626637759,
+        1.0,
+    ),
+)
+_TAIL: Final = (
+    (
+        2.0103343992922881e-07,
+        2.7115555687434876e-05,
+        0.0012426609473880784,
+        0.026532189526576124,
+        0.29656057182850487,
+        1.7848265399172913,
+        5.463784911164114,
+        6.657904643501103,
+    ),
+    (
+        2.0442631033899397e-15,
+        1.421511758316446e-07,
+        1.8463183175100548e-05,
+        0.0007868691311456133,
+        0.014875361290850615,
+        0.1369298809227358,
+        0.599832206555888,
+        1.0,
+    ),
+)

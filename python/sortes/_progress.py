@@ -9,10 +9,12 @@ from contextlib import contextmanager
 from typing import TypeAlias
 
 Callback: TypeAlias = Callable[[int, int], object]
+#: What every function takes as ``progress``.
+Progress: TypeAlias = bool | Callback | None
 
 
 @contextmanager
-def reporter(progress: bool | Callback | None, label: str = "sortes") -> Iterator[Callback | None]:
+def reporter(progress: Progress, label: str = "sortes") -> Iterator[Callback | None]:
     """Open the ``callback(done, total)`` that `progress` stands for.
 
     Parameters

@@ -1,32 +1,49 @@
-"""The one randomness argument of the package: whatever users call a seed, as a 64-bit key."""
+"""The randomness argument of the package: whatever users call a seed, as a stream.
+
+`Rng` is what every function takes as ``rng``.
+"""
 
 from __future__ import annotations
 
 import functools
-import operator
 import secrets
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 import numpy as np
 
-from sortes import _core
+from sortes import _check, _core
 
 if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-    Rng: TypeAlias = (
-        int
-        | Sequence[int]
-        | np.random.SeedSequence
-        | np.random.Generator
-        | np.random.RandomState
-        | torch.Generator
-        | _core.Stream
-        | None
-    )
+# The names in quotes are those of modules that need not be loaded.
+Rng: TypeAlias = Union[
+    int,
+    Sequence[int],
+    "np.random.SeedSequence",
+    "np.random.Generator",
+    "np.random.RandomState",
+    "torch.Generator",
+    _core.Stream,
+    Sequence[_core.Stream],
+    None,
+]
+"""Where random numbers come from.
+
+None
+    Fresh entropy: every call differs.
+int, sequence of ints or ``numpy.random.SeedSequence``
+    A seed, hashed as NumPy does: every call of one seed agrees.
+``numpy.random.Generator``, ``RandomState`` or ``torch.Generator``
+    Advanced by one draw: two calls differ, and a rerun agrees.
+`Stream`
+    Used as it is. ``stream.advance(k)`` at step 0 and ``stream`` at step `k` are the same draw.
+list of `Stream`
+    One for each row, at one step, in functions that work by rows.
+"""
 
 _ACCEPTED = (
     "None, an int, a sequence of ints, a SeedSequence, a NumPy Generator or RandomState, "
@@ -34,40 +51,125 @@ _ACCEPTED = (
 )
 
 
-def as_key(rng: Rng = None) -> int:
-    """Turn a seed or generator into the 64-bit key of a stream.
+def as_stream(rng: Rng = None, step: int = 0, *, name: str = "rng") -> _core.Stream:
+    """Turn `rng` into a stream at a step.
 
     Parameters
     ----------
     rng
-        ``None`` draws fresh entropy. An int, a sequence of ints and a ``SeedSequence`` are hashed
-        and give the same key each time. A ``numpy.random.Generator``, a ``RandomState`` and a
-        ``torch.Generator`` are advanced, so that two calls differ and a rerun agrees. A
-        ``sortes.Stream`` is its own key.
+        One source of randomness, see `Rng`.
+    step
+        The step of the call, to which that of a stream is added.
+    name
+        What error messages call `rng`.
 
     Returns
     -------
-    int
-        A key in [0, 2**64).
+    Stream
+        What the call draws from. A generator has been advanced, unless an argument is refused.
 
     Raises
     ------
     ValueError
-        If a seed is negative.
+        If a seed is negative, or the step is out of range.
     TypeError
-        If `rng` is of another type.
+        If `rng` is of another type, or `step` is no integer.
 
     Examples
     --------
-    >>> as_key(0) == as_key(np.random.SeedSequence(0))
+    >>> as_stream(0) == as_stream(np.random.SeedSequence(0))
     True
-    >>> as_key(_core.Stream(7))
-    7
+    >>> as_stream(_core.Stream(7).advance(2), 3)
+    Stream(key=0x0000000000000007, step=5)
     """
-    if isinstance(rng, _core.Stream):
-        return rng.key
+    if type(step) is not int or not 0 <= step < 2**32:
+        step = _check.WORD.check(step, "step")
     if type(rng) is int:
-        return _hash(rng)
+        return _core.Stream(_hash(rng, name), step)
+    if isinstance(rng, _core.Stream):
+        return _advanced(rng, step) if step else rng
+    if _holds_streams(rng, name):
+        raise TypeError(f"{name}: must be one stream, got a list of {len(rng)}")  # type: ignore[arg-type]
+    return _core.Stream(_key(rng, name), step)
+
+
+def as_streams(
+    rng: Rng, n: int, step: int = 0, *, name: str = "rng"
+) -> _core.Stream | list[_core.Stream]:
+    """Turn `rng` into a stream that `n` rows share, or into one for each.
+
+    Parameters
+    ----------
+    rng
+        See `Rng`; or `n` streams, one for each row.
+    n
+        The number of rows.
+    step, name
+        As in `as_stream`.
+
+    Returns
+    -------
+    Stream or list of Stream
+        What the rows draw from.
+
+    Raises
+    ------
+    ValueError
+        If there are streams, but not `n` of them, or they are at different steps; or as
+        `as_stream`.
+    TypeError
+        If streams are mixed with something else, or as `as_stream`.
+
+    Examples
+    --------
+    >>> as_streams([_core.Stream(3), _core.Stream(5)], 2, step=1)
+    [Stream(key=0x0000000000000003, step=1), Stream(key=0x0000000000000005, step=1)]
+    """
+    if not _holds_streams(rng, name):
+        return as_stream(rng, step, name=name)
+    streams: Sequence[_core.Stream] = rng  # type: ignore[assignment]
+    if len(streams) != n:
+        raise ValueError(f"{name}: must hold one stream for each of {n} rows, got {len(streams)}")
+    if len(steps := {stream.step for stream in streams}) > 1:
+        raise ValueError(f"{name}: streams must be at one step, got {sorted(steps)}")
+    step = _check.WORD.check(step, "step")
+    return [_advanced(stream, step) for stream in streams] if step else list(streams)
+
+
+def keys_and_step(
+    streams: _core.Stream | list[_core.Stream],
+) -> tuple[int | NDArray[np.uint64], int]:
+    """Return what kernels of rows take: the key or the keys, and the step.
+
+    Examples
+    --------
+    >>> keys_and_step([_core.Stream(3, 1), _core.Stream(5, 1)])
+    (array([3, 5], dtype=uint64), 1)
+    """
+    if isinstance(streams, _core.Stream):
+        return streams.key, streams.step
+    return np.array([stream.key for stream in streams], np.uint64), streams[0].step
+
+
+def _advanced(stream: _core.Stream, step: int) -> _core.Stream:
+    if stream.step + step >= 2**32:
+        raise ValueError(f"step: must be in [0, {2**32 - stream.step}), got {step}")
+    return stream.advance(step)
+
+
+def _holds_streams(rng: object, name: str) -> bool:
+    """Whether `rng` is a list or tuple of streams; a mixture is a ``TypeError``."""
+    if not isinstance(rng, list | tuple):
+        return False
+    streams = [isinstance(item, _core.Stream) for item in rng]
+    if any(streams) and not all(streams):
+        at = streams.index(False)
+        raise TypeError(f"{name}: item {at} is not a sortes.Stream, but others are")
+    return any(streams)
+
+
+def _key(rng: Any, name: str) -> int:
+    """Return the key that `rng` stands for, which is not an int or a stream."""
     if rng is None:
         return secrets.randbits(64)
     if isinstance(rng, np.random.Generator):
@@ -80,110 +182,24 @@ def as_key(rng: Rng = None) -> int:
         bits = torch.randint(-(2**63), 2**63 - 1, (1,), generator=rng, device=rng.device)
         return int(bits.item()) % 2**64
     if not isinstance(rng, np.random.SeedSequence):
-        rng = np.random.SeedSequence(_entropy(rng))
+        rng = np.random.SeedSequence(_entropy(rng, name))
     return int(rng.generate_state(1, np.uint64)[0])
 
 
 @functools.lru_cache(1024)
-def _hash(seed: int) -> int:
+def _hash(seed: int, name: str) -> int:
     """Hash a seed, which takes NumPy longer than drawing a token takes us."""
-    return int(np.random.SeedSequence(_entropy(seed)).generate_state(1, np.uint64)[0])
+    return int(np.random.SeedSequence(_entropy(seed, name)).generate_state(1, np.uint64)[0])
 
 
-def as_keys(rng: Rng | list[_core.Stream], n: int) -> NDArray[np.uint64]:
-    """Turn `rng` into one key for each of `n` rows.
-
-    Parameters
-    ----------
-    rng
-        As in `as_key`, for one key that all rows share; or `n` streams, one for each row.
-    n
-        The number of rows.
-
-    Returns
-    -------
-    ndarray of uint64, shape (n,)
-        The keys.
-
-    Raises
-    ------
-    ValueError
-        If there are streams, but not `n` of them.
-    TypeError
-        If streams are mixed with something else.
-
-    Examples
-    --------
-    >>> as_keys([_core.Stream(3), _core.Stream(5)], 2)
-    array([3, 5], dtype=uint64)
-    """
-    streams = _streams(rng)
-    if streams is None:
-        return np.full(n, as_key(rng), np.uint64)  # type: ignore[arg-type]
-    if len(streams) != n:
-        raise ValueError(f"rng: must hold one stream for each of {n} rows, got {len(streams)}")
-    return np.array([stream.key for stream in streams], np.uint64)
-
-
-def at_step(rng: Rng | list[_core.Stream], step: int = 0) -> int:
-    """Add the step of a stream to the step that a call asks for.
-
-    ``stream.advance(k)`` at step 0 and ``stream`` at step k are the same draw.
-
-    Parameters
-    ----------
-    rng
-        As in `as_keys`.
-    step
-        The step of the call.
-
-    Returns
-    -------
-    int
-        The step to draw at, in [0, 2**32).
-
-    Raises
-    ------
-    ValueError
-        If the sum is out of range, or `rng` holds streams at different steps.
-
-    Examples
-    --------
-    >>> at_step(_core.Stream(7).advance(2), 3)
-    5
-    """
-    step = operator.index(step)
-    own = 0
-    if isinstance(rng, _core.Stream):
-        own = rng.step
-    elif isinstance(rng, list | tuple) and (streams := _streams(rng)):
-        steps = {stream.step for stream in streams}
-        if len(steps) > 1:
-            raise ValueError(f"rng: streams must be at one step, got {sorted(steps)}")
-        own = steps.pop()
-    if step < 0 or own + step >= 2**32:
-        raise ValueError(f"step: must be in [0, {2**32 - own}), got {step}")
-    return own + step
-
-
-def _streams(rng: object) -> Sequence[_core.Stream] | None:
-    """Return `rng` if it is a list or tuple of streams; a mixture is a ``TypeError``."""
-    if not isinstance(rng, list | tuple):
-        return None
-    streams = [isinstance(item, _core.Stream) for item in rng]
-    if any(streams) and not all(streams):
-        raise TypeError(f"rng: item {streams.index(False)} is not a sortes.Stream, but others are")
-    return rng if any(streams) else None
-
-
-def _entropy(rng: Any) -> int | list[int]:
+def _entropy(rng: Any, name: str) -> int | list[int]:
     """Return what a ``SeedSequence`` is to be made of."""
-    several = isinstance(rng, list | tuple | range | np.ndarray)
+    several = isinstance(rng, list | tuple | range) or (isinstance(rng, np.ndarray) and rng.ndim)
     try:
-        seeds = [operator.index(seed) for seed in (rng if several else (rng,))]
+        seeds = [_check.integer(seed, name) for seed in (rng if several else (rng,))]
     except TypeError:
-        raise TypeError(f"rng: must be {_ACCEPTED}, got {type(rng).__name__}") from None
+        raise TypeError(f"{name}: must be {_ACCEPTED}, got {_check.shown(rng)}") from None
     for seed in seeds:
         if seed < 0:
-            raise ValueError(f"rng: must be non-negative, got {seed}")
+            raise ValueError(f"{name}: must be non-negative, got {_check.shown(seed)}")
     return seeds if several else seeds[0]

@@ -144,7 +144,7 @@ def test_state_follows_reordered_rows():
     [
         (lambda: AdaptiveP(1.5), ValueError, r"target: must be in \(-inf, 1\], got 1.5"),
         (lambda: AdaptiveP(np.nan), ValueError, r"target: must be in \(-inf, 1\], got nan"),
-        (lambda: AdaptiveP(None), TypeError, "target: must hold numbers, got object"),
+        (lambda: AdaptiveP(None), TypeError, "target: must be a number, got None"),
         (lambda: AdaptiveP(0.5, 1.0), ValueError, r"decay: must be in \[0, 0.99\], got 1.0"),
         (lambda: AdaptiveP(0.5, -0.1), ValueError, r"decay: must be in \[0, 0.99\], got -0.1"),
         (

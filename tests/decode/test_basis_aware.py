@@ -404,7 +404,7 @@ class TestErrors:
         ("options", "message"),
         [
             ({"rank": 3}, "rank: must be at most 2 for W of shape (4, 2)"),
-            ({"rank": -1}, "rank: must be in [0, 2**32 - 1), got -1"),
+            ({"rank": -1}, "rank: must be at least 0, got -1"),
             ({"base": "min_p"}, "base: must be 'eta', 'epsilon' or 'top_p', got 'min_p'"),
             ({"epsilon": 1.0}, "epsilon: must be in (0, 1), got 1.0"),
             ({"epsilon": np.nan}, "epsilon: must be in (0, 1), got nan"),
@@ -414,8 +414,8 @@ class TestErrors:
                 {"base": "top_p", "epsilon": 0.1},
                 "epsilon: is not a parameter of base='top_p', got 0.1",
             ),
-            ({"max_lp": -1}, "max_lp: must be in [0, 2**32 - 1), got -1"),
-            ({"max_pivots": 0}, "max_pivots: must be in [1, 2**32 - 1), got 0"),
+            ({"max_lp": -1}, "max_lp: must be at least 0, got -1"),
+            ({"max_pivots": 0}, "max_pivots: must be at least 1, got 0"),
         ],
     )
     def test_options(self, options, message):
@@ -444,7 +444,7 @@ class TestErrors:
             BasisAwareSampler.from_features([1.0, 1.0])
         with pytest.raises(TypeError, match=r"^rank: is not an option of BasisAwareSampler"):
             BasisAwareSampler.from_features([[1.0]], rank=3)
-        with pytest.raises(TypeError, match=r"^rank: must be an int, got float"):
+        with pytest.raises(TypeError, match=r"^rank: must be an integer, got 1\.5"):
             BasisAwareSampler(self.W, rank=1.5)
 
     @pytest.mark.parametrize(
@@ -465,23 +465,23 @@ class TestErrors:
         sampler = sampler_of(self.W)
         for call, message in [
             (lambda: sampler.tau_crit(self.LOGITS, [0, 4]), "ids: must be in [0, 4), got 4"),
-            (lambda: sampler.certificate(self.LOGITS, -1, 0.1), "id: must be in [0, 4), got -1"),
-            (lambda: sampler.certificate(self.LOGITS, 0, 1), "tau: must be in [0, 1), got 1.0"),
+            (lambda: sampler.certificate(self.LOGITS, -1, 0.1), "id: must be at least 0, got -1"),
+            (lambda: sampler.certificate(self.LOGITS, 0, 1), "tau: must be in [0, 1), got 1"),
             (
                 lambda: sampler.certificate([self.LOGITS], 0, 0.1),
                 "logits: must have shape (V,), got (1, 4)",
             ),
             (
                 lambda: sampler.sample(self.LOGITS, temperature=-1),
-                "temperature: must be finite and at least 0, got -1.0",
+                "temperature: must be in [0, inf), got -1",
             ),
             (
                 lambda: sampler.sample(self.LOGITS, rows=[-1]),
-                "rows: must be in [0, 2**32), got -1",
+                "rows: item 0 must be in [0, 2**32), got -1",
             ),
             (
                 lambda: sampler.sample(self.LOGITS, rows=[1, 2]),
-                "rows: expected shape (1,), got (2,)",
+                "rows: must have shape (1,), got (2,)",
             ),
         ]:
             with pytest.raises(ValueError, match=re.escape(message)):

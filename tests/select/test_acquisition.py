@@ -169,10 +169,10 @@ def test_small_cases():
         ),
         (
             lambda: stochastic_acquisition([1], 1, beta=-1),
-            r"^beta: must be finite and not negative",
+            r"^beta: must be in \[0, inf\), got ",
         ),
-        (lambda: acquisition_probs([1], beta=np.inf), r"^beta: must be finite and not negative"),
-        (lambda: acquisition_probs([1], beta=np.nan), r"^beta: must be finite and not negative"),
+        (lambda: acquisition_probs([1], beta=np.inf), r"^beta: must be in \[0, inf\), got "),
+        (lambda: acquisition_probs([1], beta=np.nan), r"^beta: must be in \[0, inf\), got "),
         (lambda: acquisition_probs([1], strategy="best"), r"^strategy: must be 'power', 'softmax'"),
         (
             lambda: stochastic_acquisition([1, 2], 1, noise=[0.0]),

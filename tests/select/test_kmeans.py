@@ -344,20 +344,18 @@ BAD = {
     "max_trials: must be at least 1, got 0": {"max_trials": 0},
     "chain_length: must be at least 1, got 0": {"chain_length": 0},
     "n_rounds: must be at least 0, got -1": {"n_rounds": -1},
-    "oversampling_factor: must be positive and finite, got nan": {"oversampling_factor": np.nan},
-    "oversampling_factor: must be positive and finite, got 1e\\+308": {
+    r"oversampling_factor: must be in \(0, inf\), got nan": {"oversampling_factor": np.nan},
+    "oversampling_factor: must be finite times n_clusters, got 1e\\+308": {
         "oversampling_factor": 1e308
     },
-    r"max_trials: must be below 2\*\*63, got 9{30}": {"max_trials": 10**30 - 1},
+    r"max_trials: must be at most 2147483648, got 9{30}": {"max_trials": 10**30 - 1},
     "chain_length: must be at most 2147483648, got 2147483649": {"chain_length": 2**31 + 1},
     r"n_clusters: must be below 2\*\*63, got 10{30}": {"n_clusters": 10**30},
     r"sample_weight: must have shape \(20,\), got \(19,\)": {"sample_weight": np.ones(19)},
-    "sample_weight: must be finite and non-negative, item 3 is -1.0": {
+    "sample_weight: item 3 is negative or not finite: -1.0": {
         "sample_weight": np.where(np.arange(20) == 3, -1.0, 1)
     },
-    "sample_weight: must be finite and non-negative, item 0 is inf": {
-        "sample_weight": np.full(20, np.inf)
-    },
+    "sample_weight: item 0 is negative or not finite: inf": {"sample_weight": np.full(20, np.inf)},
     "sample_weight: must have a positive item, all are zero": {"sample_weight": np.zeros(20)},
     r"X: must have shape \(n_samples, n_features\), neither zero, got \(20,\)": {"X": X[:, 0]},
     r"neither zero, got \(0, 3\)": {"X": X[:0]},
@@ -388,10 +386,10 @@ def test_bad_values(message):
         ({"n_clusters": 2.5}, "n_clusters: must be an integer, got 2.5"),
         ({"X": X.astype(complex)}, "X: must hold real numbers, got complex128"),
         ({"X": X.astype(str)}, "X: must hold real numbers, got <U"),
-        ({"sample_weight": ["a"] * 20}, "sample_weight: dtype must be .*, got <U1"),
+        ({"sample_weight": ["a"] * 20}, "sample_weight: must hold numbers, got <U1"),
         ({"oversampling_factor": "2"}, "oversampling_factor: must be a number, got '2'"),
         ({"oversampling_factor": None}, "oversampling_factor: must be a number, got None"),
-        ({"random_state": "seed"}, "rng: must be None, an int"),
+        ({"random_state": "seed"}, "random_state: must be None, an int"),
         ({"progress": 3}, "progress: must be a bool or a callable, got int"),
     ],
 )

@@ -305,12 +305,24 @@ def test_values_are_stable():
         (lambda: RS2Sampler(10, 5).load_state_dict({}), r"^state: must be of version 1, got None$"),
         (lambda: RS2Sampler(10, 5).load_state_dict({"version": 1}), r"^state: n must be 10, got"),
         (lambda: RS2Sampler(10, 5).indices(2**70), r"^epoch: must be below 2\*\*63, got"),
-        (lambda: RS2Sampler(10, 5, wrap=None), r"^wrap: must be .*, got None$"),
     ],
 )
 def test_bad_calls_are_explained(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"wrap": None}, r"^wrap: must be 'distinct', 'drop' or 'raw', got None$"),
+        ({"replacement": 1}, r"^replacement: must be True or False, got 1$"),
+        ({"drop_last": "no"}, r"^drop_last: must be True or False, got 'no'$"),
+    ],
+)
+def test_wrong_types_are_explained(options, message):
+    with pytest.raises(TypeError, match=message):
+        RS2Sampler(10, 5, **options)
 
 
 def test_fractions():

@@ -204,10 +204,10 @@ def test_nothing_may_be_asked_for():
         ([1.0, -np.inf], ValueError, r"^weights: item 1 is not finite: -inf$"),
         ([[1.0]], ValueError, r"^weights: must have shape \(n,\), got \(1, 1\)$"),
         (1.0, ValueError, r"^weights: must have shape \(n,\), got \(\)$"),
-        ([[1.0], [2.0, 3.0]], ValueError, r"^weights: .*inhomogeneous"),
-        (["a"], TypeError, r"^weights: dtype must be float32, float64 or an integer, got <U1$"),
-        ([1j], TypeError, r"^weights: dtype must be .*, got complex128$"),
-        ([None], TypeError, r"^weights: dtype must be .*, got object$"),
+        ([[1.0], [2.0, 3.0]], ValueError, r"^weights: must be an array or lists of equal lengths$"),
+        (["a"], TypeError, r"^weights: must hold numbers, got <U1$"),
+        ([1j], TypeError, r"^weights: must hold numbers, got complex128$"),
+        ([None], TypeError, r"^weights: must hold numbers, got object$"),
     ],
 )
 @pytest.mark.parametrize("draw", DRAWS.values(), ids=DRAWS)
@@ -251,8 +251,6 @@ def test_bad_weights_are_found_anywhere(place, dtype):
             lambda: choice([1], design="pps"),
             r"^design: .*use inclusion_probabilities and pivotal_sample$",
         ),
-        (lambda: choice([1], method=["alias"]), r"^method: must be 'auto', .*got \['alias'\]$"),
-        (lambda: AliasTable([1], None), r"^precision: must be 'auto', .*got None$"),
         (lambda: AliasTable([1], "half"), r"^precision: must be 'auto', 'narrow' or 'wide', got"),
         (lambda: Reservoir(-1), r"^k: must be at least 0, got -1$"),
         (lambda: Reservoir(1).update([1.0], [1, 2]), r"^ids: expected shape \(1,\), got \(2,\)$"),
@@ -276,9 +274,13 @@ def test_bad_calls_are_explained(call, message):
 
 
 def test_wrong_types_are_explained(torch):
+    with pytest.raises(TypeError, match=r"^method: must be 'auto', .*got \['alias'\]$"):
+        choice([1], method=["alias"])
+    with pytest.raises(TypeError, match=r"^precision: must be 'auto', .*got None$"):
+        AliasTable([1], None)
     with pytest.raises(TypeError, match=r"^size: must be an integer, got 1\.5$"):
         choice([1], 1.5)
-    with pytest.raises(TypeError, match=r"^weights: must be dense, got a tensor of layout"):
+    with pytest.raises(TypeError, match=r"^weights: must be a dense tensor, got"):
         choice(torch.ones(3).to_sparse(), 1)
     with pytest.raises(TypeError, match=r"^ids: must hold integers, got float64$"):
         Reservoir(1).update([1.0], [0.5])

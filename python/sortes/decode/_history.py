@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sortes._arrays import host, integers_of
+from sortes._device import to_host
+
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
@@ -97,15 +100,12 @@ def prompt_column(
     """
     if prompt_lengths is None:
         return np.zeros(rows, np.int64)
-    prompts = _integers(prompt_lengths, "prompt_lengths")
-    if prompts.shape not in ((), (rows,)):
-        raise ValueError(f"prompt_lengths: expected one or {rows}, got shape {prompts.shape}")
-    prompts = np.array(np.broadcast_to(prompts, (rows,)))
+    prompts = integers_of(to_host(prompt_lengths), "prompt_lengths", n=rows)
     wrong = np.flatnonzero((prompts < 0) | (prompts > lengths))
     if wrong.size:
         row = int(wrong[0])
         raise ValueError(
-            f"prompt_lengths: row {row}: must be in [0, {lengths[row]}], got {prompts[row]}"
+            f"prompt_lengths: item {row} must be in [0, {lengths[row]}], got {prompts[row]}"
         )
     return prompts
 
@@ -134,12 +134,8 @@ def _end_to_end(
 
 
 def _integers(values: Any, name: str) -> NDArray[np.int64]:
-    """`values` as int64, on the host; booleans count as integers."""
-    if hasattr(values, "detach"):
-        values = values.detach().cpu().numpy()
-    array = np.asarray(values)
-    if array.size == 0 and not isinstance(values, np.ndarray):
-        return array.astype(np.int64)  # an empty list has no type of its own
-    if array.dtype.kind not in "iub":
+    """Return `values`, of any shape, as int64 on the host; booleans count as integers."""
+    array = host(to_host(values), name)
+    if array.size and array.dtype.kind == "f":
         raise TypeError(f"{name}: must hold integers, got {array.dtype}")
     return array.astype(np.int64, copy=False)

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sortes._device import is_on_device, to_device
+from sortes._device import is_on_device, to_device, to_host
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
 
 
 class RowState:
@@ -47,11 +47,11 @@ class RowState:
         """
         if self._state is not None:
             on_host = isinstance(self._state[0], np.ndarray)
-            at = _on_host(indices) if on_host else indices
+            at = np.asarray(to_host(indices)) if on_host else indices
             self._state = tuple(values[at] for values in self._state)
         for name, values in self._parameters.items():
             if values.ndim:
-                self._parameters[name] = values[_on_host(indices)]
+                self._parameters[name] = values[np.asarray(to_host(indices))]
 
     def reset(self) -> None:
         """Forget everything: the next batch starts afresh, with any number of rows."""
@@ -71,27 +71,8 @@ class RowState:
         return tuple(beside(values, logits) for values in state)
 
 
-def _on_host(indices: Any) -> NDArray[Any]:
-    return np.asarray(indices.cpu() if is_on_device(indices) else indices)
-
-
 def beside(value: Any, logits: Any) -> Any:
     """Send `value` to the device of `logits`; a single number, and all on the host, stays."""
     if not is_on_device(logits) or not isinstance(value, np.ndarray):
         return value
     return to_device(value, logits.device) if value.ndim else float(value)
-
-
-def parameter(
-    name: str, value: ArrayLike, low: float, high: float, interval: str
-) -> NDArray[np.float64]:
-    """Return `value` as float64 of shape () or (B,), if ``low <= value <= high``."""
-    array = np.asarray(value)
-    if array.dtype.kind not in "iuf":
-        raise TypeError(f"{name}: must hold numbers, got {array.dtype}")
-    if array.ndim > 1:
-        raise ValueError(f"{name}: expected a number or shape (B,), got shape {array.shape}")
-    bad = np.flatnonzero(~((array >= low) & (array <= high)))
-    if bad.size:
-        raise ValueError(f"{name}: must be in {interval}, got {array.flat[bad[0]]}")
-    return array.astype(np.float64)

@@ -12,8 +12,10 @@ import numpy as np
 import torch
 
 from sortes import _core, _philox
+from sortes._arrays import numbers_of
+from sortes._check import UNIT
 from sortes._device import is_on_device, to_device
-from sortes._rng import as_key, as_keys, at_step
+from sortes._rng import as_streams, keys_and_step
 from sortes.decode._call import as_bias, as_mask, row_ids
 from sortes.decode._torch_rules import Params, Survivors, collision, deviation, narrow
 from sortes.decode.rules import Rules
@@ -32,17 +34,13 @@ _FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 class Coins(NamedTuple):
     """Where the random numbers of a call come from."""
 
-    rng: Any
+    streams: _core.Stream | list[_core.Stream]
     rows: Any
-    step: int
 
     def uniforms(self, purpose: int, batch: int, device: torch.device) -> torch.Tensor:
         """Return a number of each row on [0, 1), float64 of shape (B, 1)."""
-        step = at_step(self.rng, self.step)
-        if isinstance(self.rng, list | tuple):
-            keys = as_keys(self.rng, batch)
-        else:
-            keys = np.array([as_key(self.rng)], np.uint64)
+        keys, step = keys_and_step(self.streams)
+        keys = np.atleast_1d(np.asarray(keys, np.uint64))
         low, high = keys.astype(np.uint32).astype(np.int64), (keys >> np.uint64(32)).view(np.int64)
         if is_on_device(self.rows):
             rows = _device_rows(self.rows, batch)
@@ -106,7 +104,7 @@ def read(logits: torch.Tensor, given: Given = _NOTHING) -> tuple[Batch, Coins]:
         x = x.masked_fill(~_allowed(mask, x), -torch.inf)
     top = x.amax(1, keepdim=True)  # NaN if there is one
     batch = Batch(as_given, x, ~(top < torch.inf), logit_bias is not None, one_dim)
-    return batch, Coins(_fixed(rng), rows, step)
+    return batch, Coins(as_streams(rng, len(x), step), rows)
 
 
 def sample(
@@ -201,13 +199,6 @@ def row_stats(logits: torch.Tensor) -> tuple[torch.Tensor, ...]:
 
 def critical(logits: torch.Tensor, rule: str, sigma_ddof: int, ties: str) -> torch.Tensor:
     """Return the parameter at which each token leaves; NaN for a row that has none."""
-    known = ("epsilon", "eta", "min_p", "top_a", "top_p", "top_k", "top_n_sigma")
-    if rule not in known:
-        raise ValueError(f'rule: must be one of {", ".join(known)}, got "{rule}"')
-    if ties not in ("high", "low", "all"):
-        raise ValueError(f'ties: must be "high" or "low" or "all", got "{ties}"')
-    if sigma_ddof not in (0, 1):
-        raise ValueError(f"sigma_ddof: must be 0 or 1, got {sigma_ddof}")
     batch, _ = read(logits)
     survivors = Survivors(batch.x)
     empty = ~(batch.x > -torch.inf).any(1, keepdim=True)
@@ -231,13 +222,6 @@ def _critical(survivors: Survivors, rule: str, sigma_ddof: int, ties: str) -> to
         ranked = before if rule == "top_p" else (first + 1).double()
         return torch.zeros_like(ranked).scatter(1, ids, ranked)
     return p / p.amax(1, keepdim=True) ** {"epsilon": 0, "min_p": 1, "top_a": 2}[rule]
-
-
-def _fixed(rng: Any) -> Any:
-    """Turn what draws anew at each use into a stream: the coins of one call share a key."""
-    if isinstance(rng, list | tuple):
-        return rng
-    return _core.Stream(as_key(rng), at_step(rng))
 
 
 def _narrow(batch: Batch, rules: Rules, coins: Coins) -> Survivors:
@@ -343,12 +327,7 @@ def _allowed(mask: Any, x: torch.Tensor) -> torch.Tensor:
 def _given_uniforms(uniforms: Any, batch: Batch) -> torch.Tensor:
     device, n = batch.x.device, len(batch.x)
     if not is_on_device(uniforms):
-        host = np.asarray(uniforms, np.float64)
-        outside = np.flatnonzero(~((host >= 0) & (host < 1)))
-        if outside.size:
-            at = outside[0]
-            raise ValueError(f"uniforms: must be in [0, 1), got {host.flat[at]} at index {at}")
-        uniforms = to_device(host, device)
+        uniforms = to_device(numbers_of(uniforms, "uniforms", UNIT, rows=n), device)
     if tuple(uniforms.shape) not in ((), (n,)):
         raise ValueError(f"uniforms: must have shape ({n},), got {tuple(uniforms.shape)}")
     column: torch.Tensor = uniforms.double().expand(n)[:, None]

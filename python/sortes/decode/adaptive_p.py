@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from sortes import _core
-from sortes._arrays import rows_of
+from sortes._arrays import numbers_of, rows_of
+from sortes._check import Domain
 from sortes._device import is_on_device
-from sortes.decode._row_state import RowState, beside, parameter
+from sortes.decode._row_state import RowState, beside
 from sortes.decode.sampling import sample
 from sortes.decode.truncation import distribution
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from sortes._rng import Rng
+
+
+_TARGET, _DECAY = Domain("(-inf, 1]"), Domain("[0, 0.99]")
 
 
 class AdaptivePState(NamedTuple):
@@ -83,8 +87,7 @@ class AdaptiveP(RowState):
 
     def __init__(self, target: ArrayLike, decay: ArrayLike = 0.9) -> None:
         super().__init__(
-            target=parameter("target", target, np.finfo(np.float64).min, 1.0, "(-inf, 1]"),
-            decay=parameter("decay", decay, 0.0, 0.99, "[0, 0.99]"),
+            target=numbers_of(target, "target", _TARGET), decay=numbers_of(decay, "decay", _DECAY)
         )
 
     @property

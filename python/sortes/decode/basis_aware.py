@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-import math
-import operator
 import sys
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, get_args
 
 import numpy as np
 
 from sortes import _core
-from sortes._arrays import rows_of
-from sortes._progress import Callback, reporter
-from sortes._rng import as_keys, at_step
+from sortes._arrays import integers_of, rows_of
+from sortes._check import (
+    COUNT,
+    NON_NEGATIVE,
+    UNIT,
+    Domain,
+    NonNegative,
+    Unit,
+    count,
+    flag,
+    one_of,
+)
+from sortes._device import to_host
+from sortes._progress import Progress, reporter
+from sortes._rng import as_streams, keys_and_step
+from sortes.decode._call import row_ids
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -27,6 +38,9 @@ _FORMAT = 1
 _BLOCK = 16_384
 #: Directions with less than this share of the largest squared singular value are rounding errors.
 _NOISE = 1e-12
+#: The most programs and steps that can be asked for.
+_MOST = 2**32 - 2
+_OPEN, _TOP_P = Domain("(0, 1)"), Domain("(0, 1]")
 
 
 class BasisAwareOutput(NamedTuple):
@@ -143,7 +157,7 @@ class BasisAwareSampler:
         strict: bool = False,
     ) -> None:
         self._init(
-            _reduce(W, _at_least("rank", rank, 0)),
+            _reduce(W, count(rank, "rank", 0, _MOST)),
             base,
             epsilon,
             top_p,
@@ -167,10 +181,10 @@ class BasisAwareSampler:
     ) -> None:
         self._features = features
         self._rule = (base, _parameter(base, epsilon, top_p))
-        self._nonneg = bool(nonneg)
-        self._max_lp = None if max_lp is None else _at_least("max_lp", max_lp, 0)
-        self._max_pivots = _at_least("max_pivots", max_pivots, 1)
-        self._strict = bool(strict)
+        self._nonneg = flag(nonneg, "nonneg")
+        self._max_lp = None if max_lp is None else count(max_lp, "max_lp", 0, _MOST)
+        self._max_pivots = count(max_pivots, "max_pivots", 1, _MOST)
+        self._strict = flag(strict, "strict")
         self._basis = _core.decode.basis_aware.Basis(features, self._nonneg, self._max_pivots)
 
     @property
@@ -265,8 +279,8 @@ class BasisAwareSampler:
         self,
         logits: Any,
         *,
-        temperature: float = 1.0,
-        rng: Rng | list[_core.Stream] = None,
+        temperature: NonNegative = 1.0,
+        rng: Rng = None,
         rows: ArrayLike | None = None,
         step: int = 0,
         details: bool = False,
@@ -310,14 +324,17 @@ class BasisAwareSampler:
         >>> sampler.sample(np.array([[9.0, 0, 0, 0]], np.float32), rng=0)
         array([0])
         """
-        view = rows_of(_on_host(logits), "logits")
+        view = rows_of(to_host(logits))
+        batch = len(view.array)
+        ids = None if rows is None else row_ids(rows, batch)
+        keys, step = keys_and_step(as_streams(rng, batch, step))
         tokens, programs, failures = self._basis.sample(
             view.array,
             self._rule,
-            _temperature(temperature),
-            as_keys(rng, len(view.array)),
-            None if rows is None else _stream_ids(rows),
-            at_step(rng, step),
+            NON_NEGATIVE.check(temperature, "temperature"),
+            np.array(np.broadcast_to(keys, (batch,)), np.uint64),
+            ids,
+            step,
             self._max_lp,
             self._strict,
             bf16=view.bf16,
@@ -330,8 +347,8 @@ class BasisAwareSampler:
         self,
         logits: Any,
         *,
-        temperature: float = 1.0,
-        progress: bool | Callback = False,
+        temperature: NonNegative = 1.0,
+        progress: Progress = None,
         num_threads: int | None = None,
     ) -> Any:
         """Decide on every token.
@@ -364,12 +381,12 @@ class BasisAwareSampler:
         >>> sampler.keep_mask(np.log([0.5, 0.3, 0.18, 0.02]))
         array([ True,  True,  True, False])
         """
-        view = rows_of(_on_host(logits), "logits")
+        view = rows_of(to_host(logits))
         with reporter(progress, "keep_mask") as callback:
             mask = self._basis.keep_mask(
                 view.array,
                 self._rule,
-                _temperature(temperature),
+                NON_NEGATIVE.check(temperature, "temperature"),
                 self._strict,
                 bf16=view.bf16,
                 num_threads=num_threads,
@@ -377,7 +394,7 @@ class BasisAwareSampler:
             )
         return _beside(view.wrap(mask), logits)
 
-    def thresholds(self, logits: Any, *, temperature: float = 1.0) -> NDArray[np.float64]:
+    def thresholds(self, logits: Any, *, temperature: NonNegative = 1.0) -> NDArray[np.float64]:
         """Return the threshold `tau` of each row.
 
         Parameters
@@ -399,9 +416,9 @@ class BasisAwareSampler:
         >>> sampler.thresholds(np.log([[0.75, 0.25], [0.5, 0.5]]))
         array([0.75, 0.5 ])
         """
-        view = rows_of(_on_host(logits), "logits")
+        view = rows_of(to_host(logits))
         tau: NDArray[np.float64] = self._basis.thresholds(
-            view.array, self._rule, _temperature(temperature), bf16=view.bf16
+            view.array, self._rule, NON_NEGATIVE.check(temperature, "temperature"), bf16=view.bf16
         )
         return tau.reshape(()) if view.one_dim else tau
 
@@ -410,8 +427,8 @@ class BasisAwareSampler:
         logits: Any,
         ids: ArrayLike | None = None,
         *,
-        temperature: float = 1.0,
-        progress: bool | Callback = False,
+        temperature: NonNegative = 1.0,
+        progress: Progress = None,
         num_threads: int | None = None,
     ) -> NDArray[np.float64]:
         r"""Return the threshold at which each token leaves the kept set.
@@ -453,12 +470,12 @@ class BasisAwareSampler:
         >>> sampler.tau_crit(np.log([0.2, 0.3, 0.5])).round(6)
         array([0.444444, 1.      , 0.555556])
         """
-        view = rows_of(_on_host(logits), "logits")
+        view = rows_of(to_host(logits))
         with reporter(progress, "tau_crit") as callback:
             values: NDArray[np.float64] = self._basis.critical(
                 view.array,
-                None if ids is None else np.atleast_1d(_integers("ids", ids)),
-                _temperature(temperature),
+                None if ids is None else integers_of([ids] if np.ndim(ids) == 0 else ids, "ids"),
+                NON_NEGATIVE.check(temperature, "temperature"),
                 bf16=view.bf16,
                 num_threads=num_threads,
                 progress=callback,
@@ -466,7 +483,7 @@ class BasisAwareSampler:
         return values[0] if view.one_dim else values
 
     def certificate(
-        self, logits: Any, id: int, tau: float, *, temperature: float = 1.0
+        self, logits: Any, id: int, tau: Unit, *, temperature: NonNegative = 1.0
     ) -> Certificate:
         r"""Decide on one token, with a proof.
 
@@ -510,15 +527,13 @@ class BasisAwareSampler:
         >>> sampler.certificate(np.log([0.2, 0.3, 0.5]), 0, tau=0.5).vector.round(6)
         array([0. , 0.1, 0.9])
         """
-        view = rows_of(_on_host(logits), "logits")
+        view = rows_of(to_host(logits))
         if not view.one_dim:
             raise ValueError(f"logits: must have shape (V,), got {view.array.shape}")
-        tau = float(tau)
-        if not 0 <= tau < 1:
-            raise ValueError(f"tau: must be in [0, 1), got {tau}")
-        kept, vector = self._basis.decide(
-            view.array, operator.index(id), tau, _temperature(temperature), bf16=view.bf16
-        )
+        tau = UNIT.check(tau, "tau")
+        t = NON_NEGATIVE.check(temperature, "temperature")
+        token = COUNT.check(id, "id")
+        kept, vector = self._basis.decide(view.array, token, tau, t, bf16=view.bf16)
         return Certificate(kept, vector)
 
     def save(self, file: str | PathLike[str]) -> None:
@@ -626,62 +641,15 @@ def _reduce(W: Any, rank: int) -> NDArray[np.float32]:  # noqa: N803
 
 
 def _parameter(base: str, epsilon: float | None, top_p: float | None) -> float:
-    if base not in ("eta", "epsilon", "top_p"):
-        raise ValueError(f"base: must be 'eta', 'epsilon' or 'top_p', got {base!r}")
+    one_of(base, "base", get_args(Base))
     if base == "top_p":
         if epsilon is not None:
             raise ValueError(f"epsilon: is not a parameter of base='top_p', got {epsilon}")
-        value = 0.35 if top_p is None else float(top_p)
-        if not 0 < value <= 1:
-            raise ValueError(f"top_p: must be in (0, 1], got {value}")
-        return value
+        return _TOP_P.check(0.35 if top_p is None else top_p, "top_p")  # type: ignore[no-any-return]
     if top_p is not None:
         raise ValueError(f"top_p: is not a parameter of base={base!r}, got {top_p}")
-    value = {"eta": 0.015, "epsilon": 0.01}[base] if epsilon is None else float(epsilon)
-    if not 0 < value < 1:
-        raise ValueError(f"epsilon: must be in (0, 1), got {value}")
-    return value
-
-
-def _at_least(name: str, value: int, least: int) -> int:
-    try:
-        value = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name}: must be an int, got {type(value).__name__}") from None
-    if not least <= value < 2**32 - 1:
-        raise ValueError(f"{name}: must be in [{least}, 2**32 - 1), got {value}")
-    return value
-
-
-def _temperature(temperature: float) -> float:
-    temperature = float(temperature)
-    if not 0 <= temperature < math.inf:
-        raise ValueError(f"temperature: must be finite and at least 0, got {temperature}")
-    return temperature
-
-
-def _integers(name: str, values: ArrayLike) -> NDArray[np.int64]:
-    array = np.asarray(values)
-    if array.dtype.kind not in "iu" and array.size:
-        raise TypeError(f"{name}: must hold integers, got {array.dtype}")
-    if array.ndim > 1:
-        raise ValueError(f"{name}: must have one dimension, got shape {array.shape}")
-    return array.astype(np.int64)
-
-
-def _stream_ids(rows: ArrayLike) -> NDArray[np.uint32]:
-    ids = np.atleast_1d(_integers("rows", rows))
-    for bad in ids[(ids < 0) | (ids >= 2**32)][:1]:
-        raise ValueError(f"rows: must be in [0, 2**32), got {bad}")
-    return ids.astype(np.uint32)
-
-
-def _on_host(logits: Any) -> Any:
-    """Copy a tensor of another device to the CPU."""
-    torch = sys.modules.get("torch")
-    if torch is not None and isinstance(logits, torch.Tensor):
-        return logits.detach().cpu()
-    return logits
+    default = {"eta": 0.015, "epsilon": 0.01}[base]
+    return _OPEN.check(default if epsilon is None else epsilon, "epsilon")  # type: ignore[no-any-return]
 
 
 def _beside(result: Any, logits: Any) -> Any:

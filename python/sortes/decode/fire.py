@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
-import operator
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sortes._arrays import host
+from sortes._check import AT_LEAST_1, POSITIVE, AtLeastOne, Positive, count
 from sortes.decode.rules import DEFAULTS
 from sortes.decode.sampling import sample
 
@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from sortes._rng import Rng
-
-#: What turns each parameter off in one row.
-_NEUTRAL = {name: math.inf if off is None else off for name, off in DEFAULTS.items()}
 
 
 class FIRE:
@@ -61,17 +58,13 @@ class FIRE:
 
     def __init__(
         self,
-        fire_temperature: float = 30.0,
-        fire_top_k: int = 16,
+        fire_temperature: Positive = 30.0,
+        fire_top_k: AtLeastOne = 16,
         positions: Iterable[int] = (0,),
     ) -> None:
-        if not 0 < fire_temperature < math.inf:
-            raise ValueError(
-                f"fire_temperature: must be positive and finite, got {fire_temperature}"
-            )
-        self.fire_temperature = float(fire_temperature)
-        self.fire_top_k = _index("fire_top_k", fire_top_k, 1, "be an integer")
-        self.positions = frozenset(_index("positions", p, 0, "hold integers") for p in positions)
+        self.fire_temperature = POSITIVE.check(fire_temperature, "fire_temperature")
+        self.fire_top_k = AT_LEAST_1.check(fire_top_k, "fire_top_k")
+        self.positions = frozenset(count(p, "positions") for p in positions)
 
     def rules(self, position: ArrayLike, **rules: Any) -> dict[str, Any]:
         """Return the arguments with which `sample` draws the tokens at `position`.
@@ -88,20 +81,18 @@ class FIRE:
         dict
             Arguments for `sample`, `truncate`, `distribution` and their like.
         """
-        places = np.asarray(position)
-        if places.dtype.kind not in "iu":
-            raise TypeError(f"position: must hold integers, got {places.dtype}")
+        places = host(position, "position", "iu")
         heated = np.isin(places, list(self.positions))
         if not heated.any():
             return rules
         fire = {"temperature": self.fire_temperature, "top_k": self.fire_top_k}
         if heated.all():
-            return {name: value for name, value in rules.items() if name not in _NEUTRAL} | fire
+            return {name: value for name, value in rules.items() if name not in DEFAULTS} | fire
         mixed = dict(rules)
-        for name in fire.keys() | (_NEUTRAL.keys() & rules.keys()):
-            value = rules.get(name, _NEUTRAL[name])
+        for name in fire.keys() | (DEFAULTS.keys() & rules.keys()):
+            value = rules.get(name, DEFAULTS[name])
             if value is not None:
-                mixed[name] = np.where(heated, fire.get(name, _NEUTRAL[name]), value)
+                mixed[name] = np.where(heated, fire.get(name, DEFAULTS[name]), value)
         return mixed
 
     def sample(
@@ -141,13 +132,3 @@ class FIRE:
             num_threads=num_threads,
             **self.rules(position, **rules),
         )
-
-
-def _index(name: str, value: Any, least: int, must: str) -> int:
-    try:
-        index = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name}: must {must}, got {value}") from None
-    if index < least:
-        raise ValueError(f"{name}: must be at least {least}, got {value}")
-    return index

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from sortes._arrays import numbers_of
+from sortes._check import POSITIVE, one_of
 from sortes._device import is_on_device
-from sortes.decode._row_state import RowState, beside, parameter
+from sortes.decode._row_state import RowState, beside
 from sortes.decode.sampling import sample
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from sortes._rng import Rng
-
-_LEAST, _MOST = math.ulp(0.0), np.finfo(np.float64).max  # of the positive finite numbers
 
 
 class Mirostat(RowState):
@@ -71,13 +71,8 @@ class Mirostat(RowState):
         eta: ArrayLike = 0.1,
         surprise: Literal["truncated", "full"] = "truncated",
     ) -> None:
-        super().__init__(
-            tau=parameter("tau", tau, _LEAST, _MOST, "(0, inf)"),
-            eta=parameter("eta", eta, _LEAST, _MOST, "(0, inf)"),
-        )
-        if surprise not in ("truncated", "full"):
-            raise ValueError(f"surprise: must be 'truncated' or 'full', got {surprise!r}")
-        self._full = surprise == "full"
+        super().__init__(tau=numbers_of(tau, "tau", POSITIVE), eta=numbers_of(eta, "eta", POSITIVE))
+        self._full = one_of(surprise, "surprise", ("truncated", "full")) == "full"
 
     @property
     def mu(self) -> Any:

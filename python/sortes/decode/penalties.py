@@ -2,54 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from sortes import _core
-from sortes._arrays import Rows, rows_of
-from sortes._device import is_on_device
-from sortes.decode._call import as_bias
+from sortes._arrays import integers_of, numbers_of, rows_of
+from sortes._check import AT_LEAST_1, COUNT, FINITE, NON_NEGATIVE, POSITIVE, Domain
+from sortes._device import is_on_device, to_host
+from sortes.decode._call import as_bias, written
 from sortes.decode._history import host_history
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 
-class _Check(NamedTuple):
-    """The neutral value of a penalty, and what it must be; `holds` takes numbers and arrays."""
+class _Parameter(NamedTuple):
+    """A penalty: the value at which it is off, and where it must lie."""
 
     neutral: float
-    must: str
-    holds: Callable[[Any], Any]
-    integer: bool = False
+    domain: Domain
 
 
-def _at_least(least: int) -> Callable[[Any], Any]:
-    return lambda v: (v >= least) & (v < np.inf)
-
-
-def _finite(v: Any) -> Any:
-    return (v > -np.inf) & (v < np.inf)
-
-
-def _positive(v: Any) -> Any:
-    return (v > 0) & (v < np.inf)
-
-
-_CHECKS = {
-    "repetition_penalty": _Check(1.0, "be positive and finite", _positive),
-    "frequency_penalty": _Check(0.0, "be finite", _finite),
-    "presence_penalty": _Check(0.0, "be finite", _finite),
-    "penalty_last_n": _Check(0, "be at least -1", _at_least(-1), integer=True),
-    "dry_multiplier": _Check(0.0, "be finite and at least 0", _at_least(0)),
-    "dry_base": _Check(1.75, "be finite and at least 1", _at_least(1)),
-    "dry_allowed_length": _Check(2, "be at least 1", _at_least(1), integer=True),
-    "dry_penalty_last_n": _Check(0, "be at least -1", _at_least(-1), integer=True),
-    "no_repeat_ngram_size": _Check(0, "be at least 0", _at_least(0), integer=True),
-    "min_new_tokens": _Check(0, "be at least 0", _at_least(0), integer=True),
+_WINDOW, _FACTOR = Domain("[-1, 2**63)", integer=True), Domain("[1, inf)")
+_PARAMETERS = {
+    "repetition_penalty": _Parameter(1.0, POSITIVE),
+    "frequency_penalty": _Parameter(0.0, FINITE),
+    "presence_penalty": _Parameter(0.0, FINITE),
+    "penalty_last_n": _Parameter(0, _WINDOW),
+    "dry_multiplier": _Parameter(0.0, NON_NEGATIVE),
+    "dry_base": _Parameter(1.75, _FACTOR),
+    "dry_allowed_length": _Parameter(2, AT_LEAST_1),
+    "dry_penalty_last_n": _Parameter(0, _WINDOW),
+    "no_repeat_ngram_size": _Parameter(0, COUNT),
+    "min_new_tokens": _Parameter(0, COUNT),
 }
 
 #: Parameters for which -1, as llama.cpp writes it, means the whole history like 0.
@@ -234,10 +222,9 @@ def penalize(
         return _torch_penalties.penalize(logits, request, out)
 
     rows = rows_of(logits)
-    source, target = rows.array, _target(rows, out)
-    in_place = target.ctypes.data == source.ctypes.data and target.strides == source.strides
-    if not in_place and np.may_share_memory(source, target):
-        raise ValueError("out: overlaps logits")
+    source = rows.array
+    target = np.empty_like(source) if out is None else written(out, rows, strided=True)
+    in_place = target.ctypes.data == source.ctypes.data
     _core.decode.penalties.penalize(
         None if in_place else source,
         target,
@@ -250,65 +237,25 @@ def penalize(
     return rows.wrap(target) if out is None else out
 
 
-def _target(rows: Rows, out: Any) -> NDArray[Any]:
-    """Rows to write to: fresh ones, or those of `out`, which must be like those of the logits."""
-    if out is None:
-        return np.empty(rows.array.shape, rows.array.dtype)
-    own = rows_of(out, "out")
-    if own.kind != rows.kind or (own.kind == "numpy" and not isinstance(out, np.ndarray)):
-        kind = "a NumPy array" if rows.kind == "numpy" else "a Torch tensor"
-        raise TypeError(f"out: must be {kind}, got {type(out).__name__}")
-    if (own.array.dtype, own.bf16) != (rows.array.dtype, rows.bf16):
-        dtype = "bfloat16" if rows.bf16 else rows.array.dtype
-        raise TypeError(f"out: must have dtype {dtype}, got {out.dtype}")
-    if own.array.shape != rows.array.shape or own.one_dim != rows.one_dim:
-        shape = rows.array.shape[1:] if rows.one_dim else rows.array.shape
-        raise ValueError(f"out: expected shape {shape}, got {tuple(out.shape)}")
-    address = out.data_ptr() if own.kind == "torch" else out.ctypes.data
-    if own.array.size and own.array.ctypes.data != address:
-        raise ValueError("out: rows must be contiguous and aligned")
-    if not own.array.flags.writeable:
-        raise ValueError("out: is read-only")
-    return own.array
-
-
 def _active(values: Mapping[str, ArrayLike], rows: int) -> dict[str, float | NDArray[np.float64]]:
     """Check the parameters; return those that are not neutral."""
     active: dict[str, float | NDArray[np.float64]] = {}
     for name, value in values.items():
-        if type(value) in (int, float) and value == _CHECKS[name].neutral:
+        neutral, domain = _PARAMETERS[name]
+        if type(value) in (int, float) and value == neutral:
             continue
-        checked = _numbers(name, value, rows, _CHECKS[name])
+        checked = numbers_of(value, name, domain, rows=rows)
         if name in _WINDOWS:
             checked = np.maximum(checked, 0.0)
-        if np.any(checked != _CHECKS[name].neutral):
-            active[name] = checked
+        if np.any(checked != neutral):
+            active[name] = checked if checked.ndim else float(checked)
     return active
-
-
-def _numbers(name: str, value: ArrayLike, rows: int, check: _Check) -> float | NDArray[np.float64]:
-    """`value` as a number or float64 of shape (rows,), inside its domain."""
-    array = np.asarray(value)
-    kinds, noun = ("iu", "integers") if check.integer else ("iuf", "numbers")
-    if array.dtype.kind not in kinds:
-        raise TypeError(f"{name}: must hold {noun}, got {array.dtype}")
-    if array.shape not in ((), (rows,)):
-        raise ValueError(f"{name}: expected a number or shape ({rows},), got shape {array.shape}")
-    bad = np.flatnonzero(~check.holds(array))
-    if bad.size:
-        where = f"row {bad[0]}: " if array.ndim else ""
-        raise ValueError(f"{name}: {where}must {check.must}, got {array.flat[bad[0]]}")
-    return array.astype(np.float64) if array.ndim else float(array)
 
 
 def _ids(values: Any, name: str) -> list[int]:
     """Token ids from one id or several."""
-    array = np.asarray(values)
-    if array.size and array.dtype.kind not in "iu":
-        raise TypeError(f"{name}: must hold integers, got {array.dtype}")
-    if array.ndim > 1:
-        raise ValueError(f"{name}: expected ids, got shape {array.shape}")
-    return [int(i) for i in array.reshape(-1)]
+    ids = to_host(values)
+    return list(map(int, integers_of([ids] if np.ndim(ids) == 0 else ids, name)))
 
 
 def _bias(logit_bias: Any) -> list[tuple[int, float]]:

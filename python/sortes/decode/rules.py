@@ -3,20 +3,38 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, Unpack, final
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    Final,
+    Literal,
+    TypeAlias,
+    TypedDict,
+    Unpack,
+    final,
+    get_args,
+)
 
 import numpy as np
 
 from sortes import _core
+from sortes._arrays import integers_of, numbers_of
+from sortes._check import COUNT, Domain, flag, one_of, shown
 from sortes._device import is_on_device
 
 if TYPE_CHECKING:
     import torch
     from numpy.typing import ArrayLike, NDArray
+
+Ties: TypeAlias = Literal["high", "low", "all"]
+Boundary: TypeAlias = Literal["smallest", "lenient", "ties_all", "exclude"]
+#: Delta degrees of freedom.
+DDOF: Final = Domain("[0, 1]", integer=True)
+Ddof: TypeAlias = Annotated[Literal[0, 1], DDOF]
 
 _FIRST = ("smoothing", "top_n_sigma")
 _LAST = ("typical", "epsilon", "eta", "tfs", "top_a", "p_less", "mirostat", "xtc")
@@ -111,9 +129,9 @@ class RuleArgs(TypedDict, total=False):
     smoothing_curve: ArrayLike | None
     min_tokens_to_keep: ArrayLike | None
     order: Literal["hf", "vllm", "llama.cpp", "joint"] | Sequence[str]
-    ties: Literal["high", "low", "all"]
-    top_p_boundary: Literal["smallest", "lenient", "ties_all", "exclude"]
-    sigma_ddof: Literal[0, 1]
+    ties: Ties
+    top_p_boundary: Boundary
+    sigma_ddof: Ddof
     p_less_normalized: bool
     protected_ids: ArrayLike | None
 
@@ -311,28 +329,12 @@ def _parameter(name: str, given: Any) -> float | NDArray[np.float64] | torch.Ten
     if type(given) is float or type(given) is int:
         value = float(given)
     else:
-        array = _numbers(name, given, "biuf" if name == "p_less" else "iuf")
-        if array.ndim > 1:
-            raise ValueError(f"{name}: must be a number or have shape (B,), got {array.shape}")
+        array = numbers_of(given, name, booleans=name == "p_less")
         if array.ndim:
-            array = array.astype(np.float64)
             array.flags.writeable = False
             return array
         value = float(array)
     return None if value == neutral or (name in _OFF_BELOW and value < 0) else value
-
-
-def _numbers(name: str, given: Any, kinds: str) -> NDArray[Any]:
-    try:
-        if hasattr(given, "is_floating_point") and given.is_floating_point():
-            given = given.detach().double()  # NumPy has no bfloat16
-        array = np.asarray(given)
-    except ValueError:
-        array = np.empty(0, object)
-    if array.dtype.kind not in kinds:
-        got = given if isinstance(given, str | bool) else type(given).__name__
-        raise TypeError(f"{name}: must be a number or an array of numbers, got {got!r}")
-    return array
 
 
 def _order(name: str, given: Any) -> tuple[str, ...]:
@@ -342,46 +344,20 @@ def _order(name: str, given: Any) -> tuple[str, ...]:
         known = ", ".join(map(repr, ORDERS))
         raise ValueError(f"{name}: must be {known} or a sequence of rule names, got {given!r}")
     if not isinstance(given, Sequence) or not all(isinstance(rule, str) for rule in given):
-        raise TypeError(f"{name}: must be a name or a sequence of rule names, got {given!r}")
+        raise TypeError(f"{name}: must be a name or a sequence of rule names, got {shown(given)}")
     return tuple(given)
 
 
-def _string(name: str, given: Any) -> str:
-    if not isinstance(given, str):
-        raise TypeError(f"{name}: must be a string, got {given!r}")
-    return given
-
-
-def _integer(name: str, given: Any) -> int:
-    try:
-        return operator.index(given)
-    except TypeError:
-        raise TypeError(f"{name}: must be an integer, got {given!r}") from None
-
-
-def _flag(name: str, given: Any) -> bool:
-    if not isinstance(given, bool | np.bool_):
-        raise TypeError(f"{name}: must be a bool, got {given!r}")
-    return bool(given)
-
-
 def _ids(name: str, given: Any) -> NDArray[np.int64] | None:
-    if given is None:
-        return None
-    ids = np.asarray(given)
-    if ids.size and ids.dtype.kind not in "iu":
-        raise TypeError(f"{name}: must hold integers, got {ids.dtype}")
-    if ids.ndim != 1 or (ids.size and ids.min() < 0):
-        raise ValueError(f"{name}: must be non-negative ids of shape (m,), got {given!r}")
-    return ids.astype(np.int64)
+    return None if given is None else integers_of(given, name, COUNT)
 
 
 _OPTIONS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
     "order": _order,
-    "ties": _string,
-    "top_p_boundary": _string,
-    "sigma_ddof": _integer,
-    "p_less_normalized": _flag,
+    "ties": lambda name, given: one_of(given, name, get_args(Ties)),
+    "top_p_boundary": lambda name, given: one_of(given, name, get_args(Boundary)),
+    "sigma_ddof": lambda name, given: DDOF.check(given, name),
+    "p_less_normalized": lambda name, given: flag(given, name),
     "protected_ids": _ids,
 }
 

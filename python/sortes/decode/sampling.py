@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import operator
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Unpack
 
 import numpy as np
 
 from sortes import _core
+from sortes._arrays import numbers_of, target
+from sortes._check import UNIT, count, one_of
 from sortes._device import is_on_device
 from sortes.decode._call import prepare
 from sortes.decode.rules import RuleArgs, Rules, as_rules
@@ -51,7 +52,7 @@ def sample(
     *,
     logit_bias: Any = None,
     mask: Any = None,
-    rng: Rng | list[_core.Stream] = None,
+    rng: Rng = None,
     rows: ArrayLike | None = None,
     step: int = 0,
     logprobs: int | None = None,
@@ -137,7 +138,7 @@ def draw(
     *,
     logit_bias: Any = None,
     mask: Any = None,
-    rng: Rng | list[_core.Stream] = 0,
+    rng: Rng = 0,
     rows: ArrayLike | None = None,
     step: int = 0,
     logprobs: int | None = None,
@@ -195,14 +196,12 @@ def _sample(
     out: Any,
     num_threads: int | None,
 ) -> Any:
-    details = -1 if logprobs is None else _count(logprobs)
-    if logprobs_mode not in ("raw", "processed"):
-        raise ValueError(f"logprobs_mode: must be 'raw' or 'processed', got {logprobs_mode!r}")
+    details = -1 if logprobs is None else count(logprobs, "logprobs")
+    one_of(logprobs_mode, "logprobs_mode", ("raw", "processed"))
+    one_of(method, "method", ("auto", "scan"))
     if is_on_device(logits):
         from sortes.decode import _torch
 
-        if method not in ("auto", "scan"):
-            raise ValueError(f'method: must be "auto" or "scan", got "{method}"')
         found = _torch.sample(
             logits, rules, uniforms, given, details, logprobs_mode == "processed", out
         )
@@ -211,15 +210,13 @@ def _sample(
     view, keys, ids, step, bias, allowed = prepare(logits, *given)
     batch = len(view.array)
     if uniforms is not None:
-        uniforms = np.asarray(uniforms, np.float64)
-        if uniforms.shape not in ((), (batch,)):
-            raise ValueError(f"uniforms: must have shape ({batch},), got {uniforms.shape}")
-        uniforms = np.ascontiguousarray(np.broadcast_to(uniforms, (batch,)))
-    target = out
+        coins = numbers_of(uniforms, "uniforms", UNIT, rows=batch)
+        uniforms = np.ascontiguousarray(np.broadcast_to(coins, (batch,)))
+    tokens = None
     if out is not None:
-        target = out.detach().numpy() if hasattr(out, "detach") else out
-        if view.one_dim and target.shape == ():
-            target = target.reshape(1)
+        shape = () if view.one_dim else (batch,)
+        apart = {"logits": view.array}
+        tokens = target(out, shape, np.int64, kind=view.kind, apart=apart).reshape(batch)
     found = _core.decode.sampling.sample(
         view.array,
         rules.native,
@@ -233,20 +230,10 @@ def _sample(
         method=method,
         details=details,
         processed=logprobs_mode == "processed",
-        out=target,
+        out=tokens,
         num_threads=num_threads,
     )
     if logprobs is None:
         return view.wrap(found) if out is None else out
     output = SampleOutput(*map(view.wrap, found))
     return output if out is None else output._replace(tokens=out)
-
-
-def _count(logprobs: Any) -> int:
-    try:
-        n = operator.index(logprobs)
-    except TypeError:
-        raise TypeError(f"logprobs: must be an integer, got {logprobs!r}") from None
-    if n < 0:
-        raise ValueError(f"logprobs: must be at least 0, got {n}")
-    return n

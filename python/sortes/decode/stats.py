@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 from sortes import _core
 from sortes._arrays import rows_of
+from sortes._check import one_of
 from sortes._device import is_on_device
+from sortes.decode.rules import DDOF, Ddof, Ties
+
+Critical: TypeAlias = Literal["epsilon", "eta", "min_p", "top_a", "top_p", "top_k", "top_n_sigma"]
 
 
 class RowStats(NamedTuple):
@@ -78,10 +82,10 @@ def row_stats(logits: Any, *, num_threads: int | None = None) -> RowStats:
 
 def critical(
     logits: Any,
-    rule: Literal["epsilon", "eta", "min_p", "top_a", "top_p", "top_k", "top_n_sigma"],
+    rule: Critical,
     *,
-    sigma_ddof: Literal[0, 1] = 0,
-    ties: Literal["high", "low", "all"] = "high",
+    sigma_ddof: Ddof = 0,
+    ties: Ties = "high",
     num_threads: int | None = None,
 ) -> Any:
     """Compute the parameter at which each token leaves the kept set of a rule.
@@ -120,6 +124,9 @@ def critical(
     >>> critical(np.log([0.5, 0.3, 0.2]), "top_p").round(3)
     array([0. , 0.5, 0.8])
     """
+    one_of(rule, "rule", get_args(Critical))
+    one_of(ties, "ties", get_args(Ties))
+    sigma_ddof = DDOF.check(sigma_ddof, "sigma_ddof")
     if is_on_device(logits):
         from sortes.decode import _torch
 

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
-import numpy as np
-
 from sortes import _core
+from sortes._check import real
 from sortes._device import is_on_device
-from sortes.decode._call import prepare
+from sortes.decode._call import prepare, written
 from sortes.decode.rules import RuleArgs, Rules, as_rules
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from sortes._arrays import Rows
     from sortes._rng import Rng
 
 
@@ -24,7 +22,7 @@ def truncate(
     *,
     logit_bias: Any = None,
     mask: Any = None,
-    rng: Rng | list[_core.Stream] = 0,
+    rng: Rng = 0,
     rows: ArrayLike | None = None,
     step: int = 0,
     filter_value: float = -float("inf"),
@@ -45,7 +43,7 @@ def truncate(
     filter_value : float, default -inf
         What removed tokens get.
     out : array or tensor, shape of `logits`, optional
-        Where to write the result; may be `logits` itself only if both are C-contiguous.
+        Where to write the result; it must be C-contiguous, and may be `logits` itself.
     num_threads : int, optional
         How many threads to use at most.
     **rule_args
@@ -72,10 +70,11 @@ def truncate(
     """
     compiled = as_rules(rules, rule_args)
     given = (rng, rows, step, logit_bias, mask)
+    fill = real(filter_value, "filter_value")
     if is_on_device(logits):
         from sortes.decode import _torch
 
-        return _torch.truncate(logits, compiled, given, float(filter_value), out)
+        return _torch.truncate(logits, compiled, given, fill, out)
     view, keys, ids, step, bias, allowed = prepare(logits, *given)
     result = _core.decode.sampling.truncate(
         view.array,
@@ -86,25 +85,11 @@ def truncate(
         bf16=view.bf16,
         bias=bias,
         mask=allowed,
-        fill=float(filter_value),
-        out=None if out is None else _matrix(out, view),
+        fill=fill,
+        out=None if out is None else written(out, view),
         num_threads=num_threads,
     )
     return view.wrap(result) if out is None else out
-
-
-def _matrix(out: Any, view: Rows) -> Any:
-    """View the caller's output as the kernels write it."""
-    if hasattr(out, "detach"):
-        out = out.detach()
-        if view.bf16:
-            import torch
-
-            out = out.view(torch.uint16)
-        out = out.numpy()
-    elif view.bf16 and isinstance(out, np.ndarray):
-        out = out.view(np.uint16)
-    return out[np.newaxis] if view.one_dim and out.ndim == 1 else out
 
 
 def _per_row(
@@ -141,7 +126,7 @@ def keep_mask(
     *,
     logit_bias: Any = None,
     mask: Any = None,
-    rng: Rng | list[_core.Stream] = 0,
+    rng: Rng = 0,
     rows: ArrayLike | None = None,
     step: int = 0,
     num_threads: int | None = None,
@@ -182,7 +167,7 @@ def cutoffs(
     *,
     logit_bias: Any = None,
     mask: Any = None,
-    rng: Rng | list[_core.Stream] = 0,
+    rng: Rng = 0,
     rows: ArrayLike | None = None,
     step: int = 0,
     num_threads: int | None = None,

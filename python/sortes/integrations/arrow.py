@@ -12,7 +12,7 @@ from sortes._progress import reporter
 from sortes.select.sketch import CHUNK, Sketch, hash_ids
 
 if TYPE_CHECKING:
-    from sortes._progress import Callback
+    from sortes._progress import Progress
 
 pa = require("pyarrow", extra="arrow")
 ds = require("pyarrow.dataset", extra="arrow")
@@ -30,7 +30,7 @@ def sketch_arrow(
     weight: str | None = None,
     value: str | None = None,
     num_threads: int | None = None,
-    progress: bool | Callback | None = None,
+    progress: Progress = None,
 ) -> S:
     """Take Arrow data in, batch by batch.
 
@@ -97,7 +97,7 @@ def sketch_parquet(
     value: str | None = None,
     batch_size: int = CHUNK,
     num_threads: int | None = None,
-    progress: bool | Callback | None = None,
+    progress: Progress = None,
 ) -> S:
     """Take Parquet files in, reading only the columns that are needed.
 
@@ -153,7 +153,7 @@ def _take(
     sketch: S,
     keys: tuple[str, str | None, str | None],
     num_threads: int | None,
-    progress: bool | Callback | None,
+    progress: Progress,
 ) -> S:
     rows = 0
     with reporter(progress, "rows") as callback:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from sortes import Stream, decode
-from sortes._rng import as_key
+from sortes import decode
+from sortes._rng import as_stream
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -91,7 +91,7 @@ class SortesLogitsProcessor:
         self.rules = decode.Rules(**arguments)
         self.logit_bias = dict(logit_bias or {})
         self.draw = draw
-        self.stream = rng if isinstance(rng, Stream) else Stream(as_key(rng))
+        self.stream = as_stream(rng)
         if "dynatemp_range" in self.rules.params and not draw:
             raise ValueError("dynatemp_range: needs draw=True")
         decode.penalize(np.zeros(1, np.single), [], **self.penalties)  # reports bad ones here

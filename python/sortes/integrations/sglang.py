@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from sglang.srt.sampling.custom_logit_processor import CustomLogitProcessor
 
-from sortes import Stream, decode
-from sortes._rng import as_key
+from sortes import decode
+from sortes._rng import as_stream
 from sortes.integrations._requests import (
     ARGMAX_CHANGING,
     ARGMAX_INVARIANT,
@@ -78,8 +78,8 @@ def _now(params: dict[str, Any]) -> dict[str, float]:
     rules = rules_of(params, _NAMES)
     request = params.get("__req__")
     if not rules or request is None:
-        return after_coin(rules, Stream(as_key()), 0)
+        return after_coin(rules, as_stream(), 0)
     sampling, step = request.sampling_params, len(request.output_ids)
     seed = None if sampling.sampling_seed is None else sampling.sampling_seed % 2**64
-    rules = after_coin(rules, Stream(as_key(seed)), step)
+    rules = after_coin(rules, as_stream(seed), step)
     return {**rules, "temperature": sampling.temperature}

@@ -22,7 +22,7 @@ from vllm.v1.sample.logits_processor import LogitsProcessor, MoveDirectionality
 
 from sortes import Stream, decode
 from sortes._device import to_device
-from sortes._rng import as_key
+from sortes._rng import as_stream
 from sortes.decode.rules import DEFAULTS
 from sortes.integrations._requests import (
     ARGMAX_CHANGING,
@@ -125,7 +125,7 @@ class SortesLogitsProcessor(LogitsProcessor):
 
     def _request(self, params: SamplingParams, prompt: list[int], output: list[int]) -> _Request:
         rules = rules_of(params.extra_args, self.names)
-        return _Request(rules, {}, Stream(as_key(_seed(params))), prompt, output)
+        return _Request(rules, {}, as_stream(_seed(params)), prompt, output)
 
     def _rules_of_batch(self, rows: int) -> decode.Rules | None:
         nothing: dict[str, float] = {}
@@ -217,7 +217,7 @@ if V2LogitsProcessor is not None:
             """Take over a slot; return whether its rows are to be truncated."""
             rules = rules_of(sampling_params.extra_args, self.names)
             self._slots[req_idx] = _at_temperature(rules, sampling_params)
-            self._streams[req_idx] = Stream(as_key(_seed(sampling_params)))
+            self._streams[req_idx] = as_stream(_seed(sampling_params))
             self._changed = True
             return bool(self._slots[req_idx])
 

@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias
 import numpy as np
 
 from sortes import _core
+from sortes._arrays import ids_of, vector_of
+from sortes._check import ENTITY, Entity
 from sortes._estimate import Estimate
 from sortes._progress import reporter
-from sortes.select._vectors import ids_of, integer_of, vector_of
 
 if TYPE_CHECKING:
     from typing import Self
 
     from numpy.typing import ArrayLike, NDArray
 
-    from sortes._progress import Callback
+    from sortes._progress import Progress
 
     Where: TypeAlias = ArrayLike | Callable[["SketchSample"], ArrayLike] | None
 
@@ -69,7 +70,7 @@ class Sketch(ABC):
         values: ArrayLike | None = None,
         *,
         num_threads: int | None = None,
-        progress: bool | Callback | None = None,
+        progress: Progress = None,
     ) -> Self:
         """Take a batch of items in.
 
@@ -203,7 +204,7 @@ class Sketch(ABC):
         """
         return self._of(self._native.copy())
 
-    def for_shard(self, shard: int) -> Self:
+    def for_shard(self, shard: Entity) -> Self:
         """Return an empty sketch like this one, for another shard of the data.
 
         Parameters
@@ -217,7 +218,7 @@ class Sketch(ABC):
         Sketch
             Same kind, same `k`, same seed, no items.
         """
-        return self._of(self._native.for_shard(within(shard, "shard", 0, 48)))
+        return self._of(self._native.for_shard(ENTITY.check(shard, "shard")))
 
     def to_bytes(self) -> bytes:
         """Return the state in a stable format: little-endian, with a version and a checksum."""
@@ -300,20 +301,6 @@ class Sketch(ABC):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self.n} items: {len(self)} held, k={self.k}>"
-
-
-def within(value: Any, name: str, least: int, bits: int) -> int:
-    """Return `value` as an int in ``[least, 2**bits)``.
-
-    Examples
-    --------
-    >>> within(3, "k", 1, 31)
-    3
-    """
-    number = integer_of(value, name)
-    if not least <= number < 2**bits:
-        raise ValueError(f"{name}: must be in [{least}, 2**{bits}), got {number}")
-    return number
 
 
 def norm(x: NDArray[Any]) -> float:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from sortes import _core
-from sortes._rng import as_key, at_step
-from sortes.select._vectors import count_of, one_of, real_of, vector_of
+from sortes._arrays import vector_of
+from sortes._check import NON_NEGATIVE, NonNegative, count, one_of
+from sortes._rng import as_stream
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from sortes._rng import Rng
 
 Strategy = Literal["power", "softmax", "softrank"]
-_STRATEGIES = ("power", "softmax", "softrank")
 
 
 def stochastic_acquisition(
@@ -24,7 +23,7 @@ def stochastic_acquisition(
     k: int,
     *,
     strategy: Strategy = "power",
-    beta: float = 1.0,
+    beta: NonNegative = 1.0,
     rng: Rng = None,
     step: int = 0,
     noise: Any = None,
@@ -81,22 +80,23 @@ def stochastic_acquisition(
     >>> stochastic_acquisition([0.1, 0.9, 0.0, 0.5], 2, beta=4.0, rng=0)
     array([1, 3])
     """
-    one_of(strategy, "strategy", _STRATEGIES)
+    one_of(strategy, "strategy", get_args(Strategy))
+    stream = as_stream(rng if noise is None else 0, step)
     drawn = None if noise is None else vector_of(noise, "noise", double=True)
     return _core.select.weighted.acquire(
         vector_of(scores, "scores", double=True),
-        count_of(k, "k"),
+        count(k, "k"),
         strategy,
-        _coldness(beta),
-        as_key(rng) if drawn is None else 0,
-        at_step(rng, step),
+        NON_NEGATIVE.check(beta, "beta"),
+        stream.key,
+        stream.step,
         drawn,
         num_threads=num_threads,
     )
 
 
 def acquisition_probs(
-    scores: Any, *, strategy: Strategy = "power", beta: float = 1.0
+    scores: Any, *, strategy: Strategy = "power", beta: NonNegative = 1.0
 ) -> NDArray[np.float64]:
     r"""Return the probability of each item of being drawn first.
 
@@ -120,14 +120,7 @@ def acquisition_probs(
     >>> acquisition_probs([3, 0, 1])
     array([0.75, 0.  , 0.25])
     """
-    one_of(strategy, "strategy", _STRATEGIES)
+    one_of(strategy, "strategy", get_args(Strategy))
     return _core.select.weighted.acquisition_probs(
-        vector_of(scores, "scores", double=True), strategy, _coldness(beta)
+        vector_of(scores, "scores", double=True), strategy, NON_NEGATIVE.check(beta, "beta")
     )
-
-
-def _coldness(beta: float) -> float:
-    coldness = real_of(beta, "beta")
-    if not 0 <= coldness < math.inf:
-        raise ValueError(f"beta: must be finite and not negative, got {beta}")
-    return coldness

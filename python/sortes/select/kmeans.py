@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args, overload
 
 import numpy as np
 
 from sortes import _core
-from sortes._progress import Callback, reporter
-from sortes._rng import as_key
-from sortes.select._vectors import count_of, one_of, real_of, vector_of
+from sortes._arrays import vector_of
+from sortes._check import POSITIVE, Positive, count, items, one_of
+from sortes._progress import Progress, reporter
+from sortes._rng import as_stream
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 Method: TypeAlias = Literal["lazy", "exact", "rejection", "afkmc2", "parallel", "random"]
 #: How many trials, rounds or steps of a chain have draws of their own.
 _NAMES = 2**31
-_METHODS = ("lazy", "exact", "rejection", "afkmc2", "parallel", "random")
 _Native: TypeAlias = "NDArray[Any] | tuple[NDArray[Any], NDArray[Any], NDArray[Any], int]"
 
 
@@ -71,11 +71,11 @@ def kmeans_plusplus(
     max_trials: int | None = ...,
     fallback: Literal["exact", "uniform"] = ...,
     chain_length: int = ...,
-    oversampling_factor: float = ...,
+    oversampling_factor: Positive = ...,
     n_rounds: int = ...,
     on_degenerate: Literal["warn", "raise"] = ...,
     return_stats: Literal[False] = ...,
-    progress: bool | Callback | None = ...,
+    progress: Progress = ...,
     num_threads: int | None = ...,
 ) -> tuple[NDArray[Any], NDArray[np.int64]]: ...
 @overload
@@ -91,11 +91,11 @@ def kmeans_plusplus(
     max_trials: int | None = ...,
     fallback: Literal["exact", "uniform"] = ...,
     chain_length: int = ...,
-    oversampling_factor: float = ...,
+    oversampling_factor: Positive = ...,
     n_rounds: int = ...,
     on_degenerate: Literal["warn", "raise"] = ...,
     return_stats: Literal[True],
-    progress: bool | Callback | None = ...,
+    progress: Progress = ...,
     num_threads: int | None = ...,
 ) -> tuple[NDArray[Any], NDArray[np.int64], SeedingStats]: ...
 def kmeans_plusplus(
@@ -110,11 +110,11 @@ def kmeans_plusplus(
     max_trials: int | None = None,
     fallback: Literal["exact", "uniform"] = "exact",
     chain_length: int = 200,
-    oversampling_factor: float = 2.0,
+    oversampling_factor: Positive = 2.0,
     n_rounds: int = 5,
     on_degenerate: Literal["warn", "raise"] = "warn",
     return_stats: bool = False,
-    progress: bool | Callback | None = None,
+    progress: Progress = None,
     num_threads: int | None = None,
 ) -> Any:
     r"""Draw initial centres for k-means.
@@ -225,15 +225,15 @@ def kmeans_plusplus(
     """
     points, native = _points(X)
     n = points.shape[0]
-    k = count_of(n_clusters, "n_clusters", 1)
+    k = count(n_clusters, "n_clusters", 1)
     if k > n:
         raise ValueError(f"n_clusters: must be in [1, {n}], the number of points, got {k}")
     if n_local_trials is None:
         n_local_trials = 2 + int(math.log(k))
-    local_trials = _few(n_local_trials, "n_local_trials", 1)
+    local_trials = count(n_local_trials, "n_local_trials", 1, _NAMES)
     if method is None:
         method = "lazy" if local_trials == 1 else "exact"
-    one_of(method, "method", _METHODS)
+    one_of(method, "method", get_args(Method))
     if local_trials > 1 and method != "exact":
         raise ValueError(
             f"n_local_trials: must be 1 for method {method!r}, got {local_trials}; "
@@ -241,11 +241,11 @@ def kmeans_plusplus(
         )
     one_of(fallback, "fallback", ("exact", "uniform"))
     one_of(on_degenerate, "on_degenerate", ("warn", "raise"))
-    oversampling = real_of(oversampling_factor, "oversampling_factor") * k
-    if not 0 < oversampling < math.inf:
-        raise ValueError(
-            f"oversampling_factor: must be positive and finite, got {oversampling_factor}"
-        )
+    oversampling = POSITIVE.check(oversampling_factor, "oversampling_factor") * k
+    if oversampling == math.inf:
+        reason = f"must be finite times n_clusters, got {oversampling_factor}"
+        raise ValueError(f"oversampling_factor: {reason}")
+    stream = as_stream(random_state, name="random_state")
     weights = None if sample_weight is None else _weights(sample_weight, n)
     with reporter(progress, "k-means++") as callback:
         indices, trials, evaluations, refreshes, degenerate = _core.select.kmeans.seed(
@@ -253,13 +253,13 @@ def kmeans_plusplus(
             weights,
             k,
             method,
-            as_key(random_state),
+            stream.key,
             local_trials=local_trials,
-            max_trials=None if max_trials is None else _few(max_trials, "max_trials", 1),
+            max_trials=None if max_trials is None else count(max_trials, "max_trials", 1, _NAMES),
             uniform_fallback=fallback == "uniform",
-            chain_length=_few(chain_length, "chain_length", 1),
+            chain_length=count(chain_length, "chain_length", 1, _NAMES),
             oversampling=oversampling,
-            rounds=_few(n_rounds, "n_rounds", 0),
+            rounds=count(n_rounds, "n_rounds", 0, _NAMES),
             progress=callback,
             num_threads=num_threads,
         )
@@ -364,19 +364,7 @@ def _weights(weights: ArrayLike, n: int) -> NDArray[np.float64]:
     w = vector_of(weights, "sample_weight", double=True)
     if w.shape != (n,):
         raise ValueError(f"sample_weight: must have shape ({n},), got {w.shape}")
-    bad = np.flatnonzero(~((w >= 0) & (w < np.inf)))
-    if bad.size:
-        raise ValueError(
-            f"sample_weight: must be finite and non-negative, item {bad[0]} is {w[bad[0]]}"
-        )
+    items((w >= 0) & (w < np.inf), w, "sample_weight", "is negative or not finite")
     if not w.any():
         raise ValueError("sample_weight: must have a positive item, all are zero")
     return w
-
-
-def _few(value: Any, name: str, least: int) -> int:
-    """Return a count of which each one has a name for its draws."""
-    count = count_of(value, name, least)
-    if count > _NAMES:
-        raise ValueError(f"{name}: must be at most {_NAMES}, got {count}")
-    return count

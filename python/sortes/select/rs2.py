@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
 from sortes import _core
-from sortes._rng import as_key
-from sortes.select._vectors import count_of, one_of
+from sortes._check import count, flag, one_of
+from sortes._rng import as_stream
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -109,26 +109,24 @@ class RS2Sampler:
         world_size: int = 1,
         drop_last: bool = False,
     ) -> None:
-        self.n = count_of(n, "n", 1)
-        if self.n >= 2**48:
-            raise ValueError(f"n: must be below 2**48, got {n}")
+        self.n = count(n, "n", 1, 2**48 - 1)
         if isinstance(keep, float | np.floating):
             keep = float(keep)
             if 0 < keep <= 1:
                 keep = max(int(keep * self.n), 1)
             elif keep.is_integer():
                 keep = int(keep)
-        self.keep = count_of(keep, "keep", 1)
+        self.keep = count(keep, "keep", 1)
         if self.keep > self.n:
             raise ValueError(f"keep: must be at most n = {self.n}, got {keep}")
-        one_of(wrap, "wrap", ("distinct", "drop", "raw"))
-        self.replacement, self.wrap = bool(replacement), wrap
-        self.world_size = count_of(world_size, "world_size", 1)
-        self.rank = count_of(rank, "rank")
+        self.wrap = one_of(wrap, "wrap", get_args(Wrap))
+        self.replacement = flag(replacement, "replacement")
+        self.world_size = count(world_size, "world_size", 1)
+        self.rank = count(rank, "rank")
         if self.rank >= self.world_size:
             raise ValueError(f"rank: must be below world_size = {self.world_size}, got {rank}")
-        self.drop_last = bool(drop_last)
-        self._key = as_key(rng)
+        self.drop_last = flag(drop_last, "drop_last")
+        self._key = as_stream(rng).key
         self.epoch = 0
         self._position = 0
         self._resume = 0
@@ -153,13 +151,13 @@ class RS2Sampler:
         MemoryError
             If there is no memory for it.
         """
-        epoch = self.epoch if epoch is None else count_of(epoch, "epoch")
+        epoch = self.epoch if epoch is None else count(epoch, "epoch")
         mode = "replacement" if self.replacement else self.wrap
         return _core.select.rs2.rs2_epoch(self.n, self.keep, mode, _core.Stream(self._key), epoch)
 
     def set_epoch(self, epoch: int) -> None:
         """Let the next iteration go through `epoch`, from its beginning."""
-        epoch = count_of(epoch, "epoch")
+        epoch = count(epoch, "epoch")
         if epoch != self.epoch:
             # A trainer that announces the epoch it has just resumed keeps its position.
             self._resume = self._position = 0
@@ -224,8 +222,8 @@ class RS2Sampler:
         key = state.get("key")
         if not (isinstance(key, int) and 0 <= key < 2**64):
             raise ValueError(f"state: key must be in [0, 2**64), got {key!r}")
-        epoch = count_of(state.get("epoch"), "state: epoch")
-        position = count_of(state.get("position"), "state: position")
+        epoch = count(state.get("epoch"), "state: epoch")
+        position = count(state.get("position"), "state: position")
         self._key, self.epoch = key, epoch
         self._resume = self._position = position
 

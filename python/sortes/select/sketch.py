@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import numpy as np
 
 from sortes import _core
+from sortes._arrays import host
+from sortes._check import ENTITY, Domain, Entity, count, flag, integer
 from sortes._progress import reporter
-from sortes._rng import as_key
-from sortes.select._sketch import Sketch, SketchSample, norm, within
-from sortes.select._vectors import count_of, host_array, integer_of
+from sortes._rng import as_stream
+from sortes.select._sketch import Sketch, SketchSample, norm
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from sortes._progress import Callback
+    from sortes._progress import Progress
     from sortes._rng import Rng
 
 __all__ = [
@@ -32,6 +33,10 @@ __all__ = [
 
 #: Items that go through a native call at once where data come in pieces.
 CHUNK = 2**19
+
+#: How many items a sketch may hold.
+SIZE = Domain("[1, 2**31)", integer=True)
+Size: TypeAlias = Annotated[int, SIZE]
 
 
 class BottomK(Sketch):
@@ -98,7 +103,7 @@ class BottomK(Sketch):
     _kind = "bottom_k"
 
     def __init__(
-        self, k: int, *, rng: Rng = None, coordinated: bool = True, shard: int = 0
+        self, k: Size, *, rng: Rng = None, coordinated: bool = True, shard: Entity = 0
     ) -> None:
         self._native = _native(self._kind, k, rng, shard, coordinated)
 
@@ -155,7 +160,7 @@ class PrioritySample(Sketch):
     _kind = "priority"
 
     def __init__(
-        self, k: int, *, rng: Rng = None, coordinated: bool = True, shard: int = 0
+        self, k: Size, *, rng: Rng = None, coordinated: bool = True, shard: Entity = 0
     ) -> None:
         self._native = _native(self._kind, k, rng, shard, coordinated)
 
@@ -224,7 +229,7 @@ class VarOpt(Sketch):
 
     _kind = "var_opt"
 
-    def __init__(self, k: int, *, rng: Rng = None, shard: int = 0) -> None:
+    def __init__(self, k: Size, *, rng: Rng = None, shard: Entity = 0) -> None:
         self._native = _native(self._kind, k, rng, shard, coordinated=False)
 
     @property
@@ -294,7 +299,7 @@ def sketch_array(
     start: int = 0,
     chunk: int = CHUNK,
     num_threads: int | None = None,
-    progress: bool | Callback | None = None,
+    progress: Progress = None,
 ) -> Sketch:
     """Take an array in piece by piece, one that is larger than memory as well.
 
@@ -338,7 +343,7 @@ def sketch_array(
     1000000.0
     """
     columns = {"ids": ids, "weights": weights, "values": values}
-    given = {name: host_array(x, name) for name, x in columns.items() if x is not None}
+    given = {name: host(x, name, None) for name, x in columns.items() if x is not None}
     if ids is None and weights is None:
         raise ValueError("weights: must be given where ids are not")
     n = next(iter(given.values())).size
@@ -347,7 +352,7 @@ def sketch_array(
             raise ValueError(f"{name}: must have shape (n,), got {column.shape}")
         if column.size != n:
             raise ValueError(f"{name}: expected shape ({n},), got {column.shape}")
-    start, chunk = integer_of(start, "start"), count_of(chunk, "chunk", 1)
+    start, chunk = integer(start, "start"), count(chunk, "chunk", 1)
     if not 0 <= start <= n:
         raise ValueError(f"start: must be in [0, {n}], got {start}")
     with reporter(progress, "sketch_array") as callback:
@@ -368,5 +373,6 @@ def sketch_array(
 def _native(
     kind: str, k: int, rng: Rng, shard: int, coordinated: bool
 ) -> _core.select.sketch.Sketch:
-    k, shard = within(k, "k", 1, 31), within(shard, "shard", 0, 48)
-    return _core.select.sketch.Sketch(kind, k, as_key(rng), None if coordinated else shard)
+    k, shard = SIZE.check(k, "k"), ENTITY.check(shard, "shard")
+    key, coordinated = as_stream(rng).key, flag(coordinated, "coordinated")
+    return _core.select.sketch.Sketch(kind, k, key, None if coordinated else shard)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
 from sortes import _core
-from sortes._progress import Callback, reporter
-from sortes._rng import as_key, at_step
-from sortes.select._vectors import count_of, ids_of, one_of, vector_of
+from sortes._arrays import ids_of, vector_of
+from sortes._check import count, one_of
+from sortes._progress import Progress, reporter
+from sortes._rng import as_stream
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,7 +35,7 @@ def choice(
     rng: Rng = None,
     step: int = 0,
     num_threads: int | None = None,
-    progress: bool | Callback | None = None,
+    progress: Progress = None,
 ) -> Any:
     r"""Draw indices in proportion to weights.
 
@@ -123,24 +124,30 @@ def choice(
         )
     weights = vector_of(weights)
     shape = _shape_of(size)
-    count = math.prod(shape)
-    one_of(method, "method", ("auto", "alias", "blocks"))
+    wanted = math.prod(shape)
+    one_of(method, "method", get_args(Method))
     one_of(on_short, "on_short", ("raise", "all"))
-    key, step = as_key(rng), at_step(rng, step)
+    stream = as_stream(rng, step)
     with reporter(progress, "draws") as callback:
         if replace:
-            alias = method == "alias" or (method == "auto" and count >= weights.size)
+            alias = method == "alias" or (method == "auto" and wanted >= weights.size)
             drawn = _core.select.weighted.choice(
-                weights, count, alias, key, step, num_threads=num_threads, progress=callback
+                weights,
+                wanted,
+                alias,
+                stream.key,
+                stream.step,
+                num_threads=num_threads,
+                progress=callback,
             )
         else:
             drawn = _core.select.weighted.successive(
-                weights, count, key, step, num_threads=num_threads, progress=callback
+                weights, wanted, stream.key, stream.step, num_threads=num_threads, progress=callback
             )
-    if drawn.size < count:
+    if drawn.size < wanted:
         if on_short == "raise":
             raise ValueError(
-                f"size: must be at most the number of positive weights, {drawn.size}, got {count}"
+                f"size: must be at most the number of positive weights, {drawn.size}, got {wanted}"
             )
         return drawn
     return int(drawn[0]) if size is None else drawn.reshape(shape)
@@ -153,7 +160,7 @@ def weighted_keys(
     rng: Rng = None,
     step: int = 0,
     num_threads: int | None = None,
-    progress: bool | Callback | None = None,
+    progress: Progress = None,
 ) -> NDArray[np.float64]:
     r"""Return the random key of every item: the smallest keys are a sample without replacement.
 
@@ -189,13 +196,13 @@ def weighted_keys(
     >>> np.argsort(weighted_keys(w, rng=0))[:3]
     array([0, 1, 3])
     """
-    weights = vector_of(weights)
+    weights, stream = vector_of(weights), as_stream(rng, step)
     with reporter(progress, "keys") as callback:
         return _core.select.weighted.weighted_keys(
             weights,
             log,
-            as_key(rng),
-            at_step(rng, step),
+            stream.key,
+            stream.step,
             num_threads=num_threads,
             progress=callback,
         )
@@ -251,9 +258,9 @@ class AliasTable:
         precision: Precision = "auto",
         *,
         num_threads: int | None = None,
-        progress: bool | Callback | None = None,
+        progress: Progress = None,
     ) -> None:
-        one_of(precision, "precision", ("auto", "narrow", "wide"))
+        one_of(precision, "precision", get_args(Precision))
         with reporter(progress, "table") as callback:
             self._table = _core.select.weighted.AliasTable(
                 vector_of(weights), precision, num_threads=num_threads, progress=callback
@@ -275,15 +282,15 @@ class AliasTable:
         rng: Rng = None,
         step: int = 0,
         num_threads: int | None = None,
-        progress: bool | Callback | None = None,
+        progress: Progress = None,
     ) -> Any:
         """Draw indices; the arguments and the result are those of `choice`."""
-        shape = _shape_of(size)
+        shape, stream = _shape_of(size), as_stream(rng, step)
         with reporter(progress, "draws") as callback:
             drawn = self._table.sample(
                 math.prod(shape),
-                as_key(rng),
-                at_step(rng, step),
+                stream.key,
+                stream.step,
                 num_threads=num_threads,
                 progress=callback,
             )
@@ -387,7 +394,8 @@ class DynamicWeights:
     def sample(self, size: Size = None, *, rng: Rng = None, step: int = 0) -> Any:
         """Draw indices with replacement; the arguments and the result are those of `choice`."""
         shape = _shape_of(size)
-        drawn = self._tree.sample(math.prod(shape), as_key(rng), at_step(rng, step))
+        stream = as_stream(rng, step)
+        drawn = self._tree.sample(math.prod(shape), stream.key, stream.step)
         return int(drawn[0]) if size is None else drawn.reshape(shape)
 
     def pop(self, size: int | None = None, *, rng: Rng = None, step: int = 0) -> Any:
@@ -411,11 +419,12 @@ class DynamicWeights:
             If fewer weights are positive; those that are have been drawn then. (If Ctrl-C stops a
             long call, none have.)
         """
-        count = 1 if size is None else count_of(size, "size")
-        drawn = self._tree.pop(count, as_key(rng), at_step(rng, step))
-        if drawn.size < count:
+        wanted = 1 if size is None else count(size, "size")
+        stream = as_stream(rng, step)
+        drawn = self._tree.pop(wanted, stream.key, stream.step)
+        if drawn.size < wanted:
             raise ValueError(
-                f"size: must be at most the number of positive weights, {drawn.size}, got {count}"
+                f"size: must be at most the number of positive weights, {drawn.size}, got {wanted}"
             )
         return int(drawn[0]) if size is None else drawn
 
@@ -472,7 +481,7 @@ class Reservoir:
     """
 
     def __init__(self, k: int, *, rng: Rng = None) -> None:
-        self._reservoir = _core.select.weighted.Reservoir(count_of(k, "k"), as_key(rng))
+        self._reservoir = _core.select.weighted.Reservoir(count(k, "k"), as_stream(rng).key)
 
     @property
     def k(self) -> int:
@@ -529,7 +538,7 @@ def _shape_of(size: Size) -> tuple[int, ...]:
     if size is None:
         return (1,)
     if not isinstance(size, tuple):
-        return (count_of(size, "size"),)
-    shape = tuple(count_of(length, "size") for length in size)
-    count_of(math.prod(shape), "size")
+        return (count(size, "size"),)
+    shape = tuple(count(length, "size") for length in size)
+    count(math.prod(shape), "size")
     return shape

@@ -69,14 +69,17 @@ def test_domains(name):
 
 @pytest.mark.parametrize("name", DOMAINS)
 def test_types_of_parameters(name):
-    got = "must be a number or an array of numbers"
-    for value in ("0.5", ["a"], [[1], [1, 2]], {}, object()):
-        with pytest.raises(TypeError, match=f"^{name}: {got}, got '"):
+    for value in ("0.5", {}, object()):
+        with pytest.raises(TypeError, match=f"^{name}: must be a number, got "):
             Rules(**{name: value})
+    with raises(TypeError, f"{name}: must hold numbers, got <U1"):
+        Rules(**{name: ["a"]})
+    with raises(ValueError, f"{name}: must be an array or lists of equal lengths"):
+        Rules(**{name: [[1], [1, 2]]})
     with raises(ValueError, f"{name}: must be a number or have shape (B,), got (1, 2)"):
         Rules(**{name: [[1, 1]]})
     if name != "p_less":
-        with raises(TypeError, f"{name}: {got}, got True"):
+        with raises(TypeError, f"{name}: must be a number, got True"):
             Rules(**{name: True})
 
 
@@ -107,23 +110,24 @@ def test_order():
 
 
 def test_options():
-    with raises(ValueError, 'ties: must be "high" or "low" or "all", got "none"'):
+    with raises(ValueError, "ties: must be 'high', 'low' or 'all', got 'none'"):
         Rules(ties="none")
-    with pytest.raises(ValueError, match=r'^top_p_boundary: must be "smallest" or .*, got "x"$'):
+    with pytest.raises(ValueError, match=r"^top_p_boundary: must be 'smallest', .*, got 'x'$"):
         Rules(top_p_boundary="x")
-    with raises(ValueError, "sigma_ddof: must be 0 or 1, got 2"):
+    with raises(ValueError, "sigma_ddof: must be in [0, 1], got 2"):
         Rules(sigma_ddof=2)
-    with raises(TypeError, "ties: must be a string, got 1"):
+    with raises(TypeError, "ties: must be 'high', 'low' or 'all', got 1"):
         Rules(ties=1)
     with raises(TypeError, "sigma_ddof: must be an integer, got 0.5"):
         Rules(sigma_ddof=0.5)
-    with raises(TypeError, "p_less_normalized: must be a bool, got 1"):
+    with raises(TypeError, "p_less_normalized: must be True or False, got 1"):
         Rules(p_less_normalized=1)
     with raises(TypeError, "protected_ids: must hold integers, got float64"):
         Rules(protected_ids=[0.5])
-    for ids in ([-1], 3):
-        message = f"protected_ids: must be non-negative ids of shape (m,), got {ids}"
-        with raises(ValueError, message):
+    with raises(ValueError, "protected_ids: item 0 must be in [0, 2**63), got -1"):
+        Rules(protected_ids=[-1])
+    for ids in ([[1]], 1):
+        with pytest.raises(ValueError, match=r"^protected_ids: must have shape \(n,\), got "):
             Rules(protected_ids=ids)
 
 
@@ -212,11 +216,11 @@ def test_bias(backend):
         with raises(ValueError, f"logit_bias: id {ids[0]} is outside a vocabulary of 5 tokens"):
             backend(sample, ROWS, logit_bias=dict.fromkeys(ids, 1.0))
     for value in (np.nan, np.inf):
-        with raises(ValueError, "logit_bias: values must be finite or -inf, got NaN or +inf"):
+        with pytest.raises(ValueError, match=r"^logit_bias: item 0 is NaN, or not below"):
             backend(sample, ROWS, logit_bias={0: value})
     with raises(TypeError, "logit_bias: must map ids to numbers, or be (ids, values)"):
         backend(sample, ROWS, logit_bias=3)
-    with raises(TypeError, "logit_bias: ids must be integers, got dtype float64"):
+    with raises(TypeError, "logit_bias: must hold integers, got float64"):
         backend(sample, ROWS, logit_bias={0.5: 1.0})
     with raises(ValueError, "logit_bias: got (2,) ids and (1,) values"):
         backend(sample, ROWS, logit_bias=([0, 1], [1.0]))
@@ -239,10 +243,10 @@ def test_rows_and_step(backend):
         coin = {} if function is sample else {"xtc_probability": 0.5}
         with raises(ValueError, "rows: must have shape (2,), got (3,)"):
             backend(function, ROWS, rows=[0, 1, 2], **coin)
-        with raises(TypeError, "rows: must be integers, got dtype float64"):
+        with raises(TypeError, "rows: must hold integers, got float64"):
             backend(function, ROWS, rows=[0.5, 1.0], **coin)
-        for rows in ([-1, 0], [0, 2**32]):
-            message = f"rows: must be in [0, 2**32), got {rows[0]} to {rows[1]}"
+        for bad, rows in enumerate(([-1, 0], [0, 2**32])):
+            message = f"rows: item {bad} must be in [0, 2**32), got {rows[bad]}"
             with raises(ValueError, message):
                 backend(function, ROWS, rows=rows, **coin)
         for step in (-1, 2**32):
@@ -259,9 +263,9 @@ def test_rng(backend):
 
 def test_uniforms(backend):
     for u in (-0.1, 1.0, np.nan):
-        with pytest.raises(ValueError, match=r"^uniforms: must be in \[0, 1\), got "):
+        with pytest.raises(ValueError, match=r"^uniforms: item 1 must be in \[0, 1\), got "):
             backend(draw, ROWS, [0.5, u])
-    with raises(ValueError, "uniforms: must have shape (2,), got (3,)"):
+    with raises(ValueError, "uniforms: must be a number or have shape (2,), got (3,)"):
         backend(draw, ROWS, [0.5, 0.5, 0.5])
 
 
@@ -272,33 +276,33 @@ def test_logprobs(backend):
         backend(sample, ROWS, logprobs=0.5)
     with raises(ValueError, "logprobs_mode: must be 'raw' or 'processed', got 'x'"):
         backend(sample, ROWS, logprobs=1, logprobs_mode="x")
-    with raises(ValueError, 'method: must be "auto" or "scan", got "x"'):
+    with raises(ValueError, "method: must be 'auto' or 'scan', got 'x'"):
         backend(sample, ROWS, method="x")
 
 
 def test_critical(backend):
-    with pytest.raises(ValueError, match=r'^rule: must be one of .*, got "typical"$'):
+    with pytest.raises(ValueError, match=r"^rule: must be 'epsilon', .*, got 'typical'$"):
         backend(critical, ROWS, "typical")
-    with raises(ValueError, "sigma_ddof: must be 0 or 1, got 2"):
+    with raises(ValueError, "sigma_ddof: must be in [0, 1], got 2"):
         backend(critical, ROWS, "top_n_sigma", sigma_ddof=2)
-    with raises(ValueError, 'ties: must be "high" or "low" or "all", got "x"'):
+    with raises(ValueError, "ties: must be 'high', 'low' or 'all', got 'x'"):
         backend(critical, ROWS, "top_p", ties="x")
 
 
 def test_out():
-    with pytest.raises(ValueError, match=r"^out: expected shape \(2,\), got "):
+    with pytest.raises(ValueError, match=r"^out: must have shape \(2,\), got "):
         sample(ROWS, out=np.zeros(3, np.int64))
-    with pytest.raises(TypeError, match=r"^out: expected dtype int64, one-dimensional, got "):
+    with pytest.raises(TypeError, match=r"^out: dtype must be int64, got "):
         sample(ROWS, out=np.zeros(2))
-    with pytest.raises(ValueError, match=r"^out: expected shape \(2, 5\), got "):
+    with pytest.raises(ValueError, match=r"^out: must have shape \(2, 5\), got "):
         truncate(ROWS, out=np.zeros((2, 4), np.float32))
-    with pytest.raises(TypeError, match=r"^out: expected dtype float32, two-dimensional, got "):
+    with pytest.raises(TypeError, match=r"^out: dtype must be float32, got "):
         truncate(ROWS, out=np.zeros((2, 5)))
     with raises(ValueError, "out: must be C-contiguous"):
         truncate(ROWS, out=np.zeros((5, 2), np.float32).T)
     read_only = np.zeros(2, np.int64)
     read_only.flags.writeable = False
-    with pytest.raises(ValueError, match=r"^out: cannot be written: "):
+    with pytest.raises(ValueError, match=r"^out: is read-only"):
         sample(ROWS, out=read_only)
 
 

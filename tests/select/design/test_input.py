@@ -67,12 +67,12 @@ inf, nan = np.inf, np.nan
         (
             lambda: inclusion_probabilities(["a"], 1),
             TypeError,
-            r"weights: dtype must be float32, float64 or an integer, got <U1",
+            r"weights: must hold numbers, got <U1",
         ),
         (
             lambda: inclusion_probabilities([1j], 1),
             TypeError,
-            r"weights: dtype must be .* got complex128",
+            r"weights: must hold numbers, got complex128",
         ),
         (lambda: poisson_sample([0.5, 1.5]), ValueError, r"pi: item 1 is not in \[0, 1\]: 1.5"),
         (lambda: poisson_sample([0.5, nan]), ValueError, r"pi: item 1 is not in \[0, 1\]: NaN"),
@@ -167,7 +167,7 @@ inf, nan = np.inf, np.nan
             ValueError,
             r"order: must hold whole numbers",
         ),
-        (lambda: PivotalSampler(first=-1), ValueError, r"first: must be at least 0, got -1"),
+        (lambda: PivotalSampler(first=-1), ValueError, r"first: must be in \[0, 2\*\*48\), got -1"),
         (lambda: PivotalSampler(first=2**48), ValueError, r"first: must be in \[0, 2\*\*48\)"),
         (lambda: PivotalSampler(first=0.5), TypeError, r"first: must be an integer, got 0.5"),
         (
@@ -274,7 +274,7 @@ inf, nan = np.inf, np.nan
             r"sds: item 1 is negative or not finite: nan",
         ),
         (lambda: stratified_sample([[0]], 1), ValueError, r"strata: must have 1 dimension"),
-        (lambda: stratified_sample([0.0, nan], 1), ValueError, r"strata: item 1 is NaN"),
+        (lambda: stratified_sample([0.0, nan], 1), ValueError, r"strata: item 1 is nan"),
         (lambda: stratified_sample([0, 1]), ValueError, r"m: must be given"),
         (
             lambda: stratified_sample([0, 1], 3),
@@ -341,7 +341,11 @@ inf, nan = np.inf, np.nan
         (lambda: log_elementary_symmetric([0], 2**62), MemoryError, r"polynomials up to degree"),
         (lambda: log_elementary_symmetric([0], 2**50), MemoryError, r"polynomials up to degree"),
         (lambda: inclusion_probabilities([1], "1"), TypeError, r"k: must be a number, got '1'"),
-        (lambda: inclusion_probabilities([1], 10**400), ValueError, r"k: exceeds the range"),
+        (
+            lambda: inclusion_probabilities([1], 10**400),
+            ValueError,
+            r"k: must be in the range of",
+        ),
         (
             lambda: pivotal_sample(HALF[:2], order=np.array([[1e300, 1]])),
             ValueError,
@@ -350,7 +354,7 @@ inf, nan = np.inf, np.nan
         (
             lambda: pivotal_sample(HALF[:2], order=np.array([[2**64 - 1, 1]], np.uint64)),
             ValueError,
-            r"order: item 0 is above 2\*\*63 - 1: 18446744073709551615",
+            r"order: item 0 is above 2\*\*63 - 1 .*: 18446744073709551615",
         ),
         (lambda: allocate([1, 1], 2**41), ValueError, r"m: must be at most 2\*\*40, got"),
         (

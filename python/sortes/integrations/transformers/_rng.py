@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from sortes import Stream
-from sortes._rng import as_key
+from sortes._rng import as_stream
 
 if TYPE_CHECKING:
     from sortes._rng import Rng
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 _ADVANCING = (np.random.Generator, np.random.RandomState, torch.Generator)
 
 
-def settled(rng: Rng | list[Stream]) -> Any:
+def settled(rng: Rng) -> Any:
     """Hash a seed once, into a stream; streams stay, and so do generators and None."""
     if rng is None or isinstance(rng, (Stream, *_ADVANCING)) or _holds_streams(rng):
         return rng
-    return Stream(as_key(rng))  # type: ignore[arg-type]
+    return as_stream(rng)
 
 
 def coins(rng: Any, input_ids: torch.Tensor) -> dict[str, Any]:
@@ -44,11 +44,11 @@ def coins(rng: Any, input_ids: torch.Tensor) -> dict[str, Any]:
     return {"rng": rng, "step": input_ids.shape[-1]}
 
 
-def stream_of(rng: Rng | list[Stream]) -> Any:
+def stream_of(rng: Rng) -> Any:
     """Return what the steps of one text draw from: a stream, or one for each row."""
     if isinstance(rng, Stream) or _holds_streams(rng):
         return rng
-    return Stream(as_key(torch.default_generator if rng is None else rng))  # type: ignore[arg-type]
+    return as_stream(torch.default_generator if rng is None else rng)
 
 
 def _holds_streams(rng: object) -> bool:

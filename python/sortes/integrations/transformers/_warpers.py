@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from inspect import Parameter, Signature
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 import numpy as np
 import torch
 from transformers import LogitsProcessor
 
 from sortes import decode
+from sortes._check import AT_LEAST_1, POSITIVE, PROBABILITY, Domain
 from sortes.decode.rules import as_rules
 from sortes.integrations.transformers._config import (
     enclosing_generate,
@@ -106,16 +107,7 @@ def _divisor(rules: decode.Rules, scores: torch.Tensor) -> Any:
     return torch.where(column >= _GREEDY_BELOW, column, 1.0)
 
 
-class _Domain(NamedTuple):
-    """Which values a constructor accepts; the conditions are those of Transformers' own."""
-
-    must: str
-    holds: Callable[[Any], bool]
-
-
-_OPEN = _Domain("be a number in (0, 1)", lambda v: 0 < float(v) < 1)
-_CLOSED = _Domain("be a number in [0, 1]", lambda v: 0 <= float(v) <= 1)
-_POSITIVE = _Domain("be a positive number", lambda v: 0 < float(v) < math.inf)
+_OPEN = Domain("(0, 1)")
 
 
 class _OneRule(Truncation):
@@ -126,7 +118,7 @@ class _OneRule(Truncation):
     """
 
     _rule: ClassVar[str]
-    _domain: ClassVar[_Domain]
+    _domain: ClassVar[Domain]
     __signature__: ClassVar[Signature]
 
     def __init_subclass__(
@@ -135,7 +127,7 @@ class _OneRule(Truncation):
         rule: str | None = None,
         argument: str | None = None,
         default: Any = Parameter.empty,
-        domain: _Domain | None = None,
+        domain: Domain | None = None,
         others: tuple[tuple[str, Any], ...] = (("min_tokens_to_keep", 1),),
     ) -> None:
         super().__init_subclass__()
@@ -153,11 +145,12 @@ class _OneRule(Truncation):
         bound.apply_defaults()
         given = bound.arguments
         argument, value = next(iter(given.items()))
-        if not self._domain.holds(value):
-            raise ValueError(f"{argument}: must {self._domain.must}, got {value!r}")
         least = given.get("min_tokens_to_keep", 1)
-        if not isinstance(least, int) or least < 1:
-            raise ValueError(f"min_tokens_to_keep: must be a positive integer, got {least!r}")
+        try:
+            self._domain.check(value, argument)
+            AT_LEAST_1.check(least, "min_tokens_to_keep")
+        except TypeError as error:  # Transformers raises nothing but this
+            raise ValueError(str(error)) from None
         rules = {self._rule: value, "min_tokens_to_keep": least}
         rules["temperature"] = given["temperature"]
         super().__init__(decode.Rules(**rules), given["filter_value"])
@@ -198,7 +191,7 @@ class TemperatureLogitsWarper(Truncation):
 class TopKLogitsWarper(
     _OneRule,
     rule="top_k",
-    domain=_Domain("be a positive integer", lambda v: isinstance(v, int) and v > 0),
+    domain=AT_LEAST_1,
 ):
     """Keep the scores that are at least as large as the k-th largest.
 
@@ -233,7 +226,7 @@ class TopKLogitsWarper(
     """
 
 
-class TopPLogitsWarper(_OneRule, rule="top_p", domain=_CLOSED):
+class TopPLogitsWarper(_OneRule, rule="top_p", domain=PROBABILITY):
     """Keep the smallest set of most likely tokens with a mass of at least `top_p`.
 
     Parameters
@@ -260,7 +253,7 @@ class TopPLogitsWarper(_OneRule, rule="top_p", domain=_CLOSED):
     """
 
 
-class MinPLogitsWarper(_OneRule, rule="min_p", domain=_CLOSED):
+class MinPLogitsWarper(_OneRule, rule="min_p", domain=PROBABILITY):
     """Keep tokens that are at least `min_p` times as likely as the most likely one.
 
     Parameters
@@ -376,9 +369,7 @@ class EtaLogitsWarper(
     """
 
 
-class TopHLogitsWarper(
-    _OneRule, rule="top_h", domain=_Domain("be a number in (0, 1]", lambda v: 0 < v <= 1), others=()
-):
+class TopHLogitsWarper(_OneRule, rule="top_h", domain=Domain("(0, 1]"), others=()):
     """Keep the most likely tokens that carry a share of the entropy.
 
     Parameters
@@ -405,7 +396,7 @@ class TopHLogitsWarper(
     """
 
 
-class TopNSigmaLogitsWarper(_OneRule, rule="top_n_sigma", default=1.0, domain=_POSITIVE):
+class TopNSigmaLogitsWarper(_OneRule, rule="top_n_sigma", default=1.0, domain=POSITIVE):
     """Keep scores that are at most so many standard deviations below the largest.
 
     Parameters
@@ -432,7 +423,7 @@ class TopNSigmaLogitsWarper(_OneRule, rule="top_n_sigma", default=1.0, domain=_P
     """
 
 
-class TopALogitsWarper(_OneRule, rule="top_a", domain=_POSITIVE):
+class TopALogitsWarper(_OneRule, rule="top_a", domain=POSITIVE):
     """Keep tokens with a probability of at least `top_a` times the square of the largest.
 
     Parameters

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sortes import _core
-from sortes._rng import as_key, at_step
-from sortes.select._vectors import check_items, count_of, vector_of
+from sortes._arrays import vector_of
+from sortes._check import count, items
+from sortes._rng import as_stream
 from sortes.select.design.inclusion import DesignSample, sample_of
 
 if TYPE_CHECKING:
@@ -75,18 +76,19 @@ def conditional_poisson_sample(
     """
     if (pi is None) == (odds is None):
         raise ValueError("pi, odds: exactly one of them must be given")
-    key, step = as_key(rng), at_step(rng)
+    stream = as_stream(rng)
     if pi is not None:
         p = vector_of(pi, "pi", double=True)
         relative = _core.select.design.conditional_poisson_odds(p, num_threads=num_threads)
         size = round(math.fsum(p))
-        if k is not None and count_of(k, "k") != size:
+        if k is not None and count(k, "k") != size:
             raise ValueError(f"k: must be the sum of pi, {size}, got {k}")
-        return sample_of(_core.select.design.conditional_poisson(relative, size, key, step), p)
+        chosen = _core.select.design.conditional_poisson(relative, size, stream.key, stream.step)
+        return sample_of(chosen, p)
     if k is None:
         raise ValueError("k: must be given with odds")
-    relative, size = vector_of(odds, "odds", double=True), count_of(k, "k")
-    chosen = _core.select.design.conditional_poisson(relative, size, key, step)
+    relative, size = vector_of(odds, "odds", double=True), count(k, "k")
+    chosen = _core.select.design.conditional_poisson(relative, size, stream.key, stream.step)
     p = _core.select.design.conditional_poisson_probabilities(
         relative, size, num_threads=num_threads
     )
@@ -131,7 +133,7 @@ def conditional_poisson_probabilities(
     >>> conditional_poisson_probabilities([1, 2, 3, 4], 2).round(4)
     array([0.2571, 0.4571, 0.6   , 0.6857])
     """
-    relative, size = vector_of(odds, "odds", double=True), count_of(k, "k")
+    relative, size = vector_of(odds, "odds", double=True), count(k, "k")
     return _core.select.design.conditional_poisson_probabilities(
         relative, size, num_threads=num_threads
     )
@@ -219,5 +221,5 @@ def log_elementary_symmetric(logs: ArrayLike, k: int) -> NDArray[np.float64]:
     array([1. , 3.5, 3.5, 1. ])
     """
     x = vector_of(logs, "logs", double=True)
-    check_items(x < np.inf, x, "logs", "is NaN or infinite")
-    return _core.select.design.log_elementary_symmetric(x, count_of(k, "k"))
+    items(x < np.inf, x, "logs", "is NaN or infinite")
+    return _core.select.design.log_elementary_symmetric(x, count(k, "k"))

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
 from sortes import _core
+from sortes._arrays import ids_of, vector_of
+from sortes._check import items, one_of, real
 from sortes._estimate import Estimate
-from sortes._rng import as_key, at_step
-from sortes.select._vectors import check_items, ids_of, vector_of
+from sortes._rng import as_stream
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -117,7 +118,7 @@ def inclusion_probabilities(weights: ArrayLike, k: float) -> InclusionProbabilit
     (array([1.   , 0.333, 0.333, 0.333]), 3.0)
     """
     pi, tau = _core.select.design.inclusion_probabilities(
-        vector_of(weights, "weights", double=True), _real(k, "k")
+        vector_of(weights, "weights", double=True), real(k, "k")
     )
     return InclusionProbabilities(pi, tau)
 
@@ -168,8 +169,9 @@ def poisson_sample(
     {100.0}
     """
     p = vector_of(pi, "pi", double=True)
-    key, step = as_key(rng), at_step(rng)
-    return sample_of(_core.select.design.poisson(p, key, step, num_threads=num_threads), p)
+    stream = as_stream(rng)
+    chosen = _core.select.design.poisson(p, stream.key, stream.step, num_threads=num_threads)
+    return sample_of(chosen, p)
 
 
 def systematic_sample(
@@ -224,10 +226,10 @@ def systematic_sample(
     array([1, 2])
     """
     p = vector_of(pi, "pi", double=True)
-    start = None if u is None else _real(u, "u")
+    start = None if u is None else real(u, "u")
     along = None if order is None else ids_of(order, "order")
-    key, step = (0, 0) if u is not None else (as_key(rng), at_step(rng))
-    chosen = _core.select.design.systematic(p, start, along, key, step)
+    stream = as_stream(rng if u is None else 0)
+    chosen = _core.select.design.systematic(p, start, along, stream.key, stream.step)
     if along is not None:
         chosen.sort()
     return sample_of(chosen, p)
@@ -286,10 +288,10 @@ def horvitz_thompson(
     y, p = vector_of(values, "values", double=True), vector_of(pi, "pi", double=True)
     if p.shape != y.shape:
         raise ValueError(f"pi: must have shape {y.shape}, got {p.shape}")
-    check_items(np.isfinite(y), y, "values", "is not finite")
-    check_items((p > 0) & np.isfinite(p), p, "pi", "is not positive and finite")
-    if design not in (None, "poisson", "fixed_size"):
-        raise ValueError(f"design: must be 'poisson', 'fixed_size' or None, got {design!r}")
+    items(np.isfinite(y), y, "values", "is not finite")
+    items((p > 0) & np.isfinite(p), p, "pi", "is not positive and finite")
+    if design is not None:
+        one_of(design, "design", ("poisson", "fixed_size"))
     expanded = y / p
     variance = math.nan
     if design is not None and (p <= 1).all():
@@ -306,12 +308,3 @@ def horvitz_thompson(
 def sample_of(chosen: NDArray[np.int64], pi: NDArray[np.float64]) -> DesignSample:
     """Weight the chosen units with the inverse of their probabilities."""
     return DesignSample(chosen, 1 / pi[chosen])
-
-
-def _real(x: Any, name: str) -> float:
-    try:
-        return math.fsum([x])  # refuses strings, unlike float()
-    except TypeError:
-        raise TypeError(f"{name}: must be a number, got {x!r}") from None
-    except OverflowError:
-        raise ValueError(f"{name}: exceeds the range of float64") from None

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from sortes import _core
-from sortes._rng import as_key, at_step
-from sortes.select._vectors import count_of
+from sortes._check import count
+from sortes._rng import as_stream
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -80,9 +80,12 @@ def stratified_masks(
     >>> sorted(masks[1:].sum(1).tolist())
     [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
     """
-    n, rows = count_of(n_features, "n_features"), count_of(num_samples, "num_samples")
-    key, step = as_key(rng), at_step(rng)
-    return Masks(*_core.select.design.stratified_masks(n, rows, key, step, num_threads=num_threads))
+    n, rows = count(n_features, "n_features"), count(num_samples, "num_samples")
+    stream = as_stream(rng)
+    drawn = _core.select.design.stratified_masks(
+        n, rows, stream.key, stream.step, num_threads=num_threads
+    )
+    return Masks(*drawn)
 
 
 def mask_weights(n_features: int) -> NDArray[np.float64]:
@@ -112,4 +115,4 @@ def mask_weights(n_features: int) -> NDArray[np.float64]:
     >>> mask_weights(4)
     array([0.3125, 1.25  , 1.875 , 1.25  , 0.3125])
     """
-    return _core.select.design.mask_weights(count_of(n_features, "n_features"))
+    return _core.select.design.mask_weights(count(n_features, "n_features"))

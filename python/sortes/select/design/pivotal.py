@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from sortes import _core
-from sortes._progress import reporter
-from sortes._rng import as_key, at_step
-from sortes.select._vectors import count_of, host_array, ids_of, matrix_of, vector_of
+from sortes._arrays import host, ids_of, matrix_of, vector_of
+from sortes._check import ENTITY, Entity
+from sortes._progress import Progress, reporter
+from sortes._rng import as_stream
 from sortes.select.design.inclusion import DesignSample, sample_of
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def pivotal_sample(
     X: ArrayLike | None = None,
     rng: Rng = None,
     num_threads: int | None = None,
-    progress: bool | Callable[[int, int], object] | None = None,
+    progress: Progress = None,
 ) -> DesignSample:
     r"""Choose units with given probabilities in a sample of fixed size, by duels of two.
 
@@ -99,27 +99,33 @@ def pivotal_sample(
         raise ValueError("X: must be given for order='local'")
     if not local and X is not None:
         raise ValueError("X: is for order='local' alone")
-    key, step = as_key(rng), at_step(rng)
+    stream = as_stream(rng)
     if order is None:
-        return sample_of(_core.select.design.pivotal_sequential(p, None, key, step), p)
+        return sample_of(
+            _core.select.design.pivotal_sequential(p, None, stream.key, stream.step), p
+        )
     if local:
         points = matrix_of(X, "X")
         with reporter(progress, "pivotal_sample") as callback:
-            return sample_of(
-                _core.select.design.pivotal_local(p, points, key, step, progress=callback), p
+            chosen = _core.select.design.pivotal_local(
+                p, points, stream.key, stream.step, progress=callback
             )
+        return sample_of(chosen, p)
     if isinstance(order, str):
         if order != "tree":
             raise ValueError(f"order: must be 'tree', 'local' or an array, got {order!r}")
-        return sample_of(
-            _core.select.design.pivotal_balanced(p, key, step, num_threads=num_threads), p
+        chosen = _core.select.design.pivotal_balanced(
+            p, stream.key, stream.step, num_threads=num_threads
         )
-    along = host_array(order, "order")
+        return sample_of(chosen, p)
+    along = host(order, "order")
     if along.ndim == 2:
-        return sample_of(_core.select.design.pivotal_over_tree(p, _merges(along), key, step), p)
-    return sample_of(
-        _core.select.design.pivotal_sequential(p, ids_of(along, "order"), key, step), p
+        chosen = _core.select.design.pivotal_over_tree(p, _merges(along), stream.key, stream.step)
+        return sample_of(chosen, p)
+    chosen = _core.select.design.pivotal_sequential(
+        p, ids_of(along, "order"), stream.key, stream.step
     )
+    return sample_of(chosen, p)
 
 
 class PivotalSampler:
@@ -160,12 +166,10 @@ class PivotalSampler:
     3
     """
 
-    def __init__(self, *, first: int = 0, rng: Rng = None) -> None:
-        first = count_of(first, "first")
-        if first >= 2**48:
-            raise ValueError(f"first: must be in [0, 2**48), got {first}")
-        self._key, self._step = as_key(rng), at_step(rng)
-        self._state = _core.select.design.Pivotal(first)
+    def __init__(self, *, first: Entity = 0, rng: Rng = None) -> None:
+        self._state = _core.select.design.Pivotal(ENTITY.check(first, "first"))
+        stream = as_stream(rng)
+        self._key, self._step = stream.key, stream.step
 
     def update(self, pi: ArrayLike, ids: ArrayLike | None = None) -> None:
         """Append units.

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from sortes import _core
+from sortes._arrays import host, ids_of, vector_of
+from sortes._check import count, items, one_of
 from sortes._estimate import Estimate
-from sortes._rng import as_key, at_step
-from sortes.select._vectors import check_items, count_of, host_array, ids_of, vector_of
+from sortes._rng import as_stream
 from sortes.select.design.inclusion import DesignSample
 
 if TYPE_CHECKING:
@@ -117,12 +118,11 @@ def allocate(
     >>> allocate([5, 3, 2], 7, caps=[2, 9, 9])
     array([2, 3, 2])
     """
-    if method != "largest_remainder":
-        raise ValueError(f"method: must be 'largest_remainder', got {method!r}")
+    one_of(method, "method", ("largest_remainder",))
     s = vector_of(shares, "shares", double=True)
     most = _counts(caps, "caps", s.size)
-    least = np.full(s.size, count_of(min_per_stratum, "min_per_stratum"), np.int64)
-    return _core.select.design.allocate(s, count_of(m, "m"), least, most)
+    least = np.full(s.size, count(min_per_stratum, "min_per_stratum"), np.int64)
+    return _core.select.design.allocate(s, count(m, "m"), least, most)
 
 
 def neyman_allocation(
@@ -170,7 +170,7 @@ def neyman_allocation(
     sigma = vector_of(sds, "sds", double=True)
     if sigma.shape != most.shape:
         raise ValueError(f"sds: must have shape {most.shape}, got {sigma.shape}")
-    check_items((sigma >= 0) & np.isfinite(sigma), sigma, "sds", "is negative or not finite")
+    items((sigma >= 0) & np.isfinite(sigma), sigma, "sds", "is negative or not finite")
     # Relative to the largest, so that products stay in range.
     relative = sigma / (sigma.max(initial=0.0) or 1.0)
     return allocate(most * relative, m, most, min_per_stratum=min_per_stratum)
@@ -237,7 +237,7 @@ def stratified_sample(
             )
         if m is None:
             raise ValueError("m: must be given unless allocation holds counts")
-        if count_of(m, "m") > codes.size:
+        if count(m, "m") > codes.size:
             raise ValueError(f"m: must be at most the number of units, {codes.size}, got {m}")
         if allocation == "neyman":
             if sds is None:
@@ -247,9 +247,10 @@ def stratified_sample(
             counts = allocate(sizes, m, sizes, min_per_stratum=min_per_stratum)
     else:
         counts = _counts(allocation, "allocation", labels.size)
-        if m is not None and count_of(m, "m") != counts.sum():
+        if m is not None and count(m, "m") != counts.sum():
             raise ValueError(f"m: must be the sum of the counts, {counts.sum()}, got {m}")
-    chosen = _core.select.design.stratified(codes, counts, as_key(rng), at_step(rng))
+    stream = as_stream(rng)
+    chosen = _core.select.design.stratified(codes, counts, stream.key, stream.step)
     own = codes[chosen]
     return StratifiedSample(
         chosen, (sizes / np.maximum(counts, 1))[own], own, labels, sizes, counts
@@ -302,8 +303,8 @@ def stratified_mean(values: ArrayLike, strata: ArrayLike, sizes: ArrayLike) -> E
     )
     if h.shape != y.shape:
         raise ValueError(f"strata: must have shape {y.shape}, got {h.shape}")
-    check_items((h >= 0) & (h < most.size), h, "strata", f"is not in [0, {most.size})")
-    check_items(np.isfinite(y), y, "values", "is not finite")
+    items((h >= 0) & (h < most.size), h, "strata", f"is not in [0, {most.size})")
+    items(np.isfinite(y), y, "values", "is not finite")
     n = np.bincount(h, minlength=most.size)
     for bad in np.flatnonzero((n == 0) & (most > 0)).tolist():
         raise ValueError(f"values: stratum {bad} has {most[bad]} units but no value")
@@ -327,7 +328,7 @@ def _counts(x: ArrayLike | None, name: str, size: int | None = None) -> NDArray[
     counts = ids_of(x, name)
     if size is not None and counts.size != size:
         raise ValueError(f"{name}: must have shape ({size},), got {counts.shape}")
-    check_items(counts >= 0, counts, name, "is negative")
+    items(counts >= 0, counts, name, "is negative")
     return counts
 
 
@@ -335,12 +336,12 @@ def _strata(
     strata: ArrayLike,
 ) -> tuple[NDArray[np.int64], NDArray[Any], NDArray[np.int64]]:
     """Return the code of each unit, the labels, and the sizes of the strata."""
-    given = host_array(strata, "strata")
+    given = host(strata, "strata", None)
     if given.ndim != 1:
         raise ValueError(f"strata: must have 1 dimension, got shape {given.shape}")
     if given.dtype.kind in "fcmM" and (missing := np.isnan(given)).any():
         bad = int(missing.argmax())
-        raise ValueError(f"strata: item {bad} is {str(given[bad]).replace('nan', 'NaN')}")
+        raise ValueError(f"strata: item {bad} is {given[bad]}")
     if given.dtype.kind in "iu" and given.size and given.min() >= 0 and given.max() < given.size:
         codes = ids_of(given, "strata")
         sizes = np.bincount(codes)
