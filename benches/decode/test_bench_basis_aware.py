@@ -2,11 +2,11 @@
 
 The matrix is that of SmolLM2-135M (49,152 by 576), reduced to 20 and 30 columns; the rows of logits
 are those of a text, and the tokens are drawn from each row among those below its threshold. HiGHS
-takes seconds for a decision, so it gets few of them. ``cpu`` in the extra information is processor
-time in milliseconds, which other work on the machine disturbs less than the clock.
+takes seconds for a decision, so it gets few of them. Times of decisions are the processor's, which
+other work of the machine disturbs less than the clock.
 """
 
-import time
+from collections import defaultdict
 
 import numpy as np
 import pytest
@@ -14,9 +14,11 @@ import smollm
 import torch
 from sortes.decode.basis_aware import BasisAwareSampler
 
+from benches.turns import peer, processor, turns
+
 EPSILON = 0.015
 RANKS = (20, 30)
-OURS, THEIRS = 100, 3
+DECISIONS, CHECKED = 100, 3
 TEXT = (
     "The history of the modern computer begins in the middle of the twentieth century, when "
     "engineers learned to store a program beside its data. Before that, a machine was rebuilt for "
@@ -42,17 +44,17 @@ def sampler(request, model):
     return BasisAwareSampler(model[0], rank=request.param, epsilon=EPSILON, max_lp=None)
 
 
-def cases(sampler, logits, count):
+def cases(sampler, logits):
     """Return (row, token, tau), with tokens below the threshold in proportion to their mass."""
     rng = np.random.default_rng(0)
     thresholds = sampler.thresholds(logits)
     found = []
-    while len(found) < count:
+    while len(found) < DECISIONS:
         r = rng.integers(len(logits))
         p = softmax(logits[r])
         below = np.where(p < thresholds[r], p, 0)
         if below.sum() > 0.01:
-            found.append((r, int(rng.choice(len(p), p=below / below.sum())), thresholds[r]))
+            found.append((logits[r], int(rng.choice(len(p), p=below / below.sum())), thresholds[r]))
     return found
 
 
@@ -61,49 +63,17 @@ def softmax(row):
     return p / p.sum()
 
 
-def timed(run, arguments):
-    """Return the processor time of each call in milliseconds, and the answers."""
-    times, answers = [], []
-    for argument in arguments:
-        start = time.process_time()
-        answers.append(run(*argument))
-        times.append(1e3 * (time.process_time() - start))
-    return times, answers
+def highs(linprog, features, work, nonneg):
+    """Decide by the critical threshold, the value of a linear program in ``d = p - q (1 - tau)``.
 
+    ``q >= 0`` bounds `d` from above.
+    """
+    a = features.astype(np.float64)
 
-def record(benchmark, times):
-    benchmark.extra_info["cpu"] = {
-        "decisions": len(times),
-        "median": np.median(times),
-        "p99": np.quantile(times, 0.99),
-        "max": max(times),
-    }
-
-
-@pytest.mark.benchmark(group="basis-aware decisions")
-@pytest.mark.parametrize("nonneg", [True, False], ids=["nonneg", "signed"])
-def test_sortes(benchmark, model, sampler, nonneg):
-    logits = model[1]
-    sampler = sampler.with_options(nonneg=nonneg)
-
-    def decide(r, token, tau):
-        return sampler.certificate(logits[r], token, tau).kept
-
-    work = cases(sampler, logits, OURS)
-    times, _ = benchmark.pedantic(timed, (decide, work), rounds=1, warmup_rounds=1)
-    record(benchmark, times)
-
-
-@pytest.mark.benchmark(group="basis-aware decisions")
-def test_highs(benchmark, model, sampler):
-    from scipy.optimize import linprog
-
-    logits = model[1]
-    a = sampler.features.astype(np.float64)
-
-    def critical(r, token, tau):
-        p = softmax(logits[r])
-        bounds = np.c_[np.zeros(len(p)), p]
+    def turn(n):
+        row, token, tau = work[n % len(work)]
+        p = softmax(row)
+        bounds = np.c_[np.zeros(len(p)), p if nonneg else np.full(len(p), np.inf)]
         bounds[token] = p[token]
         result = linprog(
             np.r_[np.zeros(len(p)), 1.0],
@@ -112,19 +82,60 @@ def test_highs(benchmark, model, sampler):
             bounds=1e3 * np.r_[bounds, [[0, 1]]],
             method="highs-ds",
         )
-        return result.fun / 1e3
+        return result.fun / 1e3 > tau
 
-    work = cases(sampler, logits, THEIRS)
-    times, values = benchmark.pedantic(timed, (critical, work), rounds=1)
-    record(benchmark, times)
-    for (r, token, _), value in zip(work, values, strict=True):
-        np.testing.assert_allclose(sampler.tau_crit(logits[r], [token]), value, rtol=1e-5)
+    return turn
 
 
-@pytest.mark.benchmark(group="basis-aware draws")
+@pytest.mark.parametrize("nonneg", [True, False], ids=["nonneg", "signed"])
+def test_decisions(benchmark, model, sampler, nonneg):
+    sampler = sampler.with_options(nonneg=nonneg)
+    work = cases(sampler, model[1])
+    rank = sampler.features.shape[1] - 1
+
+    def ours(n):
+        row, token, tau = work[n % len(work)]
+        return sampler.certificate(row, token, tau).kept
+
+    theirs = peer("scipy.optimize", lambda m: highs(m.linprog, sampler.features, work, nonneg))
+    if callable(theirs):
+        assert [ours(n) for n in range(CHECKED)] == [theirs(n) for n in range(CHECKED)]
+
+    taken = defaultdict(list)
+
+    def clock(turn, n):
+        seconds = processor(turn, n)
+        taken["sortes" if turn is ours else "HiGHS"].append(1e3 * seconds)
+        return seconds
+
+    record = turns(
+        benchmark,
+        "Basis-aware decisions",
+        {"V": sampler.features.shape[0], "rank": rank, "nonneg": nonneg},
+        {"sortes": ours},
+        {"HiGHS": theirs},
+        seconds=5,
+        least=CHECKED,
+        most=DECISIONS,
+        clock=clock,
+    )
+    record["more"] = {
+        "decisions": {name: len(times) for name, times in taken.items()},
+        "99th percentile, ms": {n: float(np.quantile(times, 0.99)) for n, times in taken.items()},
+        "longest, ms": {name: max(times) for name, times in taken.items()},
+    }
+
+
 def test_draws(benchmark, model, sampler):
     logits = model[1]
-    drawn = benchmark.pedantic(
-        sampler.sample, (logits,), {"rng": 0, "details": True, "num_threads": 1}, rounds=3
+    drawn = sampler.sample(logits, rng=0, details=True)
+    record = turns(
+        benchmark,
+        "Basis-aware draws",
+        {"rows": len(logits), "V": logits.shape[1], "rank": sampler.features.shape[1] - 1},
+        {"sortes": lambda _: sampler.sample(logits, rng=0, num_threads=1)},
+        {},
+        floor_bytes=logits.nbytes,
+        most=20,
     )
-    benchmark.extra_info.update(rows=len(logits), programs=int(drawn.programs.sum()))
+    record["more"] = {"programs": {"sortes": int(drawn.programs.sum())}}

@@ -1,11 +1,12 @@
-"""On a GPU: the same rules on logits that stay there, beside transformers' warpers."""
+"""On a GPU: draws on logits that stay there, beside transformers' warpers."""
 
-import contenders
-import measure
 import pytest
 import torch
-from contenders import RULES
-from data import VOCABULARIES, batches
+
+from benches.decode import contenders
+from benches.decode.contenders import RULES
+from benches.decode.rows import VOCABULARIES, batches
+from benches.turns import cuda, turns
 
 pytestmark = [
     pytest.mark.cuda,
@@ -14,22 +15,31 @@ pytestmark = [
 V = VOCABULARIES[1]
 
 
-@pytest.mark.benchmark(group="GPU: one round of all contenders")
+@pytest.mark.parametrize("name", RULES)
 @pytest.mark.parametrize("kind", ["flat", "real"])
 @pytest.mark.parametrize("B", [1, 64, 256])
-def test_gpu(benchmark, B, kind):
+def test_gpu(benchmark, B, kind, name):
+    rule = RULES[name]
     rows = torch.cat(batches(kind, 64, V, "f32") * max(1, B // 64))[:B].cuda()
     copies = [rows.roll(shift, 0).contiguous() for shift in range(4)]
-    turns = {name: contenders.yardstick(name, copies) for name in contenders.YARDSTICKS}
-    for name, rule in RULES.items():
-        turns[name] = contenders.ours(rule, copies)
-        turns[f"transformers {name}"] = contenders.hugging_face(rule, copies)
-        contenders.check(rule, copies, {name: turns[name]})
-    rounds = measure.rounds_within(turns, 3, 20, 200, measure.cuda)
-    seconds = benchmark.pedantic(measure.alternate, (turns, rounds, measure.cuda), rounds=1)
-    benchmark.extra_info.update(
-        gpu={"B": B, "V": V, "kind": kind},
-        rounds=rounds,
-        floor=1e3 * measure.floor(copies, measure.cuda),
-        ms=measure.summary(seconds),
+    ours = {"sortes": contenders.ours(rule, copies)}
+    contenders.check(rule, copies, ours)
+    turns(
+        benchmark,
+        "On the GPU",
+        {"V": V, "rows": B, "kind": kind, "pipeline": name},
+        ours,
+        {"transformers": contenders.hugging_face(rule, copies)},
+        yardsticks=contenders.yardstick(rule, copies),
+        floor={"copy": half_a_copy(rows)},
+        least=20,
+        most=200,
+        clock=cuda,
     )
+
+
+def half_a_copy(rows):
+    """Move as many bytes on the device as reading the rows takes."""
+    source = rows.flatten()[: rows.numel() // 2].clone()
+    target = torch.empty_like(source)
+    return lambda _: target.copy_(source)

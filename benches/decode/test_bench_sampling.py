@@ -1,16 +1,19 @@
-"""Ratios: all contenders of a cell take turns, and their times go into the report."""
+"""The fused draw beside Torch's yardsticks, transformers with Torch's draw, and llama.cpp."""
 
-import contenders
-import measure
 import pytest
-from contenders import RULES, YARDSTICKS
-from data import BATCHES, DTYPES, KINDS, VOCABULARIES, batches
+
+from benches.decode import contenders
+from benches.decode.contenders import RULES
+from benches.decode.rows import DTYPES, KINDS, VOCABULARIES, batches
+from benches.turns import turns
 
 MIDDLE = VOCABULARIES[1]
-ONE_ROW = [(1, V, dtype, kind) for V in VOCABULARIES for dtype in DTYPES for kind in KINDS]
+GOAL_VOCABULARIES = VOCABULARIES[1:]
+ONE_ROW = [(1, V, dtype, kind) for V in VOCABULARIES for kind in KINDS for dtype in DTYPES]
 # Memory is what differs in a batch: all sizes, kinds and dtypes, but not all their combinations.
 BATCHED = [(64, V, "f32", "real") for V in VOCABULARIES]
 BATCHED += [(64, MIDDLE, "f32", "flat"), (64, MIDDLE, "f16", "real"), (64, MIDDLE, "bf16", "real")]
+TWO_THREADS = 1 / 1.8  # of the time of one
 
 
 def name_of(cell):
@@ -18,46 +21,72 @@ def name_of(cell):
     return f"B={B}/V={V}/{dtype}/{kind}"
 
 
-@pytest.mark.benchmark(group="alternating: one round of ours and the yardsticks")
-@pytest.mark.parametrize("cell", ONE_ROW + BATCHED, ids=name_of)
-def test_ours(benchmark, cell):
+@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("cell", ONE_ROW, ids=name_of)
+def test_one_row(benchmark, cell, name):
     B, V, dtype, kind = cell
-    rows = batches(kind, B, V, dtype)
-    turns = {name: contenders.yardstick(name, rows) for name in YARDSTICKS}
-    for name, rule in RULES.items():
-        turns[name] = contenders.ours(rule, rows)
-        contenders.check(rule, rows, {name: turns[name]})
-        if B > 1:
-            turns[f"{name}, 2 threads"] = contenders.ours(rule, rows, threads=2)
-    run(benchmark, cell, rows, turns, budget=0.8 if B == 1 else 3, least=4, most=400)
+    rule, rows = RULES[name], batches(kind, B, V, dtype)
+    others = {}
+    goal = {rule.yardstick: rule.goal} if V in GOAL_VOCABULARIES else {}
+    if dtype == "f32":
+        others["transformers"] = contenders.hugging_face(rule, rows)
+        others["llama.cpp"] = contenders.llama_cpp(rule, rows)
+        if goal and rule.faster:
+            goal["transformers"] = 1 / rule.faster
+    ours = {"sortes": contenders.ours(rule, rows)}
+    contenders.check(rule, rows, ours | others)
+    turns(
+        benchmark,
+        f"One row of {V:,} logits, {dtype}",
+        {"row": kind, "pipeline": name},
+        ours,
+        others,
+        yardsticks=contenders.yardstick(rule, rows),
+        floor_bytes=rows[0].nbytes,
+        goal=goal,
+        seconds=0.25,
+        touch=contenders.read(rows),
+    )
 
 
-@pytest.mark.benchmark(group="alternating: one round of the peers")
-@pytest.mark.parametrize("cell", [c for c in ONE_ROW + BATCHED[1:2] if c[2] == "f32"], ids=name_of)
-def test_peers(benchmark, cell):
+@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("cell", BATCHED, ids=name_of)
+def test_many_rows(benchmark, cell, name):
     B, V, dtype, kind = cell
-    rows = batches(kind, B, V, dtype)
-    makers = {"transformers": contenders.hugging_face}
-    if contenders.has_llama_cpp() and B == 1:
-        makers["llama.cpp"] = contenders.llama_cpp
-    turns = {}
-    for name, rule in RULES.items():
-        made = {peer: make(rule, rows) for peer, make in makers.items()}
-        made = {f"{peer} {name}": turn for peer, turn in made.items() if turn}
-        contenders.check(rule, rows, made)
-        turns |= made
-    run(benchmark, cell, rows, turns, budget=1.5, least=5 if B == 1 else 2, most=100)
+    rule, rows = RULES[name], batches(kind, B, V, dtype)
+    others = {}
+    if cell == BATCHED[1]:
+        others["transformers"] = contenders.hugging_face(rule, rows)
+    ours = {"sortes": contenders.ours(rule, rows)}
+    contenders.check(rule, rows, ours)
+    turns(
+        benchmark,
+        f"{B} rows",
+        {"V": V, "dtype": dtype, "row": kind, "pipeline": name},
+        ours,
+        others,
+        yardsticks=contenders.yardstick(rule, rows),
+        floor_bytes=rows[0].nbytes,
+        seconds=0.4,
+        least=3,
+    )
 
 
-def run(benchmark, cell, rows, turns, budget, least, most):
-    rounds = measure.rounds_within(turns, budget, least, most)
-    floor = measure.floor(rows)
-    seconds = benchmark.pedantic(measure.alternate, (turns, rounds), rounds=1)
+@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("cell", BATCHED, ids=name_of)
+def test_two_threads(benchmark, cell, name):
     B, V, dtype, kind = cell
-    benchmark.extra_info.update(
-        cell={"B": B, "V": V, "dtype": dtype, "kind": kind, "batches": BATCHES[B]},
-        rounds=rounds,
-        floor=1e3 * floor,
-        ms=measure.summary(seconds),
-        multiples={y: measure.multiples(seconds, y) for y in YARDSTICKS if y in turns},
+    rule, rows = RULES[name], batches(kind, B, V, dtype)
+    turns(
+        benchmark,
+        f"{B} rows, two threads",
+        {"V": V, "dtype": dtype, "row": kind, "pipeline": name},
+        {
+            "sortes, two threads": contenders.ours(rule, rows, threads=2),
+            "one thread": contenders.ours(rule, rows),
+        },
+        {},
+        floor_bytes=rows[0].nbytes,
+        goal={"one thread": TWO_THREADS},
+        seconds=0.4,
     )
