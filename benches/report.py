@@ -324,9 +324,13 @@ def brief(records: dict[str, list[dict]], runs: dict[str, dict], docs: Path) -> 
     ]
 
 
-def write(path: Path, lines: list[str]) -> None:
+def joined(lines: list[str]) -> str:
+    """Return the text of a page, without the blank lines that follow others."""
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip() + "\n"
+
+
+def write(path: Path, text: str) -> None:
     """Write a page."""
-    text = re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip() + "\n"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
     print(f"wrote {path}")
@@ -341,13 +345,12 @@ def main(argv: list[str] | None = None) -> None:
     given = parser.parse_args(argv)
     records, runs = read(given.records)
     for family, of in records.items():
-        write(given.docs / family / "performance.md", page(family, runs[family], of))
+        write(given.docs / family / "performance.md", joined(page(family, runs[family], of)))
     if given.readme and records:
         marked = re.compile(r"(<!-- performance -->\n).*?(<!-- /performance -->)", re.DOTALL)
-        body = "\n".join(brief(records, runs, given.docs)) + "\n"
+        body = joined(brief(records, runs, given.docs))
         readme = given.readme.read_text(encoding="utf-8")
-        given.readme.write_text(marked.sub(lambda k: k[1] + body + k[2], readme), encoding="utf-8")
-        print(f"wrote {given.readme}")
+        write(given.readme, marked.sub(lambda found: found[1] + body + found[2], readme))
 
 
 if __name__ == "__main__":

@@ -146,11 +146,9 @@ def turns(
         record["floor_ms"] = record["ms"].pop(name)
         record["floor_multiple"] = record["multiples"].pop(name)
     for name, limit in (goal or {}).items():
-        reached = None
-        if name in times:
-            # A median alone can be luck, and so can a minimum.
-            reached = max(1 / record["multiples"][name], best[reference] / best[name])
-        judge(record, f"of {name}", limit, reached)
+        # A median alone can be luck, and so can a minimum.
+        both = name not in missing and (1 / record["multiples"][name], best[reference] / best[name])
+        judge(record, f"of {name}", limit, max(both) if both else None)
     return record
 
 
