@@ -56,12 +56,12 @@ lint: build ## check formats, lints, types and stubs
 	$(BIN)/mypy
 	$(BIN)/pytest --quiet tests/test_stubs.py
 
-bench: $(VENV)/.peers $(VENV)/.demo $(VENV)/.bench ## time ours and the peers in one run; writes docs/performance*.md
+bench: $(VENV)/.peers $(VENV)/.demo $(VENV)/.bench ## time ours and the peers in one run; writes docs/*/performance.md
 	$(BIN)/maturin develop --quiet --release
 	mkdir -p .benchmarks
-	$(BIN)/pytest benches --benchmark-only --benchmark-group-by=group --benchmark-disable-gc \
-		--benchmark-columns=min,median,iqr,rounds --benchmark-json=.benchmarks/all.json
-	$(BIN)/python benches/report.py .benchmarks/all.json --readme README.md
+	$(BIN)/pytest benches --benchmark-only --benchmark-disable-gc --benchmark-quiet \
+		--benchmark-json=.benchmarks/all.json
+	$(BIN)/python -m benches.report .benchmarks/all.json --readme README.md
 
 docs: $(VENV)/.docs ## build the documentation into site/
 	$(BIN)/mkdocs build --strict

@@ -1,53 +1,92 @@
-"""Benchmarks of `sortes` beside its peers.
+"""Benchmarks of `sortes` beside its peers; `make bench` runs them all.
 
-    pytest benches --benchmark-only --benchmark-group-by=group --benchmark-disable-gc \
-        --benchmark-columns=min,median,iqr,rounds --benchmark-json=.benchmarks/all.json
-    python benches/report.py .benchmarks/all.json     # writes docs/performance*.md
+    pytest benches --benchmark-only --benchmark-disable-gc --benchmark-json=.benchmarks/all.json
+    python -m benches.report .benchmarks/all.json     # writes docs/<family>/performance.md
 
-`test_bench_decode.py` times contenders one after the other and prints the tables; in
-`test_bench_alternating.py` they take turns, so that a ratio means something on a machine with other
-work to do; the report is made of these. One thread, unless a name says otherwise. To hold both
-sides to AVX2, set ``ATEN_CPU_CAPABILITY=avx2 SORTES_SIMD=avx2``.
+A family is a folder here: its tests call `turns`, and its `page.py`, if it has one, adds to its
+page what the tables cannot say. One thread, unless a name says otherwise. To hold both sides to
+AVX2, set ``ATEN_CPU_CAPABILITY=avx2 SORTES_SIMD=avx2``. SORTES_BENCH_ROUNDS=1 makes every
+contender take one turn, to see that all of it runs.
 """
 
+import contextlib
 import importlib.metadata
+import importlib.util
 import os
 import platform
+import shlex
 import sys
 from pathlib import Path
 
 import pytest
-import torch
 
-HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "examples")]
+ROOT = Path(__file__).parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "examples")]
 
-PEERS = (
-    "sortes", "torch", "transformers", "llama_cpp_python", "numpy", "scikit-learn", "datasketches",
-)  # fmt: skip
+from benches.report import page_of  # noqa: E402
+
+_SKIPPED = []
 
 
 @pytest.fixture(autouse=True)
 def _one_thread():
-    torch.set_num_threads(1)
-    with torch.inference_mode():
+    with contextlib.ExitStack() as stack:
+        if importlib.util.find_spec("threadpoolctl"):
+            from threadpoolctl import threadpool_limits
+
+            stack.enter_context(threadpool_limits(1))
+        if importlib.util.find_spec("torch"):
+            import torch
+
+            torch.set_num_threads(1)
+            stack.enter_context(torch.inference_mode())
         yield
+
+
+def pytest_runtest_logreport(report):
+    """Keep what was skipped, and why, for the report."""
+    if not report.skipped:
+        return
+    path, _, test = report.nodeid.partition("::")
+    reason = str(report.longrepr[2]).removeprefix("Skipped: ")
+    family, name = Path(path).parent.name, Path(path).name
+    _SKIPPED.append({"family": family, "test": test or name, "reason": reason})
+
+
+pytest_collectreport = pytest_runtest_logreport  # a whole file
 
 
 def pytest_benchmark_update_machine_info(config, machine_info):
     """Record what the report states beside its figures."""
     from sortes import _core
 
-    versions = {}
-    for name in PEERS:
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            versions[name] = None
+    torch = sys.modules.get("torch")
+    folders = [folder.name for folder in Path(__file__).parent.iterdir() if folder.is_dir()]
+    peers = {name for folder in folders for name in getattr(page_of(folder), "PEERS", ())}
+    command = ["pytest", *map(str, config.invocation_params.args)]
     machine_info["sortes"] = {
-        "versions": {"python": platform.python_version(), **versions},
-        "simd": {"sortes": _core.simd_level(), "torch": torch.backends.cpu.get_cpu_capability()},
+        "command": shlex.join(command).replace(f"{ROOT}/", ""),
+        "versions": {
+            "python": platform.python_version(),
+            **{name: _version(name) for name in ("sortes", "numpy", *sorted(peers))},
+        },
+        "simd": {
+            "sortes": _core.simd_level(),
+            "torch": torch.backends.cpu.get_cpu_capability() if torch else None,
+        },
         "cpus": os.cpu_count(),
         "load": os.getloadavg()[0],
-        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "gpu": torch.cuda.get_device_name() if torch and torch.cuda.is_available() else None,
     }
+
+
+def _version(name):
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def pytest_benchmark_update_json(config, benchmarks, output_json):
+    """Record what was not measured."""
+    output_json["skipped"] = _SKIPPED

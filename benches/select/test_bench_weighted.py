@@ -1,16 +1,16 @@
-"""Weighted draws beside NumPy, Torch and a plain alias table; all of them take turns.
+"""Weighted draws beside NumPy, Torch and a plain alias table.
 
 A million draws with replacement from 10^4, 10^6 and 3 10^7 exponential weights, tables and sums
 included; the same from tables that exist; and 10,000 distinct items of 10^7. NumPy gets weights
-that sum to one already, as it demands. Torch refuses more than 2^24 categories. ``floor`` is the
-time of reading the weights once at the speed of a copy.
+that sum to one already, as it demands. The floor moves the weights once.
 """
 
-import measure
 import numpy as np
 import pytest
 import torch
-from sortes.select.weighted import AliasTable, Reservoir, choice
+from sortes.select import AliasTable, Reservoir, choice
+
+from benches.turns import turns
 
 DRAWS = 1_000_000
 SIZES = (10**4, 10**6, 3 * 10**7)
@@ -50,57 +50,64 @@ def alias_draws(table, rng):
     return np.where(rng.random(DRAWS) < threshold[i], i, alias[i])
 
 
-def run(benchmark, name, turns, reads, budget, least=3):
-    rounds = measure.rounds_within(turns, budget, least, 50)
-    floor = measure.floor([torch.from_numpy(reads)])
-    seconds = benchmark.pedantic(measure.alternate, (turns, rounds), rounds=1)
-    benchmark.extra_info["weighted"] = {
-        "case": name,
-        "rounds": rounds,
-        "floor": 1e3 * floor,
-        "ms": measure.summary(seconds),
-        "multiples": measure.multiples(seconds, "sortes"),
-    }
-
-
-@pytest.mark.benchmark(group="weighted: a million draws with replacement, all included")
 @pytest.mark.parametrize("n", SIZES)
 def test_with_replacement(benchmark, n):
     w = weights_of(n)
-    p, rng = w / w.sum(), np.random.default_rng(0)
-    turns = {
+    p, rng, tensor = w / w.sum(), np.random.default_rng(0), torch.from_numpy(w)
+    ours = {
         "sortes": lambda r: choice(w, DRAWS, rng=r, num_threads=1),
         "sortes alias": lambda r: choice(w, DRAWS, method="alias", rng=r, num_threads=1),
         "sortes blocks": lambda r: choice(w, DRAWS, method="blocks", rng=r, num_threads=1),
-        "numpy": lambda r: rng.choice(n, DRAWS, p=p),
     }
-    if n <= TORCH_LIMIT:
-        tensor = torch.from_numpy(w)
-        turns["torch"] = lambda r: torch.multinomial(tensor, DRAWS, replacement=True)
-    for draw in turns.values():
-        check_replacement(draw, w)
-    run(benchmark, f"{DRAWS} of {n}", turns, w, budget=10 if n > TORCH_LIMIT else 3)
+    others = {
+        "numpy": lambda _: rng.choice(n, DRAWS, p=p),
+        "torch": lambda _: torch.multinomial(tensor, DRAWS, replacement=True),
+    }
+    if n > TORCH_LIMIT:
+        others["torch"] = f"it refuses more than {TORCH_LIMIT:,} categories"
+    for draw in (*ours.values(), *others.values()):
+        if callable(draw):
+            check_replacement(draw, w)
+    turns(
+        benchmark,
+        "Weighted draws with replacement, all included",
+        {"draws": DRAWS, "items": n},
+        ours,
+        others,
+        floor_bytes=w.nbytes,
+        seconds=1,
+        least=3,
+        most=50,
+    )
 
 
-@pytest.mark.benchmark(group="weighted: a million draws from a table that exists")
 @pytest.mark.parametrize("n", SIZES[:2])
 def test_from_a_table(benchmark, n):
     w = weights_of(n)
     rng = np.random.default_rng(0)
     plain, narrow, wide = plain_alias(w), AliasTable(w, "narrow"), AliasTable(w, "wide")
-    turns = {
-        "sortes": lambda r: narrow.sample(DRAWS, rng=r, num_threads=1),
-        "sortes wide": lambda r: wide.sample(DRAWS, rng=r, num_threads=1),
-        "plain alias": lambda r: alias_draws(plain, rng),
-        "numpy search": lambda r: np.searchsorted(sums, rng.random(DRAWS) * sums[-1], "right"),
-    }
     sums = np.cumsum(w)
-    for draw in turns.values():
+    ours = {
+        "sortes narrow": lambda r: narrow.sample(DRAWS, rng=r, num_threads=1),
+        "sortes wide": lambda r: wide.sample(DRAWS, rng=r, num_threads=1),
+    }
+    others = {
+        "plain alias": lambda _: alias_draws(plain, rng),
+        "numpy search": lambda _: np.searchsorted(sums, rng.random(DRAWS) * sums[-1], "right"),
+    }
+    for draw in (*ours.values(), *others.values()):
         check_replacement(draw, w)
-    run(benchmark, f"table of {n}", turns, w, budget=3)
+    turns(
+        benchmark,
+        "Weighted draws from a table that exists",
+        {"draws": DRAWS, "items": n},
+        ours,
+        others,
+        floor_bytes=w.nbytes,
+        most=50,
+    )
 
 
-@pytest.mark.benchmark(group="weighted: 10,000 distinct items of ten million")
 def test_without_replacement(benchmark):
     n, k = 10**7, 10_000
     w = weights_of(n)
@@ -111,12 +118,23 @@ def test_without_replacement(benchmark):
         sample.update(w, num_threads=1)
         return sample.sample()
 
-    turns = {
+    ours = {
         "sortes": lambda r: choice(w, k, replace=False, rng=r, num_threads=1),
         "sortes reservoir": reservoir,
-        "numpy": lambda r: rng.choice(n, k, replace=False, p=p),
-        "torch": lambda r: torch.multinomial(tensor, k),
     }
-    means = [w[np.asarray(draw(0))].mean() for draw in turns.values()]
+    others = {
+        "numpy": lambda _: rng.choice(n, k, replace=False, p=p),
+        "torch": lambda _: torch.multinomial(tensor, k),
+    }
+    means = [w[np.asarray(draw(0))].mean() for draw in (*ours.values(), *others.values())]
     np.testing.assert_allclose(means, means[0], rtol=0.1)
-    run(benchmark, f"{k} of {n}", turns, w, budget=8)
+    turns(
+        benchmark,
+        "Weighted draws without replacement",
+        {"draws": k, "items": n},
+        ours,
+        others,
+        floor_bytes=w.nbytes,
+        seconds=2,
+        most=50,
+    )

@@ -5,17 +5,16 @@ draws one token per row of the batch whose turn it is.
 """
 
 import ctypes
-import importlib.util
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import sortes
 import torch
 import transformers
+from sortes.decode import keep_mask
 from transformers import LogitsProcessorList
 
-Turn = Callable[[int], object]
+from benches.turns import Turn, peer
 
 
 @dataclass(frozen=True)
@@ -42,21 +41,28 @@ class Rule:
 
 RULES = {
     "greedy": Rule({"temperature": 0.0}, 1.2, yardstick="amax"),
-    "min_p": Rule({"min_p": 0.1}, 0.6, 50),
-    "top_k": Rule({"top_k": 50}, 0.6, 50),
-    "epsilon": Rule({"epsilon_cutoff": 3e-4}, 0.9, 50),
-    "eta": Rule({"eta_cutoff": 3e-4}, 0.9, 50),
-    "common": Rule({"temperature": 0.7, "top_k": 50, "top_p": 0.95}, 0.7),
-    "top_p": Rule({"top_p": 0.9}, 1.4, 140),
-    "typical": Rule({"typical_p": 0.9}, 1.8, 140),
+    "min-p 0.1": Rule({"min_p": 0.1}, 0.6, 50),
+    "top-k 50": Rule({"top_k": 50}, 0.6, 50),
+    "epsilon 3e-4": Rule({"epsilon_cutoff": 3e-4}, 0.9, 50),
+    "eta 3e-4": Rule({"eta_cutoff": 3e-4}, 0.9, 50),
+    "temperature 0.7, top-k 50, top-p 0.95": Rule(
+        {"temperature": 0.7, "top_k": 50, "top_p": 0.95}, 0.7
+    ),
+    "top-p 0.9": Rule({"top_p": 0.9}, 1.4, 140),
+    "typical 0.9": Rule({"typical_p": 0.9}, 1.8, 140),
 }
 
 YARDSTICKS = {"softmax": torch.softmax, "amax": torch.amax}
 
 
-def yardstick(name: str, batches: list[torch.Tensor]) -> Turn:
-    function = YARDSTICKS[name]
-    return lambda turn: function(batches[turn % len(batches)], -1)
+def yardstick(rule: Rule, batches: list[torch.Tensor]) -> dict[str, Turn]:
+    function = YARDSTICKS[rule.yardstick]
+    return {rule.yardstick: lambda turn: function(batches[turn % len(batches)], -1)}
+
+
+def read(batches: list[torch.Tensor]) -> Turn:
+    """Read a batch, so that all find it in the same state of the cache."""
+    return lambda turn: batches[turn % len(batches)].sum()
 
 
 def ours(rule: Rule, batches: list[torch.Tensor], threads: int = 1) -> Turn:
@@ -103,18 +109,17 @@ def hugging_face(rule: Rule, batches: list[torch.Tensor]) -> Turn:
     return turn
 
 
-def has_llama_cpp() -> bool:
-    return importlib.util.find_spec("llama_cpp") is not None
+def llama_cpp(rule: Rule, batches: list[torch.Tensor]) -> Turn | str:
+    """Run llama.cpp's own chain through its C interface, which needs no model; float32 only."""
+    return peer("llama_cpp", lambda module: _chain(module, rule, batches))
 
 
-def llama_cpp(rule: Rule, batches: list[torch.Tensor]) -> Turn | None:
-    """Run llama.cpp's own chain through its C interface, which needs no model; float32 only.
+def _chain(c, rule: Rule, batches: list[torch.Tensor]) -> Turn | str:
+    """Return the turn of llama.cpp, or a reason for a rule that it does not have.
 
-    None for a rule that it does not have. Filling its array of 12-byte records is part of the turn,
-    as it is part of its own sampling call.
+    Filling its array of 12-byte records is part of the turn, as it is part of its own sampling
+    call.
     """
-    import llama_cpp as c
-
     makers = {
         "temperature": lambda t: (
             c.llama_sampler_init_temp(t) if t else c.llama_sampler_init_greedy()
@@ -125,7 +130,7 @@ def llama_cpp(rule: Rule, batches: list[torch.Tensor]) -> Turn | None:
         "typical_p": lambda p: c.llama_sampler_init_typical(p, 1),
     }
     if not rule.arguments.keys() <= makers.keys():
-        return None
+        return "it has no such rule"
     chain = c.llama_sampler_chain_init(c.llama_sampler_chain_default_params())
     for name, value in rule.arguments.items():
         c.llama_sampler_chain_add(chain, makers[name](value))
@@ -147,16 +152,18 @@ def llama_cpp(rule: Rule, batches: list[torch.Tensor]) -> Turn | None:
     return lambda n: [one(row) for row in views[n % len(views)]]
 
 
-def check(rule: Rule, batches: list[torch.Tensor], turns: dict[str, Turn]) -> None:
+def check(rule: Rule, batches: list[torch.Tensor], turns: dict[str, Turn | str]) -> None:
     """Assert that the contenders keep the same tokens, and that everybody's draws are among them.
 
     Transformers compares float32 sums of another accuracy: what is kept may differ by a hair.
     """
     batch = batches[0][:1]
-    kept = sortes.keep_mask(batch, **rule.arguments)[0]
+    kept = keep_mask(batch, **rule.arguments)[0]
     if rule is not RULES["greedy"] and batch.dtype == torch.float32:
         theirs = torch.isfinite(warpers(rule)(None, batch))[0]
         assert torch.softmax(batch[0].double(), 0)[kept != theirs].sum() < 1e-4
     for name, turn in turns.items():
+        if isinstance(turn, str):
+            continue
         token = int(torch.as_tensor(turn(0)).reshape(-1)[0])
         assert kept[token] or batch.dtype != torch.float32, name

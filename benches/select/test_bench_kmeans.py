@@ -1,0 +1,150 @@
+"""Seeding for k-means: ours against scikit-learn's, one thread each, on the same data.
+
+Rounds are seeds. scikit-learn brings two of the data sets; the others are files of the folder that
+SORTES_BENCH_DATA names. Costs after ten steps of Lloyd's algorithm are taken on five seeds only for
+the largest problems.
+"""
+
+import functools
+from collections import defaultdict
+from statistics import mean, median
+
+import numpy as np
+import pytest
+from sortes.select import kmeans_plusplus
+
+from benches import data
+from benches.turns import judge, turns
+
+pytest.importorskip("sklearn", reason="scikit-learn, the peer, is not installed")
+
+import sklearn.cluster
+from sklearn.datasets import load_digits, load_sample_images
+from sklearn.metrics import pairwise_distances_argmin
+
+SEEDS = 20
+PATIENCE = 20  # seconds of one contender, after which FEW seeds have to do
+FEW = 5
+LARGE = 3e7  # numbers that the textbook's method looks at
+CLUSTERS = (10, 50, 200, 1000)
+GOALS = {50: 1 / 10, 200: 1 / 30, 1000: 1 / 60}  # of scikit-learn's time, on KDD'99
+EQUAL_COST = 1.02
+OVER_EXACT = 1.2
+TITLES = {
+    "digits": "digits",
+    "pixels": "pixels of a picture",
+    "skin": "skin",
+    "kdd99": "KDD'99, standardised",
+}
+
+
+@functools.lru_cache(maxsize=1)
+def points(name):
+    if name == "digits":
+        return np.ascontiguousarray(load_digits().data)
+    if name == "pixels":
+        return (load_sample_images().images[0].reshape(-1, 3) / 255).astype(np.float32)
+    stem = {"skin": "skin", "kdd99": "kdd99_10percent"}[name]
+    with np.load(data.file(f"points/{stem}.npz")) as archive:
+        X = archive["X"].astype(np.float64)
+    X = X[:, X.std(0) > 0]
+    if name == "kdd99":
+        X = (X - X.mean(0)) / X.std(0)
+    return np.ascontiguousarray(X.astype(np.float32))
+
+
+def ours(method, n_local_trials=1):
+    def call(X, k, seed):
+        return kmeans_plusplus(
+            X, k, random_state=seed, method=method, n_local_trials=n_local_trials, num_threads=1
+        )
+
+    return call
+
+
+def theirs(n_local_trials):
+    def call(X, k, seed):
+        return sklearn.cluster.kmeans_plusplus(
+            X, k, random_state=seed, n_local_trials=n_local_trials
+        )
+
+    return call
+
+
+def cost(X, centers):
+    """Return the cost of a seeding, the distances by their differences."""
+    nearest = centers[pairwise_distances_argmin(X, centers)]
+    return float(np.square(X.astype(np.float64) - nearest).sum())
+
+
+def after_lloyd(X, centers):
+    model = sklearn.cluster.KMeans(len(centers), init=centers, n_init=1, max_iter=10, tol=0)
+    return float(model.fit(X).inertia_)
+
+
+def seed(benchmark, name, k, trials, ours, theirs, goal):
+    """Let the contenders seed, and record what became of it beside their times."""
+    X = points(name)
+    found = defaultdict(dict)
+
+    def player(contender, call):
+        return lambda n: found[contender].update({n: call(X, k, n)[0]})
+
+    record = turns(
+        benchmark,
+        f"k-means++ seeding: {TITLES[name]}",
+        {"n": X.shape[0], "d": X.shape[1], "dtype": str(X.dtype), "trials": trials, "k": k},
+        {contender: player(contender, call) for contender, call in ours.items()},
+        {contender: player(contender, call) for contender, call in theirs.items()},
+        floor_bytes=X.nbytes,
+        goal=goal,
+        seconds=PATIENCE,
+        least=FEW,
+        most=SEEDS,
+    )
+    base, lloyd = next(iter(theirs)), FEW if X.size * k > LARGE else SEEDS
+    seedings = {c: [of[n] for n in range(record["rounds"][c])] for c, of in found.items()}
+    costs = {c: mean(cost(X, centers) for centers in of) for c, of in seedings.items()}
+    ends = {
+        c: median(after_lloyd(X, centers) for centers in of[:lloyd]) for c, of in seedings.items()
+    }
+    record["more"] = {
+        "seeds": {contender: len(of) for contender, of in seedings.items()},
+        "cost": {contender: value / costs[base] for contender, value in costs.items()},
+        "after Lloyd": {contender: value / ends[base] for contender, value in ends.items()},
+    }
+    return record
+
+
+@pytest.mark.timeout(7200)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("k", CLUSTERS)
+@pytest.mark.parametrize("name", TITLES)
+def test_seeding(benchmark, name, k):
+    methods = {"sortes": "lazy", "sortes, exact": "exact", "sortes, rejection": "rejection"}
+    goal = {"sortes, exact": OVER_EXACT}
+    if name == "kdd99" and k in GOALS:
+        goal["scikit-learn"] = GOALS[k]
+    calls = {contender: ours(method) for contender, method in methods.items()}
+    record = seed(benchmark, name, k, "one", calls, {"scikit-learn": theirs(1)}, goal)
+    if "scikit-learn" in goal:
+        judge(record, "of scikit-learn's cost", EQUAL_COST, record["more"]["cost"]["sortes"])
+    X = points(name)
+    evaluations, trials = {}, {}
+    for contender, method in methods.items():
+        stats = [
+            kmeans_plusplus(X, k, random_state=n, method=method, return_stats=True)[2]
+            for n in range(min(FEW, record["rounds"][contender]))
+        ]
+        evaluations[contender] = median(s.distance_evaluations for s in stats) / len(X)
+        trials[contender] = median(s.trials for s in stats) / k
+    record["more"] |= {"evaluations": evaluations, "proposals": trials}
+
+
+@pytest.mark.timeout(7200)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("k", CLUSTERS)
+@pytest.mark.parametrize("name", TITLES)
+def test_greedy_seeding(benchmark, name, k):
+    calls, peers = {"sortes": ours("exact", None)}, {"scikit-learn": theirs(None)}
+    seed(benchmark, name, k, "greedy", calls, peers, None)
