@@ -118,7 +118,8 @@ def test_networks_look_random(n):
     Seen red: two rounds in place of eight.
     """
     keys = range(40_000)
-    head = np.array([_core.select.rs2.permutation(n, _core.Stream(int(key)), 0, 0, 3) for key in keys])
+    first = _core.select.rs2.permutation
+    head = np.array([first(n, _core.Stream(key), 0, 0, 3) for key in keys])
     cells = head[:, 0] * 40 // n
     sizes = np.bincount(np.arange(n) * 40 // n, minlength=40)
     assert_law(np.bincount(cells, minlength=40), sizes / n)
