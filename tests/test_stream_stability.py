@@ -3,25 +3,25 @@
 import pytest
 import sortes
 from sortes._core import _testing
-from sortes._rng import as_key
+from sortes._rng import as_stream
 from vectors import load
 
 FROZEN = load("stability.json")
 
 
 def test_keys():
-    assert as_key(0) == int(FROZEN["key"], 16)
-    assert as_key([1, 2, 3]) == int(FROZEN["key_of_1_2_3"], 16)
+    assert as_stream(0).key == int(FROZEN["key"], 16)
+    assert as_stream([1, 2, 3]).key == int(FROZEN["key_of_1_2_3"], 16)
 
 
 @pytest.mark.parametrize("distribution", FROZEN["draws"])
 def test_draws(distribution):
     expected = FROZEN["draws"][distribution]
-    draws = _testing.draws(distribution, as_key(0), len(expected))
+    draws = _testing.draws(distribution, as_stream(0).key, len(expected))
     assert draws.tolist() == expected
 
 
 def test_streams():
-    stream = sortes.Stream(as_key(0))
+    stream = as_stream(0)
     assert [child.key for child in stream.split(4)] == [int(key, 16) for key in FROZEN["children"]]
     assert stream.advance(3).uniforms(4, row=2**40).tolist() == FROZEN["row_2**40_step_3"]
