@@ -8,6 +8,8 @@ import tiny_model
 from backends import ALL, Backend
 from hypothesis import HealthCheck, settings
 
+pytest_plugins = ["isolated"]
+
 # Examples are the same on every run; SORTES_MAX_EXAMPLES=10000 looks for rarer ones.
 settings.register_profile(
     "ci",

@@ -8,6 +8,17 @@ from pathlib import Path
 import pytest
 
 PEERS = Path(__file__).parents[2] / ".peers"
+# What install_peers.sh installs, each with a fixture of its name, and what of it was compiled.
+INSTALLED = {"vllm", "sglang", "llama_cpp"}
+COMPILED = {"llama_cpp"}
+
+
+def pytest_itemcollected(item):
+    """Mark the tests that use these fixtures; code compiled here may not run on this processor."""
+    if INSTALLED & set(item.fixturenames):
+        item.add_marker(pytest.mark.peer)
+    if COMPILED & set(item.fixturenames):
+        item.add_marker(pytest.mark.isolated)
 
 
 def peer(name, *modules):
@@ -20,7 +31,7 @@ def peer(name, *modules):
         try:
             return [importlib.import_module(module) for module in modules]
         except ImportError as error:
-            pytest.skip(f"{error}; see tests/contracts/install_peers.sh")
+            pytest.skip(f"{error}; make test-peers installs it")
 
 
 @pytest.fixture(autouse=True, scope="package")

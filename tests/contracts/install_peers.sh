@@ -45,9 +45,14 @@ in_folder() {
         pip install --target "$folder" --upgrade "$@"
 }
 
-# One compiler at a time: the sources are large, and small machines run out of memory.
+# Compiled for every processor with AVX2, not for this one: an environment may move to another
+# machine, and so does pip's cache of what it has built. One job unless told otherwise: the sources
+# are large, and small machines run out of memory.
 llama_cpp() {
-    CMAKE_BUILD_PARALLEL_LEVEL=${CMAKE_BUILD_PARALLEL_LEVEL:-1} pip install "llama-cpp-python==$1"
+    package=llama-cpp-python==$1
+    CMAKE_BUILD_PARALLEL_LEVEL=${CMAKE_BUILD_PARALLEL_LEVEL:-1} CMAKE_ARGS=$2 \
+        pip install --no-cache-dir --force-reinstall --no-deps "$package" &&
+        pip install "$package"
 }
 
 once "$peers/vllm.stamp" vllm 0.33.0 in_folder vllm 0.33.0 \
@@ -55,4 +60,5 @@ once "$peers/vllm.stamp" vllm 0.33.0 in_folder vllm 0.33.0 \
 once "$peers/sglang.stamp" sglang 0.5.23 in_folder sglang 0.5.23 \
     orjson starlette ipython dill pybase64 msgspec pyzmq aiohttp
 environment=$("$python" -c "import sys; print(sys.prefix)") || exit 1
-once "$environment/.llama-cpp-python" llama-cpp-python 0.3.36 llama_cpp 0.3.36
+once "$environment/.llama-cpp-python" llama-cpp-python 0.3.36 \
+    llama_cpp 0.3.36 "-DGGML_NATIVE=OFF -DLLAVA_BUILD=OFF"
