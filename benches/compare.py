@@ -7,7 +7,8 @@
 Two processes, one for each build, wait for each other: each call is timed in one, then in the
 other, so that other work of the machine meets both. After some blocks of that both are started
 anew, because the placing of code and data in memory alone can be worth a few per cent. A ratio is
-taken within a block; the table gives the median of all ratios and their quartiles. One thread.
+taken within a block; the table gives the median of all ratios and their quartiles. One thread. Both
+must be built with the same profile, as wheels are.
 """
 
 import argparse
@@ -155,7 +156,7 @@ def serve(folder: str, seconds: float) -> None:
     if not Path(sortes.__file__).is_relative_to(Path(folder).resolve()):
         raise SystemExit(f"{folder}: holds no sortes; found {sortes.__file__}")
     sortes.set_num_threads(1)
-    print(json.dumps({}), flush=True)
+    print(json.dumps({}), flush=True)  # it is there
     ready = {}
     for line in sys.stdin:
         name = line.strip()

@@ -27,6 +27,7 @@ def benches():
     """The modules of `benches`, which no test imports by itself."""
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(ROOT))
+        patch.delenv("SORTES_BENCH_ROUNDS", raising=False)
         yield {name: importlib.import_module(f"benches.{name}") for name in ("report", "turns")}
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import smollm
 import torch
-from sortes.decode.basis_aware import BasisAwareSampler
+from sortes.decode import BasisAwareSampler
 
 from benches.turns import peer, processor, turns
 
