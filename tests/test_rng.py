@@ -7,7 +7,7 @@ import pytest
 import sortes
 from lawlib import ALPHA, assert_cdf, assert_law
 from scipy import stats
-from sortes import _philox
+from sortes import _core, _philox
 from sortes._core import _testing
 from sortes._rng import Rng, as_stream, as_streams, keys_and_step
 
@@ -288,7 +288,7 @@ def test_lists_of_streams_must_fit():
 class TestNormals:
     """Those of `_philox` are those of the native module, to the bit."""
 
-    PURPOSE, N = 4, 100_001
+    N = 100_001
 
     @pytest.mark.parametrize("key", [0, 7, 2**63 + 12345, 2**64 - 1])
     @pytest.mark.parametrize("count", [0, 1, 2, 7, N])
@@ -319,9 +319,12 @@ class TestNormals:
         uniforms = [sortes.Stream(7, 9).uniforms(3, int(row)) for row in entities]
         # 53-bit uniforms and the 52-bit ones that are inverted share their leading bits.
         np.testing.assert_allclose(stats.norm.cdf(drawn), uniforms, rtol=0, atol=1e-15)
-        own = _philox.normals((np.array([7, 1, 7]), np.array([0, 2, 0])), entities, 9, 4, 3)
+        own = _philox.normals(
+            (np.array([7, 1, 7]), np.array([0, 2, 0])), entities, 9, _core.PURPOSES["uniform"], 3
+        )
         np.testing.assert_array_equal(own[::2], drawn[::2])
         np.testing.assert_array_equal(own[1], self.normals(2 << 32 | 1, entities, 9, 3)[1])
 
     def normals(self, key, entities, step, count):
-        return _philox.normals((key & 2**32 - 1, key >> 32), entities, step, self.PURPOSE, count)
+        halves = key & 2**32 - 1, key >> 32
+        return _philox.normals(halves, entities, step, _core.PURPOSES["uniform"], count)

@@ -1,7 +1,6 @@
 """The first draws of seed 0, frozen: they change only with the major version."""
 
 import pytest
-import sortes
 from sortes._core import _testing
 from sortes._rng import as_stream
 from vectors import load

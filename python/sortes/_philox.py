@@ -11,10 +11,6 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
-#: What a number is drawn for: the high half of the last counter word.
-TOKEN: Final = 1
-COIN: Final = 2
-
 _MASK = 0xFFFFFFFF
 _MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 _INCREMENTS = (0x9E3779B9, 0xBB67AE85)
@@ -60,7 +56,7 @@ def draws(key: tuple[Any, Any], rows: Any, step: int, purpose: int) -> Any:
     step
         The step of generation.
     purpose
-        `TOKEN` or `COIN`.
+        What they are drawn for, a value of `_core.PURPOSES`.
 
     Returns
     -------
@@ -92,7 +88,7 @@ def normals(key: tuple[Any, Any], entities: Any, step: int, purpose: int, count:
     step
         The step.
     purpose
-        What they are drawn for.
+        What they are drawn for, a value of `_core.PURPOSES`.
     count
         How many of each.
 
@@ -103,8 +99,9 @@ def normals(key: tuple[Any, Any], entities: Any, step: int, purpose: int, count:
 
     Examples
     --------
-    >>> import numpy as np
-    >>> normals((7, 0), np.arange(2), 0, purpose=4, count=3).round(3)
+    >>> from sortes import _core
+    >>> plain = _core.PURPOSES["uniform"]
+    >>> normals((7, 0), np.arange(2), 0, plain, count=3).round(3)
     array([[-0.005, -0.151,  1.696],
            [-0.107,  0.332, -1.321]])
     """

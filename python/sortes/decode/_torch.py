@@ -120,7 +120,7 @@ def sample(
     batch, coins = read(logits, given)
     survivors = _narrow(batch, rules, coins)
     if uniforms is None:
-        u = coins.uniforms(_philox.TOKEN, len(batch.x), batch.x.device)
+        u = coins.uniforms(_core.PURPOSES["token"], len(batch.x), batch.x.device)
     else:
         u = _given_uniforms(uniforms, batch)
     tokens = _invert(survivors, u).masked_fill(batch.bad, -1)
@@ -227,7 +227,7 @@ def _critical(survivors: Survivors, rule: str, sigma_ddof: int, ties: str) -> to
 def _narrow(batch: Batch, rules: Rules, coins: Coins) -> Survivors:
     coin = _constant(1.0, batch)
     if "xtc_probability" in rules.params and "xtc" in rules.order:
-        coin = coins.uniforms(_philox.COIN, len(batch.x), batch.x.device)
+        coin = coins.uniforms(_core.PURPOSES["coin"], len(batch.x), batch.x.device)
     return narrow(batch.x, rules, coin)
 
 

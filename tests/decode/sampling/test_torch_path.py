@@ -105,7 +105,7 @@ def test_philox_known_answers():
 @pytest.mark.parametrize("step", [0, 9, 2**32 - 1])
 def test_uniforms_are_those_of_the_streams(key, step):
     ids = np.array([0, 1, 77, 2**31, 2**32 - 1])
-    plain = 4  # the purpose of `Stream.uniforms`
+    plain = _core.PURPOSES["uniform"]
     halves = (key & 0xFFFFFFFF, key >> 32)
     wanted = [_core.Stream(key, step).uniforms(1, row=int(i))[0] for i in ids]
     assert (_philox.draws(halves, ids, step, plain) * _philox.ULP).tolist() == wanted
