@@ -67,6 +67,18 @@ class Public:
         return given[1:] if self.kind == "method" else given
 
     @cached_property
+    def arguments(self) -> dict[str, Any]:
+        """What can be given and its annotation: for typed keywords, each of them."""
+        found = {}
+        for parameter in self.parameters:
+            hint = self.hint(parameter.name)
+            if parameter.kind is not parameter.VAR_KEYWORD:
+                found[parameter.name] = hint
+            elif typing.get_origin(hint) is typing.Unpack:
+                found |= record_fields(typing.get_args(hint)[0])
+        return found
+
+    @cached_property
     def returns(self) -> Any:
         """The annotation of the result; ``inspect.Signature.empty`` if there is none."""
         return self._hints.get("return", inspect.Signature.empty)
@@ -183,10 +195,11 @@ def _is_python(function: Any) -> bool:
 
 
 def _evaluated(annotations: dict[str, Any], module: str) -> dict[str, Any]:
-    return {
-        name: eval(hint, _namespace(module)) if isinstance(hint, str) else hint
-        for name, hint in annotations.items()
-    }
+    found = {}
+    for name, hint in annotations.items():
+        hint = getattr(hint, "__forward_arg__", hint)  # of a TypedDict
+        found[name] = eval(hint, _namespace(module)) if isinstance(hint, str) else hint
+    return found
 
 
 @cache

@@ -1,12 +1,14 @@
 """Every public signature and docstring keeps the contract of ``docs/contributing/api.md``."""
 
 import inspect
+import pickle
 import re
 import typing
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatch
 from typing import Any, Literal, NamedTuple, Self, Unpack
 
+import public as tables
 import pytest
 import signatures
 import sortes
@@ -317,6 +319,27 @@ def test_integration(module):
     broken = [f"{p.name}: {of}: {what}" for p in checked for of, what in violations(p)]
     assert checked
     assert not broken, "\n".join(broken)
+
+
+STATE = [p for p in signatures.families() if p.name.rpartition(".")[2] == "to_bytes"]
+CHANGES = [p for p in signatures.families() if p.name.endswith((".update", ".merge"))]
+
+
+@pytest.mark.parametrize("public", CHANGES, ids=str)
+def test_what_changes_returns_itself(public):
+    change = tables.function(public)
+    assert change(**tables.valid_calls(public)[0]) is change.__self__
+
+
+@pytest.mark.parametrize("public", STATE, ids=str)
+def test_a_pickle_is_the_bytes(public):
+    held = tables.an_object(public)
+    data = held.to_bytes()
+    assert data in pickle.dumps(held)
+    assert type(held).from_bytes(data).to_bytes() == data == held.copy().to_bytes()
+    for broken in (data[:-1], data + b"x", bytes([data[0] ^ 1]) + data[1:], b""):
+        with pytest.raises(ValueError, match=r"^data: "):
+            type(held).from_bytes(broken)
 
 
 # What keeps every rule, and what breaks one of them: each rule must notice.

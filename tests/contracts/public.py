@@ -1,0 +1,91 @@
+"""Valid calls of the integrations, by module; each imports what it needs."""
+
+from public import FOLDER
+from sortes.select import BottomK
+
+
+def _table():
+    import pyarrow as pa
+
+    return pa.table({"id": [1, 2, 3], "weight": [1.0, 2.0, 3.0], "value": [0.0, 1.0, 2.0]})
+
+
+def _arrow():
+    return {"data": _table(), **COLUMNS, "sketch": BottomK(3, rng=0)}
+
+
+def _parquet():
+    import pyarrow.parquet
+
+    path = FOLDER / "part.parquet"
+    pyarrow.parquet.write_table(_table(), path)
+    return {"path": path, **COLUMNS, "sketch": BottomK(3, rng=0)}
+
+
+def _dask():
+    import dask.array
+
+    return {"data": dask.array.ones(4, chunks=2), "sketch": BottomK(3, rng=0)}
+
+
+class _Dataset:
+    """One block, with the methods of a Ray dataset that are used."""
+
+    def select_columns(self, columns):
+        return self
+
+    def map_batches(self, task, **options):
+        self.rows = task({name: column.to_numpy() for name, column in _columns()})
+        return self
+
+    def iter_rows(self):
+        return [{name: column[0] for name, column in self.rows.items()}]
+
+
+def _columns():
+    table = _table()
+    return zip(table.column_names, table.columns, strict=True)
+
+
+def _config():
+    from transformers import GenerationConfig
+
+    return {"config": GenerationConfig(do_sample=True, top_p=0.9), "min_p": 0.1}
+
+
+COLUMNS = {"id": "id", "weight": "weight", "value": "value"}
+XTC = {"xtc_probability": 0.5, "xtc_threshold": 0.1}
+FIRE = {"fire_temperature": 20.0, "fire_top_k": 2, "positions": [0]}
+DRY = {
+    **{"dry_multiplier": 0.8, "dry_base": 1.5, "dry_allowed_length": 2, "dry_penalty_last_n": 9},
+    **{"dry_sequence_breakers": [3], "pad_token_id": 0},
+}
+CALLS = {
+    "integrations.arrow": {"sketch_arrow": _arrow, "sketch_parquet": _parquet},
+    "integrations.dask": {"sketch_dask": _dask},
+    "integrations.llama_cpp": {
+        "SortesLogitsProcessor": {"logit_bias": {1: 0.5}, "rng": 0, "top_p": 0.9}
+    },
+    "integrations.ray": {
+        "sketch_ray": lambda: {"dataset": _Dataset(), "sketch": BottomK(3, rng=0), **COLUMNS}
+    },
+    "integrations.transformers": {
+        "DRYLogitsWarper": DRY,
+        "EpsilonLogitsWarper": {"epsilon": 0.1},
+        "EtaLogitsWarper": {"epsilon": 0.1},
+        "FIRELogitsWarper": {"prompt_length": 4, **FIRE, "top_p": 0.9},
+        "MinPLogitsWarper": {"min_p": 0.1},
+        "PLessLogitsWarper": {"temperature": 0.8},
+        "SortesDrawProcessor": {"rng": 0, "rows": [0, 1], "top_p": 0.9},
+        "SortesLogitsWarper": {"rng": 0, "rows": [0, 1], "top_p": 0.9},
+        "TemperatureLogitsWarper": {"temperature": 0.8},
+        "TopALogitsWarper": {"top_a": 0.2},
+        "TopHLogitsWarper": {"top_h": 0.5},
+        "TopKLogitsWarper": {"top_k": 3},
+        "TopNSigmaLogitsWarper": {"top_n_sigma": 1.0},
+        "TopPLogitsWarper": {"top_p": 0.9},
+        "TypicalLogitsWarper": {"mass": 0.9},
+        "XTCLogitsWarper": {**XTC, "protected_ids": [1]},
+        "from_generation_config": _config,
+    },
+}

@@ -1,0 +1,83 @@
+"""Valid calls of what the family offers."""
+
+import numpy as np
+from public import FOLDER
+from sortes.decode import AdaptiveP, BasisAwareSampler, Mirostat
+
+LOGITS = np.array([[0.5, 2.0, 1.0, -1.0], [3.0, 0.0, 1.0, 2.0]], np.float32)
+MASK = np.array([[True, True, True, False], [True, True, True, True]])
+BIAS = ([1, 2], [0.5, -0.5])
+ROWS = np.array([0, 1], np.uint32)
+TEXT = np.array([[0, 1, 0], [2, 2, 3]])
+GIVEN = {"logit_bias": BIAS, "mask": MASK, "rng": 0, "rows": ROWS}
+#: A value at which each rule acts.
+RULES = {
+    **{"temperature": 0.8, "top_k": 3, "top_p": 0.9, "min_p": 0.05, "typical_p": 0.95},
+    **{"epsilon_cutoff": 1e-3, "eta_cutoff": 1e-3, "top_a": 0.1, "top_n_sigma": 3.0, "top_h": 0.9},
+    **{"tfs": 0.95, "p_less": True, "xtc_probability": 0.5, "xtc_threshold": 0.1},
+    **{"mirostat_mu": 8.0, "dynatemp_range": 0.2, "dynatemp_exponent": 1.2},
+    **{"smoothing_factor": 0.2, "smoothing_curve": 1.5, "min_tokens_to_keep": 1, "order": "hf"},
+    **{"ties": "high", "top_p_boundary": "smallest", "sigma_ddof": 0, "p_less_normalized": True},
+    **{"protected_ids": np.array([1, 2])},
+}
+W = np.array([[1.0, 0.0], [-1.0, 0.5], [0.0, 1.0], [0.5, 0.5]])
+FILE = FOLDER / "basis.npz"
+
+
+def _saved():
+    BasisAwareSampler(W, rank=1).save(FILE)
+    return {"file": FILE}
+
+
+CALLS = {
+    "Rules": [RULES, {"top_p": np.array([0.5, 0.9]), "order": ["temperature", "top_p"]}],
+    "sample": [
+        {"logits": LOGITS, **GIVEN, "top_p": 0.9, "logprobs": 2},
+        {"logits": LOGITS, "rng": 0, "top_p": 0.9},
+    ],
+    "draw": {"logits": LOGITS, "uniforms": np.array([0.2, 0.9]), **GIVEN, "top_p": 0.9},
+    "truncate": {"logits": LOGITS, **GIVEN, "top_p": 0.9},
+    "keep_mask": {"logits": LOGITS, **GIVEN, "top_p": 0.9},
+    "cutoffs": {"logits": LOGITS, **GIVEN, "top_p": 0.9},
+    "distribution": {"logits": LOGITS, "logit_bias": BIAS, "mask": MASK, "top_p": 0.9},
+    "row_stats": {"logits": LOGITS},
+    "critical": {"logits": LOGITS, "rule": "top_p"},
+    "penalize": {
+        **{"logits": LOGITS, "input_ids": TEXT, "prompt_lengths": np.array([1, 1])},
+        **{"repetition_penalty": 1.2, "frequency_penalty": 0.1, "presence_penalty": 0.1},
+        **{"penalty_last_n": 2, "dry_multiplier": 0.8, "dry_base": 1.5, "dry_allowed_length": 1},
+        **{"dry_penalty_last_n": 2, "dry_sequence_breakers": [3], "no_repeat_ngram_size": 2},
+        **{"bad_words_ids": [[1, 2]], "logit_bias": BIAS, "min_new_tokens": 1, "eos_token_id": 3},
+        **{"pad_token_id": 0, "attention_mask": np.ones((2, 3), int)},
+    },
+    "Mirostat": {"tau": np.array([2.0, 3.0]), "eta": 0.1},
+    "Mirostat.sample": {"logits": LOGITS, "rng": 0, "rows": ROWS},
+    "AdaptiveP": {"target": np.array([0.5, 0.4]), "decay": 0.9},
+    "AdaptiveP.sample": {"logits": LOGITS, "rng": 0, "rows": ROWS},
+    "AdaptiveP.reorder": {"indices": np.array([1, 0])},
+    "AdaptiveP.reset": {},
+    "FIRE": {"fire_temperature": 20.0, "fire_top_k": 2, "positions": [0, 1]},
+    "FIRE.rules": {"position": np.array([0, 3])},
+    "FIRE.sample": {"logits": LOGITS, "position": np.array([0, 3]), "rng": 0, "rows": ROWS},
+    "BasisAwareSampler": {"W": W, "rank": 1},
+    "BasisAwareSampler.from_features": {"features": np.c_[W, np.ones(4)]},
+    "BasisAwareSampler.with_options": {"strict": True},
+    "BasisAwareSampler.sample": {"logits": LOGITS, "rng": 0, "rows": ROWS},
+    "BasisAwareSampler.keep_mask": {"logits": LOGITS},
+    "BasisAwareSampler.thresholds": {"logits": LOGITS},
+    "BasisAwareSampler.tau_crit": {"logits": LOGITS, "ids": np.array([0, 1])},
+    "BasisAwareSampler.certificate": {"logits": LOGITS[0], "id": 0, "tau": 0.5},
+    "BasisAwareSampler.save": {"file": FILE},
+    "BasisAwareSampler.load": _saved,
+}
+
+
+def _started(sampler):
+    sampler.sample(LOGITS, rng=1)
+    return sampler
+
+
+MADE = {
+    "AdaptiveP": lambda: _started(AdaptiveP(np.array([0.5, 0.4]))),
+    "Mirostat": lambda: _started(Mirostat(np.array([2.0, 3.0]))),
+}
