@@ -6,6 +6,7 @@ import re
 import typing
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatch
+from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self, Unpack
 
 import public as tables
@@ -13,6 +14,8 @@ import pytest
 import signatures
 import sortes
 from signatures import Public, members
+
+SHEET = Path(__file__).parent.parent / "docs" / "contributing" / "api.md"
 
 
 class Word(NamedTuple):
@@ -319,6 +322,13 @@ def test_integration(module):
     broken = [f"{p.name}: {of}: {what}" for p in checked for of, what in violations(p)]
     assert checked
     assert not broken, "\n".join(broken)
+
+
+def test_the_sheet_has_the_sentences():
+    sheet = " ".join(SHEET.read_text(encoding="utf-8").split())
+    for name, word in WORDS.items():
+        assert f"{name} : {word.type} {word.sentence}" in sheet
+    assert ", ".join(f"{name}={word.default}" for name, word in WORDS.items()) in sheet
 
 
 STATE = [p for p in signatures.families() if p.name.rpartition(".")[2] == "to_bytes"]

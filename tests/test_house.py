@@ -1,6 +1,9 @@
-"""What is around the code agrees with itself."""
+"""What is around the code agrees with itself, and who may use whom."""
 
+import ast
+import importlib
 import os
+import pkgutil
 import re
 import subprocess
 import sys
@@ -9,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import sortes
+from sortes._core import PURPOSES
 
 ROOT = Path(__file__).parent.parent
 LARGEST = 8 * 2**20
@@ -106,3 +110,201 @@ def test_no_file_knows_the_machine_it_was_written_on():
         if path.suffix in {".py", ".pyi", ".rs", ".md", ".toml", ".yml", ".json", ".sh", ""}:
             text = path.read_text(encoding="utf-8", errors="replace")
             assert not homes.search(text), path
+
+
+PACKAGE = ROOT / "python" / "sortes"
+RUST = ROOT / "rust"
+HEAVY = {
+    *("torch", "scipy", "sklearn", "transformers", "networkx", "pandas", "matplotlib", "tqdm"),
+    *("dask", "pyarrow", "ray"),
+}
+#: Purposes that several modules read, and why their draws may be the same.
+SHARED_PURPOSES = {
+    "Duel": "which units meet is an option of one design: `pivotal_sample(order=)`",
+    "Item": "`choice` and coordinated sketches: samples of overlapping data overlap",
+    "Token": "a row has one token, drawn with or without knowledge of the output matrix",
+}
+#: Purposes that the stream itself reads.
+OWN_PURPOSES = {
+    "Split": "the keys of child streams",
+    "Rounds": "the key of an algorithm that counts rounds of its own",
+}
+
+
+def family_of(path, root):
+    """The family that a file belongs to: its first folder, or that of the native stubs."""
+    parts = [part for part in path.relative_to(root).parts[:-1] if part != "_core"]
+    return parts[0] if parts else ""
+
+
+def used_by_python(source, package):
+    """The families, and the integrations, that a module imports or reaches into, anywhere in it.
+
+    `package` is that of the module: ``sortes.select``.
+    """
+    names = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - max(node.level - 1, 0)]
+            base = ".".join([*(above if node.level else []), *filter(None, [node.module])])
+            names |= {f"{base}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Attribute) and ast.unparse(node.value) in ("sortes", "_core"):
+            names.add(f"sortes.{node.attr}")
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
+            names |= {a.value for a in node.args if isinstance(a, ast.Constant)}
+    layers = {*sortes.FAMILIES, "integrations"}
+    parts = [name.replace("sortes._core.", "sortes.").split(".") for name in names]
+    return {part[1] for part in parts if part[0] == "sortes" and len(part) > 1} & layers
+
+
+def rust_code(text):
+    """Rust without comments and without its tests."""
+    text = re.sub(r"//.*|/\*.*?\*/", "", text)
+    tests = r"^#\[cfg\(test\)\]\s*mod \w+ \{.*?^\}"
+    return re.sub(tests, "", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def rust_files(crate):
+    """The sources of a crate that are no tests."""
+    return [path for path in sorted((RUST / crate / "src").rglob("*.rs")) if path.stem != "tests"]
+
+
+def used_by_rust(source, *roots):
+    """The names right below some roots of paths: of ``crate::{a, b::c}`` `a` and `b`."""
+    found = set()
+    code = rust_code(source)
+    for path in re.finditer(rf"\b(?:{'|'.join(roots)})::(?:(\w+)|\{{([^;]*)\}};)", code):
+        group = path[2] or ""
+        while group != (group := re.sub(r"\{[^{}]*\}", "", group)):
+            pass  # groups within the group
+        found |= {path[1]} if path[1] else set(re.findall(r"(?:^|,)\s*(\w+)", group))
+    return found
+
+
+def test_python_families_use_no_family():
+    for path in sorted([*PACKAGE.rglob("*.py"), *PACKAGE.rglob("*.pyi")]):
+        own = family_of(path, PACKAGE)
+        if path in (PACKAGE / "__init__.py", PACKAGE / "_core" / "__init__.pyi"):
+            continue  # the families hang there
+        package = ".".join(["sortes", *path.parent.relative_to(PACKAGE).parts])
+        used = used_by_python(path.read_text(encoding="utf-8"), package)
+        assert own == "integrations" or used <= {own}, path
+
+
+def test_rust_families_use_no_family():
+    for crate in ("sortes", "sortes-python"):
+        root = RUST / crate / "src"
+        for path in rust_files(crate):
+            if path == root / "lib.rs":
+                continue  # the families hang there
+            used = used_by_rust(path.read_text(encoding="utf-8"), "crate", "sortes", "super")
+            assert used & set(sortes.FAMILIES) <= {family_of(path, root)}, path
+
+
+def test_arrows_point_down():
+    below = {
+        "sortes-core": {"sortes", "sortes-python", "pyo3", "numpy"},
+        "sortes": {"sortes-python", "pyo3", "numpy"},
+    }
+    for crate, above in below.items():
+        manifest = tomllib.loads(read(f"rust/{crate}/Cargo.toml"))
+        for kind, dependencies in manifest.items():
+            if kind.endswith("dependencies") or kind == "target":
+                assert not above & set(re.findall(r"[\w-]+", str(dependencies))), kind
+        for path in rust_files(crate):
+            code = rust_code(path.read_text(encoding="utf-8"))
+            roots = set(re.findall(r"(?<![\w:])(\w+)::", code))
+            assert not {name.replace("-", "_") for name in above} & roots, path
+
+
+@pytest.mark.parametrize(
+    ("source", "used"),
+    [
+        ("import sortes.decode.rules", {"decode"}),
+        ("from sortes import decode, select as s", {"decode", "select"}),
+        ("from sortes.decode import sample", {"decode"}),
+        ("from sortes.integrations import arrow", {"integrations"}),
+        ("def f():\n    from ..decode import rules", {"decode"}),
+        ("from .. import decode", {"decode"}),
+        ("from .weighted import choice", {"select"}),
+        ("if TYPE_CHECKING:\n    from sortes.decode import Rules", {"decode"}),
+        ("_core.decode.sampling.sample()", {"decode"}),
+        ("from sortes._core.decode import sampling", {"decode"}),
+        ("sortes.decode.sample()", {"decode"}),
+        ("importlib.import_module('sortes.decode')", {"decode"}),
+        ("from sortes import _core\nfrom sortes._rng import Rng\nimport numpy", set()),
+    ],
+)
+def test_what_python_uses_is_seen(source, used):
+    assert used_by_python(source, "sortes.select") == used
+
+
+@pytest.mark.parametrize(
+    ("source", "used"),
+    [
+        ("use crate::decode::rules;", {"decode"}),
+        ("use crate::{args, decode::{a, select}};", {"args", "decode"}),
+        ("use crate::{\n    args::{a, b},\n    decode,\n};", {"args", "decode"}),
+        ("let x = crate::decode::f::<u8>();", {"decode"}),
+        ("use sortes::decode as kernels;", {"decode"}),
+        ("// use crate::decode;\nlet x = 1; /* crate::decode::f() */", set()),
+        ("fn f() {}\n#[cfg(test)]\nmod tests {\n    use crate::decode;\n}", set()),
+        ("use sortes_core::decode;", set()),
+    ],
+)
+def test_what_rust_uses_is_seen(source, used):
+    assert used_by_rust(source, "crate", "sortes") == used
+
+
+@pytest.mark.parametrize("name", ["sortes", *(f"sortes.{family}" for family in sortes.FAMILIES)])
+def test_import_drags_in_nothing_heavy(name):
+    code = f"import sys, {name}; print(*{{m.partition('.')[0] for m in sys.modules}})"
+    command = [sys.executable, "-W", "error", "-c", code]
+    loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    assert "sortes" in loaded
+    assert HEAVY.isdisjoint(loaded)
+
+
+@pytest.mark.parametrize("family", sortes.FAMILIES)
+def test_no_module_is_hidden_by_a_name(family):
+    package = importlib.import_module(f"sortes.{family}")
+    modules = {module.name for module in pkgutil.iter_modules(package.__path__)}
+    assert modules.isdisjoint(package.__all__)
+
+
+def readers_of_purposes():
+    """Which modules read each purpose: files, or folders whose own file reads it."""
+    files = {}
+    for crate in ("sortes-core", "sortes", "sortes-python"):
+        for path in rust_files(crate):
+            name = path.relative_to(RUST).as_posix()
+            if not name.startswith("sortes-core/src/rng/") and path.stem != "testing":
+                for purpose in re.findall(r"\bPurpose::([A-Z]\w*)", rust_code(path.read_text())):
+                    files.setdefault(purpose, set()).add(name)
+    # `ALL` is the table itself.
+    return {
+        purpose: {
+            n for n in names if n.endswith("/mod.rs") or f"{Path(n).parent}/mod.rs" not in names
+        }
+        for purpose, names in files.items()
+        if purpose != "ALL"
+    }
+
+
+def test_every_purpose_has_one_owner():
+    table = read("rust/sortes-core/src/rng/stream.rs")
+    numbered = re.findall(r'^    ([A-Z]\w*) = (\d+), "(\w+)";$', table, re.MULTILINE)
+    assert {name: int(number) for _, number, name in numbered} == PURPOSES
+    readers = readers_of_purposes()
+    owned_twice = {purpose for purpose, modules in readers.items() if len(modules) > 1}
+    assert owned_twice == set(SHARED_PURPOSES), readers
+    assert {purpose for purpose, *_ in numbered} == readers.keys() | OWN_PURPOSES.keys()
+    assert readers.keys().isdisjoint(OWN_PURPOSES)
+
+
+def test_every_purpose_is_documented():
+    guarantees = read("docs/guarantees.md")
+    rows = re.findall(r"^\| (\d+) \| `(\w+)` \| \S.*\|$", guarantees, re.MULTILINE)
+    assert {name: int(number) for number, name in rows} == PURPOSES

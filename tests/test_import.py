@@ -22,13 +22,6 @@ def run(code, **environment):
     return done.stdout.strip()
 
 
-def test_import_drags_in_nothing_heavy():
-    heavy = {"torch", "scipy", "transformers", "networkx", "pandas", "matplotlib", "tqdm"}
-    loaded = run("import sys, sortes; print(*{m.split('.')[0] for m in sys.modules})").split()
-    assert "sortes" in loaded
-    assert heavy.isdisjoint(loaded)
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="counts the entries of /proc/self/task")
 def test_no_thread_starts_at_import_or_for_one_thread():
     code = """
