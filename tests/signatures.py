@@ -126,7 +126,8 @@ def of_module(name: str) -> list[Public]:
     module = importlib.import_module(f"sortes.{name}".rstrip("."))
     values = {public: getattr(module, public) for public in _names(module)}
     if not name:  # what belongs to a family is found there
-        values = {n: v for n, v in values.items() if _defined_in(v).partition(".")[0] == "_core"}
+        families = set(sortes.FAMILIES)
+        values = {n: v for n, v in values.items() if _defined_in(v).split(".")[0] not in families}
     classes = {v for v in values.values() if isinstance(v, type)}
     found: dict[int, Public] = {}  # a method of a private base is listed with one class
     for public, value in values.items():
