@@ -28,12 +28,12 @@ def logits_like(sharpness: float, rng: np.random.Generator) -> np.ndarray:
 def main() -> None:
     rng = np.random.default_rng(0)
     rows = np.stack([logits_like(sharpness, rng) for sharpness in (2.5, 1.3, 0.7)])
-    stats = sortes.row_stats(rows)
+    stats = sortes.decode.row_stats(rows)
     print("                       sure      unsure    at a loss")
     print("entropy (nats)   " + "".join(f"{h:12.2f}" for h in stats.entropy))
-    law = sortes.distribution(rows)
+    law = sortes.decode.distribution(rows)
     for name, value in RULES.items():
-        kept = sortes.keep_mask(rows, **{name: value})
+        kept = sortes.decode.keep_mask(rows, **{name: value})
         mass = (law * kept).sum(1)
         cells = [f"{n:6d} {m:5.1%}" for n, m in zip(kept.sum(1), mass, strict=True)]
         print(f"{name + '=' + str(value):20}" + " ".join(cells))

@@ -70,12 +70,12 @@ def write(model, tokenizer) -> None:
 def laws(logits: torch.Tensor, tokens: torch.Tensor, rules: dict) -> dict[str, np.ndarray]:
     """Return, for every drawn token, what the model thought of it and what it was drawn from."""
     rows = logits.flatten(0, 1)
-    stats = sortes.row_stats(rows)
+    stats = sortes.decode.row_stats(rows)
     logit = rows.gather(1, tokens.reshape(-1, 1))[:, 0].double()
     return {
         "entropy": np.asarray(stats.entropy),
         "logprob": np.asarray(logit - stats.lse),
-        "kept": np.asarray(sortes.keep_mask(rows, **rules)).sum(1),
+        "kept": np.asarray(sortes.decode.keep_mask(rows, **rules)).sum(1),
     }
 
 

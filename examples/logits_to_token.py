@@ -16,7 +16,7 @@ def main() -> None:
     logits = np.log(p).astype(np.float32)
 
     rules = sortes.Rules(temperature=0.9, eta_cutoff=0.01)
-    for row, kept in enumerate(sortes.keep_mask(logits, rules)):
+    for row, kept in enumerate(sortes.decode.keep_mask(logits, rules)):
         names = [word for word, keep in zip(words, kept, strict=True) if keep]
         print(f"row {row}: eta keeps {len(names)} of {len(words)}: {names}")
 
@@ -28,7 +28,7 @@ def main() -> None:
                 f"rank {out.rank[row]}, kept mass {out.mass[row]:.4f}"
             )
 
-    law = sortes.distribution(logits, rules)
+    law = sortes.decode.distribution(logits, rules)
     draws = sortes.sample(np.repeat(logits[:1], 100_000, axis=0), rules, rng=1)
     print("\n     word   law    100,000 draws")
     for word, exact, drawn in zip(words, law[0], np.bincount(draws, minlength=9), strict=True):

@@ -81,7 +81,7 @@ def test_the_menu_has_every_page():
 
 def test_every_rule_is_described():
     described = (DOCS / "decode" / "index.md").read_text(encoding="utf-8")
-    for name in sortes.RuleArgs.__annotations__:
+    for name in sortes.decode.RuleArgs.__annotations__:
         assert re.search(rf"\b{name}\b", described), name
 
 

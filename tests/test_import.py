@@ -2,6 +2,7 @@
 
 import doctest
 import os
+import pickle
 import subprocess
 import sys
 
@@ -61,6 +62,16 @@ def test_names():
         assert getattr(sortes, name) is not None
     with pytest.raises(AttributeError, match="module 'sortes' has no attribute 'no_such_name'"):
         _ = sortes.no_such_name
+    with pytest.raises(AttributeError, match=r"no attribute 'truncat'; did you mean 'truncate'\?"):
+        _ = sortes.truncat
+
+
+def test_an_interruption_is_a_ctrl_c_that_keeps_what_was_done():
+    with pytest.raises(KeyboardInterrupt) as caught:
+        raise sortes.Interrupted([1, 2])
+    assert caught.value.partial == [1, 2]
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert again.partial == [1, 2]
 
 
 @pytest.mark.parametrize("name", ["sample", "truncate", "penalize", "Rules"])

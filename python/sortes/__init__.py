@@ -1,7 +1,7 @@
 """Sampling for machine learning: exact in law, reproducible from a seed, fast.
 
-Each family of samplers is a sub-package, imported at first use; the names of ``sortes.decode``
-are also found here.
+Each family of samplers is a sub-package, imported at first use: ``from sortes.select import X``.
+A few names of ``sortes.decode``, and what all families share, are found here.
 
 Examples
 --------
@@ -25,40 +25,26 @@ from sortes._core import (
     get_num_threads,
     set_num_threads,
 )
+from sortes._interrupt import Interrupted
 from sortes._rng import Rng
 
 if TYPE_CHECKING:
     from sortes import decode, select
-    from sortes.decode.adaptive_p import AdaptiveP
-    from sortes.decode.fire import FIRE
-    from sortes.decode.mirostat import Mirostat
     from sortes.decode.penalties import penalize
-    from sortes.decode.rules import RuleArgs, Rules
-    from sortes.decode.sampling import SampleOutput, draw, sample
-    from sortes.decode.stats import RowStats, critical, row_stats
-    from sortes.decode.truncation import cutoffs, distribution, keep_mask, truncate
+    from sortes.decode.rules import Rules
+    from sortes.decode.sampling import sample
+    from sortes.decode.truncation import truncate
 
 __all__ = [
-    "FIRE",
-    "AdaptiveP",
-    "Mirostat",
+    "Interrupted",
     "Rng",
-    "RowStats",
-    "RuleArgs",
     "Rules",
-    "SampleOutput",
     "SortesError",
     "Stream",
     "__version__",
-    "critical",
-    "cutoffs",
     "decode",
-    "distribution",
-    "draw",
     "get_num_threads",
-    "keep_mask",
     "penalize",
-    "row_stats",
     "sample",
     "select",
     "set_num_threads",
@@ -76,14 +62,22 @@ if build_profile == "debug":
     )
 
 
+#: The names of the first family that are also found here.
+_OF_DECODE = ("Rules", "penalize", "sample", "truncate")
+
+
 def __getattr__(name: str) -> Any:
     if name in FAMILIES:
         return importlib.import_module(f"sortes.{name}")
-    if name not in __all__:
-        raise AttributeError(f"module 'sortes' has no attribute {name!r}")
-    value = getattr(importlib.import_module("sortes.decode"), name)
-    globals()[name] = value
-    return value
+    if name in _OF_DECODE:
+        value = getattr(importlib.import_module("sortes.decode"), name)
+        globals()[name] = value
+        return value
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, __all__, 1)
+    hint = f"; did you mean {near[0]!r}?" if near and not name.startswith("_") else ""
+    raise AttributeError(f"module 'sortes' has no attribute {name!r}{hint}")
 
 
 def __dir__() -> list[str]:
