@@ -3,6 +3,8 @@
 //! Every variant names the argument at fault and the offending value, because the Python layer
 //! turns it into the message that a user reads.
 
+use std::fmt::Display;
+
 /// What went wrong in a call, named after the argument that caused it.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -64,10 +66,26 @@ impl Error {
         Self::Argument { name, reason: reason.into() }
     }
 
+    /// An item outside its domain: `name: item i must be in domain, got value`.
+    pub fn item(name: &'static str, item: usize, domain: &str, value: impl Display) -> Self {
+        Self::argument(name, format!("item {item} must be in {domain}, got {value}"))
+    }
+
     /// An unusable row: `name: row r: reason`.
     pub fn row(name: &'static str, row: usize, reason: impl Into<String>) -> Self {
         Self::Row { name, row, reason: reason.into() }
     }
+}
+
+/// A number as messages show it: as Python writes it.
+///
+/// ```
+/// use sortes_core::error::shown;
+///
+/// assert_eq!([1.0, -0.5, f64::NAN].map(shown), ["1.0", "-0.5", "nan"]);
+/// ```
+pub fn shown(x: f64) -> String {
+    if x.is_nan() { "nan".into() } else { format!("{x:?}") }
 }
 
 /// A result with this crate's [`Error`].

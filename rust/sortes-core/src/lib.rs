@@ -7,7 +7,9 @@
 //! | [`simd`] | maxima, exponential sums, gathers: one body, compiled for each instruction set |
 //! | [`num`] | ordered floats, sums whose rounding does not grow |
 //! | [`run`], [`par`], [`cancel`] | what a kernel runs with: threads, stop requests, progress |
-//! | [`memory`] | capacity whose size a caller chose |
+//! | [`memory`] | memory whose size a caller chose |
+//! | [`order`] | selection and sorting that can be stopped |
+//! | [`csr`] | compressed sparse rows, checked: matrices and graphs |
 //! | [`bytes`] | states as bytes: kind, version, checksum |
 //! | [`weights`] | draws in proportion to weights: alias tables, block sums, weights that change |
 //! | [`resample`] | systematic samples, the pivotal duel |
@@ -15,9 +17,11 @@
 
 pub mod bytes;
 pub mod cancel;
+pub mod csr;
 pub mod error;
 pub mod memory;
 pub mod num;
+pub mod order;
 pub mod par;
 pub mod permutation;
 pub mod resample;

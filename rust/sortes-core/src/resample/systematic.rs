@@ -1,6 +1,7 @@
 //! Systematic sampling: units laid end to end, and a comb of step one from a random start.
 
-use crate::memory::{filled, with_capacity};
+use crate::error::shown;
+use crate::memory::{with_capacity, zeroed};
 use crate::num::{Sum, as_integer};
 use crate::rng::{Purpose, Stream};
 use crate::{Error, Result, Run};
@@ -18,7 +19,7 @@ pub fn start(stream: Stream) -> f64 {
 }
 
 /// The units hit by a comb with teeth at `u`, `u + 1`, ...; in the order of the units along the comb,
-/// those of `pi` above one as often as they are hit.
+/// those of `pi` above one as often as they are hit. Progress counts units.
 ///
 /// Unit `i` covers `[C[i-1], C[i])`, where `C` sums the probabilities in the given order. The whole
 /// part of a probability is hit for certain, so that only fractions are laid end to end; their sums
@@ -29,21 +30,23 @@ pub fn start(stream: Stream) -> f64 {
 /// if the hits cannot be allocated, or the work is cancelled.
 pub fn systematic(pi: &[f64], u: f64, order: Option<&[i64]>, run: Run<'_>) -> Result<Vec<i64>> {
     if !(0.0..1.0).contains(&u) {
-        return Err(Error::argument("u", format!("must be in [0, 1), got {u:?}")));
+        return Err(Error::argument("u", format!("must be in [0, 1), got {}", shown(u))));
     }
     if let Some(order) = order {
-        check_order(order, pi.len())?;
+        check_order(order, pi.len(), run)?;
     }
-    let unit = |place: usize| order.map_or(place, |order| order[place] as usize);
+    let unit = |index: usize| order.map_or(index, |order| order[index] as usize);
+    // What the comb is laid over: how many hits are certain, and how long the fractions are.
     let (mut total, mut whole) = (Sum::default(), 0.0);
-    for (i, &p) in pi.iter().enumerate() {
-        if !(p >= 0.0 && p.is_finite()) {
-            let reason = format!("item {i} is negative or not finite: {p:?}");
-            return Err(Error::argument("pi", reason));
+    for range in run.blocks(pi.len(), BLOCK) {
+        for i in range? {
+            if !(pi[i] >= 0.0 && pi[i].is_finite()) {
+                return Err(Error::item("pi", i, "[0, inf)", shown(pi[i])));
+            }
+            let (certain, fraction) = parts(pi[i]);
+            total.add(fraction);
+            whole += certain;
         }
-        let (certain, fraction) = parts(p);
-        total.add(fraction);
-        whole += certain;
     }
     if whole > MOST {
         return Err(Error::argument("pi", format!("{whole:e} hits are too many")));
@@ -51,25 +54,32 @@ pub fn systematic(pi: &[f64], u: f64, order: Option<&[i64]>, run: Run<'_>) -> Re
     let fractions = as_integer(total.value()).unwrap_or(total.value());
     let near = SNAP * fractions.max(1.0);
     let teeth = if fractions - u > near { (fractions - u - near).ceil() } else { 0.0 };
+    // The walk along the units.
     let mut chosen = with_capacity((whole + teeth) as usize, "hits")?;
     let (mut along, mut passed, mut last) = (Sum::default(), 0.0, None);
-    for place in 0..pi.len() {
-        if place % BLOCK == 0 {
-            run.check()?;
-        }
-        let (certain, fraction) = parts(pi[unit(place)]);
-        chosen.extend(std::iter::repeat_n(unit(place) as i64, certain as usize));
-        if fraction > 0.0 {
-            along.add(fraction);
-            // How far this unit reaches beyond the next tooth.
-            let beyond = ((along.high - passed) - u) + along.low;
-            if beyond > near && passed < teeth {
-                chosen.push(unit(place) as i64);
-                passed += 1.0;
-            } else {
-                last = Some((unit(place), chosen.len()));
+    for range in run.blocks(pi.len(), BLOCK) {
+        let range = range?;
+        let units = range.len();
+        for index in range {
+            let (certain, fraction) = parts(pi[unit(index)]);
+            if certain > 0.0 {
+                for hits in run.blocks(certain as usize, BLOCK) {
+                    chosen.extend(hits?.map(|_| unit(index) as i64));
+                }
+            }
+            if fraction > 0.0 {
+                along.add(fraction);
+                // How far this unit reaches beyond the next tooth.
+                let beyond = ((along.high - passed) - u) + along.low;
+                if beyond > near && passed < teeth {
+                    chosen.push(unit(index) as i64);
+                    passed += 1.0;
+                } else {
+                    last = Some((unit(index), chosen.len()));
+                }
             }
         }
+        run.advance(units as u64);
     }
     // A total that was rounded up to an integer may have a tooth at its very end: the last unit that
     // was not hit takes it.
@@ -93,23 +103,23 @@ const MOST: f64 = (1u64 << 40) as f64;
 /// Refuses what is not a permutation of `0..n`.
 ///
 /// # Errors
-/// One that names the first item at fault.
-pub fn check_order(order: &[i64], n: usize) -> Result<()> {
+/// One that names the first item at fault; or if the work is cancelled.
+pub fn check_order(order: &[i64], n: usize, run: Run<'_>) -> Result<()> {
     if order.len() != n {
         let (expected, got) = (format!("({n},)"), format!("({},)", order.len()));
         return Err(Error::Shape { name: "order", expected, got });
     }
-    let mut seen = filled(n, false, "marks of units")?;
-    for (place, &unit) in order.iter().enumerate() {
-        let fresh = usize::try_from(unit).ok().and_then(|unit| seen.get_mut(unit));
-        match fresh {
-            Some(seen) if !*seen => *seen = true,
-            Some(_) => {
-                return Err(Error::argument("order", format!("item {place} repeats unit {unit}")));
-            }
-            None => {
-                let reason = format!("item {place} is not in [0, {n}): {unit}");
-                return Err(Error::argument("order", reason));
+    let mut seen = zeroed::<bool>(n, "marks of units")?;
+    for range in run.blocks(n, BLOCK) {
+        for index in range? {
+            let unit = order[index];
+            match usize::try_from(unit).ok().and_then(|unit| seen.get_mut(unit)) {
+                Some(seen) if !*seen => *seen = true,
+                Some(_) => {
+                    let reason = format!("item {index} repeats unit {unit}");
+                    return Err(Error::argument("order", reason));
+                }
+                None => return Err(Error::item("order", index, &format!("[0, {n})"), unit)),
             }
         }
     }

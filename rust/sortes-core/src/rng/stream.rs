@@ -180,6 +180,13 @@ impl Rounds {
     pub fn draws(&self, purpose: Purpose, entity: u64, round: u32) -> Draws {
         draws(self.key, purpose, entity, round)
     }
+
+    /// The `index`-th child of one `round`: a family with a key of its own.
+    #[inline]
+    #[must_use]
+    pub fn child(&self, index: u64, round: u32) -> Self {
+        Self { key: self.draws(Purpose::Split, index, round).u64() }
+    }
 }
 
 /// The sequence of a counter: `step` is the caller's step or the algorithm's round.

@@ -1,5 +1,6 @@
 //! What weights are, and the one place where they are checked.
 
+use crate::error::shown;
 use crate::{Error, Result, Run, vectorised};
 
 /// A number that can be a weight. All arithmetic is in double precision.
@@ -134,9 +135,7 @@ pub fn fault<W: Weight>(weights: &[W]) -> Error {
     let index = bad.unwrap_or_default();
     let weight = weights.get(index).map_or(f64::NAN, |w| w.wide());
     let what = if weight < 0.0 && weight.is_finite() { "negative" } else { "not finite" };
-    // As Python writes them.
-    let value = if weight.is_nan() { "nan".into() } else { format!("{weight:?}") };
-    Error::argument("weights", format!("item {index} is {what}: {value}"))
+    Error::argument("weights", format!("item {index} is {what}: {}", shown(weight)))
 }
 
 /// Refuses a total beyond the range of float64.
