@@ -4,7 +4,11 @@
 //! that kind, a checksum of everything before it. Floating-point numbers are their IEEE bits.
 //! Whatever is read is checked, so that bytes from anywhere give a valid state or an error.
 
-use crate::{Error, Result};
+use crate::memory::with_capacity;
+use crate::{Error, Result, Run};
+
+/// Words between two polls.
+const BLOCK: usize = 1 << 16;
 
 /// Six letters, a zero and the version.
 const MAGIC: [u8; 7] = *b"SORTES\0";
@@ -66,9 +70,23 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Begins the bytes of a state.
+    /// Begins the bytes of a state that has a few words.
     pub fn new(kind: Kind) -> Self {
-        let mut out = Self { bytes: Vec::new(), checksum: 0 };
+        Self::begun(kind, Vec::new())
+    }
+
+    /// Begins the bytes of a state of `words` words.
+    ///
+    /// # Errors
+    /// If they cannot be allocated.
+    pub fn with_capacity(kind: Kind, words: usize) -> Result<Self> {
+        // Beside its own words a state has two in front and one behind.
+        let len = words.saturating_add(3).saturating_mul(8);
+        Ok(Self::begun(kind, with_capacity(len, "bytes of a state")?))
+    }
+
+    fn begun(kind: Kind, bytes: Vec<u8>) -> Self {
+        let mut out = Self { bytes, checksum: 0 };
         let mut first = [VERSION; 8];
         first[..7].copy_from_slice(&MAGIC);
         out.word(u64::from_le_bytes(first));
@@ -80,6 +98,21 @@ impl Writer {
     pub fn word(&mut self, word: u64) {
         self.checksum = mix(self.checksum, word);
         self.bytes.extend(word.to_le_bytes());
+    }
+
+    /// Appends many words.
+    ///
+    /// # Errors
+    /// If the work is cancelled.
+    pub fn words(
+        &mut self,
+        mut words: impl ExactSizeIterator<Item = u64>,
+        run: Run<'_>,
+    ) -> Result<()> {
+        for range in run.blocks(words.len(), BLOCK) {
+            words.by_ref().take(range?.len()).for_each(|word| self.word(word));
+        }
+        Ok(())
     }
 
     /// Appends a number.
@@ -103,17 +136,18 @@ impl<'a> Reader<'a> {
     /// Checks the frame and the kind.
     ///
     /// # Errors
-    /// If the bytes are not those of a state of this kind.
-    pub fn of(bytes: &'a [u8], kind: Kind) -> Result<Self> {
-        let (found, reader) = Self::new(bytes)?;
+    /// If the bytes are not those of a state of this kind, or if the work is cancelled.
+    pub fn of(bytes: &'a [u8], kind: Kind, run: Run<'_>) -> Result<Self> {
+        let (found, reader) = Self::new(bytes, run)?;
         if found == kind { Ok(reader) } else { Err(corrupt("its kind")) }
     }
 
     /// Checks the frame; returns the kind and what follows it.
     ///
     /// # Errors
-    /// If the bytes are not those of a state; the other methods fail if it ends too early.
-    pub fn new(bytes: &'a [u8]) -> Result<(Kind, Self)> {
+    /// If the bytes are not those of a state, or if the work is cancelled; the other methods fail if
+    /// the state ends too early.
+    pub fn new(bytes: &'a [u8], run: Run<'_>) -> Result<(Kind, Self)> {
         let refuse = |reason: String| Err(Error::argument("data", reason));
         if bytes.len() < 8 || bytes[..7] != MAGIC {
             return refuse("these are not the bytes of a state of sortes".into());
@@ -123,7 +157,10 @@ impl<'a> Reader<'a> {
         }
         let (words, rest) = bytes.as_chunks::<8>();
         let [fields @ .., checksum] = words else { return Err(corrupt("no checksum")) };
-        let sum = fields.iter().fold(0, |sum, &word| mix(sum, u64::from_le_bytes(word)));
+        let mut sum = 0;
+        for range in run.blocks(fields.len(), BLOCK) {
+            sum = fields[range?].iter().fold(sum, |sum, &word| mix(sum, u64::from_le_bytes(word)));
+        }
         if !rest.is_empty() || sum != u64::from_le_bytes(*checksum) {
             return Err(corrupt("truncated, or the checksum is wrong"));
         }
@@ -142,6 +179,30 @@ impl<'a> Reader<'a> {
         };
         self.words = tail;
         Ok(head.iter().map(|&word| u64::from_le_bytes(word)))
+    }
+
+    /// What `read` makes of the next `count` words; they are `what`.
+    ///
+    /// # Errors
+    /// If the state ends too early, there is no memory for them, or the work is cancelled.
+    pub fn column<T>(
+        &mut self,
+        count: usize,
+        what: &str,
+        run: Run<'_>,
+        read: impl Fn(u64) -> T,
+    ) -> Result<Vec<T>> {
+        let mut words = self.words(count)?;
+        let mut out = with_capacity(count, what)?;
+        for range in run.blocks(count, BLOCK) {
+            out.extend(words.by_ref().take(range?.len()).map(&read));
+        }
+        Ok(out)
+    }
+
+    /// How many words are left.
+    pub fn remaining(&self) -> usize {
+        self.words.len()
     }
 
     /// The next word.

@@ -11,6 +11,7 @@
 //! | [`order`] | selection and sorting that can be stopped |
 //! | [`csr`] | compressed sparse rows, checked: matrices and graphs |
 //! | [`bytes`] | states as bytes: kind, version, checksum |
+//! | [`races`] | draws without replacement: races of exponentials, the Gumbel top-k trick |
 //! | [`weights`] | draws in proportion to weights: alias tables, block sums, weights that change |
 //! | [`resample`] | systematic samples, the pivotal duel |
 //! | [`permutation`] | keyed permutations of any length in constant memory |
@@ -24,6 +25,7 @@ pub mod num;
 pub mod order;
 pub mod par;
 pub mod permutation;
+pub mod races;
 pub mod resample;
 pub mod rng;
 pub mod run;

@@ -87,7 +87,8 @@ pub fn copied<T: Copy>(items: &[T], what: &str, run: Run<'_>) -> Result<Vec<T>> 
     Ok(out)
 }
 
-fn refused<T>(len: usize, what: &str) -> Error {
+/// The error of `len` elements that cannot be allocated; they are `what`.
+pub fn refused<T>(len: usize, what: &str) -> Error {
     Error::Resource {
         what: format!("{len} {what}"),
         bytes: (len as u64).saturating_mul(size_of::<T>() as u64),
@@ -108,6 +109,9 @@ macro_rules! zero {
     };
 }
 zero!(bool, u8, u32, u64, usize, i64, f32, f64);
+
+impl<T: Zero> sealed::Sealed for [T; 2] {}
+impl<T: Zero> Zero for [T; 2] {}
 
 #[cfg(test)]
 mod tests {
@@ -135,6 +139,7 @@ mod tests {
         check::<i64>();
         check::<f32>();
         check::<f64>();
+        check::<[u64; 2]>();
     }
 
     #[test]

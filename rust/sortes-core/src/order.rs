@@ -91,8 +91,11 @@ pub fn sort<T: Copy + Send + Sync>(
     Ok(())
 }
 
-/// Appends the items of two sorted slices in order.
-fn merge<T: Copy>(
+/// Appends the items of two sorted slices in order, for which there is memory.
+///
+/// # Errors
+/// If the work is cancelled.
+pub fn merge<T: Copy>(
     left: &[T],
     right: &[T],
     out: &mut Vec<T>,

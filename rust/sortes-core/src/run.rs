@@ -1,7 +1,7 @@
 //! What a kernel is given to run with: threads, and somebody who may stop it.
 
 use std::ops::Range;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 use crate::Result;
 use crate::cancel::Cancel;
@@ -53,6 +53,12 @@ impl<'a> Run<'a> {
         Self { threads: Threads::SERIAL, ..self }
     }
 
+    /// The same, but deaf to stop requests: for putting back what was begun.
+    #[must_use]
+    pub fn to_the_end(self) -> Self {
+        Self { cancel: &NEVER, ..self }
+    }
+
     /// [`Error::Cancelled`](crate::Error::Cancelled) if the work has been asked to stop.
     ///
     /// # Errors
@@ -84,6 +90,30 @@ impl<'a> Run<'a> {
             }
         });
         self.check()
+    }
+
+    /// Calls `f(task)` for every task below `tasks`, in any order, until one fails; polls before each.
+    ///
+    /// # Errors
+    /// That of a task that failed, or if the work has been asked to stop.
+    pub fn try_for_each(
+        &self,
+        tasks: usize,
+        f: impl Fn(usize) -> Result<()> + Sync + Send,
+    ) -> Result<()> {
+        let failure = Mutex::new(Ok(()));
+        let lock = || failure.lock().unwrap_or_else(PoisonError::into_inner);
+        self.for_each(tasks, |task| {
+            if lock().is_err() {
+                return;
+            }
+            let done = f(task);
+            let mut failure = lock();
+            if failure.is_ok() {
+                *failure = done;
+            }
+        })?;
+        failure.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Calls `f(index, chunk)` for every chunk of `size` elements of `out`, in any order; polls
@@ -122,5 +152,33 @@ impl<'a> Run<'a> {
             self.check()?;
             Ok(block * size..len.min((block + 1) * size))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Error;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[test]
+    fn the_first_failure_ends_the_tasks() {
+        let begun = AtomicUsize::new(0);
+        let done = Run::alone().try_for_each(100, |task| {
+            begun.fetch_add(1, Ordering::Relaxed);
+            if task == 7 { Err(Error::argument("x", "is seven")) } else { Ok(()) }
+        });
+        assert_eq!(done, Err(Error::argument("x", "is seven")));
+        assert_eq!(begun.into_inner(), 8);
+    }
+
+    #[test]
+    fn what_runs_to_the_end_is_deaf() {
+        let cancel = Cancel::default();
+        cancel.cancel();
+        let run = Run::new(Threads::SERIAL, &cancel);
+        assert_eq!(run.check(), Err(Error::Cancelled));
+        assert_eq!(run.for_each(1, |_| ()), Err(Error::Cancelled));
+        assert_eq!(run.to_the_end().check(), Ok(()));
     }
 }

@@ -1,7 +1,7 @@
 //! The alias method: a draw in constant time, after one pass over the weights.
 //!
 //! Walker, "An efficient method for generating discrete random variables with general
-//! distributions" (ACM TOMS 3, 1977). The table is filled by a sweep with two pointers, one over the
+//! distributions", ACM TOMS 3, 1977. The table is filled by a sweep with two pointers, one over the
 //! light items and one over the heavy ones (Hübschle-Schneider and Sanders, "Parallel weighted
 //! random sampling", arXiv:1903.00227), so that it is written from front to back, without stacks.
 //! The arithmetic of the sweep is in whole units of `2^-32` or `2^-64` of a bucket and therefore
@@ -9,6 +9,8 @@
 
 use super::draw_each;
 use super::summary::{self, Summary, Weight};
+use crate::bytes::{Kind, Reader, Writer, corrupt};
+use crate::memory::{Zero, filled, with_capacity, zeroed};
 use crate::rng::{Stream, uniform_of};
 use crate::{Error, Result, Run};
 use std::hint::select_unpredictable;
@@ -29,7 +31,7 @@ pub enum Precision {
 type Bucket<T> = [T; 2];
 
 /// The whole numbers in which a table is computed.
-trait Unit: Copy + Send + Sync {
+trait Unit: Copy + Send + Sync + Zero {
     /// What an item may hold in all: the units of several buckets.
     type Quota: Copy
         + Ord
@@ -37,14 +39,13 @@ trait Unit: Copy + Send + Sync {
         + std::ops::Sub<Output = Self::Quota>;
     /// The units of a bucket.
     const BUCKET: Self::Quota;
-    const ZERO: Self;
     /// The number `x`, rounded down.
     fn quota(x: f64) -> Self::Quota;
     fn wide(quota: Self::Quota) -> i128;
     fn narrow(quota: i128) -> Self::Quota;
     /// A bucket, which takes its threshold modulo a whole bucket.
     fn bucket(threshold: Self::Quota, alias: usize) -> Bucket<Self>;
-    /// A bucket has room for a quota while the table is being made.
+    /// A bucket holds a quota while the table is being made.
     fn keep(quota: Self::Quota) -> Bucket<Self>;
     fn kept(bucket: Bucket<Self>) -> Self::Quota;
 }
@@ -54,7 +55,6 @@ macro_rules! unit {
         impl Unit for $unit {
             type Quota = $quota;
             const BUCKET: $quota = 1 << <$unit>::BITS;
-            const ZERO: $unit = 0;
             #[inline]
             fn quota(x: f64) -> $quota {
                 // As `x as $quota`, which for 128 bits is a slow call.
@@ -90,7 +90,7 @@ macro_rules! unit {
 unit!(u32, u64);
 unit!(u64, u128);
 
-/// Items of one task, or between two looks at the stop request; a multiple of 64.
+/// Items of one task, or between two polls; a multiple of 64.
 const TASK: usize = 1 << 16;
 
 /// Writes into each bucket how many units its item holds: its share of `n` buckets, rounded by a
@@ -134,43 +134,63 @@ fn next(bits: &[u64], start: usize) -> usize {
     word * 64 + rest.trailing_zeros() as usize
 }
 
-/// Makes the table, in the place of the quotas.
+/// Makes the table, in the memory of the quotas.
 fn build<W: Weight, U: Unit>(
     weights: &[W],
     summary: &Summary,
     run: Run<'_>,
 ) -> Result<Vec<Bucket<U>>> {
     let n = weights.len();
+
+    // 1. Share out the units of all buckets; a second time where the total was not good enough.
     let all = U::wide(U::BUCKET) * n as i128;
-    let mut table = vec![[U::ZERO; 2]; n];
+    let mut table = zeroed::<Bucket<U>>(n, "buckets")?;
     let mut units = all as f64;
     let mut sum = share_out(weights, summary.sum, units, &mut table, run)?;
-    // The dither of the shares comes to less than `n`; a total that is good to its last bits, to less
-    // than `2^-52` of itself.
+    // The dither of the shares adds up to less than `n`; a total that is good to its last bits, to
+    // less than `2^-52` of itself.
     if (sum - all).abs() > (n as i128).max(all >> 52) {
-        // The total was rounded in many places. What the shares come to is exact, and corrects it.
+        // The total was rounded in many places. The sum of the shares is exact, and corrects it.
         units *= all as f64 / sum as f64;
         sum = share_out(weights, summary.sum, units, &mut table, run)?;
     }
-    // The largest item takes up what rounding leaves.
-    let is_largest = |w: &W| w.wide() == summary.largest;
-    let largest = weights.iter().position(is_largest).unwrap_or_default();
+
+    // 2. The largest item takes up what rounding leaves.
+    let largest = position_of(weights, summary.largest, run)?;
     let quota = U::wide(U::kept(table[largest])) + all - sum;
     table[largest] = U::keep(U::narrow(quota));
 
-    // Which items are light (hold less than a bucket) and which are heavy; one of each at the end
-    // stops the searches.
-    let mut light = vec![0u64; n / 64 + 1];
-    for (word, buckets) in light.iter_mut().zip(table.chunks(64)) {
-        for (i, &bucket) in buckets.iter().enumerate() {
-            *word |= u64::from(U::kept(bucket) < U::BUCKET) << i;
+    // 3. Mark which items are light (hold less than a bucket) and which are heavy; one more of each
+    // at the end stops the searches.
+    let words = n / 64 + 1;
+    let mut light = filled(words, 0u64, "marks of light items")?;
+    run.fill_chunks(&mut light, TASK / 64, |task, light| {
+        let buckets = table[n.min(task * TASK)..].chunks(64);
+        for (word, buckets) in light.iter_mut().zip(buckets) {
+            for (i, &bucket) in buckets.iter().enumerate() {
+                *word |= u64::from(U::kept(bucket) < U::BUCKET) << i;
+            }
         }
-    }
-    let mut heavy: Vec<u64> = light.iter().map(|word| !word).collect();
+    })?;
+    let mut heavy = with_capacity(words, "marks of heavy items")?;
+    heavy.extend(light.iter().map(|word| !word));
     light[n / 64] |= 1 << (n % 64);
     heavy[n / 64] |= 1 << (n % 64);
+
+    // 4. Fill the buckets.
     sweep(&mut table, &light, &heavy, run)?;
     Ok(table)
+}
+
+/// The first item of this weight.
+fn position_of<W: Weight>(weights: &[W], weight: f64, run: Run<'_>) -> Result<usize> {
+    for range in run.blocks(weights.len(), TASK) {
+        let range = range?;
+        if let Some(index) = weights[range.clone()].iter().position(|w| w.wide() == weight) {
+            return Ok(range.start + index);
+        }
+    }
+    Ok(0)
 }
 
 /// Fills the buckets with two pointers that move forward only.
@@ -202,15 +222,17 @@ fn sweep<U: Unit>(
             left = left + own - U::BUCKET;
             small = next(light, small + 1);
         } else {
-            // Nothing wants filling: what is left are whole buckets.
+            // No bucket is left to fill up: what is left are whole buckets.
             table[large] = U::bucket(U::quota(0.0), large);
             large = next(heavy, large + 1);
             left = quota(table, large);
         }
-        if done % TASK == 0 {
+        if (done + 1) % TASK == 0 {
             run.check()?;
+            run.advance(TASK as u64);
         }
     }
+    run.advance((n % TASK) as u64);
     Ok(())
 }
 
@@ -218,15 +240,6 @@ fn sweep<U: Unit>(
 enum Table {
     Narrow(Vec<Bucket<u32>>),
     Wide(Vec<Bucket<u64>>),
-}
-
-/// Threshold and alias of each item, one after the other.
-#[derive(Debug, Clone)]
-pub enum State {
-    /// Of a narrow table.
-    Narrow(Vec<u32>),
-    /// Of a wide one.
-    Wide(Vec<u64>),
 }
 
 /// A table for draws with replacement.
@@ -270,7 +283,6 @@ impl AliasTable {
         } else {
             Table::Wide(build(weights, &summary, run)?)
         };
-        run.advance(weights.len() as u64);
         Ok(Self { table })
     }
 
@@ -295,53 +307,68 @@ impl AliasTable {
         }
     }
 
-    /// What has to be kept to have the table again: two numbers for each item.
-    pub fn state(&self) -> State {
-        match &self.table {
-            Table::Narrow(table) => State::Narrow(table.as_flattened().to_vec()),
-            Table::Wide(table) => State::Wide(table.as_flattened().to_vec()),
-        }
-    }
-
-    /// The table that `state` was taken from.
+    /// The probability of each item, as the table has it.
     ///
     /// # Errors
-    /// If no table has such a state.
-    pub fn restore(state: &State) -> Result<Self> {
-        fn table<T: Copy + Into<u64>>(state: &[T]) -> Result<Vec<Bucket<T>>> {
-            let (table, rest) = state.as_chunks();
-            let n = table.len() as u64;
-            let whole =
-                n > 0 && rest.is_empty() && table.iter().all(|&[_, alias]| alias.into() < n);
-            if whole {
-                Ok(table.to_vec())
-            } else {
-                Err(Error::argument("state", "must be that of a table"))
-            }
+    /// If they cannot be allocated, or the work is cancelled.
+    pub fn probabilities(&self, run: Run<'_>) -> Result<Vec<f64>> {
+        match &self.table {
+            Table::Narrow(table) => probabilities(table, run),
+            Table::Wide(table) => probabilities(table, run),
         }
-        let table = match state {
-            State::Narrow(state) => Table::Narrow(table(state)?),
-            State::Wide(state) => Table::Wide(table(state)?),
-        };
-        Ok(Self { table })
     }
 
-    /// The probability of each item, as the table has it.
-    pub fn probabilities(&self) -> Vec<f64> {
-        fn add<T: Copy + Into<u64>>(table: &[Bucket<T>], units: u128) -> Vec<f64> {
-            let mut quotas = vec![0u128; table.len()];
-            for (item, &[threshold, alias]) in table.iter().enumerate() {
-                let own = u128::from(threshold.into());
-                quotas[item] += own;
-                quotas[alias.into() as usize] += units - own;
-            }
-            let all = units as f64 * table.len() as f64;
-            quotas.into_iter().map(|quota| quota as f64 / all).collect()
-        }
+    /// The state as bytes.
+    ///
+    /// # Errors
+    /// If they cannot be allocated, or the work is cancelled.
+    pub fn to_bytes(&self, run: Run<'_>) -> Result<Vec<u8>> {
         match &self.table {
-            Table::Narrow(table) => add(table, 1 << 32),
-            Table::Wide(table) => add(table, 1 << 64),
+            Table::Narrow(table) => {
+                let mut to = Writer::with_capacity(Kind::AliasTable, 1 + table.len())?;
+                to.word(0);
+                let word = |&[threshold, alias]: &Bucket<u32>| {
+                    u64::from(alias) << 32 | u64::from(threshold)
+                };
+                to.words(table.iter().map(word), run)?;
+                Ok(to.finish())
+            }
+            Table::Wide(table) => {
+                let mut to = Writer::with_capacity(Kind::AliasTable, 1 + 2 * table.len())?;
+                to.word(1);
+                to.words(table.as_flattened().iter().copied(), run)?;
+                Ok(to.finish())
+            }
         }
+    }
+
+    /// The table of these bytes.
+    ///
+    /// # Errors
+    /// If no table has these bytes, if there is no memory for it, or if the work is cancelled.
+    pub fn from_bytes(bytes: &[u8], run: Run<'_>) -> Result<Self> {
+        let mut from = Reader::of(bytes, Kind::AliasTable, run)?;
+        let wide = from.flag("its precision")?;
+        let n = from.remaining() / (1 + usize::from(wide));
+        let table = if wide {
+            let mut words = from.words(2 * n)?;
+            let mut next = || words.next().unwrap_or_default();
+            let mut table = with_capacity(n, "buckets")?;
+            for range in run.blocks(n, TASK) {
+                table.extend(range?.map(|_| [next(), next()]));
+            }
+            Table::Wide(table)
+        } else {
+            let bucket = |word| [word as u32, (word >> 32) as u32];
+            Table::Narrow(from.column(n, "buckets", run, bucket)?)
+        };
+        from.finish()?;
+        let within = |alias: u64| alias < n as u64;
+        let whole = match &table {
+            Table::Narrow(table) => table.iter().all(|&[_, alias]| within(alias.into())),
+            Table::Wide(table) => table.iter().all(|&[_, alias]| within(alias)),
+        };
+        if n == 0 || !whole { Err(corrupt("an alias is no item")) } else { Ok(Self { table }) }
     }
 
     /// Fills `out` with draws, the first of them draw 0 of the stream.
@@ -374,6 +401,26 @@ impl AliasTable {
     }
 }
 
+/// What the items of a table hold, as parts of all units.
+fn probabilities<U: Unit + Into<u64>>(table: &[Bucket<U>], run: Run<'_>) -> Result<Vec<f64>> {
+    let units = U::wide(U::BUCKET) as u128;
+    let mut quotas = filled(table.len(), 0u128, "shares of items")?;
+    for range in run.blocks(table.len(), TASK) {
+        for item in range? {
+            let [threshold, alias] = table[item];
+            let own = u128::from(threshold.into());
+            quotas[item] += own;
+            quotas[alias.into() as usize] += units - own;
+        }
+    }
+    let all = units as f64 * table.len() as f64;
+    let mut out = with_capacity(table.len(), "probabilities")?;
+    for range in run.blocks(table.len(), TASK) {
+        out.extend(quotas[range?].iter().map(|&quota| quota as f64 / all));
+    }
+    Ok(out)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -385,7 +432,7 @@ mod tests {
     fn check(weights: &[f64], precision: Precision, tolerance: f64) {
         let total: f64 = weights.iter().sum();
         let table = table(weights, precision);
-        let p = table.probabilities();
+        let p = table.probabilities(Run::alone()).unwrap();
         for (i, (&p, &w)) in p.iter().zip(weights).enumerate() {
             let error = (p - w / total).abs() * weights.len() as f64;
             assert!(error <= tolerance * (1.0 + w), "item {i} of {}: {p}", weights.len());
@@ -414,23 +461,27 @@ mod tests {
         assert_eq!(table(&[1.0, 2.0], Precision::Auto).precision(), Precision::Narrow);
         let wide = table(&[1.0, 1e-9, 0.0, 1e-300], Precision::Auto);
         assert_eq!(wide.precision(), Precision::Wide);
-        let p = wide.probabilities();
+        let p = wide.probabilities(Run::alone()).unwrap();
         assert!((p[1] - 1e-9 / (1.0 + 1e-9)).abs() < 1e-19);
         assert!(p[2] == 0.0 && p[3] > 0.0);
     }
 
     #[test]
-    fn states_are_taken_and_refused() {
+    fn bytes_carry_the_table() {
+        let run = Run::alone();
         for precision in [Precision::Narrow, Precision::Wide] {
             let table = table(&[1.0, 0.0, 3.0, 0.25], precision);
-            let again = AliasTable::restore(&table.state()).unwrap();
+            let again = AliasTable::from_bytes(&table.to_bytes(run).unwrap(), run).unwrap();
             assert_eq!(again.precision(), precision);
-            assert_eq!(again.probabilities(), table.probabilities());
+            assert_eq!(again.probabilities(run), table.probabilities(run));
         }
-        for state in [vec![], vec![0, 0, 0], vec![0, 1], vec![0, 0, 5, 2]] {
-            assert!(AliasTable::restore(&State::Narrow(state.clone())).is_err());
-            let state = state.into_iter().map(u64::from).collect();
-            assert!(AliasTable::restore(&State::Wide(state)).is_err());
+        let head = &table(&[1.0], Precision::Narrow).to_bytes(run).unwrap()[..16];
+        let (head, _) = head.as_chunks::<8>();
+        for body in [&[0][..], &[1], &[2, 0], &[1, 0], &[0, 2 << 32, 0], &[1, 0, 0, 0, 2]] {
+            let words = head.iter().map(|word| u64::from_le_bytes(*word));
+            let words: Vec<u64> = words.chain(body.iter().copied()).collect();
+            let bytes = crate::bytes::seal(&words);
+            assert!(AliasTable::from_bytes(&bytes, run).is_err(), "{body:?}");
         }
     }
 
@@ -438,7 +489,7 @@ mod tests {
     fn huge_and_tiny_totals() {
         for scale in [1e-310, 1e-300, 1e300] {
             let weights: Vec<f64> = [1.0, 2.0, 3.0, 4.0].map(|w| w * scale).to_vec();
-            let p = table(&weights, Precision::Auto).probabilities();
+            let p = table(&weights, Precision::Auto).probabilities(Run::alone()).unwrap();
             for (i, p) in p.iter().enumerate() {
                 assert!((p - (i + 1) as f64 / 10.0).abs() < 1e-9, "{scale}");
             }

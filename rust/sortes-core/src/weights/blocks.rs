@@ -2,6 +2,7 @@
 
 use super::draw_each;
 use super::summary::{self, Summary, Weight};
+use crate::memory::{filled, with_capacity};
 use crate::rng::{Stream, uniform_of};
 use crate::{Error, Result, Run, vectorised};
 
@@ -27,7 +28,7 @@ vectorised! {
 /// The running sums of an array by blocks of 16, for draws that read the array itself.
 ///
 /// Making them is one pass over the weights. A draw looks up in a guide (one entry per block) where
-/// the search for its block begins, and then adds up one block: three reads at unforeseeable places,
+/// the search for its block begins, and then adds up one block: three random reads,
 /// whatever the weights are, and a binary search where they are very uneven.
 ///
 /// A draw is the first index whose running sum exceeds `u` times the total, with `u` a multiple of
@@ -61,17 +62,17 @@ impl<'w, W: Weight> BlockSums<'w, W> {
         }
         let mut sums = Self {
             weights,
-            ends: vec![f64::INFINITY; blocks + NEAR],
+            ends: filled(blocks + NEAR, f64::INFINITY, "sums of weights")?,
             total: 0.0,
             scale: 1.0,
-            guide: Vec::with_capacity(blocks),
+            guide: with_capacity(blocks, "entries of a guide")?,
         };
         sums.add_up(run)?;
         if sums.total > 0.0 && sums.total < TINY {
             sums.scale = 1.0 / TINY;
             sums.add_up(run)?;
         }
-        sums.make_guide();
+        sums.make_guide(run)?;
         Ok(sums)
     }
 
@@ -88,29 +89,34 @@ impl<'w, W: Weight> BlockSums<'w, W> {
             }
         })?;
         let mut total = 0.0;
-        for end in ends {
-            total += *end;
-            *end = total;
+        for range in run.blocks(blocks, TASK) {
+            for end in &mut ends[range?] {
+                total += *end;
+                *end = total;
+            }
         }
         if total.is_nan() {
-            return Err(summary::fault(weights));
+            return Err(summary::fault(weights, run));
         }
         self.total = total;
         summary::finite_total(total)
     }
 
-    fn make_guide(&mut self) {
+    fn make_guide(&mut self, run: Run<'_>) -> Result<()> {
         let Self { ends, total, guide, .. } = self;
         let blocks = ends.len() - NEAR;
         let mut block = 0;
         let part = *total / blocks as f64 * (1.0 - 4.0 * f64::EPSILON);
-        for i in 0..blocks {
-            let begin = part * i as f64;
-            while ends[block] <= begin && block + 1 < blocks {
-                block += 1;
+        for range in run.blocks(blocks, TASK) {
+            for i in range? {
+                let begin = part * i as f64;
+                while ends[block] <= begin && block + 1 < blocks {
+                    block += 1;
+                }
+                guide.push(block as u32);
             }
-            guide.push(block as u32);
         }
+        Ok(())
     }
 
     /// The sum of the weights.
@@ -209,6 +215,7 @@ impl<'w, W: Weight> BlockSums<'w, W> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::weights::DynamicWeights;
 
     fn sums<W: Weight>(weights: &[W]) -> BlockSums<'_, W> {
         BlockSums::new(weights, Run::alone()).unwrap()
@@ -225,7 +232,8 @@ mod tests {
             let u = case["u"].as_f64().unwrap();
             let index = case["index"].as_u64().map(|index| index as usize);
             assert_eq!(sums(&weights).pick(u), index, "{case}");
-            assert_eq!(crate::weights::DynamicWeights::new(weights).pick(u), index, "{case}");
+            let tree = DynamicWeights::new(weights, Run::alone()).unwrap();
+            assert_eq!(tree.pick(u), index, "{case}");
         }
         assert_eq!(cases.len(), 8);
     }

@@ -1,16 +1,24 @@
 //! Weights that change between draws.
 
 use super::draw_each;
-use super::summary::{self, Summary, Weight, finite_total, positive_total};
+use super::summary::{Summary, Weight, check_weights, finite_total, positive_total};
+use crate::bytes::{Kind, Reader, Writer};
+use crate::memory::{reserve, with_capacity, zeroed};
 use crate::rng::{Purpose, Stream, uniform_of};
 use crate::{Error, Result, Run};
+use std::ops::Range;
 
 /// Children of a node: a block of 512 bytes.
 const FAN: usize = 64;
 /// Children that are added side by side before their sum is looked at.
 const GROUP: usize = 8;
-/// Draws or changes between two looks at the stop request.
-const PIECE: usize = 1 << 12;
+/// Draws or changes between two polls.
+const BLOCK: usize = 1 << 12;
+/// Weights that one task converts, or sums that it makes.
+const TASK: usize = 1 << 16;
+/// A change takes as long as adding up about this many weights: where a larger part changes,
+/// all sums are made anew.
+const PER_CHANGE: usize = 256;
 
 /// Weights under a tree of sums, for draws while they change.
 ///
@@ -19,17 +27,19 @@ const PIECE: usize = 1 << 12;
 /// a million weights are four levels.
 ///
 /// ```
+/// use sortes_core::Run;
 /// use sortes_core::weights::DynamicWeights;
 ///
-/// let mut weights = DynamicWeights::new(vec![1.0, 0.0, 3.0]);
+/// let mut weights = DynamicWeights::new(vec![1.0, 0.0, 3.0], Run::alone())?;
 /// assert_eq!(weights.total(), 4.0);
 /// assert_eq!(weights.pick(0.5), Some(2));
 /// weights.set(2, 0.0);
 /// assert_eq!(weights.pick(0.5), Some(0));
 /// weights.set(0, 0.0);
 /// assert_eq!(weights.pick(0.5), None);
+/// # Ok::<(), sortes_core::Error>(())
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct DynamicWeights {
     /// The weights, then ever shorter levels of sums, the last of at most one block. Each level is
     /// padded with zeros to whole blocks.
@@ -40,22 +50,76 @@ pub struct DynamicWeights {
 
 impl DynamicWeights {
     /// The tree over `weights`, which must be finite and not negative.
-    pub fn new(weights: Vec<f64>) -> Self {
-        let len = weights.len();
-        let mut out = Self { levels: vec![weights], len, total: 0.0 };
-        out.rebuild();
-        out
-    }
-
-    /// The tree over weights that nobody has looked at yet.
     ///
     /// # Errors
-    /// If a weight is negative or not finite, if the sum overflows, or if the work is cancelled.
+    /// If there is no memory for the sums, or the work is cancelled.
+    pub fn new(mut weights: Vec<f64>, run: Run<'_>) -> Result<Self> {
+        let len = weights.len();
+        reserve(&mut weights, padded(len) - len, "weights")?;
+        weights.resize(padded(len), 0.0);
+        Self::over(weights, len, run)
+    }
+
+    /// The tree over weights that are still to be checked. Progress counts weights.
+    ///
+    /// # Errors
+    /// If a weight is negative or not finite, if the sum overflows, if there is no memory, or if the
+    /// work is cancelled.
     pub fn checked<W: Weight>(weights: &[W], run: Run<'_>) -> Result<Self> {
         Summary::of(weights, run)?;
-        let out = Self::new(weights.iter().map(|weight| weight.wide()).collect());
+        let mut leaves = zeroed(padded(weights.len()), "weights")?;
+        run.fill_chunks(&mut leaves, TASK, |task, leaves| {
+            let weights = weights.get(task * TASK..).unwrap_or_default();
+            for (leaf, weight) in leaves.iter_mut().zip(weights) {
+                *leaf = weight.wide();
+            }
+            run.advance(leaves.len().min(weights.len()) as u64);
+        })?;
+        let out = Self::over(leaves, weights.len(), run)?;
         finite_total(out.total)?;
         Ok(out)
+    }
+
+    /// The tree over padded leaves.
+    fn over(leaves: Vec<f64>, len: usize, run: Run<'_>) -> Result<Self> {
+        let mut levels = vec![leaves];
+        while levels[levels.len() - 1].len() > FAN {
+            let blocks = levels[levels.len() - 1].len() / FAN;
+            levels.push(zeroed(padded(blocks), "sums of weights")?);
+        }
+        let mut out = Self { levels, len, total: 0.0 };
+        out.add_up(run)?;
+        Ok(out)
+    }
+
+    /// A copy of the tree.
+    ///
+    /// # Errors
+    /// If it cannot be allocated, or the work is cancelled.
+    pub fn copied(&self, run: Run<'_>) -> Result<Self> {
+        let copy = |level: &Vec<f64>| crate::memory::copied(level, "weights", run);
+        let levels = self.levels.iter().map(copy).collect::<Result<_>>()?;
+        Ok(Self { levels, ..*self })
+    }
+
+    /// The state as bytes.
+    ///
+    /// # Errors
+    /// If they cannot be allocated, or the work is cancelled.
+    pub fn to_bytes(&self, run: Run<'_>) -> Result<Vec<u8>> {
+        let mut to = Writer::with_capacity(Kind::DynamicWeights, self.len)?;
+        to.words(self.as_slice().iter().map(|weight| weight.to_bits()), run)?;
+        Ok(to.finish())
+    }
+
+    /// The weights of these bytes.
+    ///
+    /// # Errors
+    /// If no weights have these bytes, if there is no memory for them, or if the work is cancelled.
+    pub fn from_bytes(bytes: &[u8], run: Run<'_>) -> Result<Self> {
+        let mut from = Reader::of(bytes, Kind::DynamicWeights, run)?;
+        let weights = from.column(from.remaining(), "weights", run, f64::from_bits)?;
+        Self::checked(&weights, run)
     }
 
     /// How many weights there are.
@@ -95,77 +159,109 @@ impl DynamicWeights {
     }
 
     /// Changes any of the weights in place, then adds everything up again.
-    pub fn refill(&mut self, change: impl FnOnce(&mut [f64])) {
+    ///
+    /// # Errors
+    /// If the work is cancelled: the sums are then those of no weights.
+    pub fn refill(&mut self, change: impl FnOnce(&mut [f64]), run: Run<'_>) -> Result<()> {
         let len = self.len;
         change(&mut self.levels[0][..len]);
-        self.rebuild();
+        self.add_up(run)
     }
 
-    /// Changes the weights at `indices`; of an item that comes twice, the last change counts.
+    /// Changes the weights at `indices`; of an item that comes twice, the last change counts. Progress
+    /// counts changes.
     ///
     /// # Errors
     /// If there are not as many weights as indices, if an index is out of range, a weight negative or
-    /// not finite, if the sum overflows, or if the work is cancelled. Nothing has changed then.
+    /// not finite, if the sum overflows, if there is no memory, or if the work is cancelled. Nothing
+    /// has changed then.
     pub fn update(&mut self, indices: &[i64], weights: &[f64], run: Run<'_>) -> Result<()> {
+        let old = self.replaced(indices, weights, run)?;
+        let mut written = 0;
+        let done = self.write(indices, weights, &mut written, run);
+        let done = done.and_then(|()| finite_total(self.total));
+        if done.is_err() {
+            // Backwards, in case an index came twice.
+            let back = indices[..written].iter().zip(&old).rev();
+            if self.is_few(written) {
+                back.for_each(|(&index, &weight)| self.set(index as usize, weight));
+            } else {
+                let put_back = |leaves: &mut [f64]| {
+                    back.for_each(|(&index, &weight)| leaves[index as usize] = weight);
+                };
+                self.refill(put_back, run.to_the_end())?;
+            }
+        }
+        done
+    }
+
+    /// Checks a change, and returns the weights that it replaces.
+    fn replaced(&self, indices: &[i64], weights: &[f64], run: Run<'_>) -> Result<Vec<f64>> {
         let len = self.len;
         if indices.len() != weights.len() {
             let (expected, got) =
                 (format!("({},)", indices.len()), format!("({},)", weights.len()));
             return Err(Error::Shape { name: "weights", expected, got });
         }
-        let in_range = |(place, &index): (usize, &i64)| match usize::try_from(index) {
-            Ok(index) if index < len => Ok(index),
-            _ => {
-                let reason = format!("item {place} must be in [0, {len}), got {index}");
-                Err(Error::argument("indices", reason))
+        check_weights(weights, run)?;
+        let mut old = with_capacity(indices.len(), "weights")?;
+        for range in run.blocks(indices.len(), BLOCK) {
+            for item in range? {
+                let index = indices[item];
+                match usize::try_from(index) {
+                    Ok(index) if index < len => old.push(self.levels[0][index]),
+                    _ => return Err(Error::item("indices", item, &format!("[0, {len})"), index)),
+                }
             }
-        };
-        let places = indices.iter().enumerate().map(in_range).collect::<Result<Vec<_>>>()?;
-        summary::check_weights(weights)?;
-        run.check()?;
-        let old: Vec<f64> = places.iter().map(|&place| self.levels[0][place]).collect();
-        let changes = places.iter().copied().zip(weights.iter().copied());
-        let done = self.write(changes, run).and_then(|()| finite_total(self.total));
-        if done.is_err() {
-            // Backwards, in case an index came twice.
-            let changes = places.into_iter().zip(old).rev();
-            self.write(changes, Run::alone())?;
         }
-        done
+        Ok(old)
     }
 
-    /// Makes a few changes one by one; after many, adds everything up again.
+    /// Makes a few changes one by one; after many, adds everything up again. `written` counts those
+    /// that were made.
     fn write(
         &mut self,
-        changes: impl ExactSizeIterator<Item = (usize, f64)>,
+        indices: &[i64],
+        weights: &[f64],
+        written: &mut usize,
         run: Run<'_>,
     ) -> Result<()> {
-        if changes.len() < self.len / 16 {
-            for (done, (place, weight)) in changes.enumerate() {
-                if done % PIECE == 0 {
-                    run.check()?;
-                }
-                self.set(place, weight);
+        let few = self.is_few(indices.len());
+        for range in run.blocks(indices.len(), BLOCK) {
+            let range = range?;
+            let (indices, weights) = (&indices[range.clone()], &weights[range]);
+            let changes = indices.iter().zip(weights).map(|(&index, &w)| (index as usize, w));
+            if few {
+                changes.for_each(|(index, weight)| self.set(index, weight));
+            } else {
+                changes.for_each(|(index, weight)| self.levels[0][index] = weight);
             }
-        } else {
-            self.refill(|all| changes.for_each(|(place, weight)| all[place] = weight));
+            *written += indices.len();
+            run.advance(indices.len() as u64);
         }
-        Ok(())
+        if few { Ok(()) } else { self.add_up(run) }
     }
 
-    fn rebuild(&mut self) {
-        let mut weights = std::mem::take(&mut self.levels[0]);
-        weights.resize(self.len.div_ceil(FAN).max(1) * FAN, 0.0);
-        self.levels.truncate(1);
-        self.levels[0] = weights;
-        while self.levels[self.levels.len() - 1].len() > FAN {
-            let below = &self.levels[self.levels.len() - 1];
-            let blocks = below.len() / FAN;
-            let mut sums: Vec<f64> = (0..blocks).map(|block| block_sum(below, block)).collect();
-            sums.resize(blocks.div_ceil(FAN) * FAN, 0.0);
-            self.levels.push(sums);
+    /// Whether as many changes are quicker one by one than all sums.
+    fn is_few(&self, changes: usize) -> bool {
+        changes < self.len / PER_CHANGE
+    }
+
+    /// Makes all sums.
+    fn add_up(&mut self, run: Run<'_>) -> Result<()> {
+        for level in 1..self.levels.len() {
+            let (below, above) = self.levels.split_at_mut(level);
+            let below = &below[level - 1];
+            // What lies behind the last block is padding.
+            let sums = &mut above[0][..below.len() / FAN];
+            run.fill_chunks(sums, TASK / FAN, |task, sums| {
+                for (i, sum) in sums.iter_mut().enumerate() {
+                    *sum = block_sum(below, task * (TASK / FAN) + i);
+                }
+            })?;
         }
         self.total = self.levels.last().map_or(0.0, |top| block_sum(top, 0));
+        Ok(())
     }
 
     /// The first index whose cumulative weight exceeds `u` times the total, for `u` in `[0, 1)`;
@@ -206,24 +302,45 @@ impl DynamicWeights {
     /// weights to zero; fewer if no more are positive. The first draw is draw 0 of the stream.
     ///
     /// # Errors
-    /// If the work is cancelled; the weights are as they were then.
+    /// If there is no memory, or the work is cancelled; the weights are as they were then.
     pub fn pop(&mut self, size: usize, stream: Stream, run: Run<'_>) -> Result<Vec<i64>> {
-        let (mut out, mut taken) = (Vec::new(), Vec::new());
-        while out.len() < size {
-            if out.len() % PIECE == 0 && run.cancel.is_cancelled() {
-                let back = out.iter().map(|&index| index as usize).zip(taken);
-                self.refill(|all| back.for_each(|(index, weight)| all[index] = weight));
-                return Err(Error::Cancelled);
+        let most = size.min(self.len);
+        let mut out: Vec<i64> = with_capacity(most, "items")?;
+        let mut weights = with_capacity(most, "weights of items")?;
+        for range in run.blocks(most, BLOCK) {
+            let range = match range {
+                Ok(range) => range,
+                Err(cancelled) => {
+                    let put_back = |leaves: &mut [f64]| {
+                        for (&index, weight) in out.iter().zip(weights) {
+                            leaves[index as usize] = weight;
+                        }
+                    };
+                    self.refill(put_back, run.to_the_end())?;
+                    return Err(cancelled);
+                }
+            };
+            let Range { start, end } = range;
+            for draw in start..end {
+                let mut draws = stream.draws(Purpose::Pick, draw as u64 / 2);
+                draws.seek(draw as u64 % 2);
+                let Some(index) = self.pick(draws.uniform()) else { break };
+                weights.push(self.levels[0][index]);
+                self.set(index, 0.0);
+                out.push(index as i64);
             }
-            let mut draws = stream.draws(Purpose::Pick, out.len() as u64 / 2);
-            draws.seek(out.len() as u64 % 2);
-            let Some(index) = self.pick(draws.uniform()) else { break };
-            taken.push(self.levels[0][index]);
-            self.set(index, 0.0);
-            out.push(index as i64);
+            run.advance((out.len() - start) as u64);
+            if out.len() < end {
+                break;
+            }
         }
         Ok(out)
     }
+}
+
+/// The length of a level of whole blocks.
+fn padded(len: usize) -> usize {
+    len.div_ceil(FAN).max(1) * FAN
 }
 
 #[inline]
@@ -275,19 +392,23 @@ mod tests {
     use crate::cancel::Cancel;
     use crate::par::Threads;
 
+    fn tree_of(weights: Vec<f64>) -> DynamicWeights {
+        DynamicWeights::new(weights, Run::alone()).unwrap()
+    }
+
     #[test]
     fn picks_agree_with_the_cumulative_sums() {
         for n in [1, 2, 63, 64, 65, 4095, 4096, 4097, 300_000] {
             let mut weights: Vec<f64> =
                 (0..n).map(|i| f64::from((i % 4001 * 7919 + 3) % 5)).collect();
             weights[0] = 1.0;
-            let mut tree = DynamicWeights::new(vec![1.0; n as usize]);
+            let mut tree = tree_of(vec![1.0; n as usize]);
             if n < 5000 {
                 for (i, &w) in weights.iter().enumerate() {
                     tree.set(i, w);
                 }
             } else {
-                tree.refill(|all| all.copy_from_slice(&weights));
+                tree.refill(|all| all.copy_from_slice(&weights), Run::alone()).unwrap();
             }
             // Whole numbers add up without rounding, so that the answer is exact.
             let total: f64 = weights.iter().sum();
@@ -309,11 +430,11 @@ mod tests {
     fn rounding_past_the_end_takes_the_last_positive() {
         let mut weights = vec![0.1; 1000];
         weights.extend([0.0; 200]);
-        let tree = DynamicWeights::new(weights);
+        let tree = tree_of(weights);
         assert_eq!(tree.pick(1.0f64.next_down()), Some(999));
         assert_eq!(tree.pick(1.0), Some(999));
-        assert_eq!(DynamicWeights::new(vec![]).pick(0.0), None);
-        assert_eq!(DynamicWeights::new(vec![0.0; 3]).pick(0.0), None);
+        assert_eq!(tree_of(vec![]).pick(0.0), None);
+        assert_eq!(tree_of(vec![0.0; 3]).pick(0.0), None);
     }
 
     #[test]
@@ -323,7 +444,7 @@ mod tests {
         let cancel = Cancel::default();
         cancel.cancel();
         let stopped = Run::new(Threads::SERIAL, &cancel);
-        for count in [1, 5000, 90_000] {
+        for count in [1, 300, 5000, 90_000] {
             let indices: Vec<i64> = (0..count).collect();
             let new = vec![3.5; count as usize];
             assert_eq!(tree.update(&indices, &new, stopped), Err(Error::Cancelled));
@@ -337,16 +458,33 @@ mod tests {
                 assert!(tree.update(&indices, &huge, Run::alone()).is_err());
             }
             assert_eq!(tree.as_slice(), weights);
-            assert_eq!(tree.total(), DynamicWeights::new(weights.clone()).total());
+            assert_eq!(tree.total(), tree_of(weights.clone()).total());
         }
     }
 
     #[test]
     fn updates_leave_no_residue() {
-        let mut tree = DynamicWeights::new(vec![1e-300; 5000]);
+        let mut tree = tree_of(vec![1e-300; 5000]);
         tree.set(17, 1e300);
         tree.set(17, 0.0);
         assert!(tree.total() < 1e-296 && tree.total() > 0.0);
         assert_ne!(tree.pick(0.003), Some(17));
+    }
+
+    #[test]
+    fn bytes_carry_the_weights() {
+        let run = Run::alone();
+        for n in [0, 1, 64, 65, 5000] {
+            let tree = tree_of((0..n).map(|i| f64::from(i % 7)).collect());
+            let again = DynamicWeights::from_bytes(&tree.to_bytes(run).unwrap(), run).unwrap();
+            assert_eq!((again.as_slice(), again.total()), (tree.as_slice(), tree.total()));
+            assert_eq!(tree.copied(run).unwrap().levels, tree.levels);
+        }
+        let negative = tree_of(vec![1.0, 2.0]).to_bytes(run).unwrap();
+        let (words, _) = negative.as_chunks::<8>();
+        let mut words: Vec<u64> = words.iter().map(|word| u64::from_le_bytes(*word)).collect();
+        words.pop();
+        *words.last_mut().unwrap() = (-1.0f64).to_bits();
+        assert!(DynamicWeights::from_bytes(&crate::bytes::seal(&words), run).is_err());
     }
 }

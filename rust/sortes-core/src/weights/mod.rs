@@ -15,7 +15,7 @@ mod blocks;
 mod dynamic;
 mod summary;
 
-pub use alias::{AliasTable, Precision, State as AliasState};
+pub use alias::{AliasTable, Precision};
 pub use blocks::BlockSums;
 pub use dynamic::DynamicWeights;
 pub use summary::{

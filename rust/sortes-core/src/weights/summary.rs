@@ -1,6 +1,7 @@
 //! What weights are, and the one place where they are checked.
 
 use crate::error::shown;
+use crate::memory::filled;
 use crate::{Error, Result, Run, vectorised};
 
 /// A number that can be a weight. All arithmetic is in double precision.
@@ -86,18 +87,31 @@ impl Summary {
         }
     }
 
-    /// The summary of an array of any length.
+    /// The summary of an array of any length, whose weights are allowed and have a finite sum.
     ///
     /// # Errors
     /// If a weight is negative or not finite, if the sum overflows, or if the work is cancelled.
     pub fn of<W: Weight>(weights: &[W], run: Run<'_>) -> Result<Self> {
-        let mut parts = vec![Self::EMPTY; weights.len().div_ceil(TASK)];
+        let all = Self::unchecked(weights, run)?;
+        if !all.valid {
+            return Err(fault(weights, run));
+        }
+        finite_total(all.sum)?;
+        Ok(all)
+    }
+
+    /// The summary of whatever an array holds: it may be invalid, and the sum infinite.
+    ///
+    /// # Errors
+    /// If the work is cancelled.
+    pub fn unchecked<W: Weight>(weights: &[W], run: Run<'_>) -> Result<Self> {
+        let mut parts = filled(weights.len().div_ceil(TASK), Self::EMPTY, "sums of weights")?;
         run.fill_chunks(&mut parts, 1, |task, part| {
             let task = &weights[task * TASK..weights.len().min((task + 1) * TASK)];
             part[0] = task.chunks(BLOCK).map(summary_of).fold(Self::EMPTY, Self::with);
         })?;
-        // What rounding takes from the sum of all tasks is given back at the end: within a task
-        // there are few terms, and over many tasks their errors cancel.
+        // What rounding takes from the sum of all tasks is put back at the end: within a task there
+        // are few terms, and over many tasks their errors cancel.
         let (mut all, mut lost) = (Self::EMPTY, 0.0);
         for part in parts {
             let (large, small) = (all.sum.max(part.sum), all.sum.min(part.sum));
@@ -105,10 +119,6 @@ impl Summary {
             lost += (large - all.sum) + small;
         }
         all.sum += lost;
-        if !all.valid {
-            return Err(fault(weights));
-        }
-        finite_total(all.sum)?;
         Ok(all)
     }
 }
@@ -120,22 +130,33 @@ vectorised! {
     }
 }
 
-/// Refuses a weight that is negative or not finite.
+/// Refuses a weight that is negative or not finite; the sum may overflow.
 ///
 /// # Errors
-/// One that names the first such weight.
-pub fn check_weights<W: Weight>(weights: &[W]) -> Result<()> {
-    let allowed = weights.iter().all(|w| (0.0..=f64::MAX).contains(&w.wide()));
-    if allowed { Ok(()) } else { Err(fault(weights)) }
+/// One that names the first such weight; or if the work is cancelled.
+pub fn check_weights<W: Weight>(weights: &[W], run: Run<'_>) -> Result<()> {
+    if Summary::unchecked(weights, run)?.valid { Ok(()) } else { Err(fault(weights, run)) }
 }
 
-/// The error that names the first weight that is negative or not finite.
-pub fn fault<W: Weight>(weights: &[W]) -> Error {
-    let bad = weights.iter().position(|w| !(0.0..=f64::MAX).contains(&w.wide()));
-    let index = bad.unwrap_or_default();
-    let weight = weights.get(index).map_or(f64::NAN, |w| w.wide());
-    let what = if weight < 0.0 && weight.is_finite() { "negative" } else { "not finite" };
-    Error::argument("weights", format!("item {index} is {what}: {}", shown(weight)))
+/// The error that names the first weight that is negative or not finite, or that of a stop request.
+pub fn fault<W: Weight>(weights: &[W], run: Run<'_>) -> Error {
+    for range in run.blocks(weights.len(), TASK) {
+        let range = match range {
+            Ok(range) => range,
+            Err(cancelled) => return cancelled,
+        };
+        for (weight, index) in weights[range.clone()].iter().map(|w| w.wide()).zip(range) {
+            if !(0.0..=f64::MAX).contains(&weight) {
+                let negative = weight < 0.0 && weight.is_finite();
+                let what = if negative { "negative" } else { "not finite" };
+                return Error::argument(
+                    "weights",
+                    format!("item {index} is {what}: {}", shown(weight)),
+                );
+            }
+        }
+    }
+    Error::argument("weights", "must be finite and not negative")
 }
 
 /// Refuses a total beyond the range of float64.

@@ -1,24 +1,40 @@
-//! Distinct items, drawn one after the other in proportion to what is left.
+//! Races of exponentials: distinct items, drawn one after the other in proportion to what is left.
 //!
 //! Item `i` gets the key `E_i / w_i` with a standard exponential `E_i`: the time at which it comes
 //! up if items wait for their turn at rates `w_i`. The `k` smallest keys, in increasing order, are
 //! `k` draws without replacement (Efraimidis and Spirakis, "Weighted random sampling with a
 //! reservoir", Information Processing Letters 97, 2006). A key knows nothing of `k`, so that the
-//! first `j` items of a sample are the sample of size `j`.
+//! first `j` items of a sample are the sample of size `j`. The negative logarithm of a key is a
+//! Gumbel variable at `ln w_i`: the Gumbel top-k trick is the same race (Kool, van Hoof and Welling,
+//! "Stochastic beams and where to find them", ICML 2019, arXiv:1903.06059).
+//!
+//! | function | keys | from |
+//! |---|---|---|
+//! | [`successive`] | the `k` smallest | weights |
+//! | [`successive_logs`] | the `k` smallest, as logarithms | logarithms of weights |
+//! | [`successive_given`] | the `k` smallest, as logarithms | logarithms, and Gumbel noise that is given |
+//! | [`keys`] | all | either |
+//!
+//! The exponential of item `i` is that of entity `i` ([`Purpose::Item`]) at the step of the stream.
 
-use sortes_core::cancel::Cancel;
-use sortes_core::par::Threads;
-use sortes_core::rng::{Purpose, Stream, bulk, elementary};
-use sortes_core::weights::{self, Weight, summary_of};
-use sortes_core::{Error, Result, vectorised};
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
+
+use crate::error::shown;
+use crate::memory::{reserve, zeroed};
+use crate::order::{select_nth, sort};
+use crate::rng::{Purpose, Stream, bulk, elementary};
+use crate::weights::{self, Weight, summary_of};
+use crate::{Error, Result, Run, vectorised};
 
 /// Items that are looked at together: few, so that the processor fetches the next weights from memory
 /// while the noise of these is computed.
 const BLOCK: usize = 256;
 /// Items of one task, at least.
 const TASK: usize = 1 << 14;
+/// At least this many items are held before the larger half of them is dropped.
+const HELD: usize = 64;
 
 /// Weights for which a quotient of an exponential is a normal number.
 const PLAIN: std::ops::RangeInclusive<f64> = 1e-300..=1e285;
@@ -26,7 +42,7 @@ const PLAIN: std::ops::RangeInclusive<f64> = 1e-300..=1e285;
 /// An item and its key. Smaller keys come first, and among equal ones the lower index.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Keyed {
-    /// The key.
+    /// The key, or its logarithm.
     pub key: f64,
     /// The index of the item.
     pub index: usize,
@@ -40,7 +56,7 @@ impl Keyed {
 
 /// The `k` items of smallest key among those offered.
 #[derive(Debug)]
-pub(super) struct Smallest {
+struct Smallest {
     k: usize,
     items: Vec<Keyed>,
     /// No item with a larger key is among the `k` smallest.
@@ -52,82 +68,88 @@ impl Smallest {
         Self { k, items: Vec::new(), threshold: f64::INFINITY }
     }
 
+    /// Takes an item in, for which there is memory.
     #[inline]
     fn offer(&mut self, key: f64, index: usize) {
         if key <= self.threshold && key < f64::INFINITY {
             self.items.push(Keyed { key, index });
-            // Half of what is held is thrown away, at a cost of a few operations each.
-            if self.items.len() >= 2 * self.k.max(32) {
-                self.prune();
-            }
         }
     }
 
-    fn prune(&mut self) {
+    /// Drops all but the `k` smallest: half of what is held, at a cost of a few operations each.
+    fn prune(&mut self, run: Run<'_>) -> Result<()> {
         if self.k > 0 && self.items.len() > self.k {
-            let (_, last, _) = self.items.select_nth_unstable_by(self.k - 1, Keyed::order);
-            self.threshold = last.key;
+            select_nth(&mut self.items, self.k - 1, Keyed::order, run)?;
+            self.threshold = self.items[self.k - 1].key;
         }
         self.items.truncate(self.k);
-    }
-
-    fn into_sorted(mut self) -> Vec<Keyed> {
-        self.prune();
-        self.items.sort_unstable_by(Keyed::order);
-        self.items
+        Ok(())
     }
 }
 
 /// Runs `scan` over all items in blocks, on as many threads as there are, and gathers the `k`
-/// smallest keys. Which these are does not depend on who found them.
-pub(super) fn smallest(
+/// smallest keys in order. Which these are does not depend on who found them.
+fn smallest(
     n: usize,
     k: usize,
-    threads: Threads<'_>,
-    cancel: &Cancel,
-    scan: impl Fn(std::ops::Range<usize>, &mut Smallest) + Sync + Send,
+    run: Run<'_>,
+    scan: impl Fn(Range<usize>, &mut Smallest) + Sync + Send,
 ) -> Result<Vec<Keyed>> {
     let k = k.min(n);
-    let part = n.div_ceil(threads.count()).next_multiple_of(BLOCK).max(TASK);
+    let part = n.div_ceil(run.threads.count()).next_multiple_of(BLOCK).max(TASK);
     let all = Mutex::new(Smallest::new(k));
-    threads.for_each(n.div_ceil(part), |task| {
+    run.try_for_each(n.div_ceil(part), |task| {
         let mut mine = Smallest::new(k);
-        let end = n.min((task + 1) * part);
-        for first in (task * part..end).step_by(BLOCK) {
-            if cancel.is_cancelled() {
-                return;
+        let first = task * part;
+        for range in run.blocks(part.min(n - first), BLOCK) {
+            let range = range?;
+            let len = range.len();
+            reserve(&mut mine.items, len, "items of a sample")?;
+            scan(first + range.start..first + range.end, &mut mine);
+            if mine.items.len() >= HELD.max(2 * k) {
+                mine.prune(run)?;
             }
-            let block = first..end.min(first + BLOCK);
-            cancel.advance(block.len() as u64);
-            scan(block, &mut mine);
+            run.advance(len as u64);
         }
-        all.lock().unwrap_or_else(PoisonError::into_inner).items.append(&mut mine.items);
-    });
-    cancel.check()?;
-    Ok(all.into_inner().unwrap_or_else(PoisonError::into_inner).into_sorted())
+        let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+        reserve(&mut all.items, mine.items.len(), "items of a sample")?;
+        all.items.append(&mut mine.items);
+        Ok(())
+    })?;
+    let mut all = all.into_inner().unwrap_or_else(PoisonError::into_inner);
+    all.prune(run)?;
+    sort(&mut all.items, Keyed::order, run)?;
+    Ok(all.items)
 }
 
 /// The `k` items drawn first, in the order in which they are drawn; fewer if fewer weights are
 /// positive.
 ///
 /// # Errors
-/// If a weight is negative or not finite, or if the work is cancelled.
+/// If a weight is negative or not finite, if there is no memory, or if the work is cancelled.
+///
+/// ```
+/// use sortes_core::{Run, races, rng::Stream};
+///
+/// let found = races::successive(&[5.0, 0.0, 1.0], 3, Stream::new(0), Run::alone())?;
+/// assert_eq!(found.len(), 2);
+/// assert!(found[0].key < found[1].key);
+/// # Ok::<(), sortes_core::Error>(())
+/// ```
 pub fn successive<W: Weight>(
     weights: &[W],
     k: usize,
     stream: Stream,
-    step: u32,
-    threads: Threads<'_>,
-    cancel: &Cancel,
+    run: Run<'_>,
 ) -> Result<Vec<Keyed>> {
     let (invalid, extreme) = (AtomicBool::new(false), AtomicBool::new(false));
-    let found = smallest(weights.len(), k, threads, cancel, |items, found| {
+    let found = smallest(weights.len(), k, run, |items, found| {
         let block = &weights[items.clone()];
         if !all_plain(block) {
             let out = if summary_of(block).valid { &extreme } else { &invalid };
             out.store(true, Ordering::Relaxed);
         }
-        let ids = bulk::Ids::From(stream.at_step(step), items.start as u64);
+        let ids = bulk::Ids::From(stream, items.start as u64);
         let mut noise = [0.0; BLOCK];
         let noise = &mut noise[..block.len()];
         if found.threshold == f64::INFINITY {
@@ -146,28 +168,26 @@ pub fn successive<W: Weight>(
             for (word, bits) in passing.iter().enumerate() {
                 let mut bits = *bits;
                 while bits != 0 {
-                    let place = word * 64 + bits.trailing_zeros() as usize;
-                    let key = elementary::exponential(noise[place]) / block[place].wide();
-                    found.offer(key, items.start + place);
+                    let i = word * 64 + bits.trailing_zeros() as usize;
+                    let key = elementary::exponential(noise[i]) / block[i].wide();
+                    found.offer(key, items.start + i);
                     bits &= bits - 1;
                 }
             }
         }
     })?;
     if invalid.into_inner() {
-        return Err(weights::fault(weights));
+        return Err(weights::fault(weights, run));
     }
     if !extreme.into_inner() {
         return Ok(found);
     }
     // Quotients would leave the range of doubles: take their logarithms, in a second pass.
-    cancel.expect(2 * weights.len() as u64);
-    smallest_logs(weights.len(), k, stream, step, threads, cancel, |i| {
-        elementary::ln_any(weights[i].wide())
-    })
+    run.expect(2 * weights.len() as u64);
+    successive_logs(weights.len(), k, stream, |i| elementary::ln_any(weights[i].wide()), run)
 }
 
-/// The weight, without the sign that a zero may have: one over it is to be plus infinity.
+/// The weight, without the sign that a zero may have: one over it must be plus infinity.
 #[inline(always)]
 fn magnitude<W: Weight>(weight: W) -> f64 {
     weight.wide().abs()
@@ -187,26 +207,27 @@ vectorised! {
 
     /// Whether all weights are zero or in the range that quotients allow.
     fn all_plain<W: Weight>(block: &[W]) -> bool {
-        let odd = |w: f64| u64::from(w != 0.0) & u64::from(!PLAIN.contains(&w));
-        block.iter().fold(0, |any, w| any | odd(w.wide())) == 0
+        let extreme = |w: f64| u64::from(w != 0.0) & u64::from(!PLAIN.contains(&w));
+        block.iter().fold(0, |any, w| any | extreme(w.wide())) == 0
     }
 }
 
 /// As [`successive`], from the logarithms of the weights; the keys are logarithms too. Items whose
 /// log weight is minus infinity are left out.
-pub(super) fn smallest_logs(
+///
+/// # Errors
+/// If there is no memory, or the work is cancelled.
+pub fn successive_logs(
     n: usize,
     k: usize,
     stream: Stream,
-    step: u32,
-    threads: Threads<'_>,
-    cancel: &Cancel,
     log_weight: impl Fn(usize) -> f64 + Sync + Send,
+    run: Run<'_>,
 ) -> Result<Vec<Keyed>> {
-    smallest(n, k, threads, cancel, |items, found| {
+    smallest(n, k, run, |items, found| {
         let mut noise = [0.0; BLOCK];
         let noise = &mut noise[..items.len()];
-        let ids = bulk::Ids::From(stream.at_step(step), items.start as u64);
+        let ids = bulk::Ids::From(stream, items.start as u64);
         bulk::log_exponentials(Purpose::Item, ids, noise);
         for (e, index) in noise.iter().zip(items) {
             found.offer(e - log_weight(index), index);
@@ -214,42 +235,35 @@ pub(super) fn smallest_logs(
     })
 }
 
-/// The `k` items of smallest `-noise - log_weight`, in order: the draw that given Gumbel noise
-/// stands for.
-pub(super) fn smallest_given(
+/// As [`successive_logs`], with Gumbel noise that is given: the keys are `-noise - log_weight`.
+///
+/// # Errors
+/// If there is no memory, or the work is cancelled.
+pub fn successive_given(
     noise: &[f64],
     k: usize,
     log_weight: impl Fn(usize) -> f64 + Sync + Send,
+    run: Run<'_>,
 ) -> Result<Vec<Keyed>> {
-    smallest(noise.len(), k, Threads::SERIAL, &Cancel::default(), |items, found| {
+    smallest(noise.len(), k, run, |items, found| {
         for index in items {
             found.offer(-noise[index] - log_weight(index), index);
         }
     })
 }
 
-/// Writes the key of every item: `E / w`, infinite for zero weights, or with `log` (the weights
-/// being logarithms) `ln E - log w`.
+/// The key of every item: `E / w`, infinite for zero weights, or with `log` (the weights being
+/// logarithms) `ln E - log w`.
 ///
 /// # Errors
-/// If a weight is negative or not finite (with `log`, NaN or plus infinity), or if the work is
-/// cancelled.
-pub fn keys<W: Weight>(
-    weights: &[W],
-    log: bool,
-    stream: Stream,
-    step: u32,
-    threads: Threads<'_>,
-    cancel: &Cancel,
-) -> Result<Vec<f64>> {
-    let mut out = vec![0.0; weights.len()];
+/// If a weight is negative or not finite (with `log`, NaN or plus infinity), if there is no memory,
+/// or if the work is cancelled.
+pub fn keys<W: Weight>(weights: &[W], log: bool, stream: Stream, run: Run<'_>) -> Result<Vec<f64>> {
+    let mut out = zeroed(weights.len(), "keys")?;
     let invalid = AtomicBool::new(false);
-    threads.fill_chunks(&mut out, TASK, |task, out| {
-        if cancel.is_cancelled() {
-            return;
-        }
+    run.fill_chunks(&mut out, TASK, |task, out| {
         let first = task * TASK;
-        let ids = bulk::Ids::From(stream.at_step(step), first as u64);
+        let ids = bulk::Ids::From(stream, first as u64);
         let weights = &weights[first..first + out.len()];
         let valid = if log {
             bulk::log_exponentials(Purpose::Item, ids, out);
@@ -267,27 +281,29 @@ pub fn keys<W: Weight>(
         if !valid {
             invalid.store(true, Ordering::Relaxed);
         }
-        cancel.advance(out.len() as u64);
-    });
-    cancel.check()?;
+        run.advance(out.len() as u64);
+    })?;
     match invalid.into_inner() {
         false => Ok(out),
-        true if log => {
-            let allowed = |w: &W| w.wide() < f64::INFINITY;
-            let index = weights.iter().position(|w| !allowed(w)).unwrap_or(0);
-            let what = if weights[index].wide().is_nan() { "nan" } else { "inf" };
-            Err(Error::argument("weights", format!("item {index} is not finite: {what}")))
-        }
-        true => Err(weights::fault(weights)),
+        true if log => Err(log_fault(weights)),
+        true => Err(weights::fault(weights, run)),
     }
+}
+
+/// The error that names the first log weight that is NaN or plus infinity.
+fn log_fault<W: Weight>(weights: &[W]) -> Error {
+    let refused = |w: &W| w.wide().is_nan() || w.wide() == f64::INFINITY;
+    let index = weights.iter().position(refused).unwrap_or(0);
+    let value = weights.get(index).map_or(f64::NAN, |w| w.wide());
+    Error::argument("weights", format!("item {index} is not finite: {}", shown(value)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn exponential_of(stream: Stream, step: u32, item: u64) -> f64 {
-        stream.at_step(step).draws(Purpose::Item, item).exponential()
+    fn exponential_of(stream: Stream, item: u64) -> f64 {
+        stream.draws(Purpose::Item, item).exponential()
     }
 
     fn plain(weights: &[f64], stream: Stream) -> Vec<Keyed> {
@@ -295,7 +311,7 @@ mod tests {
             .iter()
             .enumerate()
             .filter(|(_, w)| **w > 0.0)
-            .map(|(index, w)| Keyed { key: exponential_of(stream, 3, index as u64) / w, index })
+            .map(|(index, w)| Keyed { key: exponential_of(stream, index as u64) / w, index })
             .collect();
         all.sort_by(Keyed::order);
         all
@@ -303,14 +319,13 @@ mod tests {
 
     #[test]
     fn the_smallest_keys_are_found() {
-        let stream = Stream::new(1);
+        let stream = Stream::new(1).at_step(3);
         for n in [0, 1, 50, 1024, 1025, 60_000] {
             let weights: Vec<f64> =
                 (0..n).map(|i| f64::from(i * 7919 % 11) * 2f64.powi(i % 50)).collect();
             let expected = plain(&weights, stream);
             for k in [0, 1, 2, 10, 1000, 59_999, 60_000] {
-                let got = successive(&weights, k, stream, 3, Threads::SERIAL, &Cancel::default())
-                    .unwrap();
+                let got = successive(&weights, k, stream, Run::alone()).unwrap();
                 assert_eq!(got, expected[..k.min(expected.len())], "n = {n}, k = {k}");
             }
         }
@@ -318,11 +333,10 @@ mod tests {
 
     #[test]
     fn minus_zero_is_zero() {
-        let (one, never) = (Threads::SERIAL, Cancel::default());
         let weights = [-0.0, 1.0, 0.0, 2.0];
-        let got = successive(&weights, 4, Stream::new(1), 3, one, &never).unwrap();
+        let got = successive(&weights, 4, Stream::new(1), Run::alone()).unwrap();
         assert_eq!(got, plain(&weights, Stream::new(1)));
-        let keys = keys(&weights, false, Stream::new(1), 3, one, &never).unwrap();
+        let keys = keys(&weights, false, Stream::new(1), Run::alone()).unwrap();
         assert_eq!([keys[0], keys[2]], [f64::INFINITY; 2]);
     }
 
@@ -330,8 +344,7 @@ mod tests {
     fn logarithms_serve_where_quotients_cannot() {
         let mut weights = vec![1e-310, 1e300, 1e-310, 0.0, f64::MAX, f64::from_bits(1)];
         weights.resize(weights.len() + 3000, 1.0);
-        let (one, never) = (Threads::SERIAL, Cancel::default());
-        let got = successive(&weights, 5000, Stream::new(4), 0, one, &never).unwrap();
+        let got = successive(&weights, 5000, Stream::new(4), Run::alone()).unwrap();
         assert_eq!(got.len(), weights.len() - 1);
         assert_eq!(got[0].index, 4);
         assert_eq!(got[1].index, 1);
@@ -340,7 +353,7 @@ mod tests {
         let ones: Vec<usize> = got[2..3002].iter().map(|item| item.index).collect();
         let mut expected = ones.clone();
         expected.sort_by(|&a, &b| {
-            let e = |i| exponential_of(Stream::new(4), 0, i as u64);
+            let e = |i| exponential_of(Stream::new(4), i as u64);
             e(a).total_cmp(&e(b))
         });
         assert_eq!(ones, expected);
