@@ -303,7 +303,7 @@ pub fn sequential(
     let last = match order {
         None => scan(none, pi, 0, stream, step, |unit| marks.mark(unit)),
         Some(order) => {
-            check_order(order, pi.len())?;
+            check_order(order, pi.len(), sortes_core::Run::alone())?;
             let along: Vec<f64> = order.iter().map(|&i| pi[i as usize]).collect();
             let unit = |place: i64| order[place as usize];
             let last = scan(none, &along, 0, stream, step, |place| marks.mark(unit(place)));

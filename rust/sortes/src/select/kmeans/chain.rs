@@ -2,15 +2,15 @@
 //!
 //! Bachem, Lucic, Hassani and Krause, "Fast and provably good seedings for k-means" (NIPS 2016).
 
-use sortes_core::Result;
 use sortes_core::simd::distance::Nearest;
+use sortes_core::{Result, Run};
 
 use super::{Points, Problem, Seeding};
 use sortes_core::weights::DynamicWeights;
 
 pub(super) fn seed<P: Points>(problem: &Problem<'_, P>, length: usize) -> Result<Seeding> {
     let (points, n, k) = (problem.points, problem.points.len(), problem.k);
-    let first = problem.first();
+    let first = problem.first()?;
     let mut proposal = problem.distances(&points.target(first));
     // Half in proportion to the distance from the first centre, half to the weight alone.
     let weight = |row| problem.weight(row);
@@ -22,7 +22,10 @@ pub(super) fn seed<P: Points>(problem: &Problem<'_, P>, length: usize) -> Result
     for q in &mut proposal {
         *q = if spread > 0.0 { 0.5 * *q / spread } else { 0.0 } + 0.5 / mass;
     }
-    let law = DynamicWeights::new((0..n).map(|row| weight(row) * proposal[row]).collect());
+    let law = DynamicWeights::new(
+        (0..n).map(|row| weight(row) * proposal[row]).collect(),
+        Run::new(problem.threads, problem.cancel),
+    )?;
 
     let mut out = Seeding::of(vec![first]);
     out.evaluations = n as u64;

@@ -1,10 +1,10 @@
 //! Upper bounds of every point's distance to its nearest centre, tightened by being looked at.
 
-use sortes_core::Result;
 use sortes_core::cancel::Cancel;
 use sortes_core::par::Threads;
 use sortes_core::rng::Draws;
 use sortes_core::simd::distance::Nearest;
+use sortes_core::{Result, Run};
 
 use super::between::Between;
 use super::{Assignment, Points, Seeding};
@@ -109,7 +109,7 @@ impl<'a, P: Points> Envelope<'a, P> {
             weights,
             threads,
             cancel,
-            bounds: DynamicWeights::new(bounds),
+            bounds: DynamicWeights::new(bounds, Run::new(threads, cancel))?,
             nearest: vec![0; n],
             stamps: vec![1; n],
             fresh: 1,
@@ -250,7 +250,7 @@ impl<'a, P: Points> Envelope<'a, P> {
         let nearest = &mut self.nearest;
         let (threads, cancel) = (self.threads, self.cancel);
         let mut evaluations = 0;
-        self.bounds.refill(|bounds| {
+        let change = |bounds: &mut [f64]| {
             let blocks = bounds.chunks_mut(BLOCK).zip(nearest.chunks_mut(BLOCK));
             let mut blocks: Vec<_> = blocks.map(|(b, nearest)| (b, nearest, 0)).collect();
             threads.fill_chunks(&mut blocks, 1, |block, work| {
@@ -261,7 +261,8 @@ impl<'a, P: Points> Envelope<'a, P> {
                 }
             });
             evaluations = blocks.iter().map(|(.., evaluations)| evaluations).sum();
-        });
+        };
+        self.bounds.refill(change, Run::new(threads, cancel))?;
         cancel.check()?;
         self.seeding.evaluations += evaluations as u64;
         self.seeding.refreshes += 1;

@@ -27,7 +27,7 @@ mod rejection;
 use sortes_core::cancel::Cancel;
 use sortes_core::par::Threads;
 use sortes_core::rng::{Draws, Purpose, Stream};
-use sortes_core::{Error, Result};
+use sortes_core::{Error, Result, Run};
 
 use super::weighted::DynamicWeights;
 use envelope::Envelope;
@@ -166,13 +166,14 @@ impl<P: Points> Problem<'_, P> {
     }
 
     /// The first centre: a point in proportion to its weight.
-    fn first(&self) -> usize {
+    fn first(&self) -> Result<usize> {
         let mut draws = self.trials(0);
         match self.weights {
-            None => draws.below(self.points.len() as u64) as usize,
+            None => Ok(draws.below(self.points.len() as u64) as usize),
             Some(weights) => {
-                let weights = DynamicWeights::new(weights.to_vec());
-                weights.pick(draws.uniform()).unwrap_or(0)
+                let run = Run::new(self.threads, self.cancel);
+                let weights = DynamicWeights::new(weights.to_vec(), run)?;
+                Ok(weights.pick(draws.uniform()).unwrap_or(0))
             }
         }
     }
@@ -180,7 +181,7 @@ impl<P: Points> Problem<'_, P> {
     /// The distances to the first centre, of which there will be about `expected`.
     fn envelope(&self, expected: usize) -> Result<Envelope<'_, P>> {
         let Self { points, weights, threads, cancel, .. } = *self;
-        Envelope::new(points, weights, self.first(), expected, threads, cancel)
+        Envelope::new(points, weights, self.first()?, expected, threads, cancel)
     }
 
     /// A point that is none of `chosen`, each as likely: what is taken where all distances are zero.
@@ -252,7 +253,10 @@ pub fn seed<P: Points>(
 /// Distinct points one after the other, in proportion to their weights; then the weightless.
 fn random<P: Points>(problem: &Problem<'_, P>) -> Result<Seeding> {
     let n = problem.points.len();
-    let mut rest = DynamicWeights::new((0..n).map(|row| problem.weight(row)).collect());
+    let mut rest = DynamicWeights::new(
+        (0..n).map(|row| problem.weight(row)).collect(),
+        Run::new(problem.threads, problem.cancel),
+    )?;
     let mut out = Seeding::of(Vec::with_capacity(problem.k));
     while out.indices.len() < problem.k {
         problem.cancel.check()?;

@@ -4,9 +4,9 @@
 //! trade-offs" (arXiv:2502.02085). With distances taken to any fixed reference, here the mean,
 //! `D(x) <= |x - c1|^2 <= 2 (|x|^2 + |c1|^2)`: a law that never changes covers those of all centres.
 
-use sortes_core::Result;
 use sortes_core::rng::Draws;
 use sortes_core::simd::distance::Nearest;
+use sortes_core::{Result, Run};
 
 use super::envelope::Envelope;
 use super::{Fallback, Points, Problem, Seeding, lazy};
@@ -25,11 +25,11 @@ pub(super) fn seed<P: Points>(
 ) -> Result<Seeding> {
     let (points, n, k) = (problem.points, problem.points.len(), problem.k);
     let norms = problem.distances(&points.mean(problem.weights));
-    let first = problem.first();
+    let first = problem.first()?;
     // The envelope of a point: w (|x|^2 + |c1|^2).
     let around = norms[first];
     let bounds = (0..n).map(|row| problem.weight(row) * (norms[row] + around)).collect();
-    let proposals = DynamicWeights::new(bounds);
+    let proposals = DynamicWeights::new(bounds, Run::new(problem.threads, problem.cancel))?;
 
     let mut out = Seeding::of(vec![first]);
     out.evaluations = n as u64;

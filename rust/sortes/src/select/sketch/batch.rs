@@ -1,11 +1,13 @@
 //! What a sketch is fed with.
 
-use sortes_core::{Error, Result};
+use sortes_core::error::shown;
+use sortes_core::weights::{self, Summary, Weight};
+use sortes_core::{Error, Result, Run};
 
 /// One item that a sketch holds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Item {
-    /// The user's name of it.
+    /// The user's id of it.
     pub id: i64,
     /// Its weight, positive.
     pub weight: f64,
@@ -37,8 +39,14 @@ impl<'a> Batch<'a> {
     /// The batch of these columns.
     ///
     /// # Errors
-    /// If lengths differ, or a weight or value is not allowed; the message says which.
-    pub fn new(ids: &'a [i64], weights: Weights<'a>, values: Option<&'a [f64]>) -> Result<Self> {
+    /// If lengths differ, or a weight or value is not allowed (the message says which), or if the work
+    /// is cancelled.
+    pub fn new(
+        ids: &'a [i64],
+        weights: Weights<'a>,
+        values: Option<&'a [f64]>,
+        run: Run<'_>,
+    ) -> Result<Self> {
         let same_length = |name, len| {
             if len == ids.len() {
                 return Ok(());
@@ -50,19 +58,16 @@ impl<'a> Batch<'a> {
             Weights::Ones => ids.len() as f64,
             Weights::F32(w) => {
                 same_length("weights", w.len())?;
-                checked_total(w, f64::from)?
+                total_of(w, run)?
             }
             Weights::F64(w) => {
                 same_length("weights", w.len())?;
-                checked_total(w, |w| w)?
+                total_of(w, run)?
             }
         };
         if let Some(values) = values {
             same_length("values", values.len())?;
-            if let Some(i) = values.iter().position(|v| !v.is_finite()) {
-                let reason = format!("item {i} is not finite: {}", values[i]);
-                return Err(Error::argument("values", reason));
-            }
+            check_values(values, run)?;
         }
         Ok(Self { ids, weights, values, total })
     }
@@ -82,7 +87,7 @@ impl<'a> Batch<'a> {
         self.total
     }
 
-    /// The names of the items.
+    /// The ids of the items.
     pub(super) fn ids(&self) -> &'a [i64] {
         self.ids
     }
@@ -113,36 +118,21 @@ impl<'a> Batch<'a> {
     }
 }
 
-/// The sum of the weights, in eight lanes, once each has been looked at.
-fn checked_total<T: Copy>(weights: &[T], widen: impl Fn(T) -> f64) -> Result<f64> {
-    let (groups, rest) = weights.as_chunks::<8>();
-    let mut lanes = [0.0; 8];
-    let mut fine = true;
-    for group in groups {
-        for (lane, &w) in lanes.iter_mut().zip(group) {
-            let w = widen(w);
-            fine &= (0.0..=f64::MAX).contains(&w);
-            *lane += w;
+/// About the sum of the weights, infinite if it overflows, once each has been looked at.
+fn total_of<W: Weight>(weights: &[W], run: Run<'_>) -> Result<f64> {
+    let summary = Summary::unchecked(weights, run)?;
+    if summary.valid { Ok(summary.sum) } else { Err(weights::fault(weights, run)) }
+}
+
+/// Refuses a value that is not finite.
+fn check_values(values: &[f64], run: Run<'_>) -> Result<()> {
+    for range in run.blocks(values.len(), super::PIECE) {
+        for i in range? {
+            if !values[i].is_finite() {
+                let reason = format!("item {i} is not finite: {}", shown(values[i]));
+                return Err(Error::argument("values", reason));
+            }
         }
     }
-    for (lane, &w) in lanes.iter_mut().zip(rest) {
-        let w = widen(w);
-        fine &= (0.0..=f64::MAX).contains(&w);
-        *lane += w;
-    }
-    if fine {
-        return Ok(lanes.iter().sum());
-    }
-    for (i, &w) in weights.iter().enumerate() {
-        let w = widen(w);
-        let what = if w.is_nan() || w == f64::INFINITY {
-            "not finite"
-        } else if w < 0.0 {
-            "negative"
-        } else {
-            continue;
-        };
-        return Err(Error::argument("weights", format!("item {i} is {what}: {w:?}")));
-    }
-    unreachable!("some weight was refused")
+    Ok(())
 }

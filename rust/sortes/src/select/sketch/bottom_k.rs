@@ -7,8 +7,8 @@ use super::ranked::{Rank, Ranked};
 
 /// Weighted sampling without replacement (PPSWOR), as a sketch that merges.
 ///
-/// The key of an item is `E / w`, where `E` is the exponential variable of its id (or of its place
-/// in the stream); the sample is the `k` items of least key, in that order. That is the law of
+/// The key of an item is `E / w`, where `E` is the exponential of its id (or of its place in
+/// the stream); the sample is the `k` items of least key, in that order. That is the law of
 /// drawing one item after the other in proportion to the weights that are left. Given the
 /// threshold `t`, the `(k + 1)`-st key, an item is in the sample with probability
 /// `p = 1 - exp(-w t)`, and the adjusted weights `w / p` are unbiased and uncorrelated (Cohen and
@@ -16,19 +16,19 @@ use super::ranked::{Rank, Ranked};
 ///
 /// ```
 /// use sortes::select::sketch::{Batch, BottomK, Weights};
-/// use sortes_core::{cancel::Cancel, par::Threads};
+/// use sortes_core::{Run, rng::Stream};
 ///
-/// let (mut whole, mut part) = (BottomK::coordinated(2, 7)?, BottomK::coordinated(2, 7)?);
-/// let mut update = |sketch: &mut BottomK, ids: &[i64], weights: &[f64]| {
-///     let batch = Batch::new(ids, Weights::F64(weights), None)?;
-///     sketch.update(&batch, Threads::SERIAL, &Cancel::default())
+/// let run = Run::alone();
+/// let update = |sketch: &mut BottomK, ids: &[i64], weights: &[f64]| {
+///     sketch.update(&Batch::new(ids, Weights::F64(weights), None, run)?, run)
 /// };
+/// let mut whole = BottomK::coordinated(2, Stream::new(7))?;
+/// let (mut left, mut right) = (whole.for_shard(0)?, whole.for_shard(1)?);
 /// update(&mut whole, &[1, 2, 3, 4], &[1.0, 2.0, 3.0, 4.0])?;
-/// update(&mut part, &[4, 3], &[4.0, 3.0])?;
-/// let mut rest = part.for_shard(1)?;
-/// update(&mut rest, &[1, 2], &[1.0, 2.0])?;
-/// part.merge(&rest)?;
-/// assert_eq!(part.to_bytes(), whole.to_bytes());
+/// update(&mut left, &[4, 3], &[4.0, 3.0])?;
+/// update(&mut right, &[1, 2], &[1.0, 2.0])?;
+/// left.merge(&right, run)?;
+/// assert_eq!(left.to_bytes(run)?, whole.to_bytes(run)?);
 /// # Ok::<(), sortes_core::Error>(())
 /// ```
 pub type BottomK = Ranked<Exponential>;
@@ -46,7 +46,7 @@ impl Rank for Exponential {
     }
 
     fn inclusion(rate: f64, threshold: f64) -> f64 {
-        // Nothing is drawn by it, so that the platform's own function will do.
+        // No draw depends on it, so that the platform's own function will do.
         -(-rate * threshold).exp_m1()
     }
 

@@ -11,27 +11,30 @@
 //! | [`PrioritySample`] | the same items in every version of the data, nearly least variance | exact |
 //! | [`VarOpt`] | exactly `k` items whose weights add up to the exact total, least variance | exact inclusion probabilities |
 //!
-//! Random numbers of the first two: `Purpose::Item`, entity and step the low and high halves of the
-//! id (those of item `i` at step `t` in [`weighted`](super::weighted) for the id `t * 2^32 + i`); or,
-//! where ids do not name them, entity the place of the item in its shard, step 0, on the child
-//! stream of the shard. Those of the third: `Purpose::Drop`, entity the place of the item,
-//! draws 0 and 1 its coin, draw 2 the item that it replaces, on the child stream of the shard.
+//! | sketch | key | purpose | entity | round | draws |
+//! |---|---|---|---|---|---|
+//! | coordinated | the stream | `Item` | the low half of the id | the high half of the id | 0, 1: the key |
+//! | not coordinated | the shard's child | `Item` | place of the item in its shard | 0 | 0, 1: the key |
+//! | [`VarOpt`] | the shard's child | `Drop` | place of the item in its shard | 0 | 0, 1: its uniform; 2: the item that it replaces |
+//!
+//! The step of a stream is folded into its key. At step 0 the numbers of a coordinated sketch are those
+//! of [`races`](sortes_core::races): those of item `i` at step `t` are those of the id `t * 2^32 + i`.
 
-mod any;
 mod batch;
 mod bottom_k;
+mod counters;
 mod header;
-mod large;
-mod names;
+mod heavy;
+mod kinds;
 mod priority;
 mod ranked;
 mod sample;
 mod var_opt;
 
-pub use any::Sketch;
 pub use batch::{Batch, Item, Weights};
 pub use bottom_k::{BottomK, Exponential};
 pub use header::Header;
+pub use kinds::Sketch;
 pub use priority::{PrioritySample, Uniform};
 pub use ranked::{Rank, Ranked};
 pub use sample::Sample;

@@ -6,20 +6,25 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::marker::PhantomData;
 use std::sync::{Mutex, PoisonError};
 
-use sortes_core::cancel::Cancel;
-use sortes_core::par::Threads;
-use sortes_core::rng::Purpose;
-use sortes_core::{Error, Result};
+use sortes_core::bytes::{Kind, Reader, Writer, corrupt};
+use sortes_core::memory::{copied, refused, reserve, with_capacity};
+use sortes_core::order::{select_nth, sort};
+use sortes_core::rng::{Purpose, Stream};
+use sortes_core::{Result, Run};
 
 use super::batch::{Batch, Item};
+use super::counters::Counters;
 use super::header::Header;
-use super::names::Names;
 use super::sample::Sample;
 use super::{CHUNK, PIECE};
-use sortes_core::bytes::{Kind, Reader, Writer, corrupt};
 
-/// For so many ids there is room in advance, if a batch has as many.
-const ROOM: usize = 1 << 20;
+/// For up to this many ids memory is asked for in advance, if a batch has as many.
+const AHEAD: usize = 1 << 20;
+/// Work on more entries than this takes so long that it must be stoppable, and so much that a copy of
+/// them costs little beside it.
+const LONG: usize = 1 << 20;
+/// What runs out of memory.
+const ITEMS: &str = "items of a sketch";
 
 /// The least weight that items are drawn by: keys of lighter ones would not be finite.
 const LEAST: f64 = 16.0 * f64::MIN_POSITIVE;
@@ -85,45 +90,46 @@ impl Hasher for IdHasher {
     }
 }
 
-type Places = HashMap<i64, u32, BuildHasherDefault<IdHasher>>;
+/// The index of each id among the entries.
+type Indices = HashMap<i64, u32, BuildHasherDefault<IdHasher>>;
 
 /// A sketch of the `k + 1` items of least key.
 ///
 /// Candidates gather in a buffer of twice that size, which is then cut in half at its median: a
 /// candidate costs a constant amount of work on average. All others cost a random number and a
-/// comparison. Where ids name the random numbers, an id is held once, with its least key (that of
-/// its greatest weight).
-#[derive(Clone, Debug)]
+/// comparison. With counters by id, an id is held once, with its least key (that of its greatest
+/// weight).
+#[derive(Debug)]
 pub struct Ranked<R> {
     header: Header,
     entries: Vec<Entry>,
-    /// Where each id is, if ids name the numbers.
-    places: Places,
+    /// Where each id is, with counters by id.
+    indices: Indices,
     /// The last of the `k + 1` at the latest cut: nothing beyond it can come in.
     bound: Option<Entry>,
     rank: PhantomData<R>,
 }
 
 impl<R: Rank> Ranked<R> {
-    /// An empty sketch whose items have the numbers that `seed` gives their ids.
+    /// An empty sketch whose items have the numbers that the stream gives their ids.
     ///
     /// # Errors
     /// If `k` is zero or at least `2^31`.
-    pub fn coordinated(k: u64, seed: u64) -> Result<Self> {
-        Ok(Self::empty(Header::new(k, Names::of_ids(seed))?))
+    pub fn coordinated(k: u64, stream: Stream) -> Result<Self> {
+        Ok(Self::empty(Header::new(k, Counters::by_id(stream))?))
     }
 
-    /// An empty sketch whose items have the numbers of their places in the stream of a shard.
+    /// An empty sketch whose items have the numbers of their places in a shard.
     ///
     /// # Errors
     /// If `k` is zero or at least `2^31`, or the shard is not below `2^48`.
-    pub fn fresh(k: u64, seed: u64, shard: u64) -> Result<Self> {
-        Ok(Self::empty(Header::new(k, Names::of_places(seed, shard)?)?))
+    pub fn fresh(k: u64, stream: Stream, shard: u64) -> Result<Self> {
+        Ok(Self::empty(Header::new(k, Counters::by_place(stream, shard)?)?))
     }
 
     fn empty(header: Header) -> Self {
-        let (entries, places) = (Vec::new(), Places::default());
-        Self { header, entries, places, bound: None, rank: PhantomData }
+        let (entries, indices) = (Vec::new(), Indices::default());
+        Self { header, entries, indices, bound: None, rank: PhantomData }
     }
 
     /// An empty sketch like this one, for another shard of the data.
@@ -132,6 +138,20 @@ impl<R: Rank> Ranked<R> {
     /// If the shard is not below `2^48`.
     pub fn for_shard(&self, shard: u64) -> Result<Self> {
         Ok(Self::empty(self.header.for_shard(shard)?))
+    }
+
+    /// A copy of the sketch.
+    ///
+    /// # Errors
+    /// If there is no memory for it, or the work is cancelled.
+    pub fn copied(&self, run: Run<'_>) -> Result<Self> {
+        let mut out = Self::empty(self.header.clone());
+        out.entries = copied(&self.entries, ITEMS, run)?;
+        out.bound = self.bound;
+        // With the same capacity a map is copied as it is, into memory that is there.
+        out.reserve_indices(self.indices.capacity())?;
+        out.indices.clone_from(&self.indices);
+        Ok(out)
     }
 
     /// What all sketches know of themselves.
@@ -149,51 +169,76 @@ impl<R: Rank> Ranked<R> {
         self.entries.is_empty()
     }
 
-    /// Takes a batch in.
+    /// Takes a batch in. Progress counts items.
     ///
     /// # Errors
-    /// If some batches have values and others have not (nothing is taken), or on cancellation (a
-    /// beginning of the batch is taken; [`Header::n`] says how much).
-    pub fn update(
-        &mut self,
-        batch: &Batch<'_>,
-        threads: Threads<'_>,
-        cancel: &Cancel,
-    ) -> Result<()> {
+    /// If some batches have values and others have not (nothing is taken), or if there is no memory or
+    /// the work is cancelled (a beginning of the batch is taken; [`Header::n`] says how much).
+    pub fn update(&mut self, batch: &Batch<'_>, run: Run<'_>) -> Result<()> {
         self.header.admit(batch)?;
-        if self.bound.is_none() && self.header.names.coordinated() {
-            let room = 2 * (self.header.k + 1) - self.entries.len();
-            self.places.reserve(room.min(batch.len()).min(ROOM));
+        if self.bound.is_none() {
+            self.reserve(batch.len().min(AHEAD))?;
         }
-        cancel.expect(batch.len() as u64);
-        let slots: Vec<Mutex<Vec<Entry>>> = match threads.count() {
+        let slots: Vec<Mutex<Vec<Entry>>> = match run.threads.count() {
             1 => vec![Mutex::default()],
             count => (0..4 * count).map(|_| Mutex::default()).collect(),
         };
         let mut start = 0;
         while start < batch.len() {
-            cancel.check()?;
+            run.check()?;
             // Without a bound, everything is a candidate.
             let slots = if self.bound.is_some() { &slots[..] } else { &slots[..1] };
             let pieces = (batch.len() - start).div_ceil(PIECE).min(slots.len());
+            if self.is_long() && self.entries.len() + pieces * PIECE > self.capacity() {
+                self.cut(run)?;
+            }
+            // Threads look for candidates, which are then taken in by this one.
             let this = &*self;
-            threads.for_each(pieces, |piece| {
+            run.try_for_each(pieces, |piece| {
                 let from = start + piece * PIECE;
                 let to = (from + PIECE).min(batch.len());
                 let mut found = slots[piece].lock().unwrap_or_else(PoisonError::into_inner);
-                this.candidates(batch, from, to, (from - start) as u64, &mut found);
-            });
-            for slot in &slots[..pieces] {
-                for entry in slot.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
-                    self.offer(entry);
-                }
+                found.clear();
+                this.candidates(batch, from, to, (from - start) as u64, &mut found)
+            })?;
+            let found = slots[..pieces].iter().map(|slot| slot.lock());
+            let found: Vec<_> =
+                found.map(|slot| slot.unwrap_or_else(PoisonError::into_inner)).collect();
+            self.reserve(found.iter().map(|found| found.len()).sum())?;
+            for &entry in found.iter().flat_map(|found| found.iter()) {
+                self.offer(entry);
             }
             let taken = (pieces * PIECE).min(batch.len() - start);
             self.header.count(taken as u64);
-            cancel.advance(taken as u64);
+            run.advance(taken as u64);
             start += taken;
         }
         Ok(())
+    }
+
+    /// How many entries are held before they are cut in half.
+    fn capacity(&self) -> usize {
+        2 * (self.header.k + 1)
+    }
+
+    /// Whether a cut may take long.
+    fn is_long(&self) -> bool {
+        self.capacity() > LONG
+    }
+
+    /// Makes room for this many candidates, of which no more are held than fit.
+    fn reserve(&mut self, candidates: usize) -> Result<()> {
+        let more = candidates.min(self.capacity().saturating_sub(self.entries.len()));
+        reserve(&mut self.entries, more, ITEMS)?;
+        if self.header.counters.coordinated() {
+            self.reserve_indices(more)?;
+        }
+        Ok(())
+    }
+
+    fn reserve_indices(&mut self, more: usize) -> Result<()> {
+        let len = self.indices.len().saturating_add(more);
+        self.indices.try_reserve(more).map_err(|_| refused::<(i64, u32)>(len, ITEMS))
     }
 
     /// Appends the items whose keys may lie below the bound.
@@ -204,7 +249,7 @@ impl<R: Rank> Ranked<R> {
         to: usize,
         skip: u64,
         out: &mut Vec<Entry>,
-    ) {
+    ) -> Result<()> {
         // A key is at least u / w, so that most items need no logarithm and no division. The margin
         // is wider than what rounding can do, for keys below the normal numbers as well.
         let limit = self
@@ -215,53 +260,74 @@ impl<R: Rank> Ranked<R> {
             let len = CHUNK.min(to - start);
             let (u, w) = (&mut u[..len], &mut w[..len]);
             let skip = skip + (start - from) as u64;
-            self.header.names.uniforms(Purpose::Item, skip, &batch.ids()[start..start + len], u);
+            self.header.counters.uniforms(Purpose::Item, skip, &batch.ids()[start..start + len], u);
             batch.weights_into(start, w);
+            reserve(out, len, "candidates")?;
             for (i, (&u, &w)) in u.iter().zip(&*w).enumerate() {
                 if u <= limit * rate(w) && w > 0.0 {
                     out.push(Entry { key: R::rank(u) / rate(w), item: batch.item(start + i, w) });
                 }
             }
         }
+        Ok(())
     }
 
+    /// Takes an entry in, for which there is memory.
     fn offer(&mut self, entry: Entry) {
         if self.bound.is_some_and(|bound| entry.order(&bound) != Ordering::Less) {
             return;
         }
-        if self.header.names.coordinated() {
-            match self.places.entry(entry.item.id) {
-                hash_map::Entry::Occupied(place) => {
-                    let held = &mut self.entries[*place.get() as usize];
+        if self.header.counters.coordinated() {
+            match self.indices.entry(entry.item.id) {
+                hash_map::Entry::Occupied(index) => {
+                    let held = &mut self.entries[*index.get() as usize];
                     if entry.order(held) == Ordering::Less {
                         *held = entry;
                     }
                     return;
                 }
-                hash_map::Entry::Vacant(place) => {
-                    place.insert(self.entries.len() as u32);
+                hash_map::Entry::Vacant(index) => {
+                    index.insert(self.entries.len() as u32);
                 }
             }
         }
         self.entries.push(entry);
-        if self.entries.len() == 2 * (self.header.k + 1) {
-            self.cut();
+        if self.entries.len() >= self.capacity() {
+            self.cut_in_place();
         }
     }
 
-    /// Keeps the `k + 1` least, and finds the bound.
-    fn cut(&mut self) {
+    /// Keeps the `k + 1` least of more than `k`, and finds the bound.
+    fn cut_in_place(&mut self) {
         let k = self.header.k;
-        if self.entries.len() <= k {
-            return;
-        }
         self.entries.select_nth_unstable_by(k, Entry::order);
         self.entries.truncate(k + 1);
-        self.bound = Some(self.entries[k]);
-        if self.header.names.coordinated() {
-            self.places.clear();
-            let ids = self.entries.iter().zip(0..).map(|(entry, place)| (entry.item.id, place));
-            self.places.extend(ids);
+        self.after_cut();
+    }
+
+    /// As [`cut_in_place`](Self::cut_in_place), if there are more than `k`; where that takes long, on
+    /// a copy, so that an error changes nothing.
+    fn cut(&mut self, run: Run<'_>) -> Result<()> {
+        let k = self.header.k;
+        if self.entries.len() > LONG.max(k) {
+            let mut entries = copied(&self.entries, ITEMS, run)?;
+            select_nth(&mut entries, k, Entry::order, run)?;
+            entries.truncate(k + 1);
+            self.entries = entries;
+            self.after_cut();
+        } else if self.entries.len() > k {
+            self.cut_in_place();
+        }
+        Ok(())
+    }
+
+    /// Finds the bound and the indices, once the last of `k + 1` entries is the greatest.
+    fn after_cut(&mut self) {
+        self.bound = self.entries.last().copied();
+        if self.header.counters.coordinated() {
+            self.indices.clear();
+            let ids = self.entries.iter().zip(0..).map(|(entry, index)| (entry.item.id, index));
+            self.indices.extend(ids);
         }
     }
 
@@ -269,100 +335,133 @@ impl<R: Rank> Ranked<R> {
     /// smaller `k`.
     ///
     /// # Errors
-    /// If the sketches do not go together; this one is then as before.
-    pub fn merge(&mut self, other: &Self) -> Result<()> {
-        let before = self.header.k;
-        self.header.merge(&other.header)?;
-        if self.header.k < before {
-            self.cut();
+    /// If the sketches do not fit together, there is no memory, or the work is cancelled; this one is
+    /// then as before.
+    pub fn merge(&mut self, other: &Self, run: Run<'_>) -> Result<()> {
+        let mut header = self.header.clone();
+        header.merge(&other.header)?;
+        if self.entries.len() + other.entries.len() <= LONG {
+            return self.take_in(header, other, run.to_the_end());
         }
-        for &entry in &other.entries {
-            self.offer(entry);
+        let mut merged = self.copied(run)?;
+        merged.take_in(header, other, run)?;
+        *self = merged;
+        Ok(())
+    }
+
+    /// Takes in the entries of another sketch; `header` is that of both. If there is no memory,
+    /// nothing is changed; if the work is cancelled, some entries are taken in.
+    fn take_in(&mut self, header: Header, other: &Self, run: Run<'_>) -> Result<()> {
+        self.reserve(other.entries.len())?;
+        let before = std::mem::replace(&mut self.header, header).k;
+        if self.header.k < before {
+            self.cut(run)?;
+        }
+        for range in run.blocks(other.entries.len(), PIECE) {
+            for &entry in &other.entries[range?] {
+                self.offer(entry);
+            }
         }
         Ok(())
     }
 
     /// The `k + 1` least, in order.
-    fn least(&self) -> Vec<Entry> {
-        let mut least = self.entries.clone();
+    fn least(&self, run: Run<'_>) -> Result<Vec<Entry>> {
+        let mut least = copied(&self.entries, ITEMS, run)?;
         let held = self.header.k + 1;
         if least.len() > held {
-            least.select_nth_unstable_by(held, Entry::order);
+            select_nth(&mut least, held, Entry::order, run)?;
             least.truncate(held);
         }
-        least.sort_unstable_by(Entry::order);
-        least
+        sort(&mut least, Entry::order, run)?;
+        Ok(least)
     }
 
     /// The sample, in order of keys, and the threshold.
-    pub fn sample(&self) -> (Sample, f64) {
-        let least = self.least();
+    ///
+    /// # Errors
+    /// If there is no memory for it, or the work is cancelled.
+    pub fn sample(&self, run: Run<'_>) -> Result<(Sample, f64)> {
+        let least = self.least(run)?;
         let threshold = least.get(self.header.k).map_or(f64::INFINITY, |entry| entry.key);
         let items = least.iter().take(self.header.k).map(|entry| entry.item);
         let inclusion = |w| R::inclusion(rate(w), threshold);
-        (Sample::new(items, self.header.has_values(), inclusion), R::threshold(threshold))
+        let sample = Sample::new(items, self.header.has_values(), inclusion, run)?;
+        Ok((sample, R::threshold(threshold)))
     }
 
     /// The state as bytes: equal for equal data, however they came in.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        let mut to = Writer::new(R::KIND);
+    ///
+    /// # Errors
+    /// If there is no memory for them, or the work is cancelled.
+    pub fn to_bytes(&self, run: Run<'_>) -> Result<Vec<u8>> {
+        let least = self.least(run)?;
+        let words = self.header.words(least.len()) + 1 + least.len();
+        let mut to = Writer::with_capacity(R::KIND, words)?;
         self.header.write(&mut to);
-        let least = self.least();
         to.word(least.len() as u64);
-        for entry in &least {
-            to.float(entry.key);
-        }
-        self.header.write_items(least.iter().map(|entry| &entry.item), &mut to);
-        to.finish()
+        to.words(least.iter().map(|entry| entry.key.to_bits()), run)?;
+        self.header.write_items(least.iter().map(|entry| &entry.item), &mut to, run)?;
+        Ok(to.finish())
     }
 
     /// The sketch of these bytes, after the kind.
     ///
     /// # Errors
-    /// If no sketch has these bytes.
-    pub(super) fn read(mut from: Reader<'_>) -> Result<Self> {
+    /// If no sketch has these bytes, there is no memory for it, or the work is cancelled.
+    pub(super) fn read(mut from: Reader<'_>, run: Run<'_>) -> Result<Self> {
+        // 1. The columns.
         let header = Header::read(&mut from)?;
         let count = from.length()?;
-        let keys = from.words(count)?.map(f64::from_bits);
-        let items = header.read_items(count, &mut from)?;
+        let keys = from.column(count, "keys of a sketch", run, f64::from_bits)?;
+        let items = header.read_items(count, &mut from, run)?;
         from.finish()?;
-        let entries: Vec<Entry> = keys.zip(items).map(|(key, item)| Entry { key, item }).collect();
         let mut out = Self::empty(header);
         if count > out.header.k + 1 || count as u64 > out.header.n {
             return Err(corrupt("more items than it may hold"));
         }
-        let ordered = entries.is_sorted_by(|a, b| a.order(b) == Ordering::Less);
-        if !ordered || entries.iter().any(|entry| !(0.0..=f64::MAX).contains(&entry.key)) {
-            return Err(corrupt("keys"));
-        }
-        if out.header.names.coordinated() {
-            let mut u = [0.0; CHUNK];
-            for chunk in entries.chunks(CHUNK) {
-                let mut ids = [0; CHUNK];
-                ids.iter_mut().zip(chunk).for_each(|(id, entry)| *id = entry.item.id);
-                let (ids, u) = (&ids[..chunk.len()], &mut u[..chunk.len()]);
-                out.header.names.uniforms(Purpose::Item, 0, ids, u);
-                let key =
-                    |(u, entry): (&f64, &Entry)| R::rank(*u) / rate(entry.item.weight) == entry.key;
-                if !u.iter().zip(chunk).all(key) {
-                    return Err(corrupt("a key is not that of its item"));
-                }
+
+        // 2. Keys are in order, and with counters by id those of their items.
+        let mut entries = with_capacity(count, ITEMS)?;
+        entries.extend(keys.iter().zip(items).map(|(&key, item)| Entry { key, item }));
+        let in_range = |entry: &Entry| (0.0..=f64::MAX).contains(&entry.key);
+        for range in run.blocks(count, PIECE) {
+            let range = range?;
+            let with_next = &entries[range.start..count.min(range.end + 1)];
+            let ordered = with_next.is_sorted_by(|a, b| a.order(b) == Ordering::Less);
+            if !ordered || !with_next.iter().all(in_range) {
+                return Err(corrupt("keys"));
+            }
+            if !entries[range].chunks(CHUNK).all(|chunk| out.has_keys_of(chunk)) {
+                return Err(corrupt("a key is not that of its item"));
             }
         }
-        for &entry in &entries {
-            out.offer(entry);
+
+        // 3. No id comes twice.
+        out.reserve(count)?;
+        for range in run.blocks(count, PIECE) {
+            entries[range?].iter().for_each(|&entry| out.offer(entry));
         }
         if out.entries.len() != count {
             return Err(corrupt("an id comes twice"));
         }
-        out.cut();
+        out.cut(run)?;
         Ok(out)
     }
-}
 
-/// The error of sketches of two kinds.
-pub(super) fn other_kind() -> Error {
-    Error::argument("other", "must be a sketch of the same kind")
+    /// Whether the keys of at most [`CHUNK`] entries are those that their ids draw.
+    fn has_keys_of(&self, entries: &[Entry]) -> bool {
+        if !self.header.counters.coordinated() {
+            return true;
+        }
+        let (mut ids, mut u) = ([0; CHUNK], [0.0; CHUNK]);
+        ids.iter_mut().zip(entries).for_each(|(id, entry)| *id = entry.item.id);
+        let (ids, u) = (&ids[..entries.len()], &mut u[..entries.len()]);
+        self.header.counters.uniforms(Purpose::Item, 0, ids, u);
+        let is_key =
+            |(u, entry): (&f64, &Entry)| R::rank(*u) / rate(entry.item.weight) == entry.key;
+        u.iter().zip(entries).all(is_key)
+    }
 }
 
 #[cfg(test)]
@@ -390,7 +489,8 @@ mod tests {
     /// The sketch of items with these uniforms; `u` is the uniform that [`Rank::rank`] takes.
     fn sketch<R: Rank>(case: &Value, items: &[i64], u: impl Fn(f64) -> f64) -> Ranked<R> {
         let (w, us) = (floats(&case["w"]), floats(&case["u"]));
-        let mut out = Ranked::<R>::coordinated(case["k"].as_u64().unwrap(), 0).unwrap();
+        let mut out =
+            Ranked::<R>::coordinated(case["k"].as_u64().unwrap(), Stream::new(0)).unwrap();
         for &id in items {
             let (weight, u) = (w[id as usize], u(us[id as usize]));
             if weight > 0.0 {
@@ -402,7 +502,7 @@ mod tests {
     }
 
     fn check(case: &Value, sketch: &Ranked<impl Rank>, threshold: &str) {
-        let (sample, got) = sketch.sample();
+        let (sample, got) = sketch.sample(Run::alone()).unwrap();
         assert_eq!(sample.ids, ids(&case["selected"]));
         assert!(close(got, case[threshold].as_f64().unwrap_or(f64::INFINITY)));
         for (id, &adjusted) in sample.ids.iter().zip(&sample.adjusted) {
@@ -425,7 +525,7 @@ mod tests {
             let shards = case["merge"].as_array().unwrap();
             let mut merged = of(&[]);
             for shard in shards.iter().rev() {
-                merged.merge(&of(&ids(shard))).unwrap();
+                merged.merge(&of(&ids(shard)), Run::alone()).unwrap();
             }
             check(case, &merged, "threshold");
         }

@@ -1,5 +1,8 @@
 //! What a sketch knows of its data.
 
+use sortes_core::memory::with_capacity;
+use sortes_core::{Result, Run};
+
 use super::batch::Item;
 
 /// A sample with its weights: an item stands for `adjusted` of the whole.
@@ -24,21 +27,32 @@ pub struct Sample {
 impl Sample {
     /// The sample of these items; `inclusion` maps a weight to its probability.
     pub(super) fn new(
-        items: impl Iterator<Item = Item>,
+        mut items: impl ExactSizeIterator<Item = Item>,
         has_values: bool,
         inclusion: impl Fn(f64) -> f64,
-    ) -> Self {
-        let mut out = Self { values: has_values.then(Vec::new), ..Self::default() };
-        for item in items {
-            let p = inclusion(item.weight);
-            out.ids.push(item.id);
-            out.weights.push(item.weight);
-            out.adjusted.push(item.weight / p);
-            out.inclusion.push(p);
-            if let Some(values) = &mut out.values {
-                values.push(item.value);
+        run: Run<'_>,
+    ) -> Result<Self> {
+        let len = items.len();
+        let numbers = || with_capacity(len, "numbers of a sample");
+        let mut out = Self {
+            ids: with_capacity(len, "ids of a sample")?,
+            weights: numbers()?,
+            adjusted: numbers()?,
+            inclusion: numbers()?,
+            values: if has_values { Some(numbers()?) } else { None },
+        };
+        for range in run.blocks(len, super::PIECE) {
+            for item in items.by_ref().take(range?.len()) {
+                let p = inclusion(item.weight);
+                out.ids.push(item.id);
+                out.weights.push(item.weight);
+                out.adjusted.push(item.weight / p);
+                out.inclusion.push(p);
+                if let Some(values) = &mut out.values {
+                    values.push(item.value);
+                }
             }
         }
-        out
+        Ok(out)
     }
 }

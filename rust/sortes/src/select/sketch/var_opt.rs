@@ -1,48 +1,29 @@
 //! Variance-optimal samples.
 
-use sortes_core::cancel::Cancel;
-use sortes_core::rng::Purpose;
-use sortes_core::{Error, Result};
+use sortes_core::bytes::{Kind, Reader, Writer, corrupt};
+use sortes_core::memory::{copied, reserve};
+use sortes_core::num::Sum;
+use sortes_core::rng::{Purpose, Stream};
+use sortes_core::{Error, Result, Run};
 
 use super::CHUNK;
 use super::batch::{Batch, Item};
+use super::counters::Counters;
 use super::header::Header;
-use super::large::{Large, Sized};
-use super::names::Names;
+use super::heavy::{Heavy, Sized};
 use super::sample::Sample;
-use sortes_core::bytes::{Kind, Reader, Writer, corrupt};
 
-/// The kind of its bytes.
+/// What runs out of memory.
+const ITEMS: &str = "items of a sketch";
 
 /// What numbers read from bytes may differ by where rounding is all that keeps them apart.
 const SLACK: f64 = 1e-9;
 
-/// Whether an item of this size is small once `others` items besides the dropped one are worth
-/// `worth` together. An item that only rounding keeps above the threshold counts as small.
+/// Whether an item of this size is light once `others` items beside the dropped one add up to
+/// `total`. An item that only rounding keeps above the threshold counts as light.
 #[inline]
-fn is_small(size: f64, others: f64, worth: f64) -> bool {
-    size * others <= worth * (1.0 + 4.0 * f64::EPSILON)
-}
-
-/// A sum in twice the precision: what an addition rounds off is added up as well.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-struct Sum {
-    high: f64,
-    low: f64,
-}
-
-impl Sum {
-    #[inline]
-    fn plus(self, x: f64) -> Self {
-        let high = self.high + x;
-        let part = high - self.high;
-        Self { high, low: self.low + ((self.high - (high - part)) + (x - part)) }
-    }
-
-    #[inline]
-    fn value(self) -> f64 {
-        self.high + self.low
-    }
+fn is_light(size: f64, others: f64, total: f64) -> bool {
+    size * others <= total * (1.0 + 4.0 * f64::EPSILON)
 }
 
 /// A sample of exactly `k` items whose adjusted weights add up to the total of the data, with the
@@ -54,31 +35,32 @@ impl Sum {
 /// Lund and Thorup, "Stream sampling for variance-optimal estimation of subset sums",
 /// arXiv:0803.0473).
 ///
-/// Items above `tau` are held in a heap, the others in a list, where each is worth `tau`. With the
-/// list full, an item of weight `w <= tau` raises `tau` and takes the place of a random one in the
-/// list with probability `w / tau`: a comparison for most items. The coin of an item is named by
-/// its place in the stream, so that batches may be cut anywhere.
+/// Heavy items, above `tau`, are held in a queue; light ones in a list, where each counts `tau`. With
+/// the list full, an item of weight `w <= tau` raises `tau` and replaces a random one in the list with
+/// probability `w / tau`: a comparison for most items. The uniform of an item is that of its place in
+/// the stream, so that batches may be cut anywhere.
 ///
 /// ```
 /// use sortes::select::sketch::{Batch, VarOpt, Weights};
-/// use sortes_core::cancel::Cancel;
+/// use sortes_core::{Run, rng::Stream};
 ///
-/// let mut sketch = VarOpt::new(2, 7, 0)?;
-/// let batch = Batch::new(&[1, 2, 3, 4], Weights::F64(&[1.0, 2.0, 3.0, 4.0]), None)?;
-/// sketch.update(&batch, &Cancel::default())?;
-/// let (sample, tau) = sketch.sample();
+/// let mut sketch = VarOpt::new(2, Stream::new(7), 0)?;
+/// let weights = Weights::F64(&[1.0, 2.0, 3.0, 4.0]);
+/// let batch = Batch::new(&[1, 2, 3, 4], weights, None, Run::alone())?;
+/// sketch.update(&batch, Run::alone())?;
+/// let (sample, tau) = sketch.sample(Run::alone())?;
 /// assert_eq!((sample.adjusted, tau), (vec![5.0, 5.0], 5.0));
 /// # Ok::<(), sortes_core::Error>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct VarOpt {
     header: Header,
-    /// Worth more than `tau` each.
-    large: Large,
-    /// Worth `tau` each.
-    small: Vec<Item>,
-    /// What the small ones are worth together.
-    worth: Sum,
+    /// Heavier than `tau` each.
+    heavy: Heavy,
+    /// Standing for `tau` each.
+    light: Vec<Item>,
+    /// What the light ones stand for together.
+    light_total: Sum,
     /// About the sum of all weights, to see an overflow before it comes.
     about: f64,
 }
@@ -88,13 +70,13 @@ impl VarOpt {
     ///
     /// # Errors
     /// If `k` is zero or at least `2^31`, or the shard is not below `2^48`.
-    pub fn new(k: u64, seed: u64, shard: u64) -> Result<Self> {
-        Ok(Self::empty(Header::new(k, Names::of_places(seed, shard)?)?))
+    pub fn new(k: u64, stream: Stream, shard: u64) -> Result<Self> {
+        Ok(Self::empty(Header::new(k, Counters::by_place(stream, shard)?)?))
     }
 
     fn empty(header: Header) -> Self {
-        let (large, small, worth) = (Large::default(), Vec::new(), Sum::default());
-        Self { header, large, small, worth, about: 0.0 }
+        let (heavy, light, light_total) = (Heavy::default(), Vec::new(), Sum::default());
+        Self { header, heavy, light, light_total, about: 0.0 }
     }
 
     /// An empty sketch like this one, for another shard of the data.
@@ -105,6 +87,20 @@ impl VarOpt {
         Ok(Self::empty(self.header.for_shard(shard)?))
     }
 
+    /// A copy of the sketch.
+    ///
+    /// # Errors
+    /// If there is no memory for it, or the work is cancelled.
+    pub fn copied(&self, run: Run<'_>) -> Result<Self> {
+        Ok(Self {
+            header: self.header.clone(),
+            heavy: self.heavy.copied(run)?,
+            light: copied(&self.light, ITEMS, run)?,
+            light_total: self.light_total,
+            about: self.about,
+        })
+    }
+
     /// What all sketches know of themselves.
     pub fn header(&self) -> &Header {
         &self.header
@@ -112,7 +108,7 @@ impl VarOpt {
 
     /// The number of items in the sample.
     pub fn len(&self) -> usize {
-        self.large.len() + self.small.len()
+        self.heavy.len() + self.light.len()
     }
 
     /// Whether the sample is empty.
@@ -120,171 +116,205 @@ impl VarOpt {
         self.len() == 0
     }
 
-    /// What each of the small items is worth: the threshold, zero while every item is kept.
+    /// What each of the light items stands for: the threshold, zero while every item is kept.
     pub fn tau(&self) -> f64 {
-        if self.small.is_empty() { 0.0 } else { self.worth.value() / self.small.len() as f64 }
+        if self.light.is_empty() { 0.0 } else { self.light_total.value() / self.light.len() as f64 }
     }
 
     /// The sum of all weights.
-    pub fn total(&self) -> f64 {
-        let mut sizes: Vec<f64> = self.large.iter().map(|large| large.size).collect();
-        sizes.sort_unstable_by(f64::total_cmp);
-        sizes.into_iter().fold(self.worth, Sum::plus).value()
-    }
-
-    /// Takes a batch in.
     ///
     /// # Errors
-    /// If the sum of the weights overflows or some batches have values and others have not
-    /// (nothing is taken), or on cancellation (a beginning of the batch is taken; [`Header::n`]
-    /// says how much).
-    pub fn update(&mut self, batch: &Batch<'_>, cancel: &Cancel) -> Result<()> {
+    /// If there is no memory, or the work is cancelled.
+    pub fn total(&self, run: Run<'_>) -> Result<f64> {
+        let mut total = self.light_total;
+        // The least first, so that the rounding does not depend on the order of arrival.
+        self.heavy.in_order(run)?.iter().rev().for_each(|heavy| total.add(heavy.size));
+        Ok(total.value())
+    }
+
+    /// Takes a batch in. Progress counts items.
+    ///
+    /// # Errors
+    /// If the sum of the weights overflows or some batches have values and others have not (nothing
+    /// is taken), or if there is no memory or the work is cancelled (a beginning of the batch is
+    /// taken; [`Header::n`] says how much).
+    pub fn update(&mut self, batch: &Batch<'_>, run: Run<'_>) -> Result<()> {
         let about = finite(self.about + batch.total(), "weights")?;
         self.header.admit(batch)?;
         self.about = about;
-        cancel.expect(batch.len() as u64);
-        let (mut coins, mut weights) = ([0.0; CHUNK], [0.0; CHUNK]);
-        for start in (0..batch.len()).step_by(CHUNK) {
-            if start % super::PIECE == 0 {
-                cancel.check()?;
-            }
-            let len = CHUNK.min(batch.len() - start);
-            let (coins, weights) = (&mut coins[..len], &mut weights[..len]);
+        let (mut uniforms, mut weights) = ([0.0; CHUNK], [0.0; CHUNK]);
+        let mut entering = Vec::new();
+        for range in run.blocks(batch.len(), CHUNK) {
+            let range = range?;
+            let (start, len) = (range.start, range.len());
+            let (uniforms, weights) = (&mut uniforms[..len], &mut weights[..len]);
             batch.weights_into(start, weights);
-            // While there is room nothing is dropped.
-            if self.len() + len > self.header.k {
-                self.header.names.uniforms(Purpose::Drop, 0, &[], coins);
+            // As long as all of them fit, none is dropped.
+            if self.prepare(len, &mut entering, run)? {
+                self.header.counters.uniforms(Purpose::Drop, 0, &[], uniforms);
             }
-            self.take(batch, start, weights, coins);
+            self.take(batch, start, weights, uniforms, &mut entering);
             self.header.count(len as u64);
-            cancel.advance(len as u64);
+            run.advance(len as u64);
         }
         Ok(())
     }
 
+    /// Makes room for `more` items, and says whether some items will be dropped then; if so, `entering`
+    /// has room for all that may become light at once.
+    fn prepare(&mut self, more: usize, entering: &mut Vec<Sized>, run: Run<'_>) -> Result<bool> {
+        let k = self.header.k;
+        self.heavy.reserve(more.min(k + 1))?;
+        if self.len() + more <= k {
+            return Ok(false);
+        }
+        self.heavy.settle(run)?;
+        // At worst these are all heavy ones.
+        let heavy = (self.heavy.len() + more).min(k + 1);
+        let light = heavy.min(k + 1 - self.light.len());
+        reserve(&mut self.light, light, ITEMS)?;
+        reserve(entering, heavy, ITEMS)?;
+        Ok(true)
+    }
+
     /// Takes the items of one chunk in; the first has the next place in the stream.
-    fn take(&mut self, batch: &Batch<'_>, start: usize, weights: &[f64], coins: &[f64]) {
+    fn take(
+        &mut self,
+        batch: &Batch<'_>,
+        start: usize,
+        weights: &[f64],
+        uniforms: &[f64],
+        entering: &mut Vec<Sized>,
+    ) {
         let mut i = 0;
         while i < weights.len() {
-            i += self.take_small(batch, start, weights, coins, i);
+            i += self.take_light(batch, start, weights, uniforms, i);
             if let Some(&size) = weights.get(i) {
                 if size > 0.0 {
                     let item = batch.item(start + i, size);
-                    self.offer(Sized { size, item }, coins[i], i as u64);
+                    self.offer(Sized { size, item }, uniforms[i], i as u64, entering);
                 }
                 i += 1;
             }
         }
     }
 
-    /// Takes in items while each is small and leaves the large ones large: as [`offer`](Self::offer)
-    /// would, without looking at the heap. Returns how many it took.
+    /// Takes in items while each is light and leaves the heavy ones heavy: as
+    /// [`offer`](Self::offer) would, without looking at the queue. Returns how many it took.
     #[inline]
-    fn take_small(
+    fn take_light(
         &mut self,
         batch: &Batch<'_>,
         start: usize,
         weights: &[f64],
-        coins: &[f64],
+        uniforms: &[f64],
         from: usize,
     ) -> usize {
-        if self.len() < self.header.k || self.small.is_empty() {
+        if self.len() < self.header.k || self.light.is_empty() {
             return 0;
         }
-        let held = self.small.len() as f64;
-        let least = self.large.peek().map_or(f64::INFINITY, |least| least.size);
-        let mut worth = self.worth;
-        let mut tau = worth.value() / held;
-        for (i, (&w, &coin)) in weights.iter().zip(coins).enumerate().skip(from) {
-            let more = worth.plus(w);
+        let held = self.light.len() as f64;
+        let least = self.heavy.peek().map_or(f64::INFINITY, |least| least.size);
+        let mut total = self.light_total;
+        let mut tau = total.value() / held;
+        for (i, (&w, &u)) in weights.iter().zip(uniforms).enumerate().skip(from) {
+            let mut more = total;
+            more.add(w);
             let value = more.value();
-            if w > tau || is_small(least, held, value) {
-                self.worth = worth;
+            if w > tau || is_light(least, held, value) {
+                self.light_total = total;
                 return i - from;
             }
-            worth = more;
+            total = more;
             tau = value / held;
-            // An item of weight zero is never kept: no coin is negative.
-            if coin * tau < w {
+            // An item of weight zero is never kept: no uniform is negative.
+            if u * tau < w {
                 self.replace(batch.item(start + i, w), i as u64);
             }
         }
-        self.worth = worth;
+        self.light_total = total;
         weights.len() - from
     }
 
-    /// Puts an item in the place of a random small one. `skip` names the draws.
+    /// Replaces a random light item, with the draws of the place `skip` ahead.
     fn replace(&mut self, item: Item, skip: u64) {
-        let place = self.random_place(skip);
-        self.small[place] = item;
+        let index = self.random_index(skip);
+        self.light[index] = item;
     }
 
-    /// A random place among the small items.
-    fn random_place(&self, skip: u64) -> usize {
-        let mut draws = self.header.names.draws(Purpose::Drop, skip);
-        draws.seek(2); // after the coin
-        draws.below(self.small.len() as u64) as usize
+    /// A random index of the light items.
+    fn random_index(&self, skip: u64) -> usize {
+        let mut draws = self.header.counters.draws(Purpose::Drop, skip);
+        draws.seek(2); // after the uniform of the item
+        draws.below(self.light.len() as u64) as usize
     }
 
-    /// Takes in one item of positive size. `coin` is its uniform, `skip` names further draws.
-    fn offer(&mut self, new: Sized, coin: f64, skip: u64) {
+    /// Takes in one item of positive size, after [`prepare`](Self::prepare). `u` is its uniform;
+    /// further draws are those of the place `skip` ahead.
+    fn offer(&mut self, new: Sized, u: f64, skip: u64, entering: &mut Vec<Sized>) {
         if self.len() < self.header.k {
-            self.large.push(new);
+            self.heavy.push(new);
             return;
         }
-        // One of k + 1 has to go. First find who is small now.
-        let mut entering = Vec::new();
+        // 1. One of k + 1 must go: find which of them are light now. `others` counts these, without
+        // the one that goes.
+        entering.clear();
         if new.size > self.tau() {
-            self.large.push(new);
+            self.heavy.push(new);
         } else {
-            self.worth = self.worth.plus(new.size);
+            self.light_total.add(new.size);
             entering.push(new);
         }
-        let mut after = self.small.len() as f64 + entering.len() as f64 - 1.0;
-        while let Some(least) = self.large.peek()
-            && is_small(least.size, after, self.worth.value())
+        let mut others = self.light.len() as f64 + entering.len() as f64 - 1.0;
+        while let Some(least) = self.heavy.peek()
+            && is_light(least.size, others, self.light_total.value())
         {
-            self.worth = self.worth.plus(least.size);
-            entering.extend(self.large.pop());
-            after += 1.0;
+            self.light_total.add(least.size);
+            entering.extend(self.heavy.pop());
+            others += 1.0;
         }
-        let tau = self.worth.value() / after;
-        // An item goes with probability 1 - size / tau; these add up to one.
+        // 2. The threshold is now the mean of the light ones that stay.
+        let tau = self.light_total.value() / others;
+        // 3. An item goes with probability 1 - size / tau; these add up to one.
         match entering[..] {
             [] => {
-                let place = self.random_place(skip);
-                self.small.swap_remove(place);
+                let index = self.random_index(skip);
+                self.light.swap_remove(index);
             }
             // As below, but exact for tiny weights too.
-            [Sized { size, item }] if !self.small.is_empty() => {
-                if coin * tau < size {
+            [Sized { size, item }] if !self.light.is_empty() => {
+                if u * tau < size {
                     self.replace(item, skip);
                 }
             }
             _ => {
-                let mut left = coin;
+                let mut left = u;
                 let gone = entering.iter().position(|candidate| {
                     left -= (1.0 - candidate.size / tau).max(0.0);
                     left < 0.0
                 });
                 if let Some(gone) = gone {
                     entering.remove(gone);
-                } else if self.small.is_empty() {
+                } else if self.light.is_empty() {
                     entering.pop(); // rounding alone leads here
                 } else {
-                    let place = self.random_place(skip);
-                    self.small.swap_remove(place);
+                    let index = self.random_index(skip);
+                    self.light.swap_remove(index);
                 }
-                self.small.extend(entering.iter().map(|candidate| candidate.item));
+                self.light.extend(entering.iter().map(|candidate| candidate.item));
             }
         }
     }
 
-    /// What is held, in a fixed order, with what each item is worth.
-    fn contents(&self) -> impl Iterator<Item = Sized> {
+    /// What is held, in a fixed order, with what each item stands for.
+    fn contents(&self, run: Run<'_>) -> Result<Vec<Sized>> {
         let tau = self.tau();
-        let small = self.small.iter().map(move |&item| Sized { size: tau, item });
-        self.large.in_order().into_iter().chain(small)
+        let mut all = self.heavy.in_order(run)?;
+        reserve(&mut all, self.light.len(), ITEMS)?;
+        for range in run.blocks(self.light.len(), super::PIECE) {
+            all.extend(self.light[range?].iter().map(|&item| Sized { size: tau, item }));
+        }
+        Ok(all)
     }
 
     /// Takes in what another sketch has seen, with the smaller `k` of both.
@@ -294,106 +324,132 @@ impl VarOpt {
     /// exact; the joint law of several items depends on the order of merging.
     ///
     /// # Errors
-    /// If the sketches do not go together; this one is then as before.
-    pub fn merge(&mut self, other: &Self) -> Result<()> {
+    /// If the sketches do not fit together, there is no memory, or the work is cancelled; this one is
+    /// then as before.
+    pub fn merge(&mut self, other: &Self, run: Run<'_>) -> Result<()> {
+        // 1. Whether they fit together.
         let about = finite(self.about + other.about, "other")?;
         let mut header = self.header.clone();
         header.merge(&other.header)?;
-        header.names.reserve((self.len() + other.len()) as u64)?;
+        header.counters.reserve((self.len() + other.len()) as u64)?;
+
+        // 2. On a copy, go over to the smaller size, and take the other's items in.
         let k = header.k;
-        self.header.names = header.names.clone();
+        let mut out;
         if self.is_empty() {
-            self.large.clone_from(&other.large);
-            self.small.clone_from(&other.small);
-            self.worth = other.worth;
-            self.shrink(k.max(other.header.k), k);
+            out = other.copied(run)?;
+            out.header.counters = header.counters.clone();
+            out.shrink(k, run)?;
         } else {
-            self.shrink(self.header.k, k);
-            for item in other.contents() {
-                self.offer_next(item);
-            }
+            out = self.copied(run)?;
+            out.header.counters = header.counters.clone();
+            out.shrink(k, run)?;
+            out.take_in(&other.contents(run)?, run)?;
         }
-        header.names = self.header.names.clone();
-        self.header = header;
-        self.about = about;
-        debug_assert!(self.large.iter().all(|large| large.size == large.item.weight));
+
+        // 3. The header is that of both, but for the places that were used.
+        header.counters = out.header.counters;
+        out.header = header;
+        out.about = about;
+        debug_assert!(out.heavy.in_order(run)?.iter().all(|heavy| heavy.size == heavy.item.weight));
+        *self = out;
         Ok(())
     }
 
     /// Goes over to a smaller size.
-    fn shrink(&mut self, before: usize, after: usize) {
-        self.header.k = after;
-        if after < before && !self.is_empty() {
-            let items: Vec<Sized> = self.contents().collect();
-            self.large.clear();
-            self.small.clear();
-            self.worth = Sum::default();
-            for item in items {
-                self.offer_next(item);
+    fn shrink(&mut self, k: usize, run: Run<'_>) -> Result<()> {
+        let smaller = k < self.header.k;
+        self.header.k = k;
+        if smaller && !self.is_empty() {
+            let items = self.contents(run)?;
+            self.heavy.clear();
+            self.light.clear();
+            self.light_total = Sum::default();
+            self.take_in(&items, run)?;
+        }
+        Ok(())
+    }
+
+    /// Takes in items that have no place in the stream yet.
+    fn take_in(&mut self, items: &[Sized], run: Run<'_>) -> Result<()> {
+        let mut entering = Vec::new();
+        for range in run.blocks(items.len(), CHUNK) {
+            let items = &items[range?];
+            self.prepare(items.len(), &mut entering, run)?;
+            for &item in items {
+                let u = self.header.counters.draws(Purpose::Drop, 0).precise_uniform();
+                self.offer(item, u, 0, &mut entering);
+                self.header.counters.advance(1);
             }
         }
+        Ok(())
     }
 
-    /// Takes in an item that has no place in the stream yet.
-    fn offer_next(&mut self, item: Sized) {
-        let coin = self.header.names.draws(Purpose::Drop, 0).precise_uniform();
-        self.offer(item, coin, 0);
-        self.header.names.advance(1);
-    }
-
-    /// The sample, the largest first, and the threshold.
-    pub fn sample(&self) -> (Sample, f64) {
+    /// The sample, the heaviest first, and the threshold.
+    ///
+    /// # Errors
+    /// If there is no memory for it, or the work is cancelled.
+    pub fn sample(&self, run: Run<'_>) -> Result<(Sample, f64)> {
         let tau = self.tau();
-        let items = self.contents().map(|sized| sized.item);
+        let contents = self.contents(run)?;
+        let items = contents.iter().map(|sized| sized.item);
         let inclusion = |w| if w < tau { w / tau } else { 1.0 };
-        (Sample::new(items, self.header.has_values(), inclusion), tau)
+        Ok((Sample::new(items, self.header.has_values(), inclusion, run)?, tau))
     }
 
     /// The state as bytes.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        let mut to = Writer::new(Kind::VarOpt);
+    ///
+    /// # Errors
+    /// If there is no memory for them, or the work is cancelled.
+    pub fn to_bytes(&self, run: Run<'_>) -> Result<Vec<u8>> {
+        let contents = self.contents(run)?;
+        let words = self.header.words(contents.len()) + 4;
+        let mut to = Writer::with_capacity(Kind::VarOpt, words)?;
         self.header.write(&mut to);
-        to.float(self.worth.high);
-        to.float(self.worth.low);
-        to.word(self.large.len() as u64);
-        to.word(self.small.len() as u64);
-        let large = self.large.in_order();
-        let items = large.iter().map(|large| &large.item).chain(&self.small);
-        self.header.write_items(items, &mut to);
-        to.finish()
+        to.float(self.light_total.high);
+        to.float(self.light_total.low);
+        to.word(self.heavy.len() as u64);
+        to.word(self.light.len() as u64);
+        self.header.write_items(contents.iter().map(|sized| &sized.item), &mut to, run)?;
+        Ok(to.finish())
     }
 
     /// The sketch of these bytes, after the kind.
     ///
     /// # Errors
-    /// If no sketch has these bytes.
-    pub(super) fn read(mut from: Reader<'_>) -> Result<Self> {
+    /// If no sketch has these bytes, there is no memory for it, or the work is cancelled.
+    pub(super) fn read(mut from: Reader<'_>, run: Run<'_>) -> Result<Self> {
+        // 1. The columns.
         let header = Header::read(&mut from)?;
-        let worth = Sum { high: from.float()?, low: from.float()? };
-        let (large, small) = (from.length()?, from.length()?);
-        let mut items = header.read_items(large + small, &mut from)?;
+        let light_total = Sum { high: from.float()?, low: from.float()? };
+        let (heavy, light) = (from.length()?, from.length()?);
+        let items = header.read_items(heavy + light, &mut from, run)?;
         from.finish()?;
-        let small = items.split_off(large);
-        let large = items.into_iter().map(|item| Sized { size: item.weight, item });
-        let mut out = Self { header, large: large.collect(), small, worth, about: 0.0 };
-        out.about = out.total();
+        let (heavy, light) = items.split_at(heavy);
+        let mut out = Self { light_total, ..Self::empty(header) };
+        out.heavy.reserve(heavy.len())?;
+        let sized = |&item: &Item| Sized { size: item.weight, item };
+        heavy.iter().map(sized).for_each(|item| out.heavy.push(item));
+        out.light = copied(light, ITEMS, run)?;
+        out.about = out.total(run)?;
 
+        // 2. What they say of each other.
         let len = out.len();
-        if out.header.names.coordinated() || len > out.header.k || len as u64 > out.header.n {
+        if out.header.counters.coordinated() || len > out.header.k || len as u64 > out.header.n {
             return Err(corrupt("more items than it may hold"));
         }
         let tau = out.tau();
-        let fits = if out.small.is_empty() {
-            worth == Sum::default()
+        let fits = if light.is_empty() {
+            light_total == Sum::default()
         } else {
             len == out.header.k
-                && worth.high > 0.0
-                && worth.low.abs() <= SLACK * worth.high
-                && out.small.iter().all(|item| item.weight <= tau * (1.0 + SLACK))
-                && out.large.iter().all(|large| large.size >= tau * (1.0 - SLACK))
+                && light_total.high > 0.0
+                && light_total.low.abs() <= SLACK * light_total.high
+                && light.iter().all(|item| item.weight <= tau * (1.0 + SLACK))
+                && heavy.iter().all(|item| item.weight >= tau * (1.0 - SLACK))
         };
         if !fits || finite(out.about, "data").is_err() {
-            return Err(corrupt("weights and threshold do not go together"));
+            return Err(corrupt("weights and threshold do not fit together"));
         }
         Ok(out)
     }

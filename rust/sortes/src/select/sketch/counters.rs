@@ -1,53 +1,62 @@
-//! Who names the random numbers of a sketch.
-
-use sortes_core::rng::bulk::{self, Ids};
-use sortes_core::rng::stream::ENTITY_LIMIT;
-use sortes_core::rng::{Draws, Purpose, Stream};
-use sortes_core::{Error, Result};
+//! The counters of the random numbers of a sketch.
 
 use sortes_core::bytes::{Reader, Writer, corrupt};
+use sortes_core::rng::bulk::{self, Ids};
+use sortes_core::rng::stream::ENTITY_LIMIT;
+use sortes_core::rng::{Draws, Purpose, Rounds, Stream};
+use sortes_core::{Error, Result};
 
-/// The step at which a shard's key is drawn: one that no user's stream is likely to split at.
-const SHARD_STEP: u32 = u32::MAX;
+/// The round in which the key of a shard is drawn: one that no user's stream is likely to split at.
+const SHARD_ROUND: u32 = u32::MAX;
 
-/// Names of random numbers: those of the items' ids, or those of their places in a stream.
+/// Which random numbers items draw: those of their ids, or those of their places in a stream.
 ///
-/// Where ids give the names, an item has the same number in every sketch of one seed. Where places
-/// do, every shard has a key of its own, and no key may come into a merge twice: two sketches that
+/// With counters by id, an item has the same number in every sketch of one seed. With counters by
+/// place, every shard has a key of its own, and no key may come into a merge twice: two sketches that
 /// drew the same numbers for different items would not be independent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Names {
+pub(super) struct Counters {
     coordinated: bool,
+    /// The key of the stream, into which its step is folded.
     seed: u64,
+    /// The key that items draw from: the seed, or that of the shard.
     own: u64,
-    /// Places used of the own key.
+    /// How many places of the own key are used.
     position: u64,
     /// The keys of what was merged in, ascending.
     merged: Vec<u64>,
 }
 
-impl Names {
-    /// Names by id.
-    pub(super) fn of_ids(seed: u64) -> Self {
+impl Counters {
+    /// Counters by id.
+    pub(super) fn by_id(stream: Stream) -> Self {
+        Self::of_seed(stream.rounds().key())
+    }
+
+    fn of_seed(seed: u64) -> Self {
         Self { coordinated: true, seed, own: seed, position: 0, merged: Vec::new() }
     }
 
-    /// Names by place in the stream of one shard.
-    pub(super) fn of_places(seed: u64, shard: u64) -> Result<Self> {
+    /// Counters by place in the stream of one shard.
+    pub(super) fn by_place(stream: Stream, shard: u64) -> Result<Self> {
+        Self::of_shard(stream.rounds().key(), shard)
+    }
+
+    fn of_shard(seed: u64, shard: u64) -> Result<Self> {
         if shard >= ENTITY_LIMIT {
             let reason = format!("must be in [0, 2**48), got {shard}");
             return Err(Error::argument("shard", reason));
         }
-        let own = Stream::new(seed).at_step(SHARD_STEP).child(shard).key();
+        let own = Rounds::from_key(seed).child(shard, SHARD_ROUND).key();
         Ok(Self { coordinated: false, seed, own, position: 0, merged: Vec::new() })
     }
 
-    /// The same kind of names for another shard, of which nothing is used yet.
+    /// The same kind of counters for another shard, of which none is used yet.
     pub(super) fn for_shard(&self, shard: u64) -> Result<Self> {
         if self.coordinated {
-            Ok(Self::of_ids(self.seed))
+            Ok(Self::of_seed(self.seed))
         } else {
-            Self::of_places(self.seed, shard)
+            Self::of_shard(self.seed, shard)
         }
     }
 
@@ -55,24 +64,23 @@ impl Names {
         self.coordinated
     }
 
-    /// Writes the uniforms of items: of these ids, or of so many places, the first of them `skip`
-    /// after the next one.
+    /// Writes the uniforms of items: of these ids, or of as many places as `out` has elements, the
+    /// first of them `skip` places after the next unused one.
     pub(super) fn uniforms(&self, purpose: Purpose, skip: u64, ids: &[i64], out: &mut [f64]) {
-        let stream = Stream::new(self.own);
         if self.coordinated {
             let mut folded = [0; super::CHUNK];
             for (to, id) in folded.iter_mut().zip(ids) {
                 *to = id.cast_unsigned();
             }
-            let ids = Ids::Folded(stream.rounds(), &folded[..ids.len()]);
+            let ids = Ids::Folded(Rounds::from_key(self.own), &folded[..ids.len()]);
             bulk::precise_uniforms(purpose, ids, out);
         } else {
-            let places = Ids::From(stream, self.position + skip);
+            let places = Ids::From(Stream::new(self.own), self.position + skip);
             bulk::precise_uniforms(purpose, places, out);
         }
     }
 
-    /// The draws of the place `skip` after the next one.
+    /// The draws of the place `skip` after the next unused one.
     pub(super) fn draws(&self, purpose: Purpose, skip: u64) -> Draws {
         Stream::new(self.own).draws(purpose, self.position + skip)
     }
@@ -84,7 +92,7 @@ impl Names {
         }
     }
 
-    /// Makes sure that so many places are left.
+    /// Makes sure that this many places are left.
     pub(super) fn reserve(&self, places: u64) -> Result<()> {
         if self.position.saturating_add(places) < ENTITY_LIMIT {
             return Ok(());
@@ -103,7 +111,7 @@ impl Names {
         self.merged.iter().copied().chain(own)
     }
 
-    /// Joins the names of a sketch that is merged in.
+    /// Joins the counters of a sketch that is merged in.
     pub(super) fn merge(&mut self, other: &Self) -> Result<()> {
         if self.coordinated != other.coordinated {
             let reason = "one sketch is coordinated, the other is not";
@@ -133,6 +141,11 @@ impl Names {
         Err(Error::argument("other", reason))
     }
 
+    /// How many words `write` writes.
+    pub(super) fn words(&self) -> usize {
+        5 + self.merged.len()
+    }
+
     pub(super) fn write(&self, to: &mut Writer) {
         to.word(u64::from(self.coordinated));
         to.word(self.seed);
@@ -149,7 +162,7 @@ impl Names {
         let merged = from.words(count)?.collect::<Vec<_>>();
         let plain = own == seed && position == 0 && merged.is_empty();
         if (coordinated && !plain) || position >= ENTITY_LIMIT {
-            return Err(corrupt("names of random numbers"));
+            return Err(corrupt("counters of random numbers"));
         }
         if !merged.is_sorted_by(|a, b| a < b) || (position > 0 && merged.contains(&own)) {
             return Err(corrupt("keys of merged shards"));

@@ -3,10 +3,16 @@
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
+use sortes_core::memory::{copied, refused, with_capacity};
+use sortes_core::order::{merge, sort};
+use sortes_core::{Result, Run};
+
 use super::batch::Item;
 
-/// So few items are left in the heap.
+/// Up to this many items are left in the heap.
 const FEW: usize = 64;
+/// What runs out of memory.
+const ITEMS: &str = "items of a sketch";
 
 /// An item and what it is worth: its weight, or the adjusted weight with which it was merged in.
 #[derive(Clone, Copy, Debug)]
@@ -45,19 +51,19 @@ impl PartialEq for Sized {
 
 impl Eq for Sized {}
 
-/// Large items, of which the least is at hand.
+/// Heavy items, of which the least is at hand.
 ///
 /// They are sorted when the first has to go: a sample that has just become full gives most of them
 /// away one after the other, and the end of a list is cheaper than the top of a heap. What comes
-/// later waits in a heap, which is merged into the list before it has grown to a fourth of it.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Large {
-    /// The largest first.
+/// later waits in a heap, which [`settle`](Self::settle) merges into the list.
+#[derive(Debug, Default)]
+pub(super) struct Heavy {
+    /// The heaviest first.
     list: Vec<Sized>,
     heap: BinaryHeap<Sized>,
 }
 
-impl Large {
+impl Heavy {
     pub(super) fn len(&self) -> usize {
         self.list.len() + self.heap.len()
     }
@@ -67,6 +73,13 @@ impl Large {
         self.heap.clear();
     }
 
+    /// Makes room for `more` items.
+    pub(super) fn reserve(&mut self, more: usize) -> Result<()> {
+        let len = self.heap.len().saturating_add(more);
+        self.heap.try_reserve(more).map_err(|_| refused::<Sized>(len, ITEMS))
+    }
+
+    /// Puts an item in.
     #[inline]
     pub(super) fn push(&mut self, new: Sized) {
         self.heap.push(new);
@@ -80,31 +93,47 @@ impl Large {
     }
 
     /// Takes the least out.
+    #[inline]
     pub(super) fn pop(&mut self) -> Option<Sized> {
-        if self.heap.len() > FEW.max(self.list.len() / 4) {
-            let mut new = std::mem::take(&mut self.heap).into_vec();
-            new.sort_unstable();
-            self.list.append(&mut new);
-            self.list.sort(); // merges two sorted pieces in linear time
-        }
         if self.list.last() < self.heap.peek() { self.heap.pop() } else { self.list.pop() }
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Sized> {
-        self.list.iter().chain(&self.heap)
+    /// Sorts the heap into the list once it has grown to a fourth of it: before items are taken out.
+    ///
+    /// # Errors
+    /// If there is no memory, or the work is cancelled; the items are as they were then.
+    #[inline]
+    pub(super) fn settle(&mut self, run: Run<'_>) -> Result<()> {
+        if self.heap.len() <= FEW.max(self.list.len() / 4) {
+            return Ok(());
+        }
+        self.list = self.in_order(run)?;
+        self.heap.clear();
+        Ok(())
     }
 
-    /// All of them, the largest first.
-    pub(super) fn in_order(&self) -> Vec<Sized> {
-        let mut all: Vec<Sized> = self.iter().copied().collect();
-        all.sort_unstable();
-        all
+    /// All of them, the heaviest first.
+    pub(super) fn in_order(&self, run: Run<'_>) -> Result<Vec<Sized>> {
+        let mut new = copied(self.heap.as_slice(), ITEMS, run)?;
+        sort(&mut new, Ord::cmp, run)?;
+        if self.list.is_empty() {
+            return Ok(new);
+        }
+        let mut all = with_capacity(self.len(), ITEMS)?;
+        merge(&self.list, &new, &mut all, Ord::cmp, run)?;
+        Ok(all)
+    }
+
+    /// A copy.
+    pub(super) fn copied(&self, run: Run<'_>) -> Result<Self> {
+        let heap = copied(self.heap.as_slice(), ITEMS, run)?.into();
+        Ok(Self { list: copied(&self.list, ITEMS, run)?, heap })
     }
 }
 
-impl FromIterator<Sized> for Large {
-    fn from_iter<T: IntoIterator<Item = Sized>>(items: T) -> Self {
-        Self { list: Vec::new(), heap: items.into_iter().collect() }
+impl From<Vec<Sized>> for Heavy {
+    fn from(items: Vec<Sized>) -> Self {
+        Self { list: Vec::new(), heap: items.into() }
     }
 }
 
@@ -114,7 +143,7 @@ mod tests {
 
     #[test]
     fn the_least_comes_out_whatever_came_in() {
-        let (mut large, mut heap) = (Large::default(), BinaryHeap::new());
+        let (mut heavy, mut heap) = (Heavy::default(), BinaryHeap::new());
         let mut state = 1u64;
         for step in 0..20_000 {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
@@ -122,16 +151,21 @@ mod tests {
             let new = Sized { size, item: Item { id: step, weight: size, value: 0.0 } };
             // Times of growth and times of shrinking.
             if (state >> 40) % 8 < if step / 1000 % 2 == 0 { 6 } else { 2 } {
-                large.push(new);
+                heavy.reserve(1).unwrap();
+                heavy.push(new);
                 heap.push(new);
             } else {
-                assert_eq!(large.peek(), heap.peek());
-                assert_eq!(large.pop(), heap.pop());
+                assert_eq!(heavy.peek(), heap.peek());
+                if step % 3 == 0 {
+                    heavy.settle(Run::alone()).unwrap();
+                }
+                assert_eq!(heavy.pop(), heap.pop());
             }
-            assert_eq!(large.len(), heap.len());
+            assert_eq!(heavy.len(), heap.len());
         }
-        heap.extend(large.iter().copied());
-        assert_eq!(heap.len(), 2 * large.len());
-        assert!(large.in_order().is_sorted());
+        let (mut all, copy) = (heap.into_vec(), heavy.copied(Run::alone()).unwrap());
+        all.sort_unstable();
+        assert_eq!(heavy.in_order(Run::alone()).unwrap(), all);
+        assert_eq!(copy.in_order(Run::alone()).unwrap(), all);
     }
 }
