@@ -15,6 +15,7 @@ use pyo3::exceptions::{
     PyKeyboardInterrupt, PyMemoryError, PyRuntimeError, PyTypeError, PyValueError,
 };
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 use sortes_core::cancel::Cancel;
 use sortes_core::par::Threads;
 use sortes_core::{Error, Result, Run};
@@ -132,14 +133,12 @@ pub(crate) fn run<T: Send>(
     })
 }
 
-/// OLD: to be deleted with its last caller.
-pub(crate) fn by_length<T: Send>(
-    py: Python<'_>,
-    items: usize,
-    progress: Option<&Bound<'_, PyAny>>,
-    f: impl FnOnce(&Cancel) -> Result<T> + Send,
-) -> PyResult<T> {
-    run(py, Size::new(items, 20.0), None, progress, |run| f(run.cancel))
+/// A state's bytes for Python, in memory that Python may refuse.
+pub(crate) fn bytes<'py>(py: Python<'py>, state: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+    PyBytes::new_with(py, state.len(), |out| {
+        py.detach(|| out.copy_from_slice(state));
+        Ok(())
+    })
 }
 
 /// As [`interruptible`], for work that returns what it has when it is cancelled.

@@ -1,5 +1,6 @@
 //! The family `select`: one native module for each of its parts.
 
+mod acquisition;
 mod design;
 mod kmeans;
 mod rs2;
@@ -11,6 +12,8 @@ use pyo3::prelude::*;
 /// Points and subsets from data.
 #[pymodule(submodule, name = "select")]
 pub(crate) mod native {
+    #[pymodule_export]
+    use super::acquisition::acquisition;
     #[pymodule_export]
     use super::design::design;
     #[pymodule_export]

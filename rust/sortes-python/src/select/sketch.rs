@@ -1,24 +1,27 @@
 //! `_core.select.sketch`: samples that merge.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
-use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1};
+use numpy::{IntoPyArray, PyArray1};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use sortes::select::sketch::{self as kernels, Batch, Weights};
-use sortes_core::cancel::Cancel;
+use sortes_core::bytes::Kind;
 
-use crate::boundary::{detached, interruptible, to_py};
-use crate::pool;
+use crate::args::{Choice, Floats, Named, Vector};
+use crate::boundary::{Size, bytes, run, to_py};
+use crate::locked::Locked;
+use crate::stream::Stream;
 
-/// From so many items on, an update takes tens of milliseconds and listens to Ctrl-C.
-const LONG: usize = 1 << 20;
+/// An item that comes in.
+const UPDATE: f64 = 10.0;
+/// An item that is held, in all else: it is sorted, merged or written.
+const HELD: f64 = 300.0;
 
-/// A column of weights in one of the precisions that kernels read.
-#[derive(FromPyObject)]
-enum Column<'py> {
-    F64(PyReadonlyArray1<'py, f64>),
-    F32(PyReadonlyArray1<'py, f32>),
+impl Named for Kind {
+    const NAMES: &[(&str, Self)] = &[
+        ("bottom_k", Self::BottomK),
+        ("priority", Self::PrioritySample),
+        ("var_opt", Self::VarOpt),
+    ];
 }
 
 /// Ids, weights, adjusted weights, inclusion probabilities, values, threshold.
@@ -31,81 +34,62 @@ type Sampled<'py> = (
     f64,
 );
 
-/// A sketch of any kind, behind a lock.
-///
-/// The lock is taken with the interpreter released, and nothing asks for the interpreter while
-/// holding it.
+/// A sketch of any kind.
 #[pyclass(frozen, module = "sortes._core.select.sketch")]
-pub(crate) struct Sketch(Mutex<kernels::Sketch>);
+pub(crate) struct Sketch(Locked<kernels::Sketch>);
 
 impl Sketch {
     fn of(sketch: kernels::Sketch) -> Self {
-        Self(Mutex::new(sketch))
+        Self(Locked::new(sketch))
     }
 
-    /// A panic under the lock is reported by the boundary; the state is whole at every step.
-    fn lock(&self) -> MutexGuard<'_, kernels::Sketch> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn look<T: Send>(
-        &self,
-        py: Python<'_>,
-        f: impl FnOnce(&kernels::Sketch) -> T + Send,
-    ) -> PyResult<T> {
-        detached(py, || Ok(f(&self.lock())))
+    /// Work on all items that are held.
+    fn all(&self, py: Python<'_>) -> PyResult<Size> {
+        Ok(Size::new(self.__len__(py)?, HELD))
     }
 }
 
 #[pymethods]
 impl Sketch {
     #[new]
-    #[pyo3(signature = (kind, k, key, shard, /))]
-    fn new(kind: &str, k: u64, key: u64, shard: Option<u64>) -> PyResult<Self> {
-        kernels::Sketch::new(kind, k, key, shard).map(Self::of).map_err(to_py)
+    #[pyo3(signature = (kind, k, stream, shard, /))]
+    fn new(kind: Choice<Kind>, k: u64, stream: &Stream, shard: Option<u64>) -> PyResult<Self> {
+        kernels::Sketch::new(kind.0, k, stream.0, shard).map(Self::of).map_err(to_py)
     }
 
     #[pyo3(signature = (ids, weights, values, /, *, num_threads=None, progress=None))]
     fn update(
         &self,
         py: Python<'_>,
-        ids: PyReadonlyArray1<'_, i64>,
-        weights: Option<Column<'_>>,
-        values: Option<PyReadonlyArray1<'_, f64>>,
-        num_threads: Option<i64>,
+        ids: Vector<'_, i64>,
+        weights: Option<Floats<'_>>,
+        values: Option<Vector<'_, f64>>,
+        num_threads: Option<&Bound<'_, PyAny>>,
         progress: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
-        let ids = ids.as_slice()?;
         let weights = match &weights {
             None => Weights::Ones,
-            Some(Column::F64(weights)) => Weights::F64(weights.as_slice()?),
-            Some(Column::F32(weights)) => Weights::F32(weights.as_slice()?),
+            Some(Floats::F64(weights)) => Weights::F64(weights),
+            Some(Floats::F32(weights)) => Weights::F32(weights),
         };
-        let values = values.as_ref().map(|values| values.as_slice()).transpose()?;
-        let threads = pool::threads_old(num_threads)?;
-        let work = |cancel: &Cancel| {
-            let batch = Batch::new(ids, weights, values)?;
-            self.lock().update(&batch, threads, cancel)
-        };
-        if ids.len() < LONG && progress.is_none() {
-            detached(py, || work(&Cancel::default()))
-        } else {
-            interruptible(py, progress, work)
-        }
+        let (ids, values) = (&*ids, values.as_deref());
+        let size = Size::new(ids.len(), UPDATE);
+        self.0.write(py, size, num_threads, progress, |sketch, run| {
+            sketch.update(&Batch::new(ids, weights, values, run)?, run)
+        })
     }
 
     #[pyo3(signature = (other, /))]
     fn merge(&self, py: Python<'_>, other: &Bound<'_, Self>) -> PyResult<()> {
-        let other = other.get();
-        detached(py, || {
-            // A copy, so that two locks are never held at once.
-            let other = other.lock().clone();
-            self.lock().merge(&other)
-        })
+        // A copy, so that two locks are never held at once.
+        let size = other.get().all(py)?;
+        let other = other.get().0.read(py, size, None, None, kernels::Sketch::copied)?;
+        self.0.write(py, size, None, None, |sketch, run| sketch.merge(&other, run))
     }
 
     fn sample<'py>(&self, py: Python<'py>) -> PyResult<Sampled<'py>> {
-        let (sample, threshold) = self.look(py, kernels::Sketch::sample)?;
+        let size = self.all(py)?;
+        let (sample, threshold) = self.0.read(py, size, None, None, kernels::Sketch::sample)?;
         Ok((
             sample.ids.into_pyarray(py),
             sample.weights.into_pyarray(py),
@@ -117,59 +101,64 @@ impl Sketch {
     }
 
     fn to_bytes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
-        Ok(PyBytes::new(py, &self.look(py, kernels::Sketch::to_bytes)?))
+        let size = self.all(py)?;
+        bytes(py, &self.0.read(py, size, None, None, kernels::Sketch::to_bytes)?)
     }
 
     #[staticmethod]
     #[pyo3(signature = (data, /))]
     fn from_bytes(py: Python<'_>, data: &[u8]) -> PyResult<Self> {
-        detached(py, || kernels::Sketch::from_bytes(data)).map(Self::of)
+        let size = Size::new(data.len() / 16, HELD);
+        run(py, size, None, None, |run| kernels::Sketch::from_bytes(data, run)).map(Self::of)
     }
 
     #[pyo3(signature = (shard, /))]
     fn for_shard(&self, py: Python<'_>, shard: u64) -> PyResult<Self> {
-        detached(py, || self.lock().for_shard(shard)).map(Self::of)
+        self.0.get(py, |sketch| sketch.for_shard(shard))?.map(Self::of).map_err(to_py)
     }
 
     #[pyo3(signature = (shard, /))]
     fn has_drawn(&self, py: Python<'_>, shard: u64) -> PyResult<bool> {
-        detached(py, || self.lock().header().has_drawn(shard))
+        self.0.get(py, |sketch| sketch.header().has_drawn(shard))?.map_err(to_py)
     }
 
     fn copy(&self, py: Python<'_>) -> PyResult<Self> {
-        self.look(py, kernels::Sketch::clone).map(Self::of)
+        let size = self.all(py)?;
+        self.0.read(py, size, None, None, kernels::Sketch::copied).map(Self::of)
     }
 
     fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
-        self.look(py, kernels::Sketch::len)
+        self.0.get(py, kernels::Sketch::len)
     }
 
     #[getter]
     fn kind(&self, py: Python<'_>) -> PyResult<&'static str> {
-        self.look(py, kernels::Sketch::kind)
+        self.0.get(py, |sketch| sketch.kind().name())
     }
 
     #[getter]
     fn coordinated(&self, py: Python<'_>) -> PyResult<bool> {
-        self.look(py, |sketch| sketch.header().is_coordinated())
+        self.0.get(py, |sketch| sketch.header().is_coordinated())
     }
 
     #[getter]
     fn k(&self, py: Python<'_>) -> PyResult<usize> {
-        self.look(py, |sketch| sketch.header().k())
+        self.0.get(py, |sketch| sketch.header().k())
     }
 
     #[getter]
     fn n(&self, py: Python<'_>) -> PyResult<u64> {
-        self.look(py, |sketch| sketch.header().n())
+        self.0.get(py, |sketch| sketch.header().n())
     }
 
     #[getter]
     fn total(&self, py: Python<'_>) -> PyResult<Option<f64>> {
-        self.look(py, kernels::Sketch::total)
+        let size = self.all(py)?;
+        self.0.read(py, size, None, None, kernels::Sketch::total)
     }
 }
 
+/// Samples that merge.
 #[pymodule(submodule)]
 pub(crate) mod sketch {
     #[pymodule_export]

@@ -1,128 +1,55 @@
 //! `_core.select.weighted`: draws in proportion to weights.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
-use numpy::{
-    Element, IntoPyArray, PyArray1, PyArrayMethods, PyReadonlyArray1, PyUntypedArray,
-    PyUntypedArrayMethods,
-};
+use numpy::{IntoPyArray, PyArray1};
 use pyo3::prelude::*;
-use sortes::select::weighted::acquisition::{self, Noise, Strategy};
-use sortes::select::weighted::reservoir::State;
+use pyo3::types::PyBytes;
 use sortes::select::weighted::{self as kernels, BlockSums, Precision};
-use sortes_core::memory::with_capacity;
-use sortes_core::par::Threads;
-use sortes_core::rng::Stream;
-use sortes_core::weights::AliasState;
-use sortes_core::{Error, Result, Run};
+use sortes_core::memory::{copied, with_capacity, zeroed};
+use sortes_core::{Result, Run};
 
-use crate::boundary::{by_length, detached, to_py};
-use crate::pool;
+use crate::args::{Choice, Floats, Named, Vector, with_floats};
+use crate::boundary::{Size, bytes, run};
+use crate::locked::Locked;
+use crate::stream::Stream;
 
-/// A vector of weights, borrowed.
-enum Weights<'py> {
-    F32(PyReadonlyArray1<'py, f32>),
-    F64(PyReadonlyArray1<'py, f64>),
-}
+/// A weight of an alias table, or a draw from sums.
+const DRAW: f64 = 10.0;
+/// A key.
+const KEY: f64 = 5.0;
+/// A weight that is looked at or copied.
+const LOOK: f64 = 2.0;
+/// A change of one weight, and a draw among changing weights.
+const CHANGE: f64 = 100.0;
+/// An item of a state.
+const ITEM: f64 = 100.0;
+/// Eight bytes of a state.
+const WORD: f64 = 30.0;
 
-impl<'py> Weights<'py> {
-    fn extract(x: &Bound<'py, PyAny>) -> PyResult<Self> {
-        fn borrow<'py, E: Element>(x: &Bound<'py, PyAny>) -> Option<PyReadonlyArray1<'py, E>> {
-            let array = x.cast::<PyArray1<E>>().ok()?.readonly();
-            array.as_slice().is_ok().then_some(array)
-        }
-        if let Some(x) = borrow(x) {
-            return Ok(Self::F64(x));
-        }
-        if let Some(x) = borrow(x) {
-            return Ok(Self::F32(x));
-        }
-        let got = match x.cast::<PyUntypedArray>() {
-            Ok(array) => format!("{} of {} dimensions", array.dtype(), array.ndim()),
-            Err(_) => x.get_type().to_string(),
-        };
-        let expected = "a contiguous vector of float32 or float64".into();
-        Err(to_py(Error::Dtype { name: "weights", expected, got }))
-    }
-
-    fn len(&self) -> usize {
-        match self {
-            Self::F32(x) => x.len(),
-            Self::F64(x) => x.len(),
-        }
-    }
-}
-
-/// Calls a generic kernel with the weights as a slice of whichever type they have.
-macro_rules! with_weights {
-    ($weights:expr, |$slice:ident| $body:expr) => {
-        match $weights {
-            Weights::F32(x) => {
-                let $slice = slice(x);
-                $body
-            }
-            Weights::F64(x) => {
-                let $slice = slice(x);
-                $body
-            }
-        }
-    };
-}
-
-fn slice<'a, E: Element>(x: &'a PyReadonlyArray1<'_, E>) -> &'a [E] {
-    // `extract` let contiguous vectors through alone.
-    x.as_slice().unwrap_or(&[])
-}
-
-fn precision_of(name: &str) -> PyResult<Precision> {
-    match name {
-        "auto" => Ok(Precision::Auto),
-        "narrow" => Ok(Precision::Narrow),
-        "wide" => Ok(Precision::Wide),
-        other => {
-            let reason = format!("must be 'auto', 'narrow' or 'wide', got '{other}'");
-            Err(to_py(Error::argument("precision", reason)))
-        }
-    }
-}
-
-fn zeros(size: usize) -> Result<Vec<i64>> {
-    let mut out = with_capacity(size, "draws")?;
-    out.resize(size, 0);
-    Ok(out)
+impl Named for Precision {
+    const NAMES: &[(&str, Self)] =
+        &[("auto", Self::Auto), ("narrow", Self::Narrow), ("wide", Self::Wide)];
 }
 
 /// Indices drawn with replacement, by an alias table or by block sums.
 #[pyfunction]
-#[pyo3(signature = (weights, size, alias, key, step, /, *, num_threads=None, progress=None))]
-#[allow(clippy::too_many_arguments)]
+#[pyo3(signature = (weights, size, alias, stream, /, *, num_threads=None, progress=None))]
 fn choice<'py>(
     py: Python<'py>,
-    weights: &Bound<'py, PyAny>,
+    weights: Floats<'py>,
     size: usize,
     alias: bool,
-    key: u64,
-    step: u32,
-    num_threads: Option<i64>,
+    stream: &Stream,
+    num_threads: Option<&Bound<'py, PyAny>>,
     progress: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyArray1<i64>>> {
-    let (weights, threads, stream) =
-        (Weights::extract(weights)?, pool::threads_old(num_threads)?, Stream::new(key));
-    let items = weights.len().saturating_add(size);
-    let draws = with_weights!(&weights, |w| by_length(py, items, progress, |cancel| {
-        let mut out = zeros(size)?;
+    let work = Size::new(weights.len().saturating_add(size), DRAW);
+    let draws = with_floats!(weights, |w| run(py, work, num_threads, progress, |run| {
+        let mut out = zeroed(size, "draws")?;
         if alias && size > 0 {
-            kernels::AliasTable::new(w, Precision::Auto, Run::new(threads, cancel))?.sample(
-                &mut out,
-                stream.at_step(step),
-                Run::new(threads, cancel),
-            )?;
+            let table = kernels::AliasTable::new(w, Precision::Auto, run)?;
+            table.sample(&mut out, stream.0, run)?;
         } else {
-            BlockSums::new(w, Run::new(threads, cancel))?.sample(
-                &mut out,
-                stream.at_step(step),
-                Run::new(threads, cancel),
-            )?;
+            BlockSums::new(w, run)?.sample(&mut out, stream.0, run)?;
         }
         Ok(out)
     }))?;
@@ -131,46 +58,45 @@ fn choice<'py>(
 
 /// The first `k` items of successive sampling, fewer if fewer weights are positive.
 #[pyfunction]
-#[pyo3(signature = (weights, k, key, step, /, *, num_threads=None, progress=None))]
+#[pyo3(signature = (weights, k, stream, /, *, num_threads=None, progress=None))]
 fn successive<'py>(
     py: Python<'py>,
-    weights: &Bound<'py, PyAny>,
+    weights: Floats<'py>,
     k: usize,
-    key: u64,
-    step: u32,
-    num_threads: Option<i64>,
+    stream: &Stream,
+    num_threads: Option<&Bound<'py, PyAny>>,
     progress: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyArray1<i64>>> {
-    let (weights, threads, stream) =
-        (Weights::extract(weights)?, pool::threads_old(num_threads)?, Stream::new(key));
-    let items = weights.len();
-    let found = with_weights!(&weights, |w| by_length(py, items, progress, |cancel| {
-        kernels::successive(w, k, stream, step, threads, cancel)
+    let size = Size::new(weights.len(), KEY);
+    let drawn = with_floats!(weights, |w| run(py, size, num_threads, progress, |run| {
+        indices(&kernels::successive(w, k, stream.0, run)?, run)
     }))?;
-    Ok(indices(found).into_pyarray(py))
+    Ok(drawn.into_pyarray(py))
 }
 
-fn indices(found: Vec<kernels::keys::Keyed>) -> Vec<i64> {
-    found.into_iter().map(|item| item.index as i64).collect()
+/// The indices of items in the order of their keys.
+pub(super) fn indices(items: &[kernels::Keyed], run: Run<'_>) -> Result<Vec<i64>> {
+    let mut out = with_capacity(items.len(), "indices")?;
+    for range in run.blocks(items.len(), 1 << 16) {
+        out.extend(items[range?].iter().map(|item| item.index as i64));
+    }
+    Ok(out)
 }
 
 /// The key of every item.
 #[pyfunction]
-#[pyo3(signature = (weights, log, key, step, /, *, num_threads=None, progress=None))]
+#[pyo3(signature = (weights, log, stream, /, *, num_threads=None, progress=None))]
 fn weighted_keys<'py>(
     py: Python<'py>,
-    weights: &Bound<'py, PyAny>,
+    weights: Floats<'py>,
     log: bool,
-    key: u64,
-    step: u32,
-    num_threads: Option<i64>,
+    stream: &Stream,
+    num_threads: Option<&Bound<'py, PyAny>>,
     progress: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyArray1<f64>>> {
-    let (weights, threads, stream) =
-        (Weights::extract(weights)?, pool::threads_old(num_threads)?, Stream::new(key));
-    let items = weights.len();
-    let keys = with_weights!(&weights, |w| by_length(py, items, progress, |cancel| {
-        kernels::keys(w, log, stream, step, threads, cancel)
+    let size = Size::new(weights.len(), KEY);
+    let keys = with_floats!(weights, |w| run(py, size, num_threads, progress, |run| {
+        kernels::keys(w, log, stream.0, run)
     }))?;
     Ok(keys.into_pyarray(py))
 }
@@ -185,68 +111,59 @@ impl AliasTable {
     #[pyo3(signature = (weights, precision, /, *, num_threads=None, progress=None))]
     fn new(
         py: Python<'_>,
-        weights: &Bound<'_, PyAny>,
-        precision: &str,
-        num_threads: Option<i64>,
+        weights: Floats<'_>,
+        precision: Choice<Precision>,
+        num_threads: Option<&Bound<'_, PyAny>>,
         progress: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
-        let (weights, threads) = (Weights::extract(weights)?, pool::threads_old(num_threads)?);
-        let precision = precision_of(precision)?;
-        let items = weights.len();
-        let table = with_weights!(&weights, |w| by_length(py, items, progress, |cancel| {
-            kernels::AliasTable::new(w, precision, Run::new(threads, cancel))
-        }))?;
-        Ok(Self(table))
+        let size = Size::new(weights.len(), DRAW);
+        with_floats!(weights, |w| run(py, size, num_threads, progress, |run| {
+            kernels::AliasTable::new(w, precision.0, run).map(Self)
+        }))
     }
 
-    #[pyo3(signature = (size, key, step, /, *, num_threads=None, progress=None))]
+    #[pyo3(signature = (size, stream, /, *, num_threads=None, progress=None))]
     fn sample<'py>(
         &self,
         py: Python<'py>,
         size: usize,
-        key: u64,
-        step: u32,
-        num_threads: Option<i64>,
+        stream: &Stream,
+        num_threads: Option<&Bound<'py, PyAny>>,
         progress: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyArray1<i64>>> {
-        let threads = pool::threads_old(num_threads)?;
-        let draws = by_length(py, size, progress, |cancel| {
-            let mut out = zeros(size)?;
-            self.0.sample(&mut out, Stream::new(key).at_step(step), Run::new(threads, cancel))?;
+        let draws = run(py, Size::new(size, DRAW), num_threads, progress, |run| {
+            let mut out = zeroed(size, "draws")?;
+            self.0.sample(&mut out, stream.0, run)?;
             Ok(out)
         })?;
         Ok(draws.into_pyarray(py))
     }
 
     fn probabilities<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray1<f64>>> {
-        Ok(detached(py, || Ok(self.0.probabilities()))?.into_pyarray(py))
+        let size = Size::new(self.0.len(), DRAW);
+        Ok(run(py, size, None, None, |run| self.0.probabilities(run))?.into_pyarray(py))
     }
 
-    fn state<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        Ok(match detached(py, || Ok(self.0.state()))? {
-            AliasState::Narrow(state) => state.into_pyarray(py).into_any(),
-            AliasState::Wide(state) => state.into_pyarray(py).into_any(),
-        })
+    /// The table itself, which never changes.
+    fn copy(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn to_bytes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        let size = Size::new(self.0.len(), DRAW);
+        bytes(py, &run(py, size, None, None, |run| self.0.to_bytes(run))?)
     }
 
     #[staticmethod]
-    #[pyo3(signature = (state, /))]
-    fn restore(py: Python<'_>, state: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let state = match state.extract::<PyReadonlyArray1<'_, u32>>() {
-            Ok(narrow) => AliasState::Narrow(narrow.as_array().to_vec()),
-            Err(_) => {
-                AliasState::Wide(state.extract::<PyReadonlyArray1<'_, u64>>()?.as_array().to_vec())
-            }
-        };
-        Ok(Self(detached(py, || kernels::AliasTable::restore(&state))?))
+    #[pyo3(signature = (data, /))]
+    fn from_bytes(py: Python<'_>, data: &[u8]) -> PyResult<Self> {
+        let size = Size::new(data.len() / 8, WORD);
+        run(py, size, None, None, |run| kernels::AliasTable::from_bytes(data, run)).map(Self)
     }
 
     #[getter]
     fn precision(&self) -> &'static str {
-        match self.0.precision() {
-            Precision::Wide => "wide",
-            _ => "narrow",
-        }
+        self.0.precision().name()
     }
 
     fn __len__(&self) -> usize {
@@ -254,229 +171,198 @@ impl AliasTable {
     }
 }
 
-/// Waits for the other thread with the interpreter released, so that neither waits for the other.
-fn lock<'a, T: Send>(py: Python<'_>, mutex: &'a Mutex<T>) -> MutexGuard<'a, T> {
-    use pyo3::sync::MutexExt;
-    mutex.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner)
-}
-
 /// Weights that change between draws.
 #[pyclass(frozen, module = "sortes._core.select.weighted")]
-pub(crate) struct DynamicWeights(Mutex<kernels::DynamicWeights>);
+pub(crate) struct DynamicWeights(Locked<kernels::DynamicWeights>);
 
-/// What a change costs, in items of a plain pass.
-const CHANGE: usize = 8;
+impl DynamicWeights {
+    /// A pass over all weights.
+    fn pass(&self, py: Python<'_>) -> PyResult<Size> {
+        Ok(Size::new(self.__len__(py)?, LOOK))
+    }
+}
 
 #[pymethods]
 impl DynamicWeights {
     #[new]
-    #[pyo3(signature = (weights, /))]
-    fn new(py: Python<'_>, weights: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let weights = Weights::extract(weights)?;
-        let items = weights.len();
-        let tree = with_weights!(&weights, |w| by_length(py, items, None, |cancel| {
-            kernels::DynamicWeights::checked(w, Run::new(Threads::SERIAL, cancel))
+    #[pyo3(signature = (weights, /, *, num_threads=None, progress=None))]
+    fn new(
+        py: Python<'_>,
+        weights: Floats<'_>,
+        num_threads: Option<&Bound<'_, PyAny>>,
+        progress: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        let size = Size::new(weights.len(), LOOK);
+        let tree = with_floats!(weights, |w| run(py, size, num_threads, progress, |run| {
+            kernels::DynamicWeights::checked(w, run)
         }))?;
-        Ok(Self(Mutex::new(tree)))
+        Ok(Self(Locked::new(tree)))
     }
 
     /// Sets the weights at `indices`.
-    #[pyo3(signature = (indices, weights, /))]
+    #[pyo3(signature = (indices, weights, /, *, num_threads=None, progress=None))]
     fn update(
         &self,
         py: Python<'_>,
-        indices: PyReadonlyArray1<'_, i64>,
-        weights: PyReadonlyArray1<'_, f64>,
+        indices: Vector<'_, i64>,
+        weights: Vector<'_, f64>,
+        num_threads: Option<&Bound<'_, PyAny>>,
+        progress: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
-        let (indices, weights) = (slice(&indices), slice(&weights));
-        let mut tree = lock(py, &self.0);
-        let tree = &mut *tree;
-        let items = indices.len().saturating_mul(CHANGE);
-        by_length(py, items, None, |cancel| {
-            tree.update(indices, weights, Run::new(Threads::SERIAL, cancel))
-        })
+        let (indices, weights) = (&*indices, &*weights);
+        let size = Size::new(indices.len(), CHANGE);
+        self.0
+            .write(py, size, num_threads, progress, |tree, run| tree.update(indices, weights, run))
     }
 
     #[getter]
-    fn total(&self, py: Python<'_>) -> f64 {
-        lock(py, &self.0).total()
+    fn total(&self, py: Python<'_>) -> PyResult<f64> {
+        self.0.get(py, kernels::DynamicWeights::total)
     }
 
-    fn weights<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<f64>> {
-        PyArray1::from_slice(py, lock(py, &self.0).as_slice())
+    fn weights<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray1<f64>>> {
+        let weights = self.0.read(py, self.pass(py)?, None, None, |tree, run| {
+            copied(tree.as_slice(), "weights", run)
+        })?;
+        Ok(weights.into_pyarray(py))
     }
 
-    #[pyo3(signature = (size, key, step, /))]
+    #[pyo3(signature = (size, stream, /, *, num_threads=None, progress=None))]
     fn sample<'py>(
         &self,
         py: Python<'py>,
         size: usize,
-        key: u64,
-        step: u32,
+        stream: &Stream,
+        num_threads: Option<&Bound<'py, PyAny>>,
+        progress: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyArray1<i64>>> {
-        let tree = lock(py, &self.0);
-        let tree = &*tree;
-        let draws = by_length(py, size, None, |cancel| {
-            let mut out = zeros(size)?;
-            tree.sample(
-                &mut out,
-                Stream::new(key).at_step(step),
-                Run::new(Threads::SERIAL, cancel),
-            )?;
-            Ok(out)
-        })?;
+        let draws =
+            self.0.read(py, Size::new(size, CHANGE), num_threads, progress, |tree, run| {
+                let mut out = zeroed(size, "draws")?;
+                tree.sample(&mut out, stream.0, run)?;
+                Ok(out)
+            })?;
         Ok(draws.into_pyarray(py))
     }
 
     /// Draws items one after the other and sets their weights to zero; stops when all are.
-    #[pyo3(signature = (size, key, step, /))]
+    #[pyo3(signature = (size, stream, /, *, progress=None))]
     fn pop<'py>(
         &self,
         py: Python<'py>,
         size: usize,
-        key: u64,
-        step: u32,
+        stream: &Stream,
+        progress: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyArray1<i64>>> {
-        let mut tree = lock(py, &self.0);
-        let tree = &mut *tree;
-        let items = size.min(tree.len()).saturating_mul(CHANGE);
-        let draws = by_length(py, items, None, |cancel| {
-            tree.pop(size, Stream::new(key).at_step(step), Run::new(Threads::SERIAL, cancel))
-        })?;
-        Ok(draws.into_pyarray(py))
+        let work = Size::new(size.min(self.__len__(py)?), CHANGE);
+        let drawn =
+            self.0.write(py, work, None, progress, |tree, run| tree.pop(size, stream.0, run))?;
+        Ok(drawn.into_pyarray(py))
     }
 
-    fn __len__(&self, py: Python<'_>) -> usize {
-        lock(py, &self.0).len()
+    fn copy(&self, py: Python<'_>) -> PyResult<Self> {
+        let copy = self.0.read(py, self.pass(py)?, None, None, kernels::DynamicWeights::copied)?;
+        Ok(Self(Locked::new(copy)))
+    }
+
+    fn to_bytes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        let size = self.pass(py)?;
+        bytes(py, &self.0.read(py, size, None, None, kernels::DynamicWeights::to_bytes)?)
+    }
+
+    #[staticmethod]
+    #[pyo3(signature = (data, /))]
+    fn from_bytes(py: Python<'_>, data: &[u8]) -> PyResult<Self> {
+        let size = Size::new(data.len() / 8, WORD);
+        let tree = run(py, size, None, None, |run| kernels::DynamicWeights::from_bytes(data, run))?;
+        Ok(Self(Locked::new(tree)))
+    }
+
+    fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
+        self.0.get(py, kernels::DynamicWeights::len)
     }
 }
 
-/// What a reservoir is made of: k, key, skip, event, seen, keys, ids.
-type Parts<'py> = (usize, u64, f64, u64, u64, Bound<'py, PyArray1<f64>>, Bound<'py, PyArray1<i64>>);
-
 /// Distinct items from a stream.
 #[pyclass(frozen, module = "sortes._core.select.weighted")]
-pub(crate) struct Reservoir(Mutex<kernels::Reservoir>);
+pub(crate) struct Reservoir(Locked<kernels::Reservoir>);
+
+impl Reservoir {
+    /// Work on all items that are held.
+    fn all(&self, py: Python<'_>) -> PyResult<Size> {
+        Ok(Size::new(self.__len__(py)?, ITEM))
+    }
+}
 
 #[pymethods]
 impl Reservoir {
     #[new]
-    #[pyo3(signature = (k, key, /))]
-    fn new(k: usize, key: u64) -> Self {
-        Self(Mutex::new(kernels::Reservoir::new(k, Stream::new(key))))
+    #[pyo3(signature = (k, stream, /))]
+    fn new(k: usize, stream: &Stream) -> Self {
+        Self(Locked::new(kernels::Reservoir::new(k, stream.0)))
     }
 
-    #[pyo3(signature = (weights, ids, /, *, num_threads=None))]
+    #[pyo3(signature = (weights, ids, /, *, num_threads=None, progress=None))]
     fn update(
         &self,
         py: Python<'_>,
-        weights: &Bound<'_, PyAny>,
-        ids: Option<PyReadonlyArray1<'_, i64>>,
-        num_threads: Option<i64>,
+        weights: Floats<'_>,
+        ids: Option<Vector<'_, i64>>,
+        num_threads: Option<&Bound<'_, PyAny>>,
+        progress: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
-        let (weights, threads) = (Weights::extract(weights)?, pool::threads_old(num_threads)?);
-        let ids = ids.as_ref().map(|ids| slice(ids));
-        let mut reservoir = lock(py, &self.0);
-        let reservoir = &mut *reservoir;
-        let items = weights.len();
-        with_weights!(&weights, |w| by_length(py, items, None, |cancel| {
-            reservoir.update(w, ids, threads, cancel)
-        }))
+        let size = Size::new(weights.len(), LOOK);
+        let ids = ids.as_deref();
+        with_floats!(weights, |w| self.0.write(
+            py,
+            size,
+            num_threads,
+            progress,
+            |reservoir, run| { reservoir.update(w, ids, run) }
+        ))
     }
 
-    fn sample<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<i64>> {
-        lock(py, &self.0).sample().into_pyarray(py)
+    fn sample<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray1<i64>>> {
+        let size = self.all(py)?;
+        Ok(self.0.read(py, size, None, None, kernels::Reservoir::sample)?.into_pyarray(py))
     }
 
-    #[getter]
-    fn k(&self, py: Python<'_>) -> usize {
-        lock(py, &self.0).size()
+    fn copy(&self, py: Python<'_>) -> PyResult<Self> {
+        let copy = self.0.read(py, self.all(py)?, None, None, kernels::Reservoir::copied)?;
+        Ok(Self(Locked::new(copy)))
     }
 
-    #[getter]
-    fn seen(&self, py: Python<'_>) -> u64 {
-        lock(py, &self.0).seen()
-    }
-
-    fn state<'py>(&self, py: Python<'py>) -> Parts<'py> {
-        let State { k, key, skip, event, seen, keys, ids } = lock(py, &self.0).state();
-        (k, key, skip, event, seen, keys.into_pyarray(py), ids.into_pyarray(py))
+    fn to_bytes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        let size = self.all(py)?;
+        bytes(py, &self.0.read(py, size, None, None, kernels::Reservoir::to_bytes)?)
     }
 
     #[staticmethod]
-    #[pyo3(signature = (k, key, skip, event, seen, keys, ids, /))]
-    fn restore(
-        k: usize,
-        key: u64,
-        skip: f64,
-        event: u64,
-        seen: u64,
-        keys: PyReadonlyArray1<'_, f64>,
-        ids: PyReadonlyArray1<'_, i64>,
-    ) -> PyResult<Self> {
-        let (keys, ids) = (keys.as_array().to_vec(), ids.as_array().to_vec());
-        let state = State { k, key, skip, event, seen, keys, ids };
-        Ok(Self(Mutex::new(kernels::Reservoir::restore(&state).map_err(to_py)?)))
+    #[pyo3(signature = (data, /))]
+    fn from_bytes(py: Python<'_>, data: &[u8]) -> PyResult<Self> {
+        let size = Size::new(data.len() / 8, WORD);
+        let read = run(py, size, None, None, |run| kernels::Reservoir::from_bytes(data, run))?;
+        Ok(Self(Locked::new(read)))
     }
-}
 
-fn strategy_of(name: &str) -> PyResult<Strategy> {
-    match name {
-        "power" => Ok(Strategy::Power),
-        "softmax" => Ok(Strategy::Softmax),
-        "softrank" => Ok(Strategy::Softrank),
-        other => {
-            let reason = format!("must be 'power', 'softmax' or 'softrank', got '{other}'");
-            Err(to_py(Error::argument("strategy", reason)))
-        }
+    #[getter]
+    fn k(&self, py: Python<'_>) -> PyResult<usize> {
+        self.0.get(py, kernels::Reservoir::k)
     }
-}
 
-/// A batch of distinct items, drawn by scores.
-#[pyfunction]
-#[pyo3(signature = (scores, k, strategy, beta, key, step, noise, /, *, num_threads=None))]
-#[allow(clippy::too_many_arguments)]
-fn acquire<'py>(
-    py: Python<'py>,
-    scores: PyReadonlyArray1<'py, f64>,
-    k: usize,
-    strategy: &str,
-    beta: f64,
-    key: u64,
-    step: u32,
-    noise: Option<PyReadonlyArray1<'py, f64>>,
-    num_threads: Option<i64>,
-) -> PyResult<Bound<'py, PyArray1<i64>>> {
-    let (strategy, threads) = (strategy_of(strategy)?, pool::threads_old(num_threads)?);
-    let (scores, noise) = (slice(&scores), noise.as_ref().map(|noise| slice(noise)));
-    let noise = noise.map_or(Noise::Stream(Stream::new(key), step), Noise::Given);
-    let batch = by_length(py, scores.len(), None, |cancel| {
-        acquisition::acquire(scores, k, strategy, beta, noise, threads, cancel)
-    })?;
-    Ok(indices(batch).into_pyarray(py))
-}
+    #[getter]
+    fn seen(&self, py: Python<'_>) -> PyResult<u64> {
+        self.0.get(py, kernels::Reservoir::seen)
+    }
 
-/// The probability of each item of being drawn first.
-#[pyfunction]
-#[pyo3(signature = (scores, strategy, beta, /))]
-fn acquisition_probs<'py>(
-    py: Python<'py>,
-    scores: PyReadonlyArray1<'py, f64>,
-    strategy: &str,
-    beta: f64,
-) -> PyResult<Bound<'py, PyArray1<f64>>> {
-    let strategy = strategy_of(strategy)?;
-    let scores = slice(&scores);
-    let p = detached(py, || acquisition::probabilities(scores, strategy, beta))?;
-    Ok(p.into_pyarray(py))
+    fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
+        self.0.get(py, kernels::Reservoir::len)
+    }
 }
 
 /// Draws in proportion to weights.
 #[pymodule(submodule)]
 pub(crate) mod weighted {
     #[pymodule_export]
-    use super::{
-        AliasTable, DynamicWeights, Reservoir, acquire, acquisition_probs, choice, successive,
-        weighted_keys,
-    };
+    use super::{AliasTable, DynamicWeights, Reservoir, choice, successive, weighted_keys};
 }

@@ -121,6 +121,16 @@ impl Reservoir {
         self.k
     }
 
+    /// How many items are held.
+    pub fn len(&self) -> usize {
+        self.held.len()
+    }
+
+    /// Whether none is held.
+    pub fn is_empty(&self) -> bool {
+        self.held.is_empty()
+    }
+
     /// How many items have been seen, those of weight zero included.
     pub fn seen(&self) -> u64 {
         self.seen
