@@ -295,7 +295,7 @@ fn log_fault<W: Weight>(weights: &[W]) -> Error {
     let refused = |w: &W| w.wide().is_nan() || w.wide() == f64::INFINITY;
     let index = weights.iter().position(refused).unwrap_or(0);
     let value = weights.get(index).map_or(f64::NAN, |w| w.wide());
-    Error::argument("weights", format!("item {index} is not finite: {}", shown(value)))
+    Error::item("weights", index, "[-inf, inf)", shown(value))
 }
 
 #[cfg(test)]

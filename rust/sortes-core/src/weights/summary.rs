@@ -147,16 +147,11 @@ pub fn fault<W: Weight>(weights: &[W], run: Run<'_>) -> Error {
         };
         for (weight, index) in weights[range.clone()].iter().map(|w| w.wide()).zip(range) {
             if !(0.0..=f64::MAX).contains(&weight) {
-                let negative = weight < 0.0 && weight.is_finite();
-                let what = if negative { "negative" } else { "not finite" };
-                return Error::argument(
-                    "weights",
-                    format!("item {index} is {what}: {}", shown(weight)),
-                );
+                return Error::item("weights", index, "[0, inf)", shown(weight));
             }
         }
     }
-    Error::argument("weights", "must be finite and not negative")
+    Error::argument("weights", "must hold numbers in [0, inf)")
 }
 
 /// Refuses a total beyond the range of float64.
@@ -199,10 +194,10 @@ mod tests {
     #[test]
     fn faults_are_named() {
         for (value, text) in [
-            (-1.0, "weights: item 70000 is negative: -1.0"),
-            (f64::NAN, "weights: item 70000 is not finite: nan"),
-            (f64::INFINITY, "weights: item 70000 is not finite: inf"),
-            (f64::NEG_INFINITY, "weights: item 70000 is not finite: -inf"),
+            (-1.0, "weights: item 70000 must be in [0, inf), got -1.0"),
+            (f64::NAN, "weights: item 70000 must be in [0, inf), got nan"),
+            (f64::INFINITY, "weights: item 70000 must be in [0, inf), got inf"),
+            (f64::NEG_INFINITY, "weights: item 70000 must be in [0, inf), got -inf"),
         ] {
             let mut weights = vec![1.0; 100_000];
             weights[70_000] = value;

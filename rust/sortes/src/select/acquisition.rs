@@ -50,14 +50,13 @@ pub fn log_weights(
     beta: f64,
     run: Run<'_>,
 ) -> Result<Vec<f64>> {
-    let fault = |index: usize, what: &str| {
-        Error::argument("scores", format!("item {index} {what}: {}", shown(scores[index])))
-    };
+    let refused =
+        |index: usize, domain: &str| Error::item("scores", index, domain, shown(scores[index]));
     let mut largest = 0.0f64;
     for range in run.blocks(scores.len(), BLOCK) {
         for index in range? {
             if !scores[index].is_finite() {
-                return Err(fault(index, "is not finite"));
+                return Err(refused(index, "(-inf, inf)"));
             }
             largest = largest.max(scores[index]);
         }
@@ -73,8 +72,7 @@ pub fn log_weights(
             let score = scores[index];
             let log = match strategy {
                 Strategy::Power if score < zero => {
-                    let what = "is negative, which the strategy 'power' does not take";
-                    return Err(fault(index, what));
+                    return Err(refused(index, "[0, inf) for the strategy 'power'"));
                 }
                 Strategy::Power if score <= 0.0 => f64::NEG_INFINITY,
                 Strategy::Power => finite(beta * elementary::ln_any(score)),
@@ -82,7 +80,7 @@ pub fn log_weights(
                 Strategy::Softrank => finite(-beta * elementary::ln(ranks[index])),
             };
             if log.is_nan() {
-                return Err(fault(index, "times beta exceeds the range of float64"));
+                return Err(refused(index, "the range of float64 divided by beta"));
             }
             out.push(log);
         }
@@ -226,8 +224,7 @@ fn check_noise(noise: &[f64], n: usize, run: Run<'_>) -> Result<()> {
     for range in run.blocks(n, BLOCK) {
         for index in range? {
             if !noise[index].is_finite() {
-                let reason = format!("item {index} is not finite: {}", shown(noise[index]));
-                return Err(Error::argument("noise", reason));
+                return Err(Error::item("noise", index, "(-inf, inf)", shown(noise[index])));
             }
         }
     }

@@ -129,8 +129,7 @@ fn check_values(values: &[f64], run: Run<'_>) -> Result<()> {
     for range in run.blocks(values.len(), super::PIECE) {
         for i in range? {
             if !values[i].is_finite() {
-                let reason = format!("item {i} is not finite: {}", shown(values[i]));
-                return Err(Error::argument("values", reason));
+                return Err(Error::item("values", i, "(-inf, inf)", shown(values[i])));
             }
         }
     }
