@@ -5,28 +5,27 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias, TypeVar, cast
 
 import numpy as np
 
 from sortes import _core
 from sortes._arrays import ids_of, vector_of
-from sortes._check import ENTITY, Entity
+from sortes._check import ENTITY, Entity, shown
 from sortes._estimate import Estimate
-from sortes._progress import reporter
+from sortes._progress import Progress, reporter
+from sortes._state import Stateful, bytes_of
 
 if TYPE_CHECKING:
     from typing import Self
 
     from numpy.typing import ArrayLike, NDArray
 
-    from sortes._progress import Progress
-
     Where: TypeAlias = ArrayLike | Callable[["SketchSample"], ArrayLike] | None
 
 
 class SketchSample(NamedTuple):
-    """What a sketch has kept, at most `k` items.
+    """The items that a sketch has kept, at most `k`.
 
     Attributes
     ----------
@@ -42,8 +41,9 @@ class SketchSample(NamedTuple):
     values : ndarray of float64, shape (m,), or None
         Their values, if they had any.
     threshold : float
-        What decided: the (k+1)-st key of a `BottomK`, infinite if there was none; the (k+1)-st
-        priority of a `PrioritySample` or the ``tau`` of a `VarOpt`, zero if every item was kept.
+        The threshold of inclusion: the (k+1)-st key of a `BottomK`, infinite if there was none; the
+        (k+1)-st priority of a `PrioritySample` or the ``tau`` of a `VarOpt`, zero if every item was
+        kept.
     """
 
     ids: NDArray[np.int64]
@@ -54,10 +54,11 @@ class SketchSample(NamedTuple):
     threshold: float
 
 
-class Sketch(ABC):
+class Sketch(Stateful, ABC):
     """What all sketches do; make a `BottomK`, a `PrioritySample` or a `VarOpt`."""
 
     _kind: ClassVar[str]
+    _native_class = _core.select.sketch.Sketch
     _native: _core.select.sketch.Sketch
 
     @abstractmethod
@@ -77,21 +78,20 @@ class Sketch(ABC):
         Parameters
         ----------
         ids : array_like of int, shape (n,)
-            Their names. Unsigned ones must be below 2**63; see `hash_ids` for strings.
+            Their ids. Unsigned ones must be below 2**63; see `hash_ids` for strings.
         weights : array_like, shape (n,), optional
-            Finite and not negative; ones if not given. Items of weight zero are counted, but never
-            kept. Half precision becomes float32 and integers float64; float32 is read in place.
-            Weights below 2**-1018 (3.6e-307) are at the limit of what keys can tell apart:
-            `BottomK` and `PrioritySample` draw them all alike, still with unbiased estimates; in a
-            `VarOpt` of nothing but such weights, probabilities are as exact as these weights are.
+            In [0, inf); ones if not given. Items of weight zero are counted, but never kept. Half
+            precision becomes float32 and integers float64; float32 is read in place. Weights below
+            2**-1018 (3.6e-307) are at the limit of what keys can tell apart: `BottomK` and
+            `PrioritySample` draw them all alike, still with unbiased estimates; in a `VarOpt` of
+            nothing but such weights, probabilities are as exact as these weights are.
         values : array_like, shape (n,), optional
             Finite numbers to find beside the ids in the sample, kept in float64. They come with
             every batch or with none.
         num_threads : int, optional
-            How many threads look for candidates (`VarOpt` takes one at a time). The result does not
-            depend on it.
+            How many threads to use at most; results never depend on it. (`VarOpt` uses one.)
         progress : bool or callable, optional
-            Shows a bar, or is called as ``progress(done, total)``.
+            Show a progress bar, or call ``progress(done, total)``.
 
         Returns
         -------
@@ -106,8 +106,13 @@ class Sketch(ABC):
         TypeError
             If `ids` are not integers, or weights not numbers.
         KeyboardInterrupt
-            On Ctrl-C in a batch of a million items or more. A beginning of the batch is taken; `n`
-            says how much.
+            On Ctrl-C in a long call. A beginning of the batch is taken; `n` says how much.
+
+        Examples
+        --------
+        >>> from sortes.select import VarOpt
+        >>> VarOpt(10, rng=0).update([7, 8], [1.0, 0.0]).update([9])
+        <VarOpt of 3 items: 2 held, k=10>
         """
         columns = (
             ids_of(ids),
@@ -137,9 +142,15 @@ class Sketch(ABC):
         ValueError
             If the seeds of coordinated sketches differ; if sketches that are not coordinated have
             drawn from the same shard of one seed; if only one of them has values. Nothing changes
-            then.
+            then, nor if Ctrl-C stops a long call.
         TypeError
             If `other` is another kind of sketch.
+
+        Examples
+        --------
+        >>> from sortes.select import BottomK
+        >>> BottomK(3, rng=0).update([1, 2]).merge(BottomK(3, rng=0).update([2, 3]))
+        <BottomK of 4 items: 3 held, k=3>
         """
         if type(other) is not type(self):
             raise TypeError(f"other: must be a {type(self).__name__}, got {type(other).__name__}")
@@ -152,7 +163,19 @@ class Sketch(ABC):
         return self.copy().merge(other)
 
     def sample(self) -> SketchSample:
-        """Return the sample with its weights and probabilities."""
+        """Return the sample with its weights and probabilities.
+
+        Returns
+        -------
+        SketchSample
+            Ids, weights, adjusted weights, inclusion probabilities, values and the threshold.
+
+        Examples
+        --------
+        >>> from sortes.select import VarOpt
+        >>> VarOpt(1, rng=0).update([7, 8], [1.0, 3.0]).sample().adjusted_weights
+        array([4.])
+        """
         return SketchSample(*self._native.sample())
 
     def estimate(self, where: Where = None, *, of: Where = None) -> Estimate:
@@ -178,6 +201,22 @@ class Sketch(ABC):
             If an array has not the shape of the sample.
         TypeError
             If `where` does not hold booleans, or `of` numbers.
+
+        Notes
+        -----
+        With the inclusion probabilities $p_i$, the estimate of a sum of $f_i$ is the sum of
+        $f_i / p_i$ over the sampled part, and that of its variance the sum of
+        $(1 - p_i) (f_i / p_i)^2$; a `VarOpt` knows more of sums of weights.
+
+        Examples
+        --------
+        >>> from sortes.select import VarOpt
+        >>> sketch = VarOpt(50, rng=0).update(range(100))
+        >>> sketch.estimate()
+        Estimate(value=100.0, stderr=0.0)
+        >>> value, stderr = sketch.estimate(lambda sample: sample.ids < 30)
+        >>> abs(value - 30) < 3 * stderr
+        True
         """
         sample = self.sample()
         inside = _of_sample(where, sample, "where", True, "b", "booleans")
@@ -196,14 +235,6 @@ class Sketch(ABC):
         """Return the standard error of a sum of weights; a kind may know better than this."""
         return norm(errors[inside])
 
-    def copy(self) -> Self:
-        """Return a sketch of the same state.
-
-        A sketch that is not coordinated, and its copy, do not merge: they have drawn the same
-        numbers.
-        """
-        return self._of(self._native.copy())
-
     def for_shard(self, shard: Entity) -> Self:
         """Return an empty sketch like this one, for another shard of the data.
 
@@ -217,16 +248,53 @@ class Sketch(ABC):
         -------
         Sketch
             Same kind, same `k`, same seed, no items.
+
+        Raises
+        ------
+        ValueError
+            If the shard is out of range.
+
+        Examples
+        --------
+        >>> from sortes.select import VarOpt
+        >>> sketch = VarOpt(10, rng=0)
+        >>> parts = [sketch.for_shard(s).update(range(10 * s, 10 * s + 10)) for s in range(3)]
+        >>> parts[0].merge(parts[1]).merge(parts[2]).total
+        30.0
         """
         return self._of(self._native.for_shard(ENTITY.check(shard, "shard")))
 
-    def to_bytes(self) -> bytes:
-        """Return the state in a stable format: little-endian, with a version and a checksum."""
-        return self._native.to_bytes()
+    def has_drawn(self, shard: Entity) -> bool:
+        """Return whether this sketch holds draws of a shard.
+
+        Parameters
+        ----------
+        shard : int
+            In [0, 2**48).
+
+        Returns
+        -------
+        bool
+            True if a sketch of that shard cannot be merged in: its numbers are used. Always False
+            for a coordinated sketch.
+
+        Raises
+        ------
+        ValueError
+            If the shard is out of range.
+
+        Examples
+        --------
+        >>> from sortes.select import VarOpt
+        >>> sketch = VarOpt(10, rng=0, shard=3).update([1, 2])
+        >>> sketch.has_drawn(3), sketch.has_drawn(4)
+        (True, False)
+        """
+        return self._native.has_drawn(ENTITY.check(shard, "shard"))
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """Make the sketch that `to_bytes` has written.
+        """Return the sketch whose state `to_bytes` has written.
 
         Parameters
         ----------
@@ -236,7 +304,8 @@ class Sketch(ABC):
         Returns
         -------
         Sketch
-            It goes on exactly as the one that was written would.
+            It goes on exactly as the one that was written would. ``Sketch.from_bytes`` takes the
+            bytes of any kind.
 
         Raises
         ------
@@ -244,23 +313,19 @@ class Sketch(ABC):
             If the bytes are not those of such a sketch, are corrupt, or have an unknown version.
         TypeError
             If `data` are no bytes.
+
+        Examples
+        --------
+        >>> from sortes.select import Sketch, VarOpt
+        >>> Sketch.from_bytes(VarOpt(10, rng=0).update([1, 2]).to_bytes())
+        <VarOpt of 2 items: 2 held, k=10>
         """
-        try:
-            state = bytes(memoryview(data))
-        except TypeError:
-            raise TypeError(f"data: must be bytes, got {type(data).__name__}") from None
-        native = _core.select.sketch.Sketch.from_bytes(state)
+        native = cls._native_class.from_bytes(bytes_of(data))
         kind = getattr(cls, "_kind", native.kind)
         if native.kind != kind:
-            raise ValueError(f"data: holds a sketch of kind {native.kind!r}, expected {kind!r}")
+            raise ValueError(f"data: must be a sketch of kind {kind!r}, got {native.kind!r}")
         kinds = {known._kind: known for known in Sketch.__subclasses__()}
-        return (kinds[kind] if cls is Sketch else cls)._of(native)  # type: ignore[return-value]
-
-    @classmethod
-    def _of(cls, native: _core.select.sketch.Sketch) -> Self:
-        out = cls.__new__(cls)
-        out._native = native
-        return out
+        return cast("Self", (kinds[kind] if cls is Sketch else cls)._of(native))
 
     @property
     def k(self) -> int:
@@ -290,17 +355,26 @@ class Sketch(ABC):
 
     __hash__ = None  # type: ignore[assignment]
 
-    def __copy__(self) -> Self:
-        return self.copy()
-
-    def __deepcopy__(self, memo: object) -> Self:
-        return self.copy()
-
-    def __reduce__(self) -> tuple[Callable[[bytes], Self], tuple[bytes]]:
-        return type(self).from_bytes, (self.to_bytes(),)
-
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self.n} items: {len(self)} held, k={self.k}>"
+
+
+S = TypeVar("S", bound=Sketch)
+
+
+def check_sketch(sketch: Any) -> None:
+    """Refuse what is no sketch.
+
+    Examples
+    --------
+    >>> check_sketch(None)
+    Traceback (most recent call last):
+    TypeError: sketch: must be a BottomK, a PrioritySample or a VarOpt, got None
+    """
+    if not isinstance(sketch, Sketch):
+        raise TypeError(
+            f"sketch: must be a BottomK, a PrioritySample or a VarOpt, got {shown(sketch)}"
+        )
 
 
 def norm(x: NDArray[Any]) -> float:

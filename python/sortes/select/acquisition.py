@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from sortes import _core
 from sortes._arrays import vector_of
-from sortes._check import NON_NEGATIVE, NonNegative, count, one_of
+from sortes._check import COUNT, NON_NEGATIVE, Count, NonNegative, one_of
+from sortes._progress import Progress, reporter
 from sortes._rng import as_stream
 
 if TYPE_CHECKING:
     import numpy as np
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
     from sortes._rng import Rng
 
@@ -19,35 +20,42 @@ Strategy = Literal["power", "softmax", "softrank"]
 
 
 def stochastic_acquisition(
-    scores: Any,
-    k: int,
+    scores: ArrayLike,
+    k: Count,
     *,
     strategy: Strategy = "power",
     beta: NonNegative = 1.0,
+    noise: ArrayLike | None = None,
     rng: Rng = None,
     step: int = 0,
-    noise: Any = None,
     num_threads: int | None = None,
+    progress: Progress = None,
 ) -> NDArray[np.int64]:
     r"""Draw a batch of distinct items, better scores with higher probability.
 
     Parameters
     ----------
     scores : array_like, shape (n,)
-        How informative each item is; finite. With ``"power"`` not negative.
+        How informative each item is; finite. With ``"power"`` not negative, where -1e-6 times the
+        largest score (or -1e-6, if that is lower) still counts as zero: differences of entropies in
+        single precision miss zero by that much.
     k : int
         The size of the batch, at most `n`.
-    strategy : {"power", "softmax", "softrank"}
-        The weight of an item: :math:`s^\beta`, :math:`e^{\beta s}`, or :math:`r^{-\beta}` with the
-        rank `r` of the score (1 is best; equal scores share their mean rank).
+    strategy : {"power", "softmax", "softrank"}, default "power"
+        The weight of an item: $s^\beta$, $e^{\beta s}$, or $r^{-\beta}$ with the rank `r` of the
+        score (1 is best; equal scores share their mean rank).
     beta : float, default 1.0
-        Coldness, not negative: 0 draws uniformly, large values take the best.
-    rng, step
-        Seed or generator, and the step of a run.
+        Coldness, in [0, inf): 0 draws uniformly, large values take the best.
     noise : array_like, shape (n,), optional
         Gumbel noise to use instead of `rng`.
+    rng : Rng, optional
+        The randomness: None for fresh entropy, or a seed, generator or stream (see `sortes.Rng`).
+    step : int, default 0
+        The position in a run, in [0, 2**32): different steps give independent draws.
     num_threads : int, optional
-        Results do not depend on it.
+        How many threads to use at most; results never depend on it.
+    progress : bool or callable, optional
+        Show a progress bar, or call ``progress(done, total)``.
 
     Returns
     -------
@@ -58,17 +66,17 @@ def stochastic_acquisition(
     ------
     ValueError
         If a score is not finite, or negative with ``"power"``; if `k` exceeds `n`; if `beta` is
-        negative.
+        negative; if both noise and a source of it are given.
+    TypeError
+        If scores or noise are not numbers.
 
     Notes
     -----
     Items are drawn one after the other in proportion to the weights of those left: the `k` largest
-    of :math:`\ln w_i + G_i` with independent Gumbel variables. Items of weight zero (``"power"``,
-    score zero) come only when the others are used up, and then uniformly: they never dilute the
-    informative ones. One pass over the scores; ``"softrank"`` sorts them.
-
-    With the published batch methods in mind: one draw of this costs what scoring costs, and does
-    about as well.
+    of $\ln w_i + G_i$ with independent Gumbel variables (Kirsch and others 2023). Items of weight
+    zero (``"power"``, score zero) come only when the others are used up, and then uniformly: they
+    never dilute the informative ones. However large scores are, equal items remain equally likely.
+    One pass over the scores; ``"softrank"`` sorts them.
 
     References
     ----------
@@ -77,33 +85,50 @@ def stochastic_acquisition(
 
     Examples
     --------
+    >>> from sortes.select import stochastic_acquisition
     >>> stochastic_acquisition([0.1, 0.9, 0.0, 0.5], 2, beta=4.0, rng=0)
     array([1, 3])
     """
     one_of(strategy, "strategy", get_args(Strategy))
-    stream = as_stream(rng if noise is None else 0, step)
-    drawn = None if noise is None else vector_of(noise, "noise", double=True)
-    return _core.select.weighted.acquire(
-        vector_of(scores, "scores", double=True),
-        count(k, "k"),
-        strategy,
-        NON_NEGATIVE.check(beta, "beta"),
-        stream.key,
-        stream.step,
-        drawn,
-        num_threads=num_threads,
-    )
+    values = vector_of(scores, "scores", double=True)
+    k, beta = COUNT.check(k, "k"), NON_NEGATIVE.check(beta, "beta")
+    source: _core.Stream | NDArray[np.float64]
+    if noise is None:
+        source = as_stream(rng, step)
+    elif rng is not None:
+        raise ValueError("rng: must be None beside noise")
+    elif step != 0:
+        raise ValueError(f"step: must be 0 beside noise, got {step!r}")
+    else:
+        source = vector_of(noise, "noise", double=True)
+    with reporter(progress, "scores") as callback:
+        return _core.select.acquisition.acquire(
+            values, k, strategy, beta, source, num_threads=num_threads, progress=callback
+        )
 
 
 def acquisition_probs(
-    scores: Any, *, strategy: Strategy = "power", beta: NonNegative = 1.0
+    scores: ArrayLike,
+    *,
+    strategy: Strategy = "power",
+    beta: NonNegative = 1.0,
+    num_threads: int | None = None,
+    progress: Progress = None,
 ) -> NDArray[np.float64]:
     r"""Return the probability of each item of being drawn first.
 
     Parameters
     ----------
-    scores, strategy, beta
+    scores : array_like, shape (n,)
         As in `stochastic_acquisition`.
+    strategy : {"power", "softmax", "softrank"}, default "power"
+        As in `stochastic_acquisition`.
+    beta : float, default 1.0
+        As in `stochastic_acquisition`.
+    num_threads : int, optional
+        How many threads to use at most; results never depend on it.
+    progress : bool or callable, optional
+        Show a progress bar, or call ``progress(done, total)``.
 
     Returns
     -------
@@ -114,13 +139,19 @@ def acquisition_probs(
     ------
     ValueError
         If a score is not finite, or negative with ``"power"``, or `beta` is negative.
+    TypeError
+        If the scores are not numbers.
 
     Examples
     --------
+    >>> from sortes.select import acquisition_probs
     >>> acquisition_probs([3, 0, 1])
     array([0.75, 0.  , 0.25])
     """
     one_of(strategy, "strategy", get_args(Strategy))
-    return _core.select.weighted.acquisition_probs(
-        vector_of(scores, "scores", double=True), strategy, NON_NEGATIVE.check(beta, "beta")
-    )
+    values = vector_of(scores, "scores", double=True)
+    beta = NON_NEGATIVE.check(beta, "beta")
+    with reporter(progress, "scores") as callback:
+        return _core.select.acquisition.acquisition_probs(
+            values, strategy, beta, num_threads=num_threads, progress=callback
+        )

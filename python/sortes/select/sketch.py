@@ -10,15 +10,14 @@ import numpy as np
 
 from sortes import _core
 from sortes._arrays import host
-from sortes._check import ENTITY, Domain, Entity, count, flag, integer
-from sortes._progress import reporter
+from sortes._check import ENTITY, AtLeastOne, Count, Domain, Entity, count, flag, shown
+from sortes._progress import Progress, reporter
 from sortes._rng import as_stream
-from sortes.select._sketch import Sketch, SketchSample, norm
+from sortes.select._sketch import S, Sketch, SketchSample, check_sketch, norm
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from sortes._progress import Progress
     from sortes._rng import Rng
 
 __all__ = [
@@ -46,20 +45,24 @@ class BottomK(Sketch):
     ----------
     k : int
         The largest number of items in the sample, in [1, 2**31).
-    rng : None, int, Generator, Stream, ...
-        Where random numbers come from. Sketches that are to merge need the same.
-    coordinated : bool
-        Whether the number of an item is that of its id. Then an id counts once however often it
-        comes (with its greatest weight), and samples of two versions of the data overlap as much as
-        their laws allow. Otherwise every item offered is an item of its own.
-    shard : int
-        Which numbers to draw if not coordinated, in [0, 2**48); every sketch of one seed that is to
-        be merged needs its own.
+    coordinated : bool, default True
+        Whether the random number of an item is that of its id. Then an id counts once however often
+        it comes (with its greatest weight), and samples of two versions of the data overlap as much
+        as their laws allow. Otherwise every item offered is an item of its own.
+    shard : int, default 0
+        Which numbers to draw if not coordinated, in [0, 2**48); every sketch of one seed that must
+        merge needs its own.
+    rng : Rng, optional
+        The randomness: None for fresh entropy, or a seed, generator or stream (see `sortes.Rng`).
+        Sketches that must merge need the same.
+    step : int, default 0
+        The position in a run, in [0, 2**32): different steps give independent draws. Sketches that
+        must merge need the same.
 
     Raises
     ------
     ValueError
-        If `k` or `shard` is out of range.
+        If `k` or `shard` is out of range, or a coordinated sketch is given a shard.
 
     See Also
     --------
@@ -68,21 +71,25 @@ class BottomK(Sketch):
 
     Notes
     -----
-    The key of an item of weight :math:`w` is :math:`E / w` with an exponential :math:`E`; the
-    sample is the :math:`k` items of least key, in that order. Its law is that of drawing one after
+    The key of an item of weight $w$ is $E / w$ with an exponential $E$; the
+    sample is the $k$ items of least key, in that order. Its law is that of drawing one after
     the other in proportion to what is left,
 
-    .. math:: P(i_1, \dots, i_k) = \prod_j \frac{w_{i_j}}{W - \sum_{l < j} w_{i_l}} .
+    $$
+    P(i_1, \dots, i_k) = \prod_j \frac{w_{i_j}}{W - \sum_{l < j} w_{i_l}}.
+    $$
 
-    Given the :math:`(k+1)`-st key :math:`t`, item :math:`i` is kept with probability
-    :math:`p_i = 1 - e^{-w_i t}`. Adjusted weights :math:`w_i / p_i` are unbiased and
-    uncorrelated, so that :math:`\sum (1 - p_i) (f_i / p_i)^2` over the part of the sample is an
-    unbiased estimate of the variance of :math:`\sum f_i / p_i`.
+    Given the $(k+1)$-st key $t$, item $i$ is kept with probability
+    $p_i = 1 - e^{-w_i t}$. Adjusted weights $w_i / p_i$ are unbiased and
+    uncorrelated, so that $\sum (1 - p_i) (f_i / p_i)^2$ over the part of the sample is an
+    unbiased estimate of the variance of $\sum f_i / p_i$.
 
     Merging is exact: the state is that of one sketch of all the data, in whatever order and
     grouping sketches are merged. An item costs a random number and a comparison, a candidate a
     constant amount of work on average; memory is up to 150 bytes for each of `k`.
 
+    References
+    ----------
     Cohen and Kaplan, "Summarizing data using bottom-k sketches", PODC 2007.
 
     Examples
@@ -103,9 +110,15 @@ class BottomK(Sketch):
     _kind = "bottom_k"
 
     def __init__(
-        self, k: Size, *, rng: Rng = None, coordinated: bool = True, shard: Entity = 0
+        self,
+        k: Size,
+        *,
+        coordinated: bool = True,
+        shard: Entity = 0,
+        rng: Rng = None,
+        step: int = 0,
     ) -> None:
-        self._native = _native(self._kind, k, rng, shard, coordinated)
+        self._native = _native(self._kind, k, coordinated, shard, as_stream(rng, step))
 
 
 class PrioritySample(Sketch):
@@ -115,17 +128,21 @@ class PrioritySample(Sketch):
     ----------
     k : int
         The largest number of items in the sample, in [1, 2**31).
-    rng : None, int, Generator, Stream, ...
-        Where random numbers come from. Sketches that are to merge need the same.
-    coordinated : bool
-        Whether the number of an item is that of its id, as in `BottomK`.
-    shard : int
+    coordinated : bool, default True
+        Whether the random number of an item is that of its id, as in `BottomK`.
+    shard : int, default 0
         Which numbers to draw if not coordinated, as in `BottomK`.
+    rng : Rng, optional
+        The randomness: None for fresh entropy, or a seed, generator or stream (see `sortes.Rng`).
+        Sketches that must merge need the same.
+    step : int, default 0
+        The position in a run, in [0, 2**32): different steps give independent draws. Sketches that
+        must merge need the same.
 
     Raises
     ------
     ValueError
-        If `k` or `shard` is out of range.
+        If `k` or `shard` is out of range, or a coordinated sketch is given a shard.
 
     See Also
     --------
@@ -134,19 +151,22 @@ class PrioritySample(Sketch):
 
     Notes
     -----
-    The priority of an item of weight :math:`w` is :math:`w / u` with a uniform :math:`u`; the
-    sample is the :math:`k` items of greatest priority, in that order. Given the :math:`(k+1)`-st
-    priority :math:`\tau`, item :math:`i` is kept with probability
-    :math:`p_i = \min(1, w_i / \tau)` and stands for :math:`\max(w_i, \tau)`. These are
+    The priority of an item of weight $w$ is $w / u$ with a uniform $u$; the
+    sample is the $k$ items of greatest priority, in that order. Given the $(k+1)$-st
+    priority $\tau$, item $i$ is kept with probability
+    $p_i = \min(1, w_i / \tau)$ and stands for $\max(w_i, \tau)$. These are
     unbiased and uncorrelated, and the variance of a sum of weights is estimated without bias by
-    :math:`\sum \tau \max(0, \tau - w_i)` over the part of the sample. The sum of variances at
-    :math:`k + 1` is at most that of the best sample of :math:`k` items (Szegedy, "The DLT priority
-    sampling is essentially optimal", STOC 2006).
+    $\sum \tau \max(0, \tau - w_i)$ over the part of the sample. The sum of variances at
+    $k + 1$ is at most that of the best sample of $k$ items (Szegedy 2006).
 
     Merging and cost are those of `BottomK`.
 
+    References
+    ----------
     Duffield, Lund and Thorup, "Priority sampling for estimation of arbitrary subset sums", Journal
-    of the ACM 54 (2007).
+    of the ACM 54, 2007.
+
+    Szegedy, "The DLT priority sampling is essentially optimal", STOC 2006.
 
     Examples
     --------
@@ -160,9 +180,15 @@ class PrioritySample(Sketch):
     _kind = "priority"
 
     def __init__(
-        self, k: Size, *, rng: Rng = None, coordinated: bool = True, shard: Entity = 0
+        self,
+        k: Size,
+        *,
+        coordinated: bool = True,
+        shard: Entity = 0,
+        rng: Rng = None,
+        step: int = 0,
     ) -> None:
-        self._native = _native(self._kind, k, rng, shard, coordinated)
+        self._native = _native(self._kind, k, coordinated, shard, as_stream(rng, step))
 
 
 class VarOpt(Sketch):
@@ -172,16 +198,15 @@ class VarOpt(Sketch):
     ----------
     k : int
         The number of items in the sample, in [1, 2**31).
-    rng : None, int, Generator, Stream, ...
-        Where random numbers come from.
-    shard : int
-        Which numbers to draw, in [0, 2**48); every sketch of one seed that is to be merged needs
-        its own.
-
-    Attributes
-    ----------
-    total : float
-        The exact sum of all weights, up to the rounding of the result.
+    shard : int, default 0
+        Which numbers to draw, in [0, 2**48); every sketch of one seed that must merge needs its
+        own.
+    rng : Rng, optional
+        The randomness: None for fresh entropy, or a seed, generator or stream (see `sortes.Rng`).
+        Sketches that must merge need the same.
+    step : int, default 0
+        The position in a run, in [0, 2**32): different steps give independent draws. Sketches that
+        must merge need the same.
 
     Raises
     ------
@@ -194,11 +219,11 @@ class VarOpt(Sketch):
 
     Notes
     -----
-    Item :math:`i` is in the sample with probability :math:`p_i = \min(1, w_i / \tau)` and then
-    stands for :math:`\max(w_i, \tau)`, where :math:`\sum_i \min(1, w_i / \tau) = k`; no
-    other sample of :math:`k` items has a smaller variance, averaged over subsets of any size.
+    Item $i$ is in the sample with probability $p_i = \min(1, w_i / \tau)$ and then
+    stands for $\max(w_i, \tau)$, where $\sum_i \min(1, w_i / \tau) = k$; no
+    other sample of $k$ items has a smaller variance, averaged over subsets of any size.
     The adjusted weights add up to the total, whatever was drawn, and are never positively
-    correlated. Hence :math:`\sum \tau (\tau - w_i)` over the part of the sample, and the
+    correlated. Hence $\sum \tau (\tau - w_i)$ over the part of the sample, and the
     same over the rest, both bound the variance of a sum of weights from above, in expectation.
     `estimate` uses the smaller one, unless a single item makes up more than half of both together:
     then that over the part. The total has no error.
@@ -210,10 +235,12 @@ class VarOpt(Sketch):
     An id that comes twice is two items.
 
     An item costs a random number and a few operations; one that is kept while most are not,
-    constant work; one above the threshold :math:`O(\log k)`.
+    constant work; one above the threshold $O(\log k)$.
 
+    References
+    ----------
     Cohen, Duffield, Kaplan, Lund and Thorup, "Stream sampling for variance-optimal estimation of
-    subset sums", arXiv:0803.0473.
+    subset sums", SODA 2009, arXiv:0803.0473.
 
     Examples
     --------
@@ -229,8 +256,8 @@ class VarOpt(Sketch):
 
     _kind = "var_opt"
 
-    def __init__(self, k: Size, *, rng: Rng = None, shard: Entity = 0) -> None:
-        self._native = _native(self._kind, k, rng, shard, coordinated=False)
+    def __init__(self, k: Size, *, shard: Entity = 0, rng: Rng = None, step: int = 0) -> None:
+        self._native = _native(self._kind, k, False, shard, as_stream(rng, step))
 
     @property
     def total(self) -> float:
@@ -255,7 +282,7 @@ def hash_ids(names: Iterable[str | bytes]) -> NDArray[np.int64]:
     Parameters
     ----------
     names : iterable of str or bytes
-        What to hash; strings are encoded as UTF-8.
+        The strings to hash; those of Python are encoded as UTF-8.
 
     Returns
     -------
@@ -276,12 +303,12 @@ def hash_ids(names: Iterable[str | bytes]) -> NDArray[np.int64]:
     >>> hash_ids(["a", b"a", "b"])
     array([3405396810240292928, 3405396810240292928, 8453121595177857668])
     """
-    if isinstance(names, str | bytes):
-        raise TypeError(f"names: must be several, got one: {names!r}")
+    if isinstance(names, str | bytes) or not isinstance(names, Iterable):
+        raise TypeError(f"names: must be several strings, got {shown(names)}")
     digests = bytearray()
     for i, name in enumerate(names):
         if not isinstance(name, str | bytes):
-            raise TypeError(f"names: item {i} must be a string or bytes, got {type(name).__name__}")
+            raise TypeError(f"names: item {i} must be a string or bytes, got {shown(name)}")
         try:
             raw = name.encode() if isinstance(name, str) else bytes(name)
         except UnicodeEncodeError as error:
@@ -292,15 +319,15 @@ def hash_ids(names: Iterable[str | bytes]) -> NDArray[np.int64]:
 
 def sketch_array(
     weights: ArrayLike | None,
-    sketch: Sketch,
+    sketch: S,
     *,
     ids: ArrayLike | None = None,
     values: ArrayLike | None = None,
-    start: int = 0,
-    chunk: int = CHUNK,
+    start: Count = 0,
+    chunk: AtLeastOne = CHUNK,
     num_threads: int | None = None,
     progress: Progress = None,
-) -> Sketch:
+) -> S:
     """Take an array in piece by piece, one that is larger than memory as well.
 
     Parameters
@@ -310,17 +337,17 @@ def sketch_array(
     sketch : Sketch
         Takes the items in.
     ids : array_like of int, shape (n,), optional
-        Their names; the positions 0, 1, ... by default.
+        Their ids; the indices 0, 1, ... by default.
     values : array_like, shape (n,), optional
         Numbers to find in the sample.
-    start : int
+    start : int, default 0
         Where to begin: after an interruption, the number of items that were taken.
-    chunk : int
+    chunk : int, default 524288
         How many items are read at a time.
     num_threads : int, optional
-        As in `Sketch.update`.
+        How many threads to use at most; results never depend on it.
     progress : bool or callable, optional
-        Shows a bar, or is called as ``progress(done, total)``.
+        Show a progress bar, or call ``progress(done, total)``.
 
     Returns
     -------
@@ -333,6 +360,8 @@ def sketch_array(
     ValueError
         If lengths differ, `start` or `chunk` is out of range, or as in `Sketch.update`; pieces that
         came before are taken then.
+    TypeError
+        If `sketch` is no sketch, or as in `Sketch.update`.
 
     Examples
     --------
@@ -342,19 +371,17 @@ def sketch_array(
     >>> sketch_array(weights, VarOpt(100, rng=0), chunk=1000).total
     1000000.0
     """
+    check_sketch(sketch)
     columns = {"ids": ids, "weights": weights, "values": values}
     given = {name: host(x, name, None) for name, x in columns.items() if x is not None}
     if ids is None and weights is None:
         raise ValueError("weights: must be given where ids are not")
     n = next(iter(given.values())).size
     for name, column in given.items():
-        if column.ndim != 1:
-            raise ValueError(f"{name}: must have shape (n,), got {column.shape}")
-        if column.size != n:
-            raise ValueError(f"{name}: expected shape ({n},), got {column.shape}")
-    start, chunk = integer(start, "start"), count(chunk, "chunk", 1)
-    if not 0 <= start <= n:
-        raise ValueError(f"start: must be in [0, {n}], got {start}")
+        if column.shape != (n,):
+            wanted = "(n,)" if column.ndim != 1 else f"({n},)"
+            raise ValueError(f"{name}: must have shape {wanted}, got {column.shape}")
+    start, chunk = count(start, "start", 0, n), count(chunk, "chunk", 1)
     with reporter(progress, "sketch_array") as callback:
         for low in range(start, n, chunk):
             high = min(low + chunk, n)
@@ -371,8 +398,9 @@ def sketch_array(
 
 
 def _native(
-    kind: str, k: int, rng: Rng, shard: int, coordinated: bool
+    kind: str, k: int, coordinated: bool, shard: int, stream: _core.Stream
 ) -> _core.select.sketch.Sketch:
     k, shard = SIZE.check(k, "k"), ENTITY.check(shard, "shard")
-    key, coordinated = as_stream(rng).key, flag(coordinated, "coordinated")
-    return _core.select.sketch.Sketch(kind, k, key, None if coordinated else shard)
+    if flag(coordinated, "coordinated") and shard != 0:
+        raise ValueError(f"shard: must be 0 for a coordinated sketch, got {shard}")
+    return _core.select.sketch.Sketch(kind, k, stream, None if coordinated else shard)

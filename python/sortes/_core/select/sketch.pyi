@@ -6,17 +6,15 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import Stream
+
 __all__ = ["Sketch"]
 
 @final
 class Sketch:
-    """A sketch of any kind, behind a lock.
+    """A sketch of any kind."""
 
-    The lock is taken with the interpreter released, and nothing asks for the interpreter while
-    holding it.
-    """
-
-    def __new__(cls, kind: str, k: int, key: int, shard: int | None, /) -> Sketch: ...
+    def __new__(cls, kind: str, k: int, stream: Stream, shard: int | None, /) -> Sketch: ...
     def update(
         self,
         ids: NDArray[np.int64],

@@ -6,12 +6,12 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import Stream
+
 __all__ = [
     "AliasTable",
     "DynamicWeights",
     "Reservoir",
-    "acquire",
-    "acquisition_probs",
     "choice",
     "successive",
     "weighted_keys",
@@ -21,8 +21,7 @@ def choice(
     weights: NDArray[Any],
     size: int,
     alias: bool,
-    key: int,
-    step: int,
+    stream: Stream,
     /,
     *,
     num_threads: int | None = None,
@@ -31,8 +30,7 @@ def choice(
 def successive(
     weights: NDArray[Any],
     k: int,
-    key: int,
-    step: int,
+    stream: Stream,
     /,
     *,
     num_threads: int | None = None,
@@ -41,27 +39,11 @@ def successive(
 def weighted_keys(
     weights: NDArray[Any],
     log: bool,
-    key: int,
-    step: int,
+    stream: Stream,
     /,
     *,
     num_threads: int | None = None,
     progress: Callable[[int, int], object] | None = None,
-) -> NDArray[np.float64]: ...
-def acquire(
-    scores: NDArray[np.float64],
-    k: int,
-    strategy: str,
-    beta: float,
-    key: int,
-    step: int,
-    noise: NDArray[np.float64] | None,
-    /,
-    *,
-    num_threads: int | None = None,
-) -> NDArray[np.int64]: ...
-def acquisition_probs(
-    scores: NDArray[np.float64], strategy: str, beta: float, /
 ) -> NDArray[np.float64]: ...
 
 @final
@@ -80,17 +62,17 @@ class AliasTable:
     def sample(
         self,
         size: int,
-        key: int,
-        step: int,
+        stream: Stream,
         /,
         *,
         num_threads: int | None = None,
         progress: Callable[[int, int], object] | None = None,
     ) -> NDArray[np.int64]: ...
     def probabilities(self) -> NDArray[np.float64]: ...
-    def state(self) -> NDArray[np.uint32 | np.uint64]: ...
+    def copy(self) -> AliasTable: ...
+    def to_bytes(self) -> bytes: ...
     @staticmethod
-    def restore(state: NDArray[np.uint32 | np.uint64], /) -> AliasTable: ...
+    def from_bytes(data: bytes, /) -> AliasTable: ...
     @property
     def precision(self) -> str: ...
     def __len__(self, /) -> int: ...
@@ -99,20 +81,54 @@ class AliasTable:
 class DynamicWeights:
     """Weights that change between draws."""
 
-    def __new__(cls, weights: NDArray[Any], /) -> DynamicWeights: ...
-    def update(self, indices: NDArray[np.int64], weights: NDArray[np.float64], /) -> None: ...
+    def __new__(
+        cls,
+        weights: NDArray[Any],
+        /,
+        *,
+        num_threads: int | None = None,
+        progress: Callable[[int, int], object] | None = None,
+    ) -> DynamicWeights: ...
+    def update(
+        self,
+        indices: NDArray[np.int64],
+        weights: NDArray[np.float64],
+        /,
+        *,
+        num_threads: int | None = None,
+        progress: Callable[[int, int], object] | None = None,
+    ) -> None: ...
     @property
     def total(self) -> float: ...
     def weights(self) -> NDArray[np.float64]: ...
-    def sample(self, size: int, key: int, step: int, /) -> NDArray[np.int64]: ...
-    def pop(self, size: int, key: int, step: int, /) -> NDArray[np.int64]: ...
+    def sample(
+        self,
+        size: int,
+        stream: Stream,
+        /,
+        *,
+        num_threads: int | None = None,
+        progress: Callable[[int, int], object] | None = None,
+    ) -> NDArray[np.int64]: ...
+    def pop(
+        self,
+        size: int,
+        stream: Stream,
+        /,
+        *,
+        progress: Callable[[int, int], object] | None = None,
+    ) -> NDArray[np.int64]: ...
+    def copy(self) -> DynamicWeights: ...
+    def to_bytes(self) -> bytes: ...
+    @staticmethod
+    def from_bytes(data: bytes, /) -> DynamicWeights: ...
     def __len__(self, /) -> int: ...
 
 @final
 class Reservoir:
     """Distinct items from a stream."""
 
-    def __new__(cls, k: int, key: int, /) -> Reservoir: ...
+    def __new__(cls, k: int, stream: Stream, /) -> Reservoir: ...
     def update(
         self,
         weights: NDArray[Any],
@@ -120,23 +136,15 @@ class Reservoir:
         /,
         *,
         num_threads: int | None = None,
+        progress: Callable[[int, int], object] | None = None,
     ) -> None: ...
     def sample(self) -> NDArray[np.int64]: ...
+    def copy(self) -> Reservoir: ...
+    def to_bytes(self) -> bytes: ...
+    @staticmethod
+    def from_bytes(data: bytes, /) -> Reservoir: ...
     @property
     def k(self) -> int: ...
     @property
     def seen(self) -> int: ...
-    def state(
-        self,
-    ) -> tuple[int, int, float, int, int, NDArray[np.float64], NDArray[np.int64]]: ...
-    @staticmethod
-    def restore(
-        k: int,
-        key: int,
-        skip: float,
-        event: int,
-        seen: int,
-        keys: NDArray[np.float64],
-        ids: NDArray[np.int64],
-        /,
-    ) -> Reservoir: ...
+    def __len__(self, /) -> int: ...

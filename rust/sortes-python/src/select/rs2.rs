@@ -19,8 +19,8 @@ impl Named for Mode {
     ];
 }
 
-/// A place of a permutation.
-const PLACE: f64 = 40.0;
+/// An item of a permutation.
+const ITEM: f64 = 40.0;
 
 /// The items of one epoch of repeated sampling of random subsets.
 #[pyfunction]
@@ -35,11 +35,11 @@ fn rs2_epoch<'py>(
     progress: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyArray1<i64>>> {
     let rs2 = Rs2::new(n, keep, mode.0, stream.0).map_err(to_py)?;
-    let size = Size::new(rs2.cost() as usize, PLACE);
+    let size = Size::new(rs2.cost() as usize, ITEM);
     Ok(run(py, size, None, progress, |run| rs2.epoch(epoch, run))?.into_pyarray(py))
 }
 
-/// Places `start..stop` of a keyed permutation of `0..n`.
+/// Items `start..stop` of a keyed permutation of `0..n`.
 #[pyfunction]
 #[pyo3(signature = (n, stream, number, start, stop, /))]
 fn permutation<'py>(
@@ -52,7 +52,7 @@ fn permutation<'py>(
 ) -> PyResult<Bound<'py, PyArray1<i64>>> {
     let (start, stop) = (start.min(n), stop.clamp(start.min(n), n));
     let len = (stop - start) as usize;
-    let items = run(py, Size::new(len, PLACE), None, None, |run| {
+    let items = run(py, Size::new(len, ITEM), None, None, |run| {
         let mut items = with_capacity(len, "indices")?;
         Permutation::new(n, stream.0.rounds(), number).extend(start..stop, &mut items, run)?;
         Ok(items)

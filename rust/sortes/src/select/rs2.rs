@@ -5,13 +5,15 @@
 //! `keep` of `n` items, either fresh ones each time or the next ones of an endless line of
 //! permutations.
 
-use sortes_core::memory::with_capacity;
+use std::ops::Range;
+
+use sortes_core::memory::{filled, with_capacity};
 use sortes_core::permutation::{LENGTH_LIMIT, Permutation};
 use sortes_core::rng::Stream;
 use sortes_core::{Error, Result, Run};
 
-/// Items that are made, or looked at, between two looks at the stop request.
-const PIECE: u64 = 1 << 12;
+/// Items that are made, or looked at, between two polls.
+const BLOCK: usize = 1 << 12;
 
 /// A length that an address space may not hold: what is too large cannot be allocated.
 fn length(n: u64) -> usize {
@@ -66,13 +68,14 @@ impl Rs2 {
         Ok(Self { n, keep, mode, stream })
     }
 
-    /// How many places of permutations an epoch reads.
+    /// How many items of permutations an epoch reads, which progress counts.
     pub fn cost(&self) -> u64 {
-        let whole = self.mode == Mode::Distinct && self.keep > self.n / 2;
-        if whole { self.n } else { self.keep }
+        let Self { n, keep, mode, .. } = *self;
+        // More than half of the items: those left out, and then all.
+        if mode == Mode::Distinct && keep > n / 2 { n + (n - keep) } else { keep }
     }
 
-    /// The items of epoch `epoch`, in the order in which they are used.
+    /// The items of epoch `epoch`, in the order in which they are used. Progress counts items.
     ///
     /// # Errors
     /// If the epoch lies beyond permutation `2^32`, if there is no memory for it, or if the work is
@@ -81,96 +84,108 @@ impl Rs2 {
         let Self { n, keep, mode, .. } = *self;
         let mut out = with_capacity(length(keep), "indices")?;
         match mode {
-            Mode::Replacement => self.permutation(epoch)?.extend(0..keep, &mut out, run)?,
+            Mode::Replacement => take(&self.permutation(epoch)?, 0..keep, &mut out, run)?,
             Mode::Drop => {
                 let (number, part) = (epoch / n.div_ceil(keep), epoch % n.div_ceil(keep));
-                let places = part * keep..n.min((part + 1) * keep);
-                self.permutation(number)?.extend(places, &mut out, run)?;
+                let window = part * keep..n.min((part + 1) * keep);
+                take(&self.permutation(number)?, window, &mut out, run)?;
             }
             Mode::Raw => {
-                let (number, start) = self.place(epoch, keep);
+                let (number, start) = self.start(epoch, keep);
                 let end = n.min(start + keep);
-                self.permutation(number)?.extend(start..end, &mut out, run)?;
+                take(&self.permutation(number)?, start..end, &mut out, run)?;
                 let missing = keep - (end - start);
                 if missing > 0 {
-                    self.permutation(number + 1)?.extend(0..missing, &mut out, run)?;
+                    take(&self.permutation(number + 1)?, 0..missing, &mut out, run)?;
                 }
             }
             Mode::Distinct if keep <= n / 2 => self.distinct(epoch, keep, &mut out, run)?,
-            Mode::Distinct => {
-                let mut left_out = with_capacity(length(n - keep), "indices left out")?;
-                if keep < n {
-                    self.distinct(epoch, n - keep, &mut left_out, run)?;
-                }
-                let mut used = with_capacity(length(n), "marks")?;
-                used.resize(n as usize, true);
-                for item in left_out {
-                    used[item as usize] = false;
-                }
-                let all = Permutation::new(n, self.stream.child(0).rounds(), number_of(epoch)?);
-                let mut some = Vec::new();
-                for first in (0..n).step_by(PIECE as usize) {
-                    some.clear();
-                    all.extend(first..n.min(first + PIECE), &mut some, run)?;
-                    out.extend(some.iter().filter(|&&item| used[item as usize]));
-                }
-            }
+            Mode::Distinct => self.complement(epoch, &mut out, run)?,
         }
         Ok(out)
     }
 
-    /// Window `epoch` of `keep <= n / 2` places, without repeats.
-    fn distinct(&self, epoch: u64, keep: u64, out: &mut Vec<i64>, run: Run<'_>) -> Result<()> {
-        let n = self.n;
-        let (number, start) = self.place(epoch, keep);
-        let here = self.permutation(number)?;
-        // The line of this permutation from its first place on, as far as it is out of order.
-        let line = self.reordered(number, keep, run)?;
-        let end = n.min(start + keep);
-        let sorted = line.len() as u64;
-        if start < sorted {
-            out.extend(&line[start as usize..end.min(sorted) as usize]);
+    /// Epoch `epoch` of more than half of the items: all but those of a window, which are marked
+    /// first, in the order of another permutation.
+    fn complement(&self, epoch: u64, out: &mut Vec<i64>, run: Run<'_>) -> Result<()> {
+        let Self { n, keep, .. } = *self;
+        let mut left_out = with_capacity(length(n - keep), "indices left out")?;
+        if keep < n {
+            self.distinct(epoch, n - keep, &mut left_out, run)?;
         }
-        here.extend(start.max(sorted).min(end)..end, out, run)?;
-        let missing = keep - (end - start);
-        if missing > 0 {
-            out.extend(&self.reordered(number + 1, keep, run)?[..missing as usize]);
+        let mut used = filled(length(n), true, "marks")?;
+        for item in left_out {
+            used[item as usize] = false;
+        }
+        let all = Permutation::new(n, self.stream.child(0).rounds(), number_of(epoch)?);
+        let mut some = with_capacity(BLOCK, "indices")?;
+        for range in run.blocks(length(n), BLOCK) {
+            let range = range?;
+            some.clear();
+            all.extend(range.start as u64..range.end as u64, &mut some, run)?;
+            out.extend(some.iter().filter(|&&item| used[item as usize]));
+            run.advance(range.len() as u64);
         }
         Ok(())
     }
 
-    /// The first places of a permutation that begins within a window of `keep`: first what the
-    /// window has not seen, until it is full, then what had to wait. Later places are as they were.
+    /// Window `epoch` of `keep <= n / 2` items, without repeats.
+    fn distinct(&self, epoch: u64, keep: u64, out: &mut Vec<i64>, run: Run<'_>) -> Result<()> {
+        let n = self.n;
+        let (number, start) = self.start(epoch, keep);
+        let here = self.permutation(number)?;
+        // 1. The beginning of this permutation, as far as it is out of order.
+        let line = self.reordered(number, keep, run)?;
+        let end = n.min(start + keep);
+        let sorted = line.len() as u64;
+        if start < sorted {
+            let line = &line[start as usize..end.min(sorted) as usize];
+            out.extend(line);
+            run.advance(line.len() as u64);
+        }
+        // 2. What is in order.
+        take(&here, start.max(sorted).min(end)..end, out, run)?;
+        // 3. The beginning of the next permutation.
+        let missing = keep - (end - start);
+        if missing > 0 {
+            out.extend(&self.reordered(number + 1, keep, run)?[..missing as usize]);
+            run.advance(missing);
+        }
+        Ok(())
+    }
+
+    /// The beginning of a permutation that begins within a window of `keep`: first what the window
+    /// has not seen, until it is full, then what had to wait. The rest is in order.
     fn reordered(&self, number: u64, keep: u64, run: Run<'_>) -> Result<Vec<i64>> {
         let n = self.n;
-        // So many places of the window belong to the permutation before.
+        // How much of the window belongs to the permutation before.
         let seen = (u128::from(number) * u128::from(n) % u128::from(keep)) as u64;
         if seen == 0 {
             return Ok(Vec::new());
         }
         let before = self.permutation(number - 1)?;
         let mut items = with_capacity(length(keep), "indices")?;
-        // No more than `seen` items are passed over, and `keep <= n / 2` leaves the last places of
-        // the permutation before in order.
+        // No more than `seen` items are passed over, and `keep <= n / 2` leaves the end of the
+        // permutation before in order.
         self.permutation(number)?.extend(0..keep, &mut items, run)?;
         let wanted = (keep - seen) as usize;
-        let (mut line, mut waiting) = (with_capacity(length(keep), "indices")?, Vec::new());
-        for (place, item) in items.into_iter().enumerate() {
-            if line.len() == wanted {
-                break;
+        let mut line = with_capacity(length(keep), "indices")?;
+        let mut waiting = with_capacity(length(seen), "indices")?;
+        for range in run.blocks(items.len(), BLOCK) {
+            for &item in &items[range?] {
+                if line.len() == wanted {
+                    break;
+                }
+                let again = before.place_of(item as u64) >= n - seen;
+                if again { waiting.push(item) } else { line.push(item) }
             }
-            if place % PIECE as usize == 0 {
-                run.check()?;
-            }
-            let again = before.place_of(item as u64) >= n - seen;
-            if again { waiting.push(item) } else { line.push(item) }
         }
         line.append(&mut waiting);
         Ok(line)
     }
 
-    /// The permutation in which window `epoch` begins, and where.
-    fn place(&self, epoch: u64, keep: u64) -> (u64, u64) {
+    /// The permutation in which window `epoch` begins, and at which of its items.
+    fn start(&self, epoch: u64, keep: u64) -> (u64, u64) {
         let start = u128::from(epoch) * u128::from(keep);
         let n = u128::from(self.n);
         // A quotient beyond 64 bits is far beyond the last number: `permutation` refuses it.
@@ -180,6 +195,22 @@ impl Rs2 {
     fn permutation(&self, number: u64) -> Result<Permutation> {
         Ok(Permutation::new(self.n, self.stream.rounds(), number_of(number)?))
     }
+}
+
+/// Appends the items of a window of a permutation.
+fn take(
+    permutation: &Permutation,
+    window: Range<u64>,
+    out: &mut Vec<i64>,
+    run: Run<'_>,
+) -> Result<()> {
+    for range in run.blocks(length(window.end - window.start), BLOCK) {
+        let range = range?;
+        let part = window.start + range.start as u64..window.start + range.end as u64;
+        permutation.extend(part, out, run)?;
+        run.advance(range.len() as u64);
+    }
+    Ok(())
 }
 
 fn number_of(number: u64) -> Result<u32> {
@@ -219,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_had_is_an_error() {
+    fn what_cannot_be_allocated_is_an_error() {
         let (n, never) = (LENGTH_LIMIT - 1, Run::alone());
         for (keep, mode) in [(n, Mode::Distinct), (n, Mode::Raw), (n / 2, Mode::Distinct)] {
             let rs2 = Rs2::new(n, keep, mode, Stream::new(5)).unwrap();
