@@ -5,19 +5,25 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 WHEEL_LIMIT_KB := 4096
-# The deterministic decode tests run once more on each of these; a processor without one uses the
-# next best. The whole suite runs on the best there is.
+# The deterministic tests of the families run once more on each of these; a processor without one
+# uses the next best. The whole suite runs on the best there is.
 SIMD := portable avx2
+FAMILIES := $(filter-out tests/contracts/ tests/data/ tests/__pycache__/,$(wildcard tests/*/))
+# Processes that share the Python tests out; more want more memory, about 1 GB each.
+WORKERS ?= 2
 
 # One interpreter for every build, so that switching between them does not rebuild the bindings.
 export PYO3_PYTHON := $(abspath $(BIN)/python)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_QUIET := 1
 pip := $(BIN)/python -m pip
+# Each worker runs Torch and BLAS on one thread, or they would wait for each other.
+pytest := MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest \
+	--numprocesses $(WORKERS) --dist worksteal -m
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help demo build test test-rust test-simd test-python lint bench docs wheel clean
+.PHONY: help demo build test test-rust test-simd test-python test-peers lint bench docs wheel clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,24 +32,31 @@ demo: $(VENV)/.demo ## install into .venv, and generate text with a real languag
 	$(pip) install .
 	$(BIN)/python examples/demo.py
 
-test: build $(VENV)/.peers ## run every test: Rust, Python, each instruction set
-	$(MAKE) test-rust
+# The first line waits for the network and for the compiler, at once.
+test: ## run every test: Rust, Python, each instruction set; all but those of test-peers
+	$(MAKE) -j2 $(VENV)/.dev test-rust
+	$(MAKE) build
 	$(MAKE) test-simd
 	$(MAKE) test-python
+	@echo 'The tests against vLLM, SGLang and llama.cpp are left to: make test-peers'
 
 test-rust: ## run the Rust tests only
 	@if cargo nextest --version >/dev/null 2>&1; then cargo nextest run; else cargo test --tests; fi
 	cargo test --doc
 
 # Tensors on the CPU reach the kernels as arrays do; on a device there are no such instructions.
-test-simd:
+test-simd: ## run the tests of the families on each instruction set, with the extension as it is
 	@set -e; for level in $(SIMD); do \
 		echo "SORTES_SIMD=$$level"; \
-		SORTES_SIMD=$$level $(BIN)/pytest --quiet -m "not law and not slow" -k "not torch" tests/decode tests/select; \
+		SORTES_SIMD=$$level $(pytest) 'not law and not slow' -k 'not torch' --quiet $(FAMILIES); \
 	done
 
 test-python: ## run the Python tests only, with the extension as it is
-	$(BIN)/pytest
+	$(pytest) 'not peer'
+
+# One after the other: models wait badly for threads that others keep from running.
+test-peers: build $(VENV)/.peers ## install the peers that take long, one compiled; run their tests
+	$(BIN)/pytest -m peer
 
 build: $(VENV)/.dev ## compile the extension into .venv
 	$(BIN)/maturin develop --quiet --profile ci

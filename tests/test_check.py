@@ -43,7 +43,7 @@ NO_REALS += [None, True, np.False_, 1j, np.complex64(1), date(2020, 1, 1), Broke
 NO_REALS += [np.datetime64(1, "s"), np.timedelta64(1, "s"), np.array([0.5]), object()]
 
 
-@pytest.mark.parametrize("value", INTEGERS, ids=repr)
+@pytest.mark.parametrize("value", INTEGERS, ids=lambda value: type(value).__name__)
 def test_integers(value):
     for number in (integer(value, "k"), count(value, "k"), _check.COUNT.check(value, "k")):
         assert number == 11

@@ -5,6 +5,7 @@ import importlib
 import os
 import pkgutil
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -60,6 +61,19 @@ def test_make_lists_every_target():
     assert {"demo", "test", "lint", "bench", "docs", "wheel", "clean", "help"} <= listed
     phony = set(re.search(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)[1].split())
     assert listed <= phony
+    callers = [*(ROOT / ".github" / "workflows").glob("*.yml"), ROOT / ".ci" / "run"]
+    callers += [ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+    called = re.compile(r"(?:^|run: |tests )make ([a-z-]+)", re.MULTILINE)
+    for path in callers:
+        assert set(called.findall(path.read_text(encoding="utf-8"))) <= listed, path
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+def test_every_family_is_tested_on_each_instruction_set():
+    planned = subprocess.run(
+        ["make", "--dry-run", "test-simd"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    assert set(re.findall(r"tests/(\w+)/", planned)) == set(sortes.FAMILIES)
 
 
 def test_the_size_limit_of_the_wheel_is_the_same_everywhere():

