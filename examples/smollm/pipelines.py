@@ -23,3 +23,11 @@ def arguments(pipeline: str, way: str) -> dict:
         processors = [SortesLogitsWarper(**rules)]
         return {"do_sample": True, **_NEUTRAL, "logits_processor": processors}
     return {"do_sample": True, **_NEUTRAL, **rules, "custom_generate": sample}
+
+
+def row_by_row(rows: int) -> dict:
+    """Return the arguments that give each pipeline this many rows of one batch, with our draw."""
+    neutral = {**_NEUTRAL, "eta_cutoff": 0.0}
+    values = [{**neutral, **rules} for rules in PIPELINES.values() for _ in range(rows)]
+    columns = {name: [row[name] for row in values] for name in neutral}
+    return {"do_sample": True, "custom_generate": sample, **columns}
