@@ -123,7 +123,7 @@ class TestDask:
         with pytest.raises(TypeError, match=r"^id: must name the ids of the items"):
             sketch_dask([part], BottomK(5))
         bad = self.dask.delayed({"id": [1], "w": [-1.0]})
-        with pytest.raises(ValueError, match=r"^weights: item 0 is negative"):
+        with pytest.raises(ValueError, match=r"^weights: item 0 must be in \[0, inf\), got -1\.0"):
             sketch_dask([bad], BottomK(5), id="id", weight="w")
 
 

@@ -1,7 +1,15 @@
 """Valid calls of what the family offers."""
 
 import numpy as np
-from sortes.select import BottomK, PivotalSampler, Reservoir, pivotal_sample, stratified_sample
+from sortes.select import (
+    AliasTable,
+    BottomK,
+    DynamicWeights,
+    PivotalSampler,
+    Reservoir,
+    pivotal_sample,
+    stratified_sample,
+)
 
 W = np.array([1.0, 2.0, 3.0, 4.0])
 PI = np.array([0.2, 0.7, 0.6, 0.5])
@@ -18,14 +26,21 @@ CALLS = {
     "AliasTable": {"weights": W},
     "AliasTable.sample": {"size": 3, "rng": 0},
     "AliasTable.probabilities": {},
+    "AliasTable.copy": {},
+    "AliasTable.to_bytes": {},
+    "AliasTable.from_bytes": {"data": AliasTable(W).to_bytes()},
     "DynamicWeights": {"weights": W},
-    "DynamicWeights.update": {"i": 1, "w": 2.0},
-    "DynamicWeights.update_many": {"idx": np.array([0, 2]), "w": np.array([1.0, 5.0])},
+    "DynamicWeights.update": [
+        {"indices": 1, "weights": 2.0},
+        {"indices": np.array([0, 2]), "weights": np.array([1.0, 5.0])},
+    ],
     "DynamicWeights.sample": {"size": 3, "rng": 0},
     "DynamicWeights.pop": {"size": 2, "rng": 0},
+    "DynamicWeights.from_bytes": {"data": DynamicWeights(W).to_bytes()},
     "Reservoir": {"k": 2, "rng": 0},
     "Reservoir.update": {"weights": W, "ids": IDS},
     "Reservoir.sample": {},
+    "Reservoir.from_bytes": {"data": Reservoir(2, rng=0).to_bytes()},
     # Acquisition
     "stochastic_acquisition": [
         {"scores": W, "k": 2, "rng": 0},
@@ -40,9 +55,8 @@ CALLS = {
     "Sketch.merge": {"other": BottomK(3, rng=0).update(IDS + 9, W, W)},
     "Sketch.sample": {},
     "Sketch.estimate": {"where": np.array([True, False, True]), "of": np.ones(3)},
-    "Sketch.copy": {},
     "Sketch.for_shard": {"shard": 1},
-    "Sketch.to_bytes": {},
+    "Sketch.has_drawn": {"shard": 1},
     "Sketch.from_bytes": {"data": BottomK(3, rng=0).to_bytes()},
     "hash_ids": {"names": ["a", b"b"]},
     "sketch_array": {"weights": W, "sketch": BottomK(3, rng=0), "ids": IDS, "values": W},
@@ -96,18 +110,12 @@ CALLS = {
     "RS2Sampler.state_dict": {},
     "RS2Sampler.load_state_dict": {
         "state": {
-            "version": 1,
+            "version": 2,
             **{"n": 9, "keep": 3, "replacement": False, "wrap": "distinct", "world_size": 1},
-            **{"drop_last": False, "key": 5, "epoch": 2, "position": 1},
+            **{"drop_last": False, "key": 5, "step": 0, "epoch": 2, "position": 1},
         }
     },
 }
-
-
-def _reservoir():
-    reservoir = Reservoir(2, rng=0)
-    reservoir.update(W, IDS)
-    return reservoir
 
 
 def _pivotal():
@@ -119,7 +127,7 @@ def _pivotal():
 MADE = {
     "DesignSample": lambda: pivotal_sample(PI, rng=0),
     "PivotalSampler": _pivotal,
-    "Reservoir": _reservoir,
+    "Reservoir": lambda: Reservoir(2, rng=0).update(W, IDS),
     "Sketch": lambda: BottomK(3, rng=0).update(IDS, W, W),
     "StratifiedSample": lambda: stratified_sample([0, 1, 0, 1], 2, rng=0),
 }

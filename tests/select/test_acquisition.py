@@ -156,16 +156,19 @@ def test_small_cases():
         (lambda: stochastic_acquisition([1, 2], -1), r"^k: must be at least 0, got -1$"),
         (
             lambda: stochastic_acquisition([1, -0.5], 1),
-            r"^scores: item 1 is negative, which the strategy 'power' does not take: -0\.5$",
+            r"^scores: item 1 must be in \[0, inf\) for the strategy 'power', got -0\.5$",
         ),
-        (lambda: acquisition_probs([np.nan]), r"^scores: item 0 is not finite: nan$"),
+        (
+            lambda: acquisition_probs([np.nan]),
+            r"^scores: item 0 must be in \(-inf, inf\), got nan$",
+        ),
         (
             lambda: stochastic_acquisition([0, np.inf], 1, strategy="softmax"),
-            r"^scores: item 1 is not finite: inf$",
+            r"^scores: item 1 must be in \(-inf, inf\), got inf$",
         ),
         (
             lambda: stochastic_acquisition([1, 1e300], 1, strategy="softmax", beta=1e10),
-            r"^scores: item 1 times beta exceeds the range of float64: 1e300$",
+            r"^scores: item 1 must be in the range of float64 divided by beta, got 1e300$",
         ),
         (
             lambda: stochastic_acquisition([1], 1, beta=-1),
@@ -180,7 +183,15 @@ def test_small_cases():
         ),
         (
             lambda: stochastic_acquisition([1, 2], 1, noise=[0.0, np.nan]),
-            r"^noise: item 1 is not finite$",
+            r"^noise: item 1 must be in \(-inf, inf\), got nan$",
+        ),
+        (
+            lambda: stochastic_acquisition([1, 2], 1, noise=[0.0, 0.0], rng=0),
+            r"^rng: must not be given with noise",
+        ),
+        (
+            lambda: stochastic_acquisition([1, 2], 1, noise=[0.0, 0.0], step=1),
+            r"^step: must not be given with noise",
         ),
         (
             lambda: stochastic_acquisition([[1]], 1),
@@ -201,3 +212,45 @@ def test_coldness_is_a_number(beta):
     ):
         with pytest.raises(TypeError, match=r"^beta: must be a number, got "):
             call()
+
+
+def test_a_refused_call_advances_no_generator():
+    generator = np.random.default_rng(0)
+    with pytest.raises(ValueError, match=r"^rng: must not be given with noise"):
+        stochastic_acquisition([1, 2], 1, noise=[0.0, 0.0], rng=generator)
+    assert generator.integers(2**40) == np.random.default_rng(0).integers(2**40)
+
+
+def test_scores_that_miss_zero_by_rounding_are_zero():
+    scores = np.array([0.5, -6e-8, 0.0, 2.0, -1e-6])
+    rounded = np.maximum(scores, 0)
+    for seed in range(20):
+        np.testing.assert_array_equal(
+            stochastic_acquisition(scores, 5, rng=seed),
+            stochastic_acquisition(rounded, 5, rng=seed),
+        )
+    np.testing.assert_array_equal(acquisition_probs(scores), acquisition_probs(rounded))
+    acquisition_probs([-0.9, 1e6])
+    for refused in ([-1.1e-6, 0.0], [-1.1, 1e6]):
+        with pytest.raises(
+            ValueError, match=r"^scores: item 0 must be in \[0, inf\) for the strat"
+        ):
+            acquisition_probs(refused)
+
+
+@pytest.mark.parametrize("strategy", ["power", "softmax", "softrank"])
+def test_many_scores(strategy):
+    """As many as are sorted in parts; threads do not matter."""
+    scores = np.random.default_rng(0).integers(0, 1000, 2_500_000) / 10
+    ranks = np.empty(scores.size)
+    order = np.argsort(-scores, kind="stable")
+    _, first, counts = np.unique(-scores[order], return_index=True, return_counts=True)
+    ranks[order] = np.repeat(first + (counts + 1) / 2, counts)
+    weights = {"power": scores, "softmax": np.exp(scores), "softrank": 1 / ranks}[strategy]
+    p = acquisition_probs(scores, strategy=strategy)
+    np.testing.assert_allclose(p, weights / weights.sum(), rtol=1e-9)
+    drawn = [
+        stochastic_acquisition(scores, 1000, strategy=strategy, rng=1, num_threads=threads)
+        for threads in (1, 3)
+    ]
+    np.testing.assert_array_equal(*drawn)

@@ -144,18 +144,23 @@ def test_subsets_are_equally_likely(keep):
     """Epoch 3 of subsets of 5, over 20,000 keys: all subsets, all first items."""
     n = 5
     got = np.array(
-        [np.sort(_core.select.rs2.rs2_epoch(n, keep, "distinct", key, 3)) for key in range(20_000)]
+        [
+            np.sort(_core.select.rs2.rs2_epoch(n, keep, "distinct", _core.Stream(key), 3))
+            for key in range(20_000)
+        ]
     )
     _, counts = np.unique(got, axis=0, return_counts=True)
     assert_law(counts, np.full(counts.size, 1 / counts.size))
     assert counts.size == {2: 10, 3: 10, 4: 5}[keep]
 
 
-@pytest.mark.parametrize("wrap", ["distinct", "drop", "raw"])
-@pytest.mark.parametrize("replacement", [False, True])
+@pytest.mark.parametrize(
+    ("replacement", "wrap"),
+    [(False, "distinct"), (False, "drop"), (False, "raw"), (True, "distinct")],
+)
 def test_resuming_is_going_on(wrap, replacement):
     def fresh():
-        return RS2Sampler(50, 12, replacement, wrap, rng=8)
+        return RS2Sampler(50, 12, replacement=replacement, wrap=wrap, rng=8)
 
     straight = fresh()
     line = [item for _ in range(9) for item in straight]
@@ -167,7 +172,7 @@ def test_resuming_is_going_on(wrap, replacement):
                 if len(head) == stop:
                     break
         state = json.loads(json.dumps(sampler.state_dict()))
-        resumed = RS2Sampler(50, 12, replacement, wrap, rng=99)
+        resumed = RS2Sampler(50, 12, replacement=replacement, wrap=wrap, rng=99)
         resumed.load_state_dict(state)
         tail = []
         while resumed.epoch < 9:
@@ -208,6 +213,66 @@ def test_ranks_share_an_epoch(world_size, drop_last):
         else:
             assert merged[:10] == everything
             assert merged[10:] == everything[: len(merged) - 10]
+
+
+def test_an_iterator_that_is_never_read_leaves_the_position():
+    """Loaders make one to look at, or make two, when they resume."""
+    whole = list(RS2Sampler(40, 24, rng=3))
+    first, second = RS2Sampler(40, 24, rng=3), RS2Sampler(40, 24, rng=3)
+    items = iter(first)
+    head = [next(items) for _ in range(10)]
+    second.load_state_dict(first.state_dict())
+    iter(second)
+    unread = iter(second)
+    assert second.state_dict() == first.state_dict()
+    assert head + list(second) == whole
+    assert second.epoch == 1
+    # One that was read, and then broken off, begins again.
+    second.load_state_dict(first.state_dict())
+    next(iter(second))
+    assert list(second) == whole
+    del unread
+
+
+def test_states_of_no_such_position_are_refused():
+    for how in ({}, {"wrap": "drop"}, {"world_size": 3}, {"replacement": True}):
+        sampler = RS2Sampler(10, 4, rng=0, **how)
+        before = sampler.state_dict()
+        for epoch in (0, 2):
+            sampler.set_epoch(epoch)
+            length = len(sampler)
+            state = before | {"epoch": epoch}
+            with pytest.raises(ValueError, match=rf"^state: position must be at most {length}, "):
+                sampler.load_state_dict(state | {"position": length + 1})
+            sampler.load_state_dict(state | {"position": length})
+            assert list(sampler) == []
+            assert sampler.epoch == epoch + 1
+
+
+def test_states_of_an_older_version_are_refused():
+    state = RS2Sampler(10, 4, rng=0).state_dict()
+    assert state["version"] == 2
+    del state["step"]
+    sampler = RS2Sampler(10, 4, rng=0)
+    with pytest.raises(ValueError, match=r"^state: version must be 2, got 1$"):
+        sampler.load_state_dict(state | {"version": 1})
+    with pytest.raises(TypeError, match=r"^state: must be a dict, got 5$"):
+        sampler.load_state_dict(5)
+
+
+def test_steps_are_samplers_of_their_own():
+    stream = _core.Stream(7)
+    for keep in (4, 7):
+        for how in ({}, {"wrap": "drop"}, {"wrap": "raw"}, {"replacement": True}):
+            epochs = [RS2Sampler(10, keep, rng=stream, step=s, **how).indices() for s in (0, 3)]
+            assert not np.array_equal(*epochs)
+            plain = RS2Sampler(10, keep, rng=stream, **how)
+            advanced = RS2Sampler(10, keep, rng=stream.advance(3), **how)
+            np.testing.assert_array_equal(epochs[0], plain.indices())
+            np.testing.assert_array_equal(epochs[1], advanced.indices())
+            resumed = RS2Sampler(10, keep, **how)
+            resumed.load_state_dict(advanced.state_dict())
+            np.testing.assert_array_equal(epochs[1], resumed.indices())
 
 
 def test_a_state_serves_all_ranks():
@@ -276,7 +341,16 @@ def test_what_does_not_fit_is_an_error():
 def test_refused_states_change_nothing():
     sampler = RS2Sampler(10, 5, rng=0)
     before = sampler.state_dict()
-    for change in [{"key": -1}, {"key": "a"}, {"position": -1}, {"epoch": 2**63}, {"keep": None}]:
+    for change in [
+        {"key": -1},
+        {"key": "a"},
+        {"step": 2**32},
+        {"step": None},
+        {"position": -1},
+        {"position": 6},
+        {"epoch": 2**63},
+        {"keep": None},
+    ]:
         with pytest.raises(ValueError, match=rf"^state: {next(iter(change))}"):
             sampler.load_state_dict(before | {"key": 7, "epoch": 3} | change)
         assert sampler.state_dict() == before
@@ -291,8 +365,8 @@ def test_values_are_stable():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: RS2Sampler(0, 1), r"^n: must be at least 1, got 0$"),
-        (lambda: RS2Sampler(2**48, 1), r"^n: must be below 2\*\*48, got"),
+        (lambda: RS2Sampler(0, 1), r"^n: must be in \[1, 2\*\*48\), got 0$"),
+        (lambda: RS2Sampler(2**48, 1), r"^n: must be in \[1, 2\*\*48\), got 281474976710656$"),
         (lambda: RS2Sampler(10, 0), r"^keep: must be at least 1, got 0$"),
         (lambda: RS2Sampler(10, 11), r"^keep: must be at most n = 10, got 11$"),
         (lambda: RS2Sampler(10, 5, wrap="x"), r"^wrap: must be 'distinct', 'drop' or 'raw', got"),
@@ -303,8 +377,16 @@ def test_values_are_stable():
             lambda: RS2Sampler(10, 5).load_state_dict(RS2Sampler(10, 4).state_dict()),
             r"^state: keep must be 5, got 4$",
         ),
-        (lambda: RS2Sampler(10, 5).load_state_dict({}), r"^state: must be of version 1, got None$"),
-        (lambda: RS2Sampler(10, 5).load_state_dict({"version": 1}), r"^state: n must be 10, got"),
+        (lambda: RS2Sampler(10, 5).load_state_dict({}), r"^state: version must be 2, got None$"),
+        (
+            lambda: RS2Sampler(10, 5).load_state_dict({"version": 1}),
+            r"^state: version must be 2, got",
+        ),
+        (lambda: RS2Sampler(10, 5).load_state_dict({"version": 2}), r"^state: n must be 10, got"),
+        (
+            lambda: RS2Sampler(10, 5, replacement=True, wrap="raw"),
+            r"^wrap: must be 'distinct' with replacement, got 'raw'$",
+        ),
         (lambda: RS2Sampler(10, 5).indices(2**70), r"^epoch: must be below 2\*\*63, got"),
     ],
 )
@@ -334,5 +416,5 @@ def test_fractions():
     assert RS2Sampler(10, 1, rng=0).keep == 1
     assert RS2Sampler(10, np.float32(0.5), rng=0).keep == 5
     for keep in (2.5, -0.5, float("nan"), float("inf")):
-        with pytest.raises(TypeError, match=rf"^keep: must be an integer, got {keep}$"):
+        with pytest.raises(ValueError, match=rf"^keep: must be an integer, or a fr.* got {keep}$"):
             RS2Sampler(10, keep)

@@ -18,8 +18,8 @@ N = 1_000_000
 WITH_REPLACEMENT = {
     "alias": lambda w, n, seed: choice(w, n, method="alias", rng=seed),
     "blocks": lambda w, n, seed: choice(w, n, method="blocks", rng=seed),
-    "narrow": lambda w, n, seed: AliasTable(w, "narrow").sample(n, rng=seed),
-    "wide": lambda w, n, seed: AliasTable(w, "wide").sample(n, rng=seed),
+    "narrow": lambda w, n, seed: AliasTable(w, precision="narrow").sample(n, rng=seed),
+    "wide": lambda w, n, seed: AliasTable(w, precision="wide").sample(n, rng=seed),
     "dynamic": lambda w, n, seed: DynamicWeights(w).sample(n, rng=seed),
 }
 WEIGHTS = {
@@ -85,7 +85,7 @@ def test_rare_items_of_a_wide_table():
     """One item in 2^-20 of the mass, below the grain of a narrow table: n = 2^27 draws."""
     w = np.ones(2**13)
     w[1000] = 2.0**-7
-    table = AliasTable(w, "wide")
+    table = AliasTable(w, precision="wide")
     hits, size = 0, 2**24
     for step in range(8):
         hits += int((table.sample(size, rng=3, step=step) == 1000).sum())

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sortes._check import AtLeastOne, count
 from sortes._optional import require
-from sortes._progress import reporter
-from sortes.select.sketch import CHUNK, Sketch, hash_ids
+from sortes._progress import Progress, reporter
+from sortes.integrations._partitions import check_names
+from sortes.select import hash_ids
+from sortes.select.sketch import CHUNK, check_sketch
 
 if TYPE_CHECKING:
-    from sortes._progress import Progress
+    from collections.abc import Iterable
+
+    from sortes.select.sketch import S
 
 pa = require("pyarrow", extra="arrow")
+pc = require("pyarrow.compute", extra="arrow")
 ds = require("pyarrow.dataset", extra="arrow")
-
-S = TypeVar("S", bound=Sketch)
 
 _NAMES = ("id", "weight", "value")
 
@@ -42,15 +45,17 @@ def sketch_arrow(
     sketch : Sketch
         Takes everything in.
     id : str
-        The column of ids, integers or strings; strings are hashed by `hash_ids`.
+        The column of ids: integers (of unsigned ones above 2**63 the bits), or strings, bytes and
+        UUIDs, which are hashed by `hash_ids`.
     weight : str, optional
-        The column of weights; ones by default.
+        The column of weights; ones by default. Decimals become float64.
     value : str, optional
         The column of values.
     num_threads : int, optional
-        As in `Sketch.update`.
+        How many threads to use at most; results never depend on it.
     progress : bool or callable, optional
-        Shows a bar, or is called as ``progress(rows, total)``, with a total of 0 for a stream.
+        Show a progress bar, or call ``progress(done, total)``. It counts rows, with a total of 0
+        for a stream.
 
     Returns
     -------
@@ -60,9 +65,9 @@ def sketch_arrow(
     Raises
     ------
     ValueError
-        If a column is missing or has nulls, or as in `Sketch.update`.
+        If a column is missing, comes twice or has nulls, or as in `Sketch.update`.
     TypeError
-        If `data` is no Arrow data.
+        If `data` is no Arrow data, `sketch` no sketch, or a column of a type that does not fit.
 
     Examples
     --------
@@ -73,6 +78,8 @@ def sketch_arrow(
     >>> sketch_arrow(table, PrioritySample(10, rng=0), id="user", weight="spent")
     <PrioritySample of 3 items: 2 held, k=10>
     """
+    check_sketch(sketch)
+    check_names(id, weight, value)
     total = 0
     batches: Iterable[Any]
     if isinstance(data, pa.RecordBatchReader):
@@ -95,7 +102,7 @@ def sketch_parquet(
     id: str,
     weight: str | None = None,
     value: str | None = None,
-    batch_size: int = CHUNK,
+    batch_size: AtLeastOne = CHUNK,
     num_threads: int | None = None,
     progress: Progress = None,
 ) -> S:
@@ -104,15 +111,22 @@ def sketch_parquet(
     Parameters
     ----------
     path : path, list of paths, or pyarrow Dataset
-        A file, a directory of files, several files, or a data set of any format.
+        A file, a directory of files, several files, or a data set of any format. Directories named
+        ``key=value`` make columns, as Hive writes them.
     sketch : Sketch
         Takes everything in.
-    id, weight, value
-        Columns, as in `sketch_arrow`.
-    batch_size : int
+    id : str
+        The column of ids, as in `sketch_arrow`.
+    weight : str, optional
+        The column of weights, as in `sketch_arrow`.
+    value : str, optional
+        The column of values.
+    batch_size : int, default 524288
         How many rows are read at a time, at most.
-    num_threads, progress
-        As in `sketch_arrow`; the total is known.
+    num_threads : int, optional
+        How many threads to use at most; results never depend on it.
+    progress : bool or callable, optional
+        Show a progress bar, or call ``progress(done, total)``. It counts rows.
 
     Returns
     -------
@@ -125,6 +139,8 @@ def sketch_parquet(
         If there is no such file.
     ValueError
         As in `sketch_arrow`.
+    TypeError
+        As in `sketch_arrow`; if `path` is no path.
 
     Examples
     --------
@@ -138,7 +154,15 @@ def sketch_parquet(
     ...     sketch_parquet(folder, VarOpt(10, rng=0), id="id", weight="w").total
     1000.0
     """
-    files = path if isinstance(path, ds.Dataset) else ds.dataset(path, format="parquet")
+    check_sketch(sketch)
+    check_names(id, weight, value)
+    batch_size = count(batch_size, "batch_size", 1, 2**31 - 1)
+    files = path
+    if not isinstance(path, ds.Dataset):
+        try:
+            files = ds.dataset(path, format="parquet", partitioning="hive")
+        except TypeError as error:
+            raise TypeError(f"path: must be a path, paths or a Dataset: {error}") from None
     keys = (id, weight, value)
     for name, key in zip(_NAMES, keys, strict=True):
         _check(name, key, files.schema.names)
@@ -167,8 +191,9 @@ def _take(
 
 
 def _check(name: str, key: str | None, columns: list[str]) -> None:
-    if key is not None and key not in columns:
-        raise ValueError(f"{name}: no column {key!r} among {columns}")
+    if key is not None and columns.count(key) != 1:
+        found = "no column" if key not in columns else "more than one column"
+        raise ValueError(f"{name}: {found} {key!r} among {columns}")
 
 
 def _column(batch: Any, name: str, key: str | None) -> Any:
@@ -177,18 +202,39 @@ def _column(batch: Any, name: str, key: str | None) -> Any:
     if key is None:
         return None
     column = batch.column(key)
+    given = column.type
+    if isinstance(given, pa.ExtensionType):
+        column = column.storage
+    if pa.types.is_run_end_encoded(column.type):
+        column = pc.run_end_decode(column)
     if column.null_count:
         raise ValueError(f"{name}: column {key!r} has {column.null_count} nulls")
-    if pa.types.is_dictionary(column.type) and pa.types.is_integer(column.type.value_type):
+    if pa.types.is_dictionary(column.type) and not _is_text(column.type.value_type):
         column = column.dictionary_decode()
-    if name != "id" or pa.types.is_integer(column.type):
+    if name == "id":
+        return _ids(column, key, given)
+    if pa.types.is_decimal(column.type):
+        column = column.cast(pa.float64())
+    if not (pa.types.is_floating(column.type) or pa.types.is_integer(column.type)):
+        raise TypeError(f"{name}: column {key!r} must hold numbers, got {given}")
+    return column.to_numpy(zero_copy_only=False)
+
+
+def _ids(column: Any, key: str, given: Any) -> Any:
+    """Return integers as they are, and the hashes of strings."""
+    if pa.types.is_uint64(column.type):
+        return column.to_numpy(zero_copy_only=False).view(np.int64)  # hashes use all bits
+    if pa.types.is_integer(column.type):
         return column.to_numpy(zero_copy_only=False)
+    if not (pa.types.is_dictionary(column.type) or _is_text(column.type)):
+        raise TypeError(f"id: column {key!r} must hold integers or strings, got {given}")
     # Equal strings are hashed once.
     encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
-    try:
-        ids = hash_ids(encoded.dictionary.to_pylist())
-    except TypeError:
-        raise TypeError(
-            f"id: column {key!r} must hold integers or strings, got {column.type}"
-        ) from None
-    return ids[np.asarray(encoded.indices)]
+    return hash_ids(encoded.dictionary.to_pylist())[np.asarray(encoded.indices)]
+
+
+def _is_text(type: Any) -> bool:
+    names = ("string", "large_string", "string_view", "binary", "large_binary", "binary_view")
+    fixed = pa.types.is_fixed_size_binary(type) and not pa.types.is_decimal(type)
+    # Views are younger than the oldest Arrow that we take.
+    return fixed or any(getattr(pa.types, f"is_{name}", lambda _: False)(type) for name in names)

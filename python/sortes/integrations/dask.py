@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sortes._optional import require
-from sortes.integrations._partitions import columns_of, fresh_shards, merged
-from sortes.select.sketch import Sketch
+from sortes.integrations._partitions import columns_of, fresh_shards, ids_of_column, merged
+from sortes.select.sketch import Sketch, check_sketch
+
+if TYPE_CHECKING:
+    from sortes.select.sketch import S
 
 dask = require("dask", extra="dask")
-
-S = TypeVar("S", bound=Sketch)
 
 #: Sketches that one task merges.
 FAN_IN = 8
@@ -51,7 +52,7 @@ def sketch_dask(
     ValueError
         If the sizes of an array's chunks are unknown, or as in `Sketch.update`.
     TypeError
-        If `data` is no such collection, or `id` is missing.
+        If `data` is no such collection, `sketch` no sketch, or `id` is missing.
 
     Notes
     -----
@@ -67,6 +68,7 @@ def sketch_dask(
     >>> sketch_dask(da.ones(1000, chunks=100), VarOpt(10, rng=0))
     <VarOpt of 1000 items: 10 held, k=10>
     """
+    check_sketch(sketch)
     if hasattr(data, "to_delayed") and hasattr(data, "chunks"):
         tasks = _of_array(data, sketch, id, weight, value)
     else:
@@ -80,14 +82,14 @@ def sketch_dask(
 
 
 def _of_records(data: Any, sketch: Sketch, id: Any, weight: Any, value: Any) -> list[Any]:
+    if not (hasattr(data, "to_delayed") or isinstance(data, list | tuple)):
+        raise TypeError(f"data: must be a Dask collection, got {type(data).__name__}")
     if id is None:
         raise TypeError("id: must name the ids of the items")
     if hasattr(data, "to_delayed"):
         if hasattr(data, "columns"):
             data = data[list(dict.fromkeys(key for key in (id, weight, value) if key is not None))]
         data = data.to_delayed()
-    elif not isinstance(data, list | tuple):
-        raise TypeError(f"data: must be a Dask collection, got {type(data).__name__}")
 
     def task(empty: Sketch, part: Any) -> Sketch:
         return empty.copy().update(*columns_of(part, id, weight, value), num_threads=1)
@@ -115,7 +117,7 @@ def _of_array(weights: Any, sketch: Sketch, ids: Any, weight: Any, values: Any) 
         return list(array.rechunk(weights.chunks).to_delayed())
 
     def task(empty: Sketch, start: int, weights: Any, ids: Any, values: Any) -> Sketch:
-        ids = np.arange(start, start + len(weights)) if ids is None else ids
+        ids = np.arange(start, start + len(weights)) if ids is None else ids_of_column(ids)
         return empty.copy().update(ids, weights, values, num_threads=1)
 
     delayed = dask.delayed(task, pure=False)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sortes.integrations._partitions import columns_of, shard_of_content
-from sortes.select.sketch import Sketch
+from sortes._optional import require
+from sortes.integrations._partitions import check_names, columns_of, shard_of_content
+from sortes.select.sketch import check_sketch
 
-S = TypeVar("S", bound=Sketch)
+if TYPE_CHECKING:
+    from sortes.select.sketch import S
+
+require("ray", extra="ray")
 
 
 def sketch_ray(
@@ -38,7 +42,7 @@ def sketch_ray(
     Raises
     ------
     TypeError
-        If `dataset` is no such thing.
+        If `dataset` is no dataset, `sketch` no sketch, or a name no string.
     ValueError
         As in `Sketch.update`; inside the error of Ray's task, if a block is at fault.
 
@@ -53,6 +57,7 @@ def sketch_ray(
     Examples
     --------
     >>> import ray  # doctest: +SKIP
+    >>> from sortes.integrations.ray import sketch_ray  # doctest: +SKIP
     >>> from sortes.select import BottomK
     >>> dataset = ray.data.read_parquet("s3://bucket/events")  # doctest: +SKIP
     >>> sketch_ray(dataset, BottomK(1000, rng=0), id="user", weight="spent")  # doctest: +SKIP
@@ -60,6 +65,8 @@ def sketch_ray(
     """
     if not hasattr(dataset, "map_batches"):
         raise TypeError(f"dataset: must be a Ray dataset, got {type(dataset).__name__}")
+    check_sketch(sketch)
+    check_names(id=id, weight=weight, value=value)
     kind, empty = type(sketch), sketch.for_shard(0)
 
     def task(batch: dict[str, Any]) -> dict[str, Any]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias, cast
 
 import numpy as np
 
 from sortes import _core
-from sortes._arrays import ids_of, vector_of
-from sortes._check import ENTITY, Entity, shown
+from sortes._arrays import host, ids_of, vector_of
+from sortes._check import ENTITY, FINITE, Entity
 from sortes._estimate import Estimate
 from sortes._progress import Progress, reporter
 from sortes._state import Stateful, bytes_of
@@ -198,7 +198,7 @@ class Sketch(Stateful, ABC):
         Raises
         ------
         ValueError
-            If an array has not the shape of the sample.
+            If an array has not the shape of the sample, or `of` a number that is not finite.
         TypeError
             If `where` does not hold booleans, or `of` numbers.
 
@@ -359,24 +359,6 @@ class Sketch(Stateful, ABC):
         return f"<{type(self).__name__} of {self.n} items: {len(self)} held, k={self.k}>"
 
 
-S = TypeVar("S", bound=Sketch)
-
-
-def check_sketch(sketch: Any) -> None:
-    """Refuse what is no sketch.
-
-    Examples
-    --------
-    >>> check_sketch(None)
-    Traceback (most recent call last):
-    TypeError: sketch: must be a BottomK, a PrioritySample or a VarOpt, got None
-    """
-    if not isinstance(sketch, Sketch):
-        raise TypeError(
-            f"sketch: must be a BottomK, a PrioritySample or a VarOpt, got {shown(sketch)}"
-        )
-
-
 def norm(x: NDArray[Any]) -> float:
     """Return the root of the sum of squares, which may be beyond the range themselves.
 
@@ -392,9 +374,11 @@ def _of_sample(
     x: Any, sample: SketchSample, name: str, default: Any, kinds: str, what: str
 ) -> NDArray[Any]:
     """Return one entry for each item of the sample."""
-    array = np.asarray(default if x is None else x(sample) if callable(x) else x)
+    array = host(default if x is None else x(sample) if callable(x) else x, name, None)
     if array.ndim and array.shape != sample.ids.shape:
-        raise ValueError(f"{name}: expected shape {sample.ids.shape}, got {array.shape}")
+        raise ValueError(f"{name}: must have shape {sample.ids.shape}, got {array.shape}")
     if array.dtype.kind not in kinds:
-        raise TypeError(f"{name}: must hold {what}, got {array.dtype}")
+        raise TypeError(f"{name}: must hold {what}, got dtype {array.dtype}")
+    if array.dtype.kind == "f":
+        FINITE.check_items(array, name)
     return np.broadcast_to(array, sample.ids.shape)

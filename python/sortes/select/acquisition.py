@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from sortes import _core
 from sortes._arrays import vector_of
-from sortes._check import COUNT, NON_NEGATIVE, Count, NonNegative, one_of
+from sortes._check import COUNT, FINITE, NON_NEGATIVE, Count, NonNegative, one_of
 from sortes._progress import Progress, reporter
 from sortes._rng import as_stream
 
@@ -92,15 +92,7 @@ def stochastic_acquisition(
     one_of(strategy, "strategy", get_args(Strategy))
     values = vector_of(scores, "scores", double=True)
     k, beta = COUNT.check(k, "k"), NON_NEGATIVE.check(beta, "beta")
-    source: _core.Stream | NDArray[np.float64]
-    if noise is None:
-        source = as_stream(rng, step)
-    elif rng is not None:
-        raise ValueError("rng: must be None beside noise")
-    elif step != 0:
-        raise ValueError(f"step: must be 0 beside noise, got {step!r}")
-    else:
-        source = vector_of(noise, "noise", double=True)
+    source = as_stream(rng, step) if noise is None else _given(noise, rng, step)
     with reporter(progress, "scores") as callback:
         return _core.select.acquisition.acquire(
             values, k, strategy, beta, source, num_threads=num_threads, progress=callback
@@ -155,3 +147,15 @@ def acquisition_probs(
         return _core.select.acquisition.acquisition_probs(
             values, strategy, beta, num_threads=num_threads, progress=callback
         )
+
+
+def _given(noise: ArrayLike, rng: Rng, step: int) -> NDArray[np.float64]:
+    """Return the noise, beside which there must be no randomness."""
+    values = vector_of(noise, "noise", double=True)
+    for name, given in (("rng", rng is not None), ("step", step != 0)):
+        if given:
+            FINITE.check_items(values, "noise")
+            if not (hasattr(rng, "bit_generator") or hasattr(rng, "get_state")):
+                as_stream(rng, step)  # which says what is wrong with it
+            raise ValueError(f"{name}: must not be given with noise, which replaces the draws")
+    return values

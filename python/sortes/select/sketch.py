@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from sortes._arrays import host
 from sortes._check import ENTITY, AtLeastOne, Count, Domain, Entity, count, flag, shown
 from sortes._progress import Progress, reporter
 from sortes._rng import as_stream
-from sortes.select._sketch import S, Sketch, SketchSample, check_sketch, norm
+from sortes.select._sketch import Sketch, SketchSample, norm
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -36,6 +36,8 @@ CHUNK = 2**19
 #: How many items a sketch may hold.
 SIZE = Domain("[1, 2**31)", integer=True)
 Size: TypeAlias = Annotated[int, SIZE]
+
+S = TypeVar("S", bound=Sketch)
 
 
 class BottomK(Sketch):
@@ -395,6 +397,21 @@ def sketch_array(
             if callback is not None:
                 callback(high, n)
     return sketch
+
+
+def check_sketch(sketch: Any) -> None:
+    """Refuse what is no sketch.
+
+    Examples
+    --------
+    >>> check_sketch(None)
+    Traceback (most recent call last):
+    TypeError: sketch: must be a BottomK, a PrioritySample or a VarOpt, got None
+    """
+    if not isinstance(sketch, Sketch):
+        raise TypeError(
+            f"sketch: must be a BottomK, a PrioritySample or a VarOpt, got {shown(sketch)}"
+        )
 
 
 def _native(

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, get_args, overload
 import numpy as np
 
 from sortes import _core
-from sortes._arrays import ids_of, vector_of
-from sortes._check import COUNT, Count, count, flag, one_of, real
+from sortes._arrays import host, ids_of, vector_of
+from sortes._check import COUNT, Count, count, flag, one_of
 from sortes._progress import Progress, reporter
 from sortes._rng import as_stream
 from sortes._state import Stateful
@@ -506,10 +506,10 @@ class DynamicWeights(Stateful):
         >>> DynamicWeights([1, 0, 3]).update(0, 2).update([1, 2], 5).weights
         array([2., 5., 5.])
         """
-        items = ids_of([indices] if np.ndim(indices) == 0 else indices, "indices")
-        if np.ndim(weights) == 0:
-            weights = np.full(items.size, real(weights, "weights"))
-        changed = vector_of(weights, double=True)
+        items = host(indices, "indices", None)
+        items = ids_of(items if items.ndim else items[np.newaxis], "indices")
+        given = host(weights, "weights")
+        changed = vector_of(given if given.ndim else np.full(items.size, given), double=True)
         with reporter(progress, "changes") as callback:
             self._native.update(items, changed, num_threads=num_threads, progress=callback)
         return self

@@ -32,7 +32,7 @@ impl Source<'_> {
 
 /// A score: its logarithm, or its rank after a sort.
 fn size(scores: &[f64], strategy: Strategy) -> Size {
-    Size::new(scores.len(), if strategy == Strategy::Softrank { 150.0 } else { 20.0 })
+    Size::new(scores.len(), if strategy == Strategy::Softrank { 200.0 } else { 60.0 })
 }
 
 /// A batch of distinct items, drawn by scores: with the noise of a stream, or with noise that is given.

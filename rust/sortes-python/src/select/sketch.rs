@@ -11,8 +11,8 @@ use crate::boundary::{Size, bytes, run, to_py};
 use crate::locked::Locked;
 use crate::stream::Stream;
 
-/// An item that comes in.
-const UPDATE: f64 = 10.0;
+/// An item that comes in, if it is kept: most are not.
+const UPDATE: f64 = 45.0;
 /// An item that is held, in all else: it is sorted, merged or written.
 const HELD: f64 = 300.0;
 

@@ -16,12 +16,14 @@ use crate::stream::Stream;
 const DRAW: f64 = 10.0;
 /// A key.
 const KEY: f64 = 5.0;
+/// A key that is kept and sorted.
+const KEPT: f64 = 150.0;
 /// A weight that is looked at or copied.
 const LOOK: f64 = 2.0;
 /// A change of one weight, and a draw among changing weights.
 const CHANGE: f64 = 100.0;
-/// An item of a state.
-const ITEM: f64 = 100.0;
+/// An item of a reservoir, which may come in whatever is held: far more than one that passes.
+const ITEM: f64 = 150.0;
 /// Eight bytes of a state.
 const WORD: f64 = 30.0;
 
@@ -67,7 +69,8 @@ fn successive<'py>(
     num_threads: Option<&Bound<'py, PyAny>>,
     progress: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyArray1<i64>>> {
-    let size = Size::new(weights.len(), KEY);
+    let kept = k.min(weights.len()) as f64 / weights.len().max(1) as f64;
+    let size = Size::new(weights.len(), KEY + KEPT * kept);
     let drawn = with_floats!(weights, |w| run(py, size, num_threads, progress, |run| {
         indices(&kernels::successive(w, k, stream.0, run)?, run)
     }))?;
@@ -311,7 +314,7 @@ impl Reservoir {
         num_threads: Option<&Bound<'_, PyAny>>,
         progress: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
-        let size = Size::new(weights.len(), LOOK);
+        let size = Size::new(weights.len(), ITEM);
         let ids = ids.as_deref();
         with_floats!(weights, |w| self.0.write(
             py,
