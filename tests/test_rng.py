@@ -143,7 +143,8 @@ def test_children_differ_from_each_other_and_between_steps():
         ),
         (lambda s: sortes.Stream(0, 2**32), r"step: must be in \[0, 2\*\*32\), got 4294967296"),
         (lambda s: s.advance(-1), r"step: must be in \[0, 2\*\*32\), got -1"),
-        (lambda s: s.advance(2**32 - 1).advance(1), r"step: must be in \[0, 2\*\*32\)"),
+        (lambda s: s.advance(2**32 - 5).advance(5), r"step: must be in \[0, 5\), got 5"),
+        (lambda s: s.uniforms(10**9999), r"n: must be in \[0, 2\*\*32\), got <class 'int'>"),
         (lambda s: s.split(-1), r"n: must be in \[0, 2\*\*32\), got -1"),
         (lambda s: s.uniforms(-1), r"n: must be in \[0, 2\*\*32\), got -1"),
         (lambda s: s.uniforms(1, 2**48), r"row: must be in \[0, 2\*\*48\), got 281474976710656"),
@@ -152,6 +153,16 @@ def test_children_differ_from_each_other_and_between_steps():
 def test_stream_arguments(call, message):
     with pytest.raises(ValueError, match=r"^" + message):
         call(sortes.Stream(0))
+
+
+@pytest.mark.parametrize("bad", [True, np.True_, 1.5, "1", None])
+@pytest.mark.parametrize("name", ["key", "step", "n", "row"])
+def test_arguments_of_a_stream_are_integers(name, bad):
+    call = sortes.Stream(0).uniforms if name in ("n", "row") else sortes.Stream
+    given = {"n": 1} if call != sortes.Stream else {"key": 1}
+    with pytest.raises(TypeError, match=rf"^{name}: must be an integer, got {bad!r}"):
+        call(**{**given, name: bad})
+    call(**{**given, name: np.int64(3)})
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2**31, 2**100])

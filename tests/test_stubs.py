@@ -1,10 +1,13 @@
 """The stubs of the native module say what is there."""
 
+import ast
+import inspect
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import signatures
 
 pytest.importorskip("mypy")
 
@@ -23,6 +26,27 @@ register("sortes._core", _core)
 options = ["sortes._core", "--mypy-config-file", "pyproject.toml"]
 sys.exit(stubtest.test_stubs(stubtest.parse_options(options)))
 """
+
+
+def stub_docstrings():
+    """The docstrings of the stub of `_core`, by name."""
+    found = {}
+    for node in ast.parse(signatures.STUB.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef):
+            found[node.name] = ast.get_docstring(node)
+            methods = [m for m in getattr(node, "body", []) if isinstance(m, ast.FunctionDef)]
+            found |= {f"{node.name}.{m.name}": ast.get_docstring(m) for m in methods}
+    return found
+
+
+NATIVE = [public for public in signatures.of_module("") if public.defined_in == "_core"]
+
+
+@pytest.mark.parametrize("public", NATIVE, ids=str)
+def test_docstrings_are_those_of_the_native_module(public):
+    native = inspect.getdoc(public.object)
+    assert native
+    assert stub_docstrings()[public.name] == native
 
 
 @pytest.mark.slow

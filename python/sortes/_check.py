@@ -502,6 +502,7 @@ def _bound(text: str) -> float:
 COUNT: Final = Domain("[0, 2**63)", integer=True)
 AT_LEAST_1: Final = Domain("[1, 2**63)", integer=True)
 WORD: Final = Domain("[0, 2**32)", integer=True)
+KEY: Final = Domain("[0, 2**64)", integer=True)
 ENTITY: Final = Domain("[0, 2**48)", integer=True)
 FINITE: Final = Domain("(-inf, inf)")
 NON_NEGATIVE: Final = Domain("[0, inf)")
@@ -512,8 +513,9 @@ UNIT: Final = Domain("[0, 1)")
 #: How many, and how many at least one.
 Count: TypeAlias = Annotated[int, COUNT]
 AtLeastOne: TypeAlias = Annotated[int, AT_LEAST_1]
-#: A step of a run.
+#: A step of a run, and the key of a stream.
 Step: TypeAlias = Annotated[int, WORD]
+Key: TypeAlias = Annotated[int, KEY]
 #: What a stream numbers: a row, a unit, a shard.
 Entity: TypeAlias = Annotated[int, ENTITY]
 #: Real numbers.

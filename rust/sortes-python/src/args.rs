@@ -1,12 +1,14 @@
-//! Arguments as the Python side passes them: arrays that are contiguous and of the right type, names
-//! of options that exist. What is wrong here is a mistake of this package, not of its user.
+//! Arguments. Most come from the Python side: arrays that are contiguous and of the right type, names
+//! of options that exist; what is wrong with these is a mistake of this package, not of its user. The
+//! integers at the end come from the user.
 
-use std::ops::Deref;
+use std::ops::{Deref, RangeInclusive};
 
 use numpy::{Element, PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2};
 use numpy::{PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
+use pyo3::types::PyBool;
 
 /// A contiguous vector, borrowed; it derefs to a slice.
 pub(crate) struct Vector<'py, T: Element>(PyReadonlyArray1<'py, T>);
@@ -132,5 +134,38 @@ impl<'py, T: Named> FromPyObject<'_, 'py> for Choice<T> {
             Some((_, value)) => Ok(Self(*value)),
             None => Err(PyValueError::new_err(format!("unknown option {given:?}"))),
         }
+    }
+}
+
+/// An argument that may be left out but may not be None, which an `Option` would let pass.
+pub(crate) struct Omittable<'py>(pub(crate) Option<Bound<'py, PyAny>>);
+
+impl<'py> FromPyObject<'_, 'py> for Omittable<'py> {
+    type Error = PyErr;
+
+    fn extract(x: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        Ok(Self(Some(x.to_owned())))
+    }
+}
+
+/// An integer of any type, not a truth value, in a range that messages write as `domain`.
+///
+/// PyO3's own extraction would let `True` pass, and name no argument in its errors.
+pub(crate) fn integer(
+    name: &str,
+    value: &Bound<'_, PyAny>,
+    (range, domain): (RangeInclusive<u64>, &str),
+) -> PyResult<u64> {
+    // Python refuses to write the longest integers.
+    let repr = || value.py().import("reprlib")?.call_method1("repr", (value,));
+    let shown = || repr().map_or_else(|_| value.get_type().to_string(), |r| r.to_string());
+    let index =
+        if value.is_instance_of::<PyBool>() { None } else { value.call_method0("__index__").ok() };
+    let Some(index) = index else {
+        return Err(PyTypeError::new_err(format!("{name}: must be an integer, got {}", shown())));
+    };
+    match index.extract() {
+        Ok(number) if range.contains(&number) => Ok(number),
+        _ => Err(PyValueError::new_err(format!("{name}: must be in {domain}, got {}", shown()))),
     }
 }

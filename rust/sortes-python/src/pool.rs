@@ -9,10 +9,11 @@ use std::env;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
-use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyBool;
 use sortes_core::par::Threads;
+
+use crate::args::integer;
 
 /// More threads than this is taken for a mistake.
 const MOST_THREADS: usize = 1024;
@@ -91,17 +92,9 @@ fn build(count: usize) -> PyResult<rayon::ThreadPool> {
         .map_err(|e| PyRuntimeError::new_err(format!("cannot start {count} threads: {e}")))
 }
 
-/// A count as the user gave it: an integer of any kind, not a truth value.
 fn count_of(name: &str, count: &Bound<'_, PyAny>) -> PyResult<usize> {
-    let integer =
-        if count.is_instance_of::<PyBool>() { None } else { count.call_method0("__index__").ok() };
-    let Some(integer) = integer else {
-        let got = count.repr()?;
-        return Err(PyTypeError::new_err(format!("{name}: must be an integer, got {got}")));
-    };
-    checked(name, integer.extract().unwrap_or(i64::MAX)).map_err(|_| {
-        PyValueError::new_err(format!("{name}: must be in [1, {MOST_THREADS}], got {integer}"))
-    })
+    let domain = format!("[1, {MOST_THREADS}]");
+    Ok(integer(name, count, (1..=MOST_THREADS as u64, &domain))? as usize)
 }
 
 fn checked(name: &str, count: i64) -> PyResult<usize> {
@@ -160,7 +153,7 @@ fn in_data_loader_worker(py: Python<'_>) -> bool {
 ///
 /// Parameters
 /// ----------
-/// num_threads : int or None
+/// num_threads : int, optional
 ///     A count in [1, 1024]; None goes back to the environment.
 ///
 /// Raises
@@ -188,9 +181,9 @@ pub(crate) fn set_num_threads(num_threads: Option<&Bound<'_, PyAny>>) -> PyResul
 /// How many threads a call uses when it does not say.
 ///
 /// The first of these that is there: the count given to `set_num_threads`; the variables
-/// ``SORTES_NUM_THREADS`` and ``RAYON_NUM_THREADS``; 1 if ``OMP_NUM_THREADS`` is 1, or in a worker of
-/// a Torch ``DataLoader``; the processors that this process may use, 16 at most. The environment is
-/// read once in each process.
+/// ``SORTES_NUM_THREADS`` and ``RAYON_NUM_THREADS``; 1 if ``OMP_NUM_THREADS`` is 1, or in a worker
+/// of a Torch ``DataLoader``; the processors that this process may use, 16 at most. The environment
+/// is read once in each process.
 ///
 /// Returns
 /// -------

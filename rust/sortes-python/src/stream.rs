@@ -1,12 +1,14 @@
 //! The Python face of a random stream.
 
+use std::ops::RangeInclusive;
+
 use numpy::PyArray1;
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use sortes_core::memory::with_capacity;
 use sortes_core::rng::stream::ENTITY_LIMIT;
 use sortes_core::rng::{self, Purpose};
 
+use crate::args::{Omittable, integer};
 use crate::boundary::to_py;
 
 /// An immutable name for a family of independent random sequences.
@@ -17,20 +19,26 @@ use crate::boundary::to_py;
 /// Parameters
 /// ----------
 /// key : int
-///     The 64-bit key, used as it is; any other ``rng`` is hashed into one.
-/// step : int
+///     The key, in [0, 2**64), used as it is; any other ``rng`` is hashed into one.
+/// step : int, default 0
 ///     The step that draws are made at, in [0, 2**32). It adds to the step of a call.
 ///
 /// Raises
 /// ------
 /// ValueError
 ///     If `key` or `step` is out of range.
+/// TypeError
+///     If it is no integer.
 ///
 /// Notes
 /// -----
-/// The generator is Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3",
-/// SC 2011), a bijection of 128-bit counters for every key. A counter holds the index of a draw, the
-/// step, the row and the algorithm, so that no draw depends on another, or on threads or batches.
+/// The generator is Philox4x32-10 (Salmon et al. 2011), a bijection of 128-bit counters for every
+/// key. A counter holds the index of a draw, the step, the row and the algorithm, so that no draw
+/// depends on another, or on threads or batches.
+///
+/// References
+/// ----------
+/// Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
 ///
 /// Examples
 /// --------
@@ -43,21 +51,19 @@ use crate::boundary::to_py;
 #[derive(PartialEq, Eq, Hash)]
 pub(crate) struct Stream(pub(crate) rng::Stream);
 
-/// An argument of Python's unbounded integers, as a `T`.
-fn bounded<T: TryFrom<i128>>(name: &str, value: i128) -> PyResult<T> {
-    T::try_from(value).map_err(|_| {
-        let bits = 8 * size_of::<T>();
-        PyValueError::new_err(format!("{name}: must be in [0, 2**{bits}), got {value}"))
-    })
-}
+/// The integers below 2**32, and how messages write them.
+const WORD: (RangeInclusive<u64>, &str) = (0..=u32::MAX as u64, "[0, 2**32)");
+const KEY: (RangeInclusive<u64>, &str) = (0..=u64::MAX, "[0, 2**64)");
+const ENTITY: (RangeInclusive<u64>, &str) = (0..=ENTITY_LIMIT - 1, "[0, 2**48)");
 
 #[pymethods]
 impl Stream {
     #[new]
-    #[pyo3(signature = (key, step=0))]
-    fn new(key: i128, step: i128) -> PyResult<Self> {
-        let (key, step) = (bounded("key", key)?, bounded("step", step)?);
-        Ok(Self(rng::Stream::new(key).at_step(step)))
+    #[pyo3(signature = (key, step=Omittable(None)), text_signature = "(key, step=0)")]
+    fn new(key: &Bound<'_, PyAny>, step: Omittable<'_>) -> PyResult<Self> {
+        let key = integer("key", key, KEY)?;
+        let step = step.0.map_or(Ok(0), |step| integer("step", &step, WORD))?;
+        Ok(Self(rng::Stream::new(key).at_step(step as u32)))
     }
 
     /// The 64-bit key.
@@ -72,11 +78,11 @@ impl Stream {
         self.0.step()
     }
 
-    /// The same stream, some steps later.
+    /// Return the same stream, some steps later.
     ///
     /// Parameters
     /// ----------
-    /// step : int
+    /// step : int, default 1
     ///     How many steps.
     ///
     /// Returns
@@ -87,18 +93,29 @@ impl Stream {
     /// Raises
     /// ------
     /// ValueError
-    ///     If the new step is not in [0, 2**32).
+    ///     If `step` is negative, or the new step not below 2**32.
+    /// TypeError
+    ///     If `step` is no integer.
     ///
     /// Examples
     /// --------
     /// >>> from sortes import Stream
     /// >>> Stream(7).advance().advance(2) == Stream(7, step=3)
     /// True
-    #[pyo3(signature = (step=1))]
-    fn advance(&self, step: i128) -> PyResult<Self> {
-        bounded::<u32>("step", step)?;
-        let step = bounded("step", i128::from(self.0.step()) + step)?;
-        Ok(Self(self.0.at_step(step)))
+    #[pyo3(signature = (step=Omittable(None)), text_signature = "($self, step=1)")]
+    fn advance(&self, step: Omittable<'_>) -> PyResult<Self> {
+        let now = self.0.step();
+        let left = u32::MAX - now;
+        let domain = match now {
+            0 => WORD.1.to_owned(),
+            _ => format!("[0, {})", u64::from(left) + 1),
+        };
+        let within = (0..=u64::from(left), domain.as_str());
+        let step = match step.0 {
+            Some(step) => integer("step", &step, within)? as u32,
+            None => 1,
+        };
+        Ok(Self(self.0.at_step(now + step)))
     }
 
     /// Make streams with keys of their own.
@@ -111,38 +128,42 @@ impl Stream {
     /// Returns
     /// -------
     /// list of Stream
-    ///     Streams at step 0. They depend on the key and the step of this one, and the first ones do not
-    ///     depend on `n`.
+    ///     Streams at step 0. They depend on the key and the step of this one, and the first ones do
+    ///     not depend on `n`.
     ///
     /// Raises
     /// ------
     /// ValueError
     ///     If `n` is not in [0, 2**32).
+    /// TypeError
+    ///     If `n` is no integer.
+    /// MemoryError
+    ///     If there is no room for them.
     ///
     /// Notes
     /// -----
-    /// Child keys are 64 bits of Philox output; among `m` keys, two are equal with probability about
-    /// ``m**2 / 2**65``.
+    /// Child keys are 64 bits of Philox output; among `m` keys, two are equal with probability
+    /// about ``m**2 / 2**65``.
     ///
     /// Examples
     /// --------
     /// >>> from sortes import Stream
     /// >>> Stream(7).split(2) == Stream(7).split(3)[:2]
     /// True
-    fn split(&self, n: i128) -> PyResult<Vec<Self>> {
-        let n = bounded::<u32>("n", n)?;
+    fn split(&self, n: &Bound<'_, PyAny>) -> PyResult<Vec<Self>> {
+        let n = integer("n", n, WORD)?;
         let mut children = with_capacity(n as usize, "streams").map_err(to_py)?;
-        children.extend((0..u64::from(n)).map(|i| Self(self.0.child(i))));
+        children.extend((0..n).map(|i| Self(self.0.child(i))));
         Ok(children)
     }
 
-    /// The first uniforms of one row at this step.
+    /// Return the first uniforms of one row at this step.
     ///
     /// Parameters
     /// ----------
     /// n : int
     ///     How many.
-    /// row : int
+    /// row : int, default 0
     ///     Which of the 2**48 independent sequences.
     ///
     /// Returns
@@ -154,24 +175,25 @@ impl Stream {
     /// ------
     /// ValueError
     ///     If `n` is not in [0, 2**32) or `row` not in [0, 2**48).
+    /// TypeError
+    ///     If one of them is no integer.
+    /// MemoryError
+    ///     If there is no room for them.
     ///
     /// Examples
     /// --------
     /// >>> from sortes import Stream
     /// >>> Stream(7).uniforms(3, row=5).shape
     /// (3,)
-    #[pyo3(signature = (n, row=0))]
+    #[pyo3(signature = (n, row=Omittable(None)), text_signature = "($self, n, row=0)")]
     fn uniforms<'py>(
         &self,
-        py: Python<'py>,
-        n: i128,
-        row: i128,
+        n: &Bound<'py, PyAny>,
+        row: Omittable<'py>,
     ) -> PyResult<Bound<'py, PyArray1<f64>>> {
-        let n: u32 = bounded("n", n)?;
-        let row = bounded::<u64>("row", row)?;
-        if row >= ENTITY_LIMIT {
-            return Err(PyValueError::new_err(format!("row: must be in [0, 2**48), got {row}")));
-        }
+        let py = n.py();
+        let n = integer("n", n, WORD)?;
+        let row = row.0.map_or(Ok(0), |row| integer("row", &row, ENTITY))?;
         let mut draws = self.0.draws(Purpose::Uniform, row);
         let mut out = with_capacity(n as usize, "uniforms").map_err(to_py)?;
         out.extend((0..n).map(|_| draws.uniform()));
