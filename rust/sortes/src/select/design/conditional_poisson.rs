@@ -197,19 +197,24 @@ impl ConditionalPoisson {
         Ok(shares)
     }
 
-    /// The odds whose design has the inclusion probabilities `pi`, up to a common factor, and the
-    /// design. Progress counts the units of each round.
+    /// The odds whose design has the inclusion probabilities `pi`, whose sum is `k` if that is given,
+    /// up to a common factor; and the design. Progress counts the units of each round.
     ///
     /// # Errors
-    /// Where a probability is not in `[0, 1]`, or their sum is no integer; if there is no memory for
+    /// Where a probability is not in `[0, 1]`, or their sum is no integer or not `k`; if there is no memory for
     /// the odds, or the work is cancelled.
-    pub fn fit(pi: &[f64], run: Run<'_>) -> Result<(Vec<f64>, Self)> {
+    pub fn fit(pi: &[f64], k: Option<usize>, run: Run<'_>) -> Result<(Vec<f64>, Self)> {
         check_probabilities(pi, run)?;
         let total = sum(pi);
-        let Some(k) = as_integer(total) else {
+        let Some(size) = as_integer(total) else {
             let reason = format!("must sum to an integer, got {}", shown(total));
             return Err(Error::argument("pi", reason));
         };
+        if let Some(k) = k
+            && k as f64 != size
+        {
+            return Err(Error::argument("k", format!("must be the sum of pi, {size}, got {k}")));
+        }
         // At one for a certain unit the quotient is infinite, as it should be.
         let mut target = copied(pi, "odds", run)?;
         for p in &mut target {
@@ -218,7 +223,7 @@ impl ConditionalPoisson {
         let mut odds = copied(&target, "odds", run)?;
         let (mut before, mut half) = (f64::INFINITY, false);
         for _ in 0..ROUNDS {
-            let design = Self::new(&odds, k as usize, run)?;
+            let design = Self::new(&odds, size as usize, run)?;
             if design.k == 0 {
                 return Ok((odds, design)); // nothing is left to chance
             }
@@ -451,7 +456,7 @@ mod tests {
                     *p = (*p * scale).min(0.9999);
                 }
             }
-            let (odds, _) = ConditionalPoisson::fit(&pi, Run::alone()).unwrap();
+            let (odds, _) = ConditionalPoisson::fit(&pi, None, Run::alone()).unwrap();
             for (a, b) in probabilities(&odds, k as usize).iter().zip(&pi) {
                 assert!((a - b).abs() < 1e-12, "{n} {k}");
             }

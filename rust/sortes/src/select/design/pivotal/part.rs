@@ -30,7 +30,7 @@ const POSITION_LIMIT: u64 = 1 << 48;
 /// left.extend(&[0.4, 0.3, 0.8], None, run).unwrap();
 /// right.extend(&[0.9, 0.6], None, run).unwrap();
 /// left.merge(&right, run).unwrap();
-/// assert_eq!(left.finish(run).unwrap().len(), 3);
+/// assert_eq!(left.finish(run).unwrap().0.len(), 3);
 /// ```
 #[derive(Debug, PartialEq)]
 pub struct Pivotal {
@@ -202,14 +202,14 @@ impl Pivotal {
         Ok(all)
     }
 
-    /// Decides about the last fraction; returns the chosen units and their probabilities, the units
-    /// in ascending order. The part stays as it is.
+    /// Decides about the last fraction; returns the chosen units in ascending order, and their
+    /// probabilities. The part stays as it is.
     ///
     /// If the probabilities sum to an integer but for rounding, that many units are chosen.
     ///
     /// # Errors
     /// If there is no memory for the units, or the work is cancelled.
-    pub fn finish(&self, run: Run<'_>) -> Result<Vec<(i64, f64)>> {
+    pub fn finish(&self, run: Run<'_>) -> Result<(Vec<i64>, Vec<f64>)> {
         let mut chosen = with_capacity(self.chosen.len() + 1, "units")?;
         for range in run.blocks(self.chosen.len(), BLOCK) {
             chosen.extend_from_slice(&self.chosen[range?]);
@@ -219,8 +219,15 @@ impl Pivotal {
             chosen.push(self.open);
         }
         sort(&mut chosen, |a, b| a.0.cmp(&b.0), run)?;
-        run.advance(chosen.len() as u64);
-        Ok(chosen)
+        let mut ids = with_capacity(chosen.len(), "units")?;
+        let mut pi = with_capacity(chosen.len(), "probabilities")?;
+        for range in run.blocks(chosen.len(), BLOCK) {
+            for &(id, p) in &chosen[range?] {
+                ids.push(id);
+                pi.push(p);
+            }
+        }
+        Ok((ids, pi))
     }
 
     /// A copy.
