@@ -34,7 +34,7 @@ Method: TypeAlias = Literal["lazy", "exact", "rejection", "afkmc2", "parallel", 
 #: How many trials, steps of a chain or rounds have draws of their own.
 TRIALS = Domain("[1, 2**31]", integer=True)
 Trials: TypeAlias = Annotated[int, TRIALS]
-ROUNDS = Domain("[0, 2**31)", integer=True)
+ROUNDS = Domain("[0, 2**31]", integer=True)
 Rounds: TypeAlias = Annotated[int, ROUNDS]
 
 #: The method that each option belongs to.

@@ -159,7 +159,10 @@ impl Pivotal {
     fn to_bytes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
         let size = self.size(py)?;
         let bytes = self.0.read(py, size, None, None, kernels::Pivotal::to_bytes)?;
-        Ok(PyBytes::new(py, &bytes))
+        PyBytes::new_with(py, bytes.len(), |out| {
+            out.copy_from_slice(&bytes);
+            Ok(())
+        })
     }
 
     /// A part in the state that `to_bytes` wrote.

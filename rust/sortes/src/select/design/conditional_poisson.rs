@@ -19,6 +19,7 @@ use sortes_core::order::select_nth;
 use sortes_core::rng::Stream;
 use sortes_core::{Error, Result, Run, vectorised};
 
+use super::marks::{Marks, WORD};
 use super::poisson::{self, SHARE};
 use super::{BLOCK, check_probabilities, expect_pass};
 
@@ -107,23 +108,21 @@ impl ConditionalPoisson {
     /// # Errors
     /// If there is no memory for the units, or the work is cancelled.
     pub fn sample(&self, stream: Stream, run: Run<'_>) -> Result<Vec<i64>> {
-        let mut chosen = Vec::new();
-        if self.k > 0 {
-            let blocks = self.p.len().div_ceil(SHARE) as u64;
-            for trial in 0.. {
-                expect_pass(self.p.len(), run);
-                chosen.clear();
-                for range in run.blocks(self.p.len(), BLOCK) {
-                    let range = range?;
-                    let (first, p) = (range.start, &self.p[range]);
-                    poisson::draw(p, first, trial * blocks, stream, &mut chosen)?;
-                    run.advance(p.len() as u64);
-                }
-                if chosen.len() == self.k {
-                    break;
-                }
+        let mut chosen = Marks::new(self.p.len())?;
+        let blocks = self.p.len().div_ceil(SHARE) as u64;
+        let mut trial = 0;
+        while chosen.count() != self.k {
+            expect_pass(self.p.len(), run);
+            for range in run.blocks(self.p.len(), BLOCK) {
+                let range = range?;
+                let entity = trial * blocks + (range.start / SHARE) as u64;
+                let words = &mut chosen.words[range.start / WORD..];
+                run.advance(range.len() as u64);
+                poisson::draw(&self.p[range], entity, stream, words);
             }
+            trial += 1;
         }
+        let chosen = chosen.list(run)?;
         // The certain units among those that were chosen.
         let mut all = with_capacity(self.certain.len() + chosen.len(), "units")?;
         let mut certain = self.certain.iter().map(|&i| i as i64).peekable();

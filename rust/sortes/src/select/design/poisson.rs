@@ -7,18 +7,18 @@
 //! The uniform of a unit depends on nothing but its index. With one stream, therefore, a larger
 //! probability means a larger sample: samples of two designs overlap as much as they can.
 
-use sortes_core::memory::{filled, reserve, with_capacity};
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use sortes_core::rng::{Purpose, Stream, bulk};
 use sortes_core::{Result, Run, vectorised};
 
-use super::{BLOCK, check_block};
+use super::marks::{Marks, WORD as GROUP};
+use super::{BLOCK, check_probabilities};
 
 /// Units that share a Philox block.
 pub(super) const SHARE: usize = 4;
 /// Units whose words are made at once.
 const BATCH: usize = 512;
-/// Units that are compared at once: a bit for each in a word.
-const GROUP: usize = 64;
 /// Units of one task.
 const TASK: usize = 2 * BLOCK;
 /// `2^32`, the weight of a word.
@@ -31,48 +31,37 @@ const WORD: f64 = (1u64 << 32) as f64;
 /// Where a probability is not in `[0, 1]`; if there is no memory for the units, or the work is
 /// cancelled.
 pub fn poisson(pi: &[f64], stream: Stream, run: Run<'_>) -> Result<Vec<i64>> {
-    let mut parts: Vec<Result<Vec<i64>>> =
-        filled(pi.len().div_ceil(TASK), Ok(Vec::new()), "tasks")?;
-    run.fill_chunks(&mut parts, 1, |task, part| {
-        let (first, mut chosen) = (task * TASK, Vec::new());
-        let units = &pi[first..pi.len().min(first + TASK)];
-        part[0] = draw(units, first, 0, stream, &mut chosen).map(|()| chosen);
+    let mut chosen = Marks::new(pi.len())?;
+    let fine = AtomicBool::new(true);
+    run.fill_chunks(&mut chosen.words, TASK / GROUP, |task, chosen| {
+        let units = &pi[task * TASK..pi.len().min((task + 1) * TASK)];
+        if !draw(units, (task * TASK / SHARE) as u64, stream, chosen) {
+            fine.store(false, Ordering::Relaxed);
+        }
         run.advance(units.len() as u64);
     })?;
-    if let [only] = parts.as_mut_slice() {
-        return std::mem::replace(only, Ok(Vec::new()));
+    if !fine.into_inner() {
+        check_probabilities(pi, run)?;
     }
-    let count = parts.iter().flatten().map(Vec::len).sum();
-    let mut all = with_capacity(count, "units")?;
-    for part in parts {
-        run.check()?;
-        all.extend(part?);
-    }
-    Ok(all)
+    chosen.list(run)
 }
 
-/// Appends `first + i` for every chosen unit `i` of `pi`; refuses what is no probability.
-///
-/// `first` is a multiple of four; the entities start at `entity + first / 4`.
-pub(super) fn draw(
-    pi: &[f64],
-    first: usize,
-    entity: u64,
-    stream: Stream,
-    chosen: &mut Vec<i64>,
-) -> Result<()> {
+/// Sets the bits of the chosen units, and clears the others, from the sequences of the entities from
+/// `entity` on; false if something is no probability.
+pub(super) fn draw(pi: &[f64], entity: u64, stream: Stream, chosen: &mut [u64]) -> bool {
     let mut blocks = [[0u64; 2]; BATCH / SHARE];
     let mut compared = [Compared::default(); BATCH / GROUP];
     let mut fine = true;
-    for (batch, pi) in pi.chunks(BATCH).enumerate() {
-        reserve(chosen, pi.len(), "units")?;
-        let first = first + batch * BATCH;
-        let entity = entity + (first / SHARE) as u64;
+    let batches = pi.chunks(BATCH).zip(chosen.chunks_mut(BATCH / GROUP));
+    for (batch, (pi, chosen)) in batches.enumerate() {
+        let entity = entity + (batch * BATCH / SHARE) as u64;
         let blocks = &mut blocks[..pi.len().div_ceil(SHARE)];
         let compared = &mut compared[..pi.len().div_ceil(GROUP)];
         bulk::words(Purpose::Unit, bulk::Ids::From(stream, entity), blocks);
         fine &= compare(pi, blocks, compared);
-        for (group, &Compared { mut below, mut tied }) in compared.iter().enumerate() {
+        let groups = compared.iter().zip(chosen);
+        for (group, (&Compared { below, mut tied }, chosen)) in groups.enumerate() {
+            *chosen = below;
             // Units whose word does not decide read on.
             while tied != 0 {
                 let i = group * GROUP + tied.trailing_zeros() as usize;
@@ -80,18 +69,11 @@ pub(super) fn draw(
                 let mut draws = stream.draws(Purpose::Unit, entity + (i / SHARE) as u64);
                 draws.seek(2 + 2 * (i % SHARE) as u64);
                 let rest = pi[i] * WORD - word(&blocks[i / SHARE], i % SHARE);
-                below |= u64::from(draws.precise_uniform() < rest) << (i % GROUP);
+                *chosen |= u64::from(draws.precise_uniform() < rest) << (i % GROUP);
             }
-            let mut units = [0i64; GROUP];
-            let count = below.count_ones() as usize;
-            for slot in &mut units[..count] {
-                *slot = (first + group * GROUP) as i64 + i64::from(below.trailing_zeros());
-                below &= below - 1;
-            }
-            chosen.extend_from_slice(&units[..count]);
         }
     }
-    if fine { Ok(()) } else { check_block(pi, first) }
+    fine
 }
 
 #[inline(always)]

@@ -119,11 +119,11 @@ fn share_out(
     // Strata without a share are held at their floors from the start.
     let mut counts: Vec<u64> = with_capacity(strata, "counts")?;
     let mut open: Vec<usize> = with_capacity(strata, "strata")?;
-    let (mut needed, mut held) = (0u64, 0u64);
+    let (mut needed, mut held) = (0u128, 0u64);
     for range in run.blocks(strata, BLOCK) {
         for h in range? {
             counts.push(floor(h));
-            needed = needed.saturating_add(floor(h));
+            needed += u128::from(floor(h));
             if shares[h] > 0.0 {
                 open.push(h);
             } else {
@@ -131,7 +131,7 @@ fn share_out(
             }
         }
     }
-    if needed > m {
+    if needed > m.into() {
         let reason = format!("must be at least {needed}, the sum of the minima, got {m}");
         return Err(Error::argument("m", reason));
     }

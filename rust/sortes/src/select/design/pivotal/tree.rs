@@ -1,19 +1,26 @@
 //! Duels over a binary tree: the fractions of two subtrees meet.
 
-use sortes_core::memory::{filled, reserve, with_capacity};
+use sortes_core::memory::{filled, with_capacity};
 use sortes_core::resample::{Fraction, duel};
 use sortes_core::rng::Stream;
 use sortes_core::{Error, Result, Run};
 
-use super::super::{BLOCK, check_probabilities, marks::Marks};
+use super::super::marks::{Marks, WORD, mark};
+use super::super::{BLOCK, check_probabilities};
 use super::gaps::{BATCH, Gaps};
 use super::{finish, uniform_at};
 
 /// Units of a subtree that one task settles.
 const TASK: usize = 1 << 14;
 
-/// What a subtree comes to: the fraction that is left, and the chosen units.
-type Settled = Result<(Fraction, Vec<i64>)>;
+/// What a subtree of at most [`TASK`] units comes to.
+#[derive(Clone)]
+struct Settled {
+    /// The fraction that is left.
+    left: Fraction,
+    /// The bits of the chosen units, from that of the first unit's word on.
+    chosen: [u64; TASK / WORD + 1],
+}
 
 /// A sample by duels over the balanced binary tree: a stretch of units is split in the middle, the
 /// smaller half first, and the fractions of both halves meet.
@@ -26,26 +33,25 @@ pub fn balanced(pi: &[f64], stream: Stream, run: Run<'_>) -> Result<Vec<i64>> {
     let mut ranges = with_capacity(2 * pi.len() / TASK + 1, "tasks")?;
     split(0, pi.len(), &mut ranges);
     // The lower levels of the tree, in tasks.
-    let none: Settled = Ok((Fraction::default(), Vec::new()));
+    let none = Settled { left: Fraction::default(), chosen: [0; TASK / WORD + 1] };
     let mut parts = filled(ranges.len(), none, "tasks")?;
     run.fill_chunks(&mut parts, 1, |task, part| {
         let (low, high) = ranges[task];
-        let mut tree = Subtree { pi, stream, gaps: Gaps::NONE, chosen: Vec::new() };
-        part[0] = tree.settle(low, high).map(|left| (left, tree.chosen));
+        let base = low / WORD * WORD;
+        let mut tree = Subtree { pi, stream, gaps: Gaps::NONE, base, chosen: &mut part[0].chosen };
+        part[0].left = tree.settle(low, high);
         run.advance((high - low) as u64);
     })?;
     let mut marks = Marks::new(pi.len())?;
-    let mut fractions = with_capacity(parts.len(), "fractions")?;
-    for part in parts {
+    for ((low, _), part) in ranges.iter().zip(&parts) {
         run.check()?;
-        let (fraction, chosen) = part?;
-        fractions.push(fraction);
-        for unit in chosen {
-            marks.mark(unit);
+        for (all, some) in marks.words[low / WORD..].iter_mut().zip(&part.chosen) {
+            *all |= some;
         }
     }
     // The levels above them.
-    let last = join(0, pi.len(), &mut fractions.into_iter(), stream, &mut marks);
+    let mut fractions = parts.iter().map(|part| part.left);
+    let last = join(0, pi.len(), &mut fractions, stream, &mut marks);
     finish(marks, last, pi, stream, run)
 }
 
@@ -84,35 +90,41 @@ struct Subtree<'a> {
     pi: &'a [f64],
     stream: Stream,
     gaps: Gaps,
-    chosen: Vec<i64>,
+    /// The unit of the first bit of `chosen`.
+    base: usize,
+    chosen: &'a mut [u64],
 }
 
 impl Subtree<'_> {
+    #[inline(always)]
+    fn choose(&mut self, unit: i64) {
+        mark(self.chosen, unit as usize - self.base);
+    }
+
     /// The fraction that is left of the units `low..high`.
-    fn settle(&mut self, low: usize, high: usize) -> Result<Fraction> {
+    fn settle(&mut self, low: usize, high: usize) -> Fraction {
         if high - low <= BATCH {
             if low == high {
-                return Ok(Fraction::default());
+                return Fraction::default();
             }
-            // Each of them is chosen at most, and one at each level above.
-            reserve(&mut self.chosen, high - low + TASK.ilog2() as usize, "units")?;
             self.gaps.fill(low as u64, high - low, self.stream);
-            return Ok(self.settle_batch(low, high));
+            return self.settle_batch(low, high);
         }
         let middle = low.midpoint(high);
-        let left = self.settle(low, middle)?;
-        let right = self.settle(middle, high)?;
+        let left = self.settle(low, middle);
+        let right = self.settle(middle, high);
         if right.pi == 0.0 {
-            return Ok(left);
+            return left;
         }
         let u = uniform_at(middle as u64, self.stream);
-        Ok(duel(left, right, u, |unit| self.chosen.push(unit)))
+        duel(left, right, u, |unit| self.choose(unit))
     }
 
     /// The same for at most [`BATCH`] units, whose gaps are filled.
     fn settle_batch(&mut self, low: usize, high: usize) -> Fraction {
         if high - low == 1 {
-            return alone(low as i64, self.pi[low], |unit| self.chosen.push(unit));
+            let pi = self.pi[low];
+            return alone(low as i64, pi, |unit| self.choose(unit));
         }
         let middle = low.midpoint(high);
         let left = self.settle_batch(low, middle);
@@ -121,7 +133,7 @@ impl Subtree<'_> {
             return left;
         }
         let u = self.gaps.at(middle as u64);
-        duel(left, right, u, |unit| self.chosen.push(unit))
+        duel(left, right, u, |unit| self.choose(unit))
     }
 }
 
