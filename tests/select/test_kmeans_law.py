@@ -10,36 +10,25 @@ import itertools
 import numpy as np
 import pytest
 from lawlib import assert_law, assert_same_law
-from sortes import _core
+from sortes import Stream, _core
+from sortes.select import kmeans_plusplus
 from vectors import load
 
 VECTORS = load("select/kmeans.json")
-DEFAULTS = {
-    "local_trials": 1,
-    "max_trials": None,
-    "uniform_fallback": False,
-    "chain_length": 200,
-    "oversampling": 4.0,
-    "rounds": 5,
-}
+seed = _core.select.kmeans.seed
 EXACT = {
-    "lazy": {},
-    "exact": {},
-    "rejection": {},
-    "rejection, two trials": {"max_trials": 2},
+    "lazy": ("lazy",),
+    "exact": ("exact", 1),
+    "rejection": ("rejection", None, "exact"),
+    "rejection, two trials": ("rejection", 2, "exact"),
 }
 
 
-def draw(X, k, method, n, weights=None, **options):
-    """The centres of `n` seeds, shape (n, k)."""
-    X = np.ascontiguousarray(X)
-    options = DEFAULTS | options
-    return np.array(
-        [
-            _core.select.kmeans.seed(X, weights, k, method, key, **options, num_threads=1)[0]
-            for key in range(n)
-        ]
-    )
+def draw(X, k, method, n, weights=None):
+    """The centres of `n` streams, shape (n, k)."""
+    X, options = np.ascontiguousarray(X), {"assign": False, "num_threads": 1}
+    streams = map(Stream, range(n))
+    return np.array([seed(X, k, method, weights, stream, **options)[0] for stream in streams])
 
 
 def tally(tuples, n_points):
@@ -95,8 +84,7 @@ def test_ordered_tuples(case, method):
     for key, p in vector["ordered"].items():
         law[tuple(int(i) for i in key.split(","))] = p
     assert np.allclose(law.ravel(), ordered_law(X, k, weights), atol=1e-12)
-    name = method.partition(",")[0]
-    centres = draw(X, k, name, 100_000, weights, **EXACT[method])
+    centres = draw(X, k, EXACT[method], 100_000, weights)
     assert_law(tally(centres, len(X)), law.ravel())
 
 
@@ -117,7 +105,7 @@ def test_distances_that_are_ruled_out(method, weighted, dtype):
     X = clumps().astype(dtype)
     weights = np.array([1.0, 0, 2, 0.5] * 4) if weighted else None
     law = ordered_law(X.astype(np.float64), 4, weights)
-    centres = draw(X, 4, method.partition(",")[0], 100_000, weights, **EXACT[method])
+    centres = draw(X, 4, EXACT[method], 100_000, weights)
     assert_law(tally(centres, 16), law)
 
 
@@ -133,9 +121,10 @@ def test_trials_from_loose_bounds(dtype, weighted):
     weights = np.array([1.0, 0.25, 2, 0.5] * 2) if weighted else None
     law = ordered_law(sites.astype(np.float64), 4, weights)
     spread = None if weights is None else np.repeat(weights, many)
-    stats = [_core.select.kmeans.seed(X, spread, 4, "lazy", key, **DEFAULTS) for key in range(100)]
-    assert sum(trials for _, trials, *_ in stats) > 100 * 8
-    centres = draw(X, 4, "lazy", 60_000, spread) // many
+    streams = [Stream(key) for key in range(100)]
+    seeded = [seed(X, 4, ("lazy",), spread, stream, assign=False) for stream in streams]
+    assert sum(counts[0] for _, counts, _ in seeded) > 100 * 8
+    centres = draw(X, 4, ("lazy",), 60_000, spread) // many
     assert_law(tally(centres, 8), law)
 
 
@@ -145,7 +134,7 @@ def test_greedy(weighted):
     X = clumps()[::2]
     weights = np.array([1.0, 0, 2, 0.5] * 2) if weighted else None
     law = ordered_law(X, 3, weights, local_trials=3)
-    centres = draw(X, 3, "exact", 100_000, weights, local_trials=3)
+    centres = draw(X, 3, ("exact", 3), 100_000, weights)
     assert_law(tally(centres, 8), law)
 
 
@@ -158,7 +147,7 @@ def test_greedy_vectors(case):
         weights = np.array(vector["sample_weight"], float)
     else:
         weights = None
-    centres = draw(X, len(S) + 1, "exact", 150_000, weights, local_trials=trials)
+    centres = draw(X, len(S) + 1, ("exact", trials), 150_000, weights)
     given = centres[(centres[:, :-1] == S).all(1)][:, -1]
     assert given.size > 5_000
     assert_law(np.bincount(given, minlength=len(X)), vector["probs"])
@@ -173,7 +162,7 @@ def test_the_uniform_fallback(case, m):
     X, S = np.array(vector["X"]), vector["S"]
     if vector["target"] is None or vector["c1"] != S[0]:
         pytest.skip("no mass is left, or the tuple cannot be drawn")
-    centres = draw(X, len(S) + 1, "rejection", 150_000, max_trials=m, uniform_fallback=True)
+    centres = draw(X, len(S) + 1, ("rejection", m, "uniform"), 150_000)
     given = centres[(centres[:, :-1] == S).all(1)][:, -1]
     if given.size < 5_000:
         pytest.skip("the tuple is too rare")
@@ -190,7 +179,7 @@ def test_the_uniform_fallback(case, m):
 def test_chains(case, length):
     vector = VECTORS["afkmc2"][case]
     X, S = np.array(vector["X"]), vector["S"]
-    centres = draw(X, len(S) + 1, "afkmc2", 150_000, chain_length=length)
+    centres = draw(X, len(S) + 1, ("afkmc2", length), 150_000)
     given = centres[(centres[:, :-1] == S).all(1)][:, -1]
     if given.size < 5_000:
         pytest.skip("the tuple is too rare")
@@ -228,14 +217,14 @@ def test_parallel():
     X = clumps()[::2][[0, 2, 3, 5, 6, 7]]
     rng = np.random.default_rng(0)
     theirs = np.array([parallel_reference(X, 2, 2.0, 2, rng) for _ in range(30_000)])
-    ours = np.sort(draw(X, 2, "parallel", 100_000, oversampling=2.0, rounds=2), axis=1)
+    ours = np.sort(draw(X, 2, ("parallel", 2.0, 2), 100_000), axis=1)
     assert_same_law(tally(ours, len(X)), tally(theirs, len(X)))
 
 
 @pytest.mark.law
 def test_random():
     weights = np.array([4.0, 1, 0, 2, 1])
-    centres = draw(np.zeros((5, 1)), 2, "random", 100_000, weights)
+    centres = draw(np.zeros((5, 1)), 2, ("random",), 100_000, weights)
     law = np.zeros((5, 5))
     for i, j in itertools.permutations([0, 1, 3, 4], 2):
         law[i, j] = weights[i] / 8 * weights[j] / (8 - weights[i])
@@ -246,7 +235,7 @@ def test_random():
 @pytest.mark.parametrize("method", ["lazy", "exact", "rejection"])
 def test_what_fills_in_is_uniform(method):
     """Three equal points and a fourth: when that is a centre, any of the others is as likely."""
-    centres = draw(np.array([[0.0], [0.0], [0.0], [1.0]]), 3, method, 30_000)
+    centres = draw(np.array([[0.0], [0.0], [0.0], [1.0]]), 3, EXACT[method], 30_000)
     assert (centres[:, :2] == 3).any(1).all()
     law = np.zeros((4, 4))
     for i, j in itertools.permutations(range(3), 2):
@@ -257,5 +246,8 @@ def test_what_fills_in_is_uniform(method):
 @pytest.mark.parametrize("case", range(len(VECTORS["d2"])))
 def test_distances(case):
     vector = VECTORS["d2"][case]
-    distances, _ = _core.select.kmeans.assign(np.array(vector["X"]), np.array(vector["S"]))
-    assert np.allclose(distances, vector["dist2"], rtol=1e-12, atol=0)
+    X, S = np.array(vector["X"]), vector["S"]
+    weights = np.isin(np.arange(len(X)), S).astype(float)  # these are the centres
+    _, indices, stats = kmeans_plusplus(X, len(S), sample_weight=weights, return_stats=True)
+    assert sorted(indices) == sorted(S)
+    assert np.allclose(stats.distances, vector["dist2"], rtol=1e-12, atol=0)

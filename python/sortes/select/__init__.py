@@ -16,15 +16,14 @@ from sortes.select.design.conditional_poisson import (
     log_elementary_symmetric,
 )
 from sortes.select.design.inclusion import (
-    DesignSample,
     InclusionProbabilities,
-    horvitz_thompson,
     inclusion_probabilities,
     poisson_sample,
     systematic_sample,
 )
 from sortes.select.design.masks import Masks, mask_weights, stratified_masks
 from sortes.select.design.pivotal import PivotalSampler, pivotal_sample
+from sortes.select.design.sample import DesignSample, horvitz_thompson
 from sortes.select.design.strata import (
     StratifiedSample,
     allocate,

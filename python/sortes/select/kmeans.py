@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import math
 import warnings
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args, overload
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    Literal,
+    NamedTuple,
+    TypeAlias,
+    TypedDict,
+    Unpack,
+    get_args,
+    overload,
+)
 
 import numpy as np
 
 from sortes import _core
-from sortes._arrays import vector_of
-from sortes._check import POSITIVE, Positive, count, items, one_of
+from sortes._arrays import host, vector_of
+from sortes._check import AT_LEAST_1, POSITIVE, AtLeastOne, Domain, Positive, flag, one_of
 from sortes._progress import Progress, reporter
 from sortes._rng import as_stream
 
@@ -21,13 +31,25 @@ if TYPE_CHECKING:
     from sortes._rng import Rng
 
 Method: TypeAlias = Literal["lazy", "exact", "rejection", "afkmc2", "parallel", "random"]
-#: How many trials, rounds or steps of a chain have draws of their own.
-_NAMES = 2**31
+#: How many trials, steps of a chain or rounds have draws of their own.
+TRIALS = Domain("[1, 2**31]", integer=True)
+Trials: TypeAlias = Annotated[int, TRIALS]
+ROUNDS = Domain("[0, 2**31]", integer=True)
+Rounds: TypeAlias = Annotated[int, ROUNDS]
+
+#: The method that each option belongs to.
+_METHOD_OF = {
+    "max_trials": "rejection",
+    "fallback": "rejection",
+    "chain_length": "afkmc2",
+    "oversampling_factor": "parallel",
+    "n_rounds": "parallel",
+}
 _Native: TypeAlias = "NDArray[Any] | tuple[NDArray[Any], NDArray[Any], NDArray[Any], int]"
+_Centres: TypeAlias = "NDArray[np.floating[Any]]"
 
 
-@dataclass(frozen=True)
-class SeedingStats:
+class SeedingStats(NamedTuple):
     """What a seeding cost and what came of it.
 
     Attributes
@@ -57,66 +79,72 @@ class SeedingStats:
     labels: NDArray[np.int64]
     inertia: float
 
+    def __eq__(self, other: object) -> bool:
+        """Whether it is the same object: arrays have no single answer."""
+        return self is other
+
+    def __ne__(self, other: object) -> bool:
+        return self is not other
+
+    def __hash__(self) -> int:
+        return id(self)
+
+
+class SeedingOptions(TypedDict, total=False):
+    """The options of `kmeans_plusplus`, beside `return_stats`."""
+
+    sample_weight: ArrayLike | None
+    x_squared_norms: ArrayLike | None
+    n_local_trials: Trials | None
+    method: Method | None
+    max_trials: Trials | None
+    fallback: Literal["exact", "uniform"] | None
+    chain_length: Trials | None
+    oversampling_factor: Positive | None
+    n_rounds: Rounds | None
+    on_degenerate: Literal["warn", "raise"]
+    random_state: Rng
+    step: int
+    num_threads: int | None
+    progress: Progress
+
 
 @overload
 def kmeans_plusplus(
     X: Any,
-    n_clusters: int,
+    n_clusters: AtLeastOne,
     *,
-    sample_weight: ArrayLike | None = ...,
-    x_squared_norms: object = ...,
-    random_state: Rng = ...,
-    n_local_trials: int | None = ...,
-    method: Method | None = ...,
-    max_trials: int | None = ...,
-    fallback: Literal["exact", "uniform"] = ...,
-    chain_length: int = ...,
-    oversampling_factor: Positive = ...,
-    n_rounds: int = ...,
-    on_degenerate: Literal["warn", "raise"] = ...,
     return_stats: Literal[False] = ...,
-    progress: Progress = ...,
-    num_threads: int | None = ...,
-) -> tuple[NDArray[Any], NDArray[np.int64]]: ...
+    **options: Unpack[SeedingOptions],
+) -> tuple[_Centres, NDArray[np.int64]]: ...
 @overload
 def kmeans_plusplus(
     X: Any,
-    n_clusters: int,
+    n_clusters: AtLeastOne,
     *,
-    sample_weight: ArrayLike | None = ...,
-    x_squared_norms: object = ...,
-    random_state: Rng = ...,
-    n_local_trials: int | None = ...,
-    method: Method | None = ...,
-    max_trials: int | None = ...,
-    fallback: Literal["exact", "uniform"] = ...,
-    chain_length: int = ...,
-    oversampling_factor: Positive = ...,
-    n_rounds: int = ...,
-    on_degenerate: Literal["warn", "raise"] = ...,
     return_stats: Literal[True],
-    progress: Progress = ...,
-    num_threads: int | None = ...,
-) -> tuple[NDArray[Any], NDArray[np.int64], SeedingStats]: ...
+    **options: Unpack[SeedingOptions],
+) -> tuple[_Centres, NDArray[np.int64], SeedingStats]: ...
 def kmeans_plusplus(
     X: Any,
-    n_clusters: int,
+    n_clusters: AtLeastOne,
     *,
     sample_weight: ArrayLike | None = None,
-    x_squared_norms: object = None,
-    random_state: Rng = None,
-    n_local_trials: int | None = 1,
+    x_squared_norms: ArrayLike | None = None,
+    n_local_trials: Trials | None = 1,
     method: Method | None = None,
-    max_trials: int | None = None,
-    fallback: Literal["exact", "uniform"] = "exact",
-    chain_length: int = 200,
-    oversampling_factor: Positive = 2.0,
-    n_rounds: int = 5,
+    max_trials: Trials | None = None,
+    fallback: Literal["exact", "uniform"] | None = None,
+    chain_length: Trials | None = None,
+    oversampling_factor: Positive | None = None,
+    n_rounds: Rounds | None = None,
     on_degenerate: Literal["warn", "raise"] = "warn",
     return_stats: bool = False,
-    progress: Progress = None,
+    random_state: Rng = None,
+    step: int = 0,
     num_threads: int | None = None,
-) -> Any:
+    progress: Progress = None,
+) -> tuple[_Centres, NDArray[np.int64]] | tuple[_Centres, NDArray[np.int64], SeedingStats]:
     r"""Draw initial centres for k-means.
 
     The signature of `sklearn.cluster.kmeans_plusplus`, and a few arguments more.
@@ -132,45 +160,41 @@ def kmeans_plusplus(
     sample_weight : array_like, shape (n_samples,), optional
         Non-negative weights, some of them positive. A point without weight becomes a centre only if
         all that have one are centres.
-    x_squared_norms : object, optional
-        Accepted for the sake of scikit-learn's signature; nothing is made of it.
-    random_state : int, RandomState, Generator, Stream, ..., optional
-        Where the draws come from: anything that `sortes` takes as ``rng``.
-    n_local_trials : int or None
+    x_squared_norms : array_like, shape (n_samples,), optional
+        Accepted for the sake of scikit-learn's signature; only its shape is looked at.
+    n_local_trials : int or None, default 1
         Candidates for each centre, of which the best is kept: 1 is k-means++, more is greedy
-        k-means++; None is scikit-learn's default, ``2 + int(log(n_clusters))``.
+        k-means++, for "exact" alone; None is scikit-learn's default,
+        ``2 + int(log(n_clusters))``.
     method : {"lazy", "exact", "rejection", "afkmc2", "parallel", "random"}, optional
-        How the centres are drawn; "lazy" by default, or "exact" if there are local trials.
-
-        - "lazy": the law of k-means++, by rejection from bounds that tighten. The quickest.
-        - "exact": the law of k-means++, or greedy k-means++, from the distances of all points.
-        - "rejection": the law of k-means++, by rejection from the norms (RS-k-means++).
-        - "afkmc2": approximately the law of k-means++, by Markov chains (AFK-MC2); a chain may end
-          at a centre, which is then returned twice.
-        - "parallel": few rounds of many candidates, then greedy k-means++ of these (k-means||).
-        - "random": distinct points in proportion to their weights.
+        How the centres are drawn, see the table below; "lazy" by default, or "exact" if there are
+        local trials.
     max_trials : int, optional
-        Of "rejection": how many proposals there are for a centre before the fallback; by default,
-        as many as it takes.
-    fallback : {"exact", "uniform"}
-        What happens then: the exact law from all distances, or, as in the paper, any point that is
-        no centre yet, which is an approximation.
-    chain_length : int
-        Of "afkmc2": proposals for each centre.
-    oversampling_factor : float
-        Of "parallel": expected candidates of a round, as a multiple of `n_clusters`.
-    n_rounds : int
-        Of "parallel": how many rounds.
-    on_degenerate : {"warn", "raise"}
+        Of "rejection": the proposals for a centre before the fallback; by default, as many as it
+        takes.
+    fallback : {"exact", "uniform"}, optional
+        Of "rejection" with `max_trials`: what happens then, by default the exact law from all
+        distances; or, as in the paper, any point that is no centre yet, which is an approximation.
+    chain_length : int, optional
+        Of "afkmc2": proposals for each centre, by default 200.
+    oversampling_factor : float, optional
+        Of "parallel": expected candidates of a round, as a multiple of `n_clusters`; by default 2.
+    n_rounds : int, optional
+        Of "parallel": how many rounds, by default 5.
+    on_degenerate : {"warn", "raise"}, default "warn"
         What happens if there are fewer distinct points than centres: the rest is filled with points
         that are no centres yet, each as likely (those with weight first), and a warning; or a
         ``ValueError``. "afkmc2" cannot tell.
-    return_stats : bool
+    return_stats : bool, default False
         Whether to return distances, labels and counts as well, for one more (short) pass.
-    progress : bool or callable, optional
-        True shows a bar; a callable gets the centres drawn and the centres in all.
+    random_state : Rng, optional
+        The randomness: None for fresh entropy, or a seed, generator or stream (see `sortes.Rng`).
+    step : int, default 0
+        The position in a run, in [0, 2**32): different steps give independent draws.
     num_threads : int, optional
-        Threads for passes over the data; no result depends on it.
+        How many threads to use at most; results never depend on it.
+    progress : bool or callable, optional
+        Show a progress bar, or call ``progress(done, total)``. It counts centres.
 
     Returns
     -------
@@ -184,33 +208,58 @@ def kmeans_plusplus(
     Raises
     ------
     ValueError
-        If an argument is outside its domain, a value of `X` is NaN, infinite, or so large that its
-        square leaves the range of float64, or a sparse matrix has columns out of range.
+        If an argument is outside its domain or not one of the method's, a value of `X` is NaN,
+        infinite, or so large that its square leaves the range of float64, or a sparse matrix has
+        columns out of range.
     TypeError
-        If `X` does not hold numbers.
+        If `X` does not hold numbers, or is masked.
     MemoryError
-        If a sparse matrix has so many columns that there is no room for one dense row.
+        If there is no memory for the distances, or for one dense row of a sparse matrix.
 
     Notes
     -----
-    With :math:`D(x)` the squared distance of a point to the nearest of the centres so far, the next
-    one is drawn with :math:`P(x) = w_x D(x) / \sum_y w_y D(y)` (Arthur and Vassilvitskii,
-    "k-means++: the advantages of careful seeding", SODA 2007). The expected cost of the seeding is
-    at most :math:`8 (\ln k + 2)` times the best possible one.
+    With $D(x)$ the squared distance of a point to the nearest of the centres so far, the next one
+    is drawn with $P(x) = w_x D(x) / \sum_y w_y D(y)$ (Arthur and Vassilvitskii, 2007). The expected
+    cost of the seeding is at most $8 (\ln k + 2)$ times the best possible one.
 
-    "lazy" keeps an upper bound :math:`b(x) \ge D(x)` for each point, first the distance to the
-    first centre. It proposes points with probability :math:`w b / \sum w b`, computes the distance,
-    lowers the bound to it and accepts with probability :math:`D / b`: the accepted point has the
-    law above, whatever bounds have been lowered before. Centres whose distance to the point's own
-    is too large to matter are passed over (by the triangle inequality), and when trials have cost
-    a fifth of what a pass over all bounds would, there is one. "exact" is the same with a pass for
-    each centre. Distances of float32 data are computed in float32 and added up in lanes;
-    there, differences below 1e-19 may count as zero.
+    ===========  ============================================  =================================
+    method       law                                           options
+    ===========  ============================================  =================================
+    "lazy"       k-means++, by rejection from bounds that      none
+                 tighten: the quickest
+    "exact"      k-means++, or greedy k-means++, from the      `n_local_trials`
+                 distances of all points
+    "rejection"  k-means++, by rejection from the norms        `max_trials`, `fallback`
+                 (RS-k-means++; Shah et al., 2025)
+    "afkmc2"     approximately k-means++, by Markov chains     `chain_length`
+                 (AFK-MC2; Bachem et al., 2016); a chain may
+                 end at a centre, which comes twice then
+    "parallel"   few rounds of many candidates, then greedy    `oversampling_factor`, `n_rounds`
+                 k-means++ of these (k-means||; Bahmani et
+                 al., 2012)
+    "random"     distinct points in proportion to their        none
+                 weights
+    ===========  ============================================  =================================
+
+    "lazy" keeps an upper bound $b(x) \ge D(x)$ for each point, first the distance to the first
+    centre. It proposes points with probability $w b / \sum w b$, computes the distance, lowers the
+    bound to it and accepts with probability $D / b$: the accepted point has the law above, whatever
+    bounds have been lowered before. Centres whose distance to the point's own is too large to
+    matter are passed over (by the triangle inequality), and when trials have cost a fifth of what a
+    pass over all bounds would, there is one. "exact" is the same with a pass for each centre.
+    Distances of float32 data are computed in float32 and added up in lanes; there, differences
+    below 1e-19 may count as zero.
+
+    References
+    ----------
+    Arthur and Vassilvitskii, "k-means++: the advantages of careful seeding", SODA 2007.
 
     Shah, Agrawal and Jaiswal, "A new rejection sampling approach to k-means++ with improved
-    trade-offs" (arXiv:2502.02085); Bachem, Lucic, Hassani and Krause, "Fast and provably good
-    seedings for k-means" (NeurIPS 2016); Bahmani, Moseley, Vattani, Kumar and Vassilvitskii,
-    "Scalable k-means++" (VLDB 2012).
+    trade-offs", 2025, arXiv:2502.02085.
+
+    Bachem, Lucic, Hassani and Krause, "Fast and provably good seedings for k-means", NIPS 2016.
+
+    Bahmani, Moseley, Vattani, Kumar and Vassilvitskii, "Scalable k-means++", VLDB 2012.
 
     Examples
     --------
@@ -224,46 +273,38 @@ def kmeans_plusplus(
     True
     """
     points, native = _points(X)
-    n = points.shape[0]
-    k = count(n_clusters, "n_clusters", 1)
-    if k > n:
-        raise ValueError(f"n_clusters: must be in [1, {n}], the number of points, got {k}")
-    if n_local_trials is None:
-        n_local_trials = 2 + int(math.log(k))
-    local_trials = count(n_local_trials, "n_local_trials", 1, _NAMES)
-    if method is None:
-        method = "lazy" if local_trials == 1 else "exact"
-    one_of(method, "method", get_args(Method))
-    if local_trials > 1 and method != "exact":
-        raise ValueError(
-            f"n_local_trials: must be 1 for method {method!r}, got {local_trials}; "
-            "greedy k-means++ is method 'exact'"
-        )
-    one_of(fallback, "fallback", ("exact", "uniform"))
+    k = AT_LEAST_1.check(n_clusters, "n_clusters")
+    given = {
+        "max_trials": max_trials,
+        "fallback": fallback,
+        "chain_length": chain_length,
+        "oversampling_factor": oversampling_factor,
+        "n_rounds": n_rounds,
+    }
+    how = _method(method, n_local_trials, k, given)
+    weights = None
+    if sample_weight is not None:
+        weights = vector_of(sample_weight, "sample_weight", double=True)
+    if x_squared_norms is not None:
+        norms = vector_of(x_squared_norms, "x_squared_norms")
+        if norms.shape != (points.shape[0],):
+            expected = f"({points.shape[0]},)"
+            raise ValueError(f"x_squared_norms: must have shape {expected}, got {norms.shape}")
     one_of(on_degenerate, "on_degenerate", ("warn", "raise"))
-    oversampling = POSITIVE.check(oversampling_factor, "oversampling_factor") * k
-    if oversampling == math.inf:
-        reason = f"must be finite times n_clusters, got {oversampling_factor}"
-        raise ValueError(f"oversampling_factor: {reason}")
-    stream = as_stream(random_state, name="random_state")
-    weights = None if sample_weight is None else _weights(sample_weight, n)
+    return_stats = flag(return_stats, "return_stats")
+    stream = as_stream(random_state, step, name="random_state")
     with reporter(progress, "k-means++") as callback:
-        indices, trials, evaluations, refreshes, degenerate = _core.select.kmeans.seed(
+        indices, counts, nearest = _core.select.kmeans.seed(
             native,
-            weights,
             k,
-            method,
-            stream.key,
-            local_trials=local_trials,
-            max_trials=None if max_trials is None else count(max_trials, "max_trials", 1, _NAMES),
-            uniform_fallback=fallback == "uniform",
-            chain_length=count(chain_length, "chain_length", 1, _NAMES),
-            oversampling=oversampling,
-            rounds=count(n_rounds, "n_rounds", 0, _NAMES),
-            progress=callback,
+            how,
+            weights,
+            stream,
+            assign=return_stats,
             num_threads=num_threads,
+            progress=callback,
         )
-    if degenerate:
+    if degenerate := counts[-1]:
         message = (
             f"X: has only {k - degenerate} distinct points of positive weight, fewer than "
             f"n_clusters = {k}"
@@ -273,19 +314,17 @@ def kmeans_plusplus(
         warnings.warn(f"{message}; the rest are repeated", RuntimeWarning, stacklevel=2)
     picked = points[indices]
     centers = picked if isinstance(picked, np.ndarray) else picked.toarray()
-    if not return_stats:
+    if nearest is None:
         return centers, indices
-    distances, labels = _core.select.kmeans.assign(native, indices, num_threads=num_threads)
+    distances, labels = nearest
     inertia = float(distances.sum() if weights is None else distances @ weights)
-    stats = SeedingStats(
-        trials, evaluations, refreshes, degenerate, distances, labels.astype(np.int64), inertia
-    )
+    stats = SeedingStats(*counts, distances, labels.astype(np.int64), inertia)
     return centers, indices, stats
 
 
 def kmeans_plusplus_init(
-    X: Any, n_clusters: int, random_state: Rng = None, **options: Any
-) -> NDArray[Any]:
+    X: Any, n_clusters: AtLeastOne, **options: Unpack[SeedingOptions]
+) -> _Centres:
     """Draw initial centres, as a callable for ``init=`` of scikit-learn's estimators.
 
     Parameters
@@ -294,10 +333,9 @@ def kmeans_plusplus_init(
         The points.
     n_clusters : int
         How many centres.
-    random_state : int, RandomState, Generator, Stream, ..., optional
-        Where the draws come from.
     **options
-        Other arguments of `kmeans_plusplus`, by way of `functools.partial`.
+        Other arguments of `kmeans_plusplus`: scikit-learn gives `random_state`, users the others by
+        way of `functools.partial`.
 
     Returns
     -------
@@ -324,9 +362,49 @@ def kmeans_plusplus_init(
 
     ``KMeans(n_clusters=8, init=kmeans_plusplus_init, n_init=1).fit(X)``
     """
-    options["return_stats"] = False
-    centers, _ = kmeans_plusplus(X, n_clusters, random_state=random_state, **options)
-    return np.asarray(centers)
+    centers, _ = kmeans_plusplus(X, n_clusters, **options)
+    return centers
+
+
+def _method(method: Any, n_local_trials: Any, k: int, given: dict[str, Any]) -> Any:
+    """Return the name of the method and its options; refuse those of others."""
+    if n_local_trials is None:
+        n_local_trials = 2 + int(math.log(k))
+    local_trials = TRIALS.check(n_local_trials, "n_local_trials")
+    if method is None:
+        method = "lazy" if local_trials == 1 else "exact"
+    one_of(method, "method", get_args(Method))
+    if local_trials > 1 and method != "exact":
+        raise ValueError(
+            f"n_local_trials: must be 1 for method {method!r}, got {local_trials}; "
+            "greedy k-means++ is method 'exact'"
+        )
+    for name, value in given.items():
+        if value is not None and method != (owner := _METHOD_OF[name]):
+            raise ValueError(f"{name}: is for method {owner!r} alone, got method {method!r}")
+    if method == "exact":
+        return method, local_trials
+    if method == "rejection":
+        fallback = "exact" if given["fallback"] is None else given["fallback"]
+        one_of(fallback, "fallback", ("exact", "uniform"))
+        if given["max_trials"] is not None:
+            return method, TRIALS.check(given["max_trials"], "max_trials"), fallback
+        if given["fallback"] is not None:
+            raise ValueError("fallback: must not be given without max_trials")
+        return method, None, fallback
+    if method == "afkmc2":
+        return method, TRIALS.check(_or(given["chain_length"], 200), "chain_length")
+    if method == "parallel":
+        factor = POSITIVE.check(_or(given["oversampling_factor"], 2.0), "oversampling_factor")
+        if factor * k == math.inf:
+            reason = f"must be finite times n_clusters, got {factor}"
+            raise ValueError(f"oversampling_factor: {reason}")
+        return method, factor * k, ROUNDS.check(_or(given["n_rounds"], 5), "n_rounds")
+    return (method,)
+
+
+def _or(value: Any, default: Any) -> Any:
+    return default if value is None else value
 
 
 def _points(X: Any) -> tuple[Any, _Native]:
@@ -337,34 +415,23 @@ def _points(X: Any) -> tuple[Any, _Native]:
             X = X.copy()
             X.sum_duplicates()
         if X.dtype not in (np.float32, np.float64):
-            X = X.astype(_wider("X", X.dtype))
-        _shape(X.shape)
+            X = X.astype(_wider(X.dtype))
+        _check_shape(X.shape)
         return X, (X.indptr, X.indices, X.data, X.shape[1])
-    x = np.asarray(X)
+    x = host(X, "X")
     if x.dtype not in (np.float32, np.float64) or not x.dtype.isnative:
-        x = x.astype(_wider("X", x.dtype))
-    _shape(x.shape)
-    # A memory map is no copy, but its class would slow down every access.
-    x = np.ascontiguousarray(x).view(np.ndarray)
+        x = x.astype(_wider(x.dtype))
+    _check_shape(x.shape)
+    x = np.ascontiguousarray(x)
     return x, x
 
 
-def _wider(name: str, dtype: np.dtype[Any]) -> type[np.floating[Any]]:
+def _wider(dtype: np.dtype[Any]) -> type[np.floating[Any]]:
     if dtype.kind not in "biuf":
-        raise TypeError(f"{name}: must hold real numbers, got {dtype}")
+        raise TypeError(f"X: must hold numbers, got dtype {dtype}")
     return np.float32 if dtype.kind == "f" and dtype.itemsize <= 4 else np.float64
 
 
-def _shape(shape: tuple[int, ...]) -> None:
+def _check_shape(shape: tuple[int, ...]) -> None:
     if len(shape) != 2 or 0 in shape:
         raise ValueError(f"X: must have shape (n_samples, n_features), neither zero, got {shape}")
-
-
-def _weights(weights: ArrayLike, n: int) -> NDArray[np.float64]:
-    w = vector_of(weights, "sample_weight", double=True)
-    if w.shape != (n,):
-        raise ValueError(f"sample_weight: must have shape ({n},), got {w.shape}")
-    items((w >= 0) & (w < np.inf), w, "sample_weight", "is negative or not finite")
-    if not w.any():
-        raise ValueError("sample_weight: must have a positive item, all are zero")
-    return w

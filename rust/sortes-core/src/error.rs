@@ -51,7 +51,7 @@ pub enum Error {
     #[error("cancelled")]
     Cancelled,
     /// The result would not fit in memory (`MemoryError` in Python).
-    #[error("{what}: needs {bytes} bytes, which could not be had")]
+    #[error("{what}: needs {bytes} bytes, which cannot be allocated")]
     Resource {
         /// What was to be allocated.
         what: String,

@@ -159,9 +159,13 @@ pub(crate) fn interruptible_partial<T: Send>(
     let guarded = std::thread::scope(|scope| {
         let (sender, mut receiver) = sync_channel(1);
         let worker = &cancel;
-        std::thread::Builder::new().name("sortes-call".into()).spawn_scoped(scope, move || {
+        let thread = std::thread::Builder::new().name("sortes-call".into());
+        let spawned = thread.spawn_scoped(scope, move || {
             // The receiver waits for this message, so that sending cannot fail.
             let _ = sender.send(guard(|| f(worker)));
+        });
+        spawned.map_err(|error| {
+            PyMemoryError::new_err(format!("a thread for this call cannot be started: {error}"))
         })?;
         loop {
             let receiver = &mut receiver; // a Receiver may be sent, not shared

@@ -25,7 +25,8 @@ pytestmark = pytest.mark.law
 
 VECTORS = load("select/design.json")
 N = 200_000
-kernels = _core.select.design
+inclusion, pivotal = _core.select.design.inclusion, _core.select.design.pivotal
+conditional = _core.select.design.conditional_poisson
 
 
 def check_sets(draw, law, n=N):
@@ -34,6 +35,10 @@ def check_sets(draw, law, n=N):
     cells = sorted(counts.keys() | law.keys())
     p = np.array([law.get(cell, 0.0) for cell in cells])
     assert_law([counts[cell] for cell in cells], p / p.sum())
+
+
+def systematic(pi, stream):
+    return inclusion.systematic(pi, inclusion.start(stream), None)
 
 
 def sets_of(case):
@@ -135,9 +140,9 @@ def test_pivotal_sets(case):
     assert exact.keys() == law.keys()
     assert all(abs(exact[chosen] - p) < 1e-12 for chosen, p in law.items())
     if case["order"] == "sequential":
-        check_sets(lambda step: kernels.pivotal_sequential(pi, None, 1, step), law)
+        check_sets(lambda step: pivotal.sequential(pi, None, Stream(1, step)), law)
     else:
-        check_sets(lambda step: kernels.pivotal_balanced(pi, 1, step), law)
+        check_sets(lambda step: pivotal.balanced(pi, Stream(1, step)), law)
 
 
 @pytest.mark.parametrize(
@@ -148,14 +153,14 @@ def test_pivotal_sets_over_any_tree(tree):
     pi = np.array([0.3, 0.9, 0.15, 0.5, 0.05, 0.8])
     merges = np.array(merges_of(tree, 6))
     law = law_over_tree(pi.tolist(), tree)
-    check_sets(lambda step: kernels.pivotal_over_tree(pi, merges, 2, step), law)
+    check_sets(lambda step: pivotal.over_tree(pi, merges, Stream(2, step)), law)
 
 
 def test_pivotal_sets_in_any_order():
     """n = 200,000."""
     pi, order = np.array([0.2, 0.7, 0.6, 0.5, 0.4]), np.array([3, 0, 4, 2, 1])
     law = law_over_tree(pi.tolist(), [[[[3, 0], 4], 2], 1])
-    check_sets(lambda step: kernels.pivotal_sequential(pi, order, 3, step), law)
+    check_sets(lambda step: pivotal.sequential(pi, order, Stream(3, step)), law)
 
 
 def test_pivotal_sets_of_merged_shards():
@@ -194,7 +199,7 @@ def test_pivotal_sets_of_parts_that_grow_after_a_merger():
 def test_local_pivotal_sets(points):
     """n = 200,000 on a line: pairs, ties between neighbours, duplicates. The sum is 2.3."""
     pi, line = np.array([0.3, 0.6, 0.5, 0.7, 0.2]), np.array(points, np.float64)[:, None]
-    check_sets(lambda step: kernels.pivotal_local(pi, line, 5, step), local_law(pi, line))
+    check_sets(lambda step: pivotal.local(pi, line, Stream(5, step)), local_law(pi, line))
 
 
 @pytest.mark.parametrize("pi", [[0.2, 0.7, 0.6, 0.5], [1.0, 0.05, 0.0, 0.9, 0.35]])
@@ -206,7 +211,7 @@ def test_poisson_sets(pi):
         p = np.prod(np.where(chosen, pi, 1 - pi))
         if p > 0:
             law[tuple(np.flatnonzero(chosen).tolist())] = p
-    check_sets(lambda step: kernels.poisson(pi, 6, step), law)
+    check_sets(lambda step: inclusion.poisson(pi, Stream(6, step)), law)
 
 
 @pytest.mark.parametrize("case", [c for c in VECTORS["conditional_poisson"] if "sets" in c])
@@ -214,7 +219,7 @@ def test_conditional_poisson_sets(case):
     """n = 200,000."""
     odds = np.array(case["odds"], np.float64)
     law = sets_of(case)
-    check_sets(lambda step: kernels.conditional_poisson(odds, case["k"], 7, step), law)
+    check_sets(lambda step: conditional.sample(odds, case["k"], Stream(7, step))[0], law)
 
 
 def test_conditional_poisson_sets_from_probabilities():
@@ -252,7 +257,7 @@ def test_systematic_starts_are_uniform():
     pi = np.array([0.2, 0.7, 0.6, 0.5])
     # Teeth u and u + 1 over ends 0.2, 0.9, 1.5, 2.
     law = {(0, 2): 0.2, (1, 2): 0.3, (1, 3): 0.4, (2, 3): 0.1}
-    check_sets(lambda step: kernels.systematic(pi, None, None, 9, step), law)
+    check_sets(lambda step: systematic(pi, Stream(9, step)), law)
 
 
 @pytest.mark.parametrize("design", ["sequential", "tree", "local", "shards"])
@@ -265,9 +270,9 @@ def test_margins_and_sizes(design):
     pi[np.argmax(pi < 1)] += 18 - pi.sum()
     points = rng.random((60, 2))
     draw = {
-        "sequential": lambda step: kernels.pivotal_sequential(pi, None, 1, step),
-        "tree": lambda step: kernels.pivotal_balanced(pi, 1, step),
-        "local": lambda step: kernels.pivotal_local(pi, points, 1, step),
+        "sequential": lambda step: pivotal.sequential(pi, None, Stream(1, step)),
+        "tree": lambda step: pivotal.balanced(pi, Stream(1, step)),
+        "local": lambda step: pivotal.local(pi, points, Stream(1, step)),
         "shards": lambda step: shards(pi, step),
     }[design]
     chosen = np.concatenate([draw(step) for step in range(n)])
@@ -280,19 +285,21 @@ def test_margins_and_sizes(design):
 def shards(pi, step):
     parts = []
     for first in range(0, 60, 23):
-        part = kernels.Pivotal(first)
-        part.extend(pi[first : first + 23], None, 1, step)
+        part = pivotal.Pivotal(first, Stream(1, step))
+        part.extend(pi[first : first + 23], None)
         parts.append(part)
-    return parts[2].merge(parts[0], 1, step).merge(parts[1], 1, step).finish(1, step)[0]
+    parts[2].merge(parts[0])
+    parts[2].merge(parts[1])
+    return parts[2].finish()[0]
 
 
 def test_sizes_without_an_integer_sum():
     """n = 200,000: the size is the sum rounded down or up, with the sum as its mean."""
     pi = np.full(7, 0.35)
     for draw in (
-        lambda step: kernels.pivotal_sequential(pi, None, 1, step).size,
-        lambda step: kernels.pivotal_balanced(pi, 1, step).size,
-        lambda step: kernels.systematic(pi, None, None, 1, step).size,
+        lambda step: pivotal.sequential(pi, None, Stream(1, step)).size,
+        lambda step: pivotal.balanced(pi, Stream(1, step)).size,
+        lambda step: systematic(pi, Stream(1, step)).size,
     ):
         sizes = np.array([draw(step) for step in range(N)])
         assert_law(np.bincount(sizes, minlength=4), [0, 0, 0.55, 0.45])
@@ -313,7 +320,7 @@ def test_neighbours_repel_each_other():
     pi, line = np.full(size, 0.25), np.arange(float(size))[:, None]
     chosen = np.zeros((n, size), bool)
     for step in range(n):
-        chosen[step, kernels.pivotal_local(pi, line, 2, step)] = True
+        chosen[step, pivotal.local(pi, line, Stream(2, step))] = True
     pairs = (chosen[:, 1:] & chosen[:, :-1]).mean(0)
     assert pairs.max() < 0.25**2 / 2
     # The exact covariance of the sample is not known; that no pair attracts each other is.
@@ -333,7 +340,7 @@ def test_spread_makes_estimates_of_smooth_functions_better():
     poisson = (0.9 * y**2 / 0.1).sum()
     simple = 400**2 * 0.9 * y.var(ddof=1) / 40
     errors = [
-        10 * y[kernels.pivotal_local(pi, points, 3, step)].sum() - y.sum() for step in range(2000)
+        10 * y[pivotal.local(pi, points, Stream(3, step))].sum() - y.sum() for step in range(2000)
     ]
     assert poisson / np.mean(np.square(errors)) > 20
     assert simple / np.mean(np.square(errors)) > 2.5
@@ -346,11 +353,11 @@ def test_horvitz_thompson_is_unbiased(design):
     y, pi = rng.normal(size=12) + 1, inclusion_probabilities(rng.random(12) + 0.2, 4).pi
     odds = conditional_poisson_odds(pi)
     draw = {
-        "poisson": lambda step: kernels.poisson(pi, 1, step),
-        "pivotal": lambda step: kernels.pivotal_sequential(pi, None, 1, step),
-        "tree": lambda step: kernels.pivotal_balanced(pi, 1, step),
-        "systematic": lambda step: kernels.systematic(pi, None, None, 1, step),
-        "conditional": lambda step: kernels.conditional_poisson(odds, 4, 1, step),
+        "poisson": lambda step: inclusion.poisson(pi, Stream(1, step)),
+        "pivotal": lambda step: pivotal.sequential(pi, None, Stream(1, step)),
+        "tree": lambda step: pivotal.balanced(pi, Stream(1, step)),
+        "systematic": lambda step: systematic(pi, Stream(1, step)),
+        "conditional": lambda step: conditional.sample(odds, 4, Stream(1, step))[0],
     }[design]
     n = 100_000
     samples = [draw(step) for step in range(n)]
@@ -376,7 +383,7 @@ def test_variance_of_fixed_size_is_about_right():
     results = np.array(
         [
             horvitz_thompson(y[s], pi[s], design="fixed_size")
-            for s in (kernels.conditional_poisson(odds, 20, 1, step) for step in range(20_000))
+            for s in (conditional.sample(odds, 20, Stream(1, step))[0] for step in range(20_000))
         ]
     )
     assert (results[:, 1] ** 2).mean() == pytest.approx(results[:, 0].var(), rel=0.1)
@@ -387,7 +394,7 @@ def test_tiny_and_huge_weights():
     pi, _ = inclusion_probabilities([1e-300, 1e300, 3e300, 1e-5, 0.0], 1)
     hits = np.zeros(5, int)
     for step in range(100_000):
-        chosen = kernels.pivotal_sequential(pi, None, 1, step)
+        chosen = pivotal.sequential(pi, None, Stream(1, step))
         assert chosen.size == 1
         hits[chosen] += 1
     assert_law(hits[[1, 2]], [0.25, 0.75])
@@ -405,7 +412,7 @@ def test_conditional_poisson_margins(n, k):
     groups = np.minimum(np.argsort(np.argsort(pi)) * 10 // n, 9)
     hits = np.zeros(10, int)
     for step in range(draws):
-        chosen = kernels.conditional_poisson(odds, k, 1, step)
+        chosen = conditional.sample(odds, k, Stream(1, step))[0]
         assert chosen.size == k
         hits += np.bincount(groups[chosen], minlength=10)
     expected = draws * np.bincount(groups, pi)
@@ -417,11 +424,9 @@ def test_public_functions_draw_what_the_kernels_draw():
     pi = np.random.default_rng(0).random(50)
     stream = Stream(11, 3)
     assert_same = np.testing.assert_array_equal
-    assert_same(poisson_sample(pi, rng=stream).indices, kernels.poisson(pi, 11, 3))
-    assert_same(pivotal_sample(pi, rng=stream).indices, kernels.pivotal_sequential(pi, None, 11, 3))
+    assert_same(poisson_sample(pi, rng=stream).indices, inclusion.poisson(pi, Stream(11, 3)))
+    assert_same(pivotal_sample(pi, rng=stream).indices, pivotal.sequential(pi, None, Stream(11, 3)))
     tree = pivotal_sample(pi, order="tree", rng=stream)
-    assert_same(tree.indices, kernels.pivotal_balanced(pi, 11, 3))
+    assert_same(tree.indices, pivotal.balanced(pi, Stream(11, 3)))
     assert_same(tree.weights, 1 / pi[tree.indices])
-    assert_same(
-        systematic_sample(pi, rng=stream).indices, kernels.systematic(pi, None, None, 11, 3)
-    )
+    assert_same(systematic_sample(pi, rng=stream).indices, systematic(pi, Stream(11, 3)))

@@ -1,34 +1,36 @@
 """The k-means++ family."""
 
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from sortes._progress import Callback
 
-__all__ = ["assign", "seed"]
+from .. import Stream
+
+__all__ = ["seed"]
+
+_Points: TypeAlias = NDArray[Any] | tuple[NDArray[Any], NDArray[Any], NDArray[Any], int]
+_Method: TypeAlias = (
+    tuple[Literal["lazy", "random"]]
+    | tuple[Literal["exact", "afkmc2"], int]
+    | tuple[Literal["rejection"], int | None, str]
+    | tuple[Literal["parallel"], float, int]
+)
 
 def seed(
-    x: NDArray[Any] | tuple[NDArray[Any], NDArray[Any], NDArray[Any], int],
-    weights: NDArray[np.float64] | None,
-    k: int,
-    method: str,
-    key: int,
+    x: _Points,
+    n_clusters: int,
+    method: _Method,
+    sample_weight: NDArray[np.float64] | None,
+    stream: Stream,
     /,
     *,
-    local_trials: int,
-    max_trials: int | None,
-    uniform_fallback: bool,
-    chain_length: int,
-    oversampling: float,
-    rounds: int,
-    progress: Callable[[int, int], object] | None = None,
+    assign: bool,
     num_threads: int | None = None,
-) -> tuple[NDArray[np.int64], int, int, int, int]: ...
-def assign(
-    x: NDArray[Any] | tuple[NDArray[Any], NDArray[Any], NDArray[Any], int],
-    centres: NDArray[np.int64],
-    /,
-    *,
-    num_threads: int | None = None,
-) -> tuple[NDArray[np.float64], NDArray[np.uint32]]: ...
+    progress: Callback | None = None,
+) -> tuple[
+    NDArray[np.int64],
+    tuple[int, int, int, int],
+    tuple[NDArray[np.float64], NDArray[np.uint32]] | None,
+]: ...

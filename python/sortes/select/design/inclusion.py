@@ -1,18 +1,17 @@
-"""Designs: random subsets in which every unit has a chance that was fixed beforehand."""
+"""Inclusion probabilities in proportion to weights, and the simplest designs that have them."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from sortes import _core
-from sortes._arrays import ids_of, vector_of
-from sortes._check import items, one_of, real
-from sortes._estimate import Estimate
+from sortes._arrays import integers_of, vector_of
+from sortes._check import NON_NEGATIVE, UNIT, NonNegative, Unit
+from sortes._progress import Progress, reporter
 from sortes._rng import as_stream
+from sortes.select.design.sample import DesignSample, sample_of
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -35,50 +34,13 @@ class InclusionProbabilities(NamedTuple):
     tau: float
 
 
-@dataclass(frozen=True, eq=False)
-class DesignSample:
-    """The units that a design has chosen.
-
-    Attributes
-    ----------
-    indices : ndarray of int64, shape (m,)
-        The chosen units, ascending.
-    weights : ndarray of float64, shape (m,)
-        ``1 / pi`` of each: how many units it stands for.
-    """
-
-    indices: NDArray[np.int64]
-    weights: NDArray[np.float64]
-
-    def __len__(self) -> int:
-        """Return how many units were chosen."""
-        return len(self.indices)
-
-    def estimate(self, values: ArrayLike) -> float:
-        """Estimate a total over all units from the chosen ones, without bias.
-
-        Parameters
-        ----------
-        values : array_like, shape (m,)
-            The values of the chosen units, in the order of `indices`.
-
-        Returns
-        -------
-        float
-            ``sum(weights * values)``.
-
-        Raises
-        ------
-        ValueError
-            If there is not one value for each chosen unit.
-        """
-        y = vector_of(values, "values", double=True)
-        if y.shape != self.weights.shape:
-            raise ValueError(f"values: must have shape {self.weights.shape}, got {y.shape}")
-        return float(self.weights @ y)
-
-
-def inclusion_probabilities(weights: ArrayLike, k: float) -> InclusionProbabilities:
+def inclusion_probabilities(
+    weights: ArrayLike,
+    k: NonNegative,
+    *,
+    num_threads: int | None = None,
+    progress: Progress = None,
+) -> InclusionProbabilities:
     r"""Find inclusion probabilities in proportion to weights, none above one.
 
     Parameters
@@ -86,7 +48,11 @@ def inclusion_probabilities(weights: ArrayLike, k: float) -> InclusionProbabilit
     weights : array_like, shape (n,)
         Sizes, scores, norms: not negative.
     k : float
-        The expected size of the sample; need not be whole.
+        The expected size of the sample, which need not be whole.
+    num_threads : int, optional
+        How many threads to use at most; results never depend on it.
+    progress : bool or callable, optional
+        Show a progress bar, or call ``progress(done, total)``.
 
     Returns
     -------
@@ -103,8 +69,8 @@ def inclusion_probabilities(weights: ArrayLike, k: float) -> InclusionProbabilit
 
     Notes
     -----
-    :math:`\pi_i = \min(1, w_i / \tau)` with :math:`\sum_i \pi_i = k`. The threshold is found by
-    selection, without a sort: :math:`O(n)`, one pass over the weights if none is capped.
+    $\pi_i = \min(1, w_i / \tau)$ with $\sum_i \pi_i = k$. The threshold is found by selection,
+    without a sort: $O(n)$, one pass over the weights if none is capped.
 
     It is what probability proportional to size means without replacement. Drawing units one after
     the other in proportion to their weights, as ``numpy.random.Generator.choice(replace=False)``
@@ -117,14 +83,21 @@ def inclusion_probabilities(weights: ArrayLike, k: float) -> InclusionProbabilit
     >>> pi.round(3), tau
     (array([1.   , 0.333, 0.333, 0.333]), 3.0)
     """
-    pi, tau = _core.select.design.inclusion_probabilities(
-        vector_of(weights, "weights", double=True), real(k, "k")
-    )
+    w, size = vector_of(weights, "weights", double=True), NON_NEGATIVE.check(k, "k")
+    with reporter(progress, "inclusion_probabilities") as callback:
+        pi, tau = _core.select.design.inclusion.inclusion_probabilities(
+            w, size, num_threads=num_threads, progress=callback
+        )
     return InclusionProbabilities(pi, tau)
 
 
 def poisson_sample(
-    pi: ArrayLike, *, rng: Rng = None, num_threads: int | None = None
+    pi: ArrayLike,
+    *,
+    rng: Rng = None,
+    step: int = 0,
+    num_threads: int | None = None,
+    progress: Progress = None,
 ) -> DesignSample:
     r"""Choose each unit independently of the others.
 
@@ -132,10 +105,14 @@ def poisson_sample(
     ----------
     pi : array_like, shape (n,)
         Inclusion probabilities, in [0, 1].
-    rng : Rng
-        The source of randomness.
+    rng : Rng, optional
+        The randomness: None for fresh entropy, or a seed, generator or stream (see `sortes.Rng`).
+    step : int, default 0
+        The position in a run, in [0, 2**32): different steps give independent draws.
     num_threads : int, optional
-        How many threads to use. The result does not depend on it.
+        How many threads to use at most; results never depend on it.
+    progress : bool or callable, optional
+        Show a progress bar, or call ``progress(done, total)``.
 
     Returns
     -------
@@ -151,14 +128,14 @@ def poisson_sample(
 
     Notes
     -----
-    :math:`P(S) = \prod_{i \in S} \pi_i \prod_{i \notin S} (1 - \pi_i)`. The size is random, with
-    variance :math:`\sum_i \pi_i (1 - \pi_i)`: prefer `pivotal_sample` where it should not be.
+    $P(S) = \prod_{i \in S} \pi_i \prod_{i \notin S} (1 - \pi_i)$. The size is random, with variance
+    $\sum_i \pi_i (1 - \pi_i)$: prefer `pivotal_sample` where it should not be.
 
-    The uniform number of a unit depends on `rng` and the index of the unit alone. With one `rng`,
+    The uniform of a unit depends on `rng`, `step` and the index of the unit alone. With one `rng`,
     raising probabilities only adds units, and samples of two versions of a population overlap as
     much as their probabilities allow (permanent random numbers).
 
-    :math:`O(n)`; a quarter of a random block per unit, near the speed of memory.
+    $O(n)$; a quarter of a random block per unit, near the speed of memory.
 
     Examples
     --------
@@ -169,17 +146,22 @@ def poisson_sample(
     {100.0}
     """
     p = vector_of(pi, "pi", double=True)
-    stream = as_stream(rng)
-    chosen = _core.select.design.poisson(p, stream.key, stream.step, num_threads=num_threads)
-    return sample_of(chosen, p)
+    with reporter(progress, "poisson_sample") as callback:
+        chosen = _core.select.design.inclusion.poisson(
+            p, as_stream(rng, step), num_threads=num_threads, progress=callback
+        )
+    return sample_of(chosen, p, "poisson")
 
 
 def systematic_sample(
     pi: ArrayLike,
     *,
-    u: float | None = None,
+    u: Unit | None = None,
     order: ArrayLike | None = None,
     rng: Rng = None,
+    step: int = 0,
+    num_threads: int | None = None,
+    progress: Progress = None,
 ) -> DesignSample:
     r"""Lay the units end to end and take those that an evenly spaced comb hits.
 
@@ -187,13 +169,19 @@ def systematic_sample(
     ----------
     pi : array_like, shape (n,)
         Expected numbers of hits: not negative. A unit above one is hit its whole part for certain,
-        and appears so often.
+        and appears as often.
     u : float, optional
-        The position of the first tooth, in [0, 1); drawn from `rng` unless given.
-    order : array_like of int, shape (n,)
+        The position of the first tooth, in [0, 1), instead of `rng`.
+    order : array_like of int, shape (n,), optional
         The order in which the units lie; as they are numbered unless given.
-    rng : Rng
-        The source of randomness.
+    rng : Rng, optional
+        The randomness: None for fresh entropy, or a seed, generator or stream (see `sortes.Rng`).
+    step : int, default 0
+        The position in a run, in [0, 2**32): different steps give independent draws.
+    num_threads : int, optional
+        How many threads to use at most; results never depend on it.
+    progress : bool or callable, optional
+        Show a progress bar, or call ``progress(done, total)``.
 
     Returns
     -------
@@ -203,21 +191,26 @@ def systematic_sample(
     Raises
     ------
     ValueError
-        If a probability is negative or not finite, `u` is out of range, or `order` is not a
-        permutation.
+        If a probability is negative or not finite, `u` is out of range or given beside `rng`, or
+        `order` is not a permutation.
     TypeError
         If `pi` does not hold real numbers, or `order` integers.
+    MemoryError
+        If there are more hits than memory holds.
 
     Notes
     -----
-    Unit :math:`i` is chosen if :math:`[C_{i-1}, C_i)` contains :math:`u + m` for an integer
-    :math:`m`, where :math:`C_i = \pi_1 + \dots + \pi_i` along the order. The size is the sum of
-    `pi` rounded down or up; sums within a few units in the last place of a tooth count as on it.
+    Unit $i$ is chosen if $[C_{i-1}, C_i)$ contains $u + m$ for an integer $m$, where
+    $C_i = \pi_1 + \dots + \pi_i$ along the order (Madow, 1949). The size is the sum of `pi` rounded
+    down or up; sums within a few units in the last place of a tooth count as on it.
 
     Neighbours in the order are rarely chosen together: ordered by something that matters, the
     sample is spread over it. Many pairs of units are never chosen together, so that no unbiased
-    estimate of a variance exists. :math:`O(n)`. Madow, "On the theory of systematic sampling, II",
-    Annals of Mathematical Statistics 20 (1949).
+    estimate of a variance exists. $O(n)$.
+
+    References
+    ----------
+    Madow, "On the theory of systematic sampling, II", Annals of Mathematical Statistics 20, 1949.
 
     Examples
     --------
@@ -226,85 +219,17 @@ def systematic_sample(
     array([1, 2])
     """
     p = vector_of(pi, "pi", double=True)
-    start = None if u is None else real(u, "u")
-    along = None if order is None else ids_of(order, "order")
-    stream = as_stream(rng if u is None else 0)
-    chosen = _core.select.design.systematic(p, start, along, stream.key, stream.step)
-    if along is not None:
-        chosen.sort()
+    along = None if order is None else integers_of(order, "order")
+    stream = as_stream(rng, step)
+    if u is None:
+        start = _core.select.design.inclusion.start(stream)
+    else:
+        start = UNIT.check(u, "u")
+        for name, given in (("rng", rng is not None), ("step", step != 0)):
+            if given:
+                raise ValueError(f"{name}: must not be given with u, which replaces the draw")
+    with reporter(progress, "systematic_sample") as callback:
+        chosen = _core.select.design.inclusion.systematic(
+            p, start, along, num_threads=num_threads, progress=callback
+        )
     return sample_of(chosen, p)
-
-
-def horvitz_thompson(
-    values: ArrayLike,
-    pi: ArrayLike,
-    *,
-    design: Literal["poisson", "fixed_size"] | None = None,
-) -> Estimate:
-    r"""Estimate a total from a sample with known inclusion probabilities, without bias.
-
-    Parameters
-    ----------
-    values : array_like, shape (m,)
-        The values of the chosen units.
-    pi : array_like, shape (m,)
-        Their inclusion probabilities (expected numbers of hits, for systematic samples above one).
-    design : {"poisson", "fixed_size"}, optional
-        What the variance is to be estimated for. Without it, or where it is not defined, the
-        standard error is NaN.
-
-    Returns
-    -------
-    Estimate
-        The total and its standard error.
-
-    Raises
-    ------
-    ValueError
-        If shapes differ, a probability is not positive and finite, a value is not finite, or
-        `design` is unknown.
-    TypeError
-        If an array does not hold real numbers.
-
-    Notes
-    -----
-    :math:`\hat Y = \sum_{i \in S} y_i / \pi_i`. For ``"poisson"`` the variance
-    :math:`\sum_{i \in S} (1 - \pi_i) y_i^2 / \pi_i^2` is unbiased. For ``"fixed_size"`` it is
-    Hájek's approximation for designs of high entropy, `conditional_poisson_sample` and
-    `pivotal_sample` in a random order: with :math:`c_i = (1 - \pi_i) m / (m - 1)` and the ratio
-    :math:`B = \sum c_i y_i \pi_i^{-1} / \sum c_i`, it is :math:`\sum c_i (y_i / \pi_i - B)^2`.
-    Systematic samples, and pivotal ones in an order that means something, have no unbiased estimate
-    of variance; the approximation is mostly too large for them.
-
-    Horvitz and Thompson, "A generalization of sampling without replacement from a finite universe",
-    Journal of the American Statistical Association 47 (1952).
-
-    Examples
-    --------
-    >>> from sortes.select import horvitz_thompson
-    >>> horvitz_thompson([3.0, 5.0], [0.5, 1.0], design="poisson")
-    Estimate(value=11.0, stderr=4.242640687119285)
-    """
-    y, p = vector_of(values, "values", double=True), vector_of(pi, "pi", double=True)
-    if p.shape != y.shape:
-        raise ValueError(f"pi: must have shape {y.shape}, got {p.shape}")
-    items(np.isfinite(y), y, "values", "is not finite")
-    items((p > 0) & np.isfinite(p), p, "pi", "is not positive and finite")
-    if design is not None:
-        one_of(design, "design", ("poisson", "fixed_size"))
-    expanded = y / p
-    variance = math.nan
-    if design is not None and (p <= 1).all():
-        c = 1 - p
-        if design == "poisson":
-            variance = float(c @ expanded**2)
-        elif y.size > 1:
-            scale, mass = y.size / (y.size - 1), float(c.sum())
-            ratio = float(c @ expanded) / mass if mass > 0 else 0.0
-            variance = scale * float(c @ (expanded - ratio) ** 2)
-    return Estimate(float(expanded.sum()), math.sqrt(variance))
-
-
-def sample_of(chosen: NDArray[np.int64], pi: NDArray[np.float64]) -> DesignSample:
-    """Weight the chosen units with the inverse of their probabilities."""
-    return DesignSample(chosen, 1 / pi[chosen])

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from sortes import _core
-from sortes._check import count
+from sortes._check import COUNT, Count
+from sortes._progress import Progress, reporter
 from sortes._rng import as_stream
 
 if TYPE_CHECKING:
@@ -32,7 +33,13 @@ class Masks(NamedTuple):
 
 
 def stratified_masks(
-    n_features: int, num_samples: int, *, rng: Rng = None, num_threads: int | None = None
+    n_features: Count,
+    num_samples: Count,
+    *,
+    rng: Rng = None,
+    step: int = 0,
+    num_threads: int | None = None,
+    progress: Progress = None,
 ) -> Masks:
     r"""Draw masks of features whose sizes are spread evenly from none to all.
 
@@ -41,11 +48,16 @@ def stratified_masks(
     n_features : int
         How many features (superpixels, words) there are.
     num_samples : int
-        How many masks. The first has every feature on and the weight 1: the thing itself.
-    rng : Rng
-        The source of randomness.
+        How many masks. The first has every feature on and the weight 1: it is the instance that is
+        explained.
+    rng : Rng, optional
+        The randomness: None for fresh entropy, or a seed, generator or stream (see `sortes.Rng`).
+    step : int, default 0
+        The position in a run, in [0, 2**32): different steps give independent draws.
     num_threads : int, optional
-        How many threads to use. The result does not depend on it.
+        How many threads to use at most; results never depend on it.
+    progress : bool or callable, optional
+        Show a progress bar, or call ``progress(done, total)``.
 
     Returns
     -------
@@ -63,15 +75,17 @@ def stratified_masks(
 
     Notes
     -----
-    With features on or off at one half each, as in LIME, the number that is on hardly leaves
-    :math:`n/2`: nearly empty and nearly full images are never seen. Here the size :math:`s` of a
-    row is uniform on :math:`0, \dots, n`, and the features of a row are a uniform subset of that
-    size. The weight :math:`(n + 1) \binom{n}{s} 2^{-n}` makes weighted means those of independent
-    features. The sizes of all rows together are a systematic sample: each size occurs equally
-    often, give or take one, which only takes variance away. :math:`O(mn)`.
+    With features on or off at one half each, as in LIME, the number that is on hardly leaves $n/2$:
+    nearly empty and nearly full images are never seen. Here the size $s$ of a row is uniform on
+    $0, \dots, n$, and the features of a row are a uniform subset of that size. The weight
+    $(n + 1) \binom{n}{s} 2^{-n}$ makes weighted means those of independent features. The sizes of
+    all rows together are a systematic sample: each size occurs equally often, give or take one,
+    which only takes variance away. (Rashid et al., 2024, draw the sizes independently.) $O(mn)$.
 
+    References
+    ----------
     Rashid, Amparore, Ferrari and Verda, "Using stratified sampling to improve LIME image
-    explanations", AAAI 2024, arXiv:2403.17742; they draw the sizes independently.
+    explanations", AAAI 2024, arXiv:2403.17742.
 
     Examples
     --------
@@ -80,15 +94,15 @@ def stratified_masks(
     >>> sorted(masks[1:].sum(1).tolist())
     [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
     """
-    n, rows = count(n_features, "n_features"), count(num_samples, "num_samples")
-    stream = as_stream(rng)
-    drawn = _core.select.design.stratified_masks(
-        n, rows, stream.key, stream.step, num_threads=num_threads
-    )
-    return Masks(*drawn)
+    n, rows = COUNT.check(n_features, "n_features"), COUNT.check(num_samples, "num_samples")
+    with reporter(progress, "stratified_masks") as callback:
+        masks, weights = _core.select.design.masks.stratified_masks(
+            n, rows, as_stream(rng, step), num_threads=num_threads, progress=callback
+        )
+    return Masks(masks, weights)
 
 
-def mask_weights(n_features: int) -> NDArray[np.float64]:
+def mask_weights(n_features: Count) -> NDArray[np.float64]:
     r"""Compute the weight of a mask of each size.
 
     Parameters
@@ -99,8 +113,8 @@ def mask_weights(n_features: int) -> NDArray[np.float64]:
     Returns
     -------
     ndarray of float64, shape (n_features + 1,)
-        :math:`(n + 1) \binom{n}{s} 2^{-n}` for :math:`s = 0, \dots, n`: the law of the size with
-        independent features by the uniform one.
+        $(n + 1) \binom{n}{s} 2^{-n}$ for $s = 0, \dots, n$: the law of the size with independent
+        features by the uniform one.
 
     Raises
     ------
@@ -108,6 +122,8 @@ def mask_weights(n_features: int) -> NDArray[np.float64]:
         If `n_features` is negative.
     TypeError
         If `n_features` is not an integer.
+    MemoryError
+        If the weights do not fit into memory.
 
     Examples
     --------
@@ -115,4 +131,4 @@ def mask_weights(n_features: int) -> NDArray[np.float64]:
     >>> mask_weights(4)
     array([0.3125, 1.25  , 1.875 , 1.25  , 0.3125])
     """
-    return _core.select.design.mask_weights(count(n_features, "n_features"))
+    return _core.select.design.masks.mask_weights(COUNT.check(n_features, "n_features"))

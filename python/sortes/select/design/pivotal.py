@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
 from sortes import _core
-from sortes._arrays import host, ids_of, matrix_of, vector_of
-from sortes._check import ENTITY, Entity
+from sortes._arrays import host, ids_of, integers_of, matrix_of, vector_of
+from sortes._check import ENTITY, Entity, one_of
 from sortes._progress import Progress, reporter
 from sortes._rng import as_stream
-from sortes.select.design.inclusion import DesignSample, sample_of
+from sortes.select.design.sample import DesignSample, sample_of
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -25,6 +25,7 @@ def pivotal_sample(
     order: ArrayLike | Literal["tree", "local"] | None = None,
     X: ArrayLike | None = None,
     rng: Rng = None,
+    step: int = 0,
     num_threads: int | None = None,
     progress: Progress = None,
 ) -> DesignSample:
@@ -41,14 +42,17 @@ def pivotal_sample(
         node ``n + r``, where nodes below ``n`` are units; the matrix of
         ``scipy.cluster.hierarchy.linkage`` is one, its further columns are ignored. ``"local"``:
         a random unit meets its nearest neighbour in `X`, again and again.
-    X : array_like, shape (n, d)
+    X : array_like, shape (n, d), optional
         The positions of the units, for ``order="local"``.
-    rng : Rng
-        The source of randomness.
+    rng : Rng, optional
+        The randomness: None for fresh entropy, or a seed, generator or stream (see `sortes.Rng`).
+    step : int, default 0
+        The position in a run, in [0, 2**32): different steps give independent draws.
     num_threads : int, optional
-        How many threads to use for ``order="tree"``. The result does not depend on it.
+        How many threads to use at most; results never depend on it. The duels of ``order="tree"``
+        use more than one.
     progress : bool or callable, optional
-        Shows the progress of ``order="local"``, or is called with units done and units in all.
+        Show a progress bar, or call ``progress(done, total)``.
 
     Returns
     -------
@@ -65,22 +69,27 @@ def pivotal_sample(
 
     Notes
     -----
-    A duel of units with the probabilities :math:`a` and :math:`b` settles one of them: for
-    :math:`a + b < 1` the first goes on with :math:`a + b` with probability :math:`a / (a + b)`,
-    else the second, and the other is out; for :math:`a + b \ge 1` the first is chosen with
-    probability :math:`(1 - b) / (2 - a - b)`, else the second, and the other goes on with
-    :math:`a + b - 1`. Both keep their expectations, so that :math:`P(i \in S) = \pi_i` in every
-    order. The size is the sum of `pi` rounded down or up: fixed, if that is an integer within a
-    relative 1e-9 and an absolute 1e-4.
+    A duel of units with the probabilities $a$ and $b$ settles one of them (Deville and Tillé,
+    1998): for $a + b < 1$ the first goes on with $a + b$ with probability $a / (a + b)$, else the
+    second, and the other is out; for $a + b \ge 1$ the first is chosen with probability
+    $(1 - b) / (2 - a - b)$, else the second, and the other goes on with $a + b - 1$. Both keep
+    their expectations, so that $P(i \in S) = \pi_i$ in every order. The size is the sum of `pi`
+    rounded down or up: fixed, if that is an integer within a relative 1e-9 and an absolute 1e-4.
 
     Units that meet early repel each other: choose an order, a tree or positions in which near means
     alike. Over any fixed order or tree the events of being chosen are negatively associated.
 
-    :math:`O(n)`; ``"local"`` takes about :math:`O(n \log n)` in few dimensions, up to
-    :math:`O(n^2 d)` in many; its nearest neighbours are exact, of equals the lowest index counts as
-    nearest. Deville and Tillé, "Unequal probability sampling without replacement through a
-    splitting method", Biometrika 85 (1998); Grafström, Lundström and Schelin, "Spatially balanced
-    sampling through the pivotal method", Biometrics 68 (2012).
+    $O(n)$; ``"local"`` (Grafström, Lundström and Schelin, 2012) takes about $O(n \log n)$ in few
+    dimensions, up to $O(n^2 d)$ in many; its nearest neighbours are exact, of equals the lowest
+    index counts as nearest.
+
+    References
+    ----------
+    Deville and Tillé, "Unequal probability sampling without replacement through a splitting
+    method", Biometrika 85, 1998.
+
+    Grafström, Lundström and Schelin, "Spatially balanced sampling through the pivotal method",
+    Biometrics 68, 2012.
 
     Examples
     --------
@@ -89,42 +98,27 @@ def pivotal_sample(
     2
     >>> import numpy as np
     >>> line = np.arange(100.0)[:, None]
-    >>> spread = pivotal_sample(np.full(100, 0.1), order="local", X=line, rng=0)
+    >>> pi = np.full(100, 0.1)
+    >>> spread = pivotal_sample(pi, order="local", X=line, rng=0)
     >>> bool(np.diff(spread.indices).min() > 2)
     True
     """
-    p = vector_of(pi, "pi", double=True)
-    local = isinstance(order, str) and order == "local"
-    if local and X is None:
-        raise ValueError("X: must be given for order='local'")
-    if not local and X is not None:
-        raise ValueError("X: is for order='local' alone")
-    stream = as_stream(rng)
-    if order is None:
-        return sample_of(
-            _core.select.design.pivotal_sequential(p, None, stream.key, stream.step), p
-        )
-    if local:
-        points = matrix_of(X, "X")
-        with reporter(progress, "pivotal_sample") as callback:
-            chosen = _core.select.design.pivotal_local(
-                p, points, stream.key, stream.step, progress=callback
-            )
-        return sample_of(chosen, p)
-    if isinstance(order, str):
-        if order != "tree":
-            raise ValueError(f"order: must be 'tree', 'local' or an array, got {order!r}")
-        chosen = _core.select.design.pivotal_balanced(
-            p, stream.key, stream.step, num_threads=num_threads
-        )
-        return sample_of(chosen, p)
-    along = host(order, "order")
-    if along.ndim == 2:
-        chosen = _core.select.design.pivotal_over_tree(p, _merges(along), stream.key, stream.step)
-        return sample_of(chosen, p)
-    chosen = _core.select.design.pivotal_sequential(
-        p, ids_of(along, "order"), stream.key, stream.step
-    )
+    p, native = vector_of(pi, "pi", double=True), _core.select.design.pivotal
+    named = one_of(order, "order", ("tree", "local")) if isinstance(order, str) else None
+    along = None if order is None or named else _order(order)
+    points = None if X is None else matrix_of(X, "X")
+    if (points is not None) != (named == "local"):
+        raise ValueError("X: must be given for order='local', and for no other order")
+    stream = as_stream(rng, step)
+    with reporter(progress, "pivotal_sample") as callback:
+        if points is not None:
+            chosen = native.local(p, points, stream, num_threads=num_threads, progress=callback)
+        elif named == "tree":
+            chosen = native.balanced(p, stream, num_threads=num_threads, progress=callback)
+        elif along is not None and along.ndim == 2:
+            chosen = native.over_tree(p, along, stream, num_threads=num_threads, progress=callback)
+        else:
+            chosen = native.sequential(p, along, stream, num_threads=num_threads, progress=callback)
     return sample_of(chosen, p)
 
 
@@ -133,11 +127,14 @@ class PivotalSampler:
 
     Parameters
     ----------
-    first : int
+    first : int, default 0
         The position of this part's first unit in the whole population. Parts that are to be merged
         must not overlap: positions name the duels.
-    rng : Rng
-        The source of randomness. Parts that are to be merged may share it.
+    rng : Rng, optional
+        The randomness: None for fresh entropy, or a seed, generator or stream (see `sortes.Rng`).
+        Parts that are to be merged may share it.
+    step : int, default 0
+        The position in a run, in [0, 2**32): different steps give independent draws.
 
     Raises
     ------
@@ -154,32 +151,43 @@ class PivotalSampler:
     probability, and the size of the sample of the whole is fixed if the probabilities sum to an
     integer. One part with ``first=0`` makes the sample of ``pivotal_sample(pi, rng=rng)``.
 
-    :math:`O(1)` a unit. See `pivotal_sample` for the law and the source.
+    $O(1)$ a unit. See `pivotal_sample` for the law and the source. A pickle holds the bytes of
+    `to_bytes`.
 
     Examples
     --------
     >>> from sortes.select import PivotalSampler
     >>> a, b = PivotalSampler(rng=0), PivotalSampler(first=3, rng=0)
-    >>> a.update([0.4, 0.3, 0.8])
-    >>> b.update([0.9, 0.6])
-    >>> len(a.merge(b).finish())
+    >>> a.update([0.4, 0.3, 0.8]).merge(b.update([0.9, 0.6]))
+    <PivotalSampler of 5 units>
+    >>> len(a.finish())
     3
     """
 
-    def __init__(self, *, first: Entity = 0, rng: Rng = None) -> None:
-        self._state = _core.select.design.Pivotal(ENTITY.check(first, "first"))
-        stream = as_stream(rng)
-        self._key, self._step = stream.key, stream.step
+    _native: _core.select.design.pivotal.Pivotal
 
-    def update(self, pi: ArrayLike, ids: ArrayLike | None = None) -> None:
+    def __init__(self, *, first: Entity = 0, rng: Rng = None, step: int = 0) -> None:
+        first = ENTITY.check(first, "first")
+        self._native = _core.select.design.pivotal.Pivotal(first, as_stream(rng, step))
+
+    def update(
+        self, pi: ArrayLike, ids: ArrayLike | None = None, *, progress: Progress = None
+    ) -> Self:
         """Append units.
 
         Parameters
         ----------
         pi : array_like, shape (n,)
             Their inclusion probabilities, in [0, 1].
-        ids : array_like of int, shape (n,)
+        ids : array_like of int, shape (n,), optional
             What they are called in the sample; their positions unless given.
+        progress : bool or callable, optional
+            Show a progress bar, or call ``progress(done, total)``.
+
+        Returns
+        -------
+        PivotalSampler
+            This one.
 
         Raises
         ------
@@ -187,37 +195,53 @@ class PivotalSampler:
             If a probability is not in [0, 1], or there is not one id for each; nothing is appended.
         TypeError
             If `pi` does not hold real numbers, or `ids` integers.
-        """
-        names = None if ids is None else ids_of(ids, "ids")
-        self._state.extend(vector_of(pi, "pi", double=True), names, self._key, self._step)
 
-    def merge(self, other: PivotalSampler) -> PivotalSampler:
-        """Join two parts.
+        Examples
+        --------
+        >>> from sortes.select import PivotalSampler
+        >>> PivotalSampler(rng=0).update([1, 0, 1], [70, 80, 90]).finish().indices
+        array([70, 90])
+        """
+        p = vector_of(pi, "pi", double=True)
+        names = None if ids is None else ids_of(ids)
+        with reporter(progress, "PivotalSampler.update") as callback:
+            self._native.extend(p, names, progress=callback)
+        return self
+
+    def merge(self, other: PivotalSampler) -> Self:
+        """Take in another part.
 
         Parameters
         ----------
         other : PivotalSampler
-            A part whose positions are others than those of this one. Parts may be merged in any
-            order and grouping; different ones give different samples of the same probabilities.
+            A part whose positions are others than those of this one; it stays as it is. Parts may
+            be merged in any order and grouping; different ones give different samples of the same
+            probabilities.
 
         Returns
         -------
         PivotalSampler
-            The union; the two parts stay as they are.
+            This one, which is the union now.
 
         Raises
         ------
         ValueError
-            If positions overlap.
+            If positions overlap; nothing is taken in.
         TypeError
             If `other` is not a `PivotalSampler`.
+
+        Examples
+        --------
+        >>> from sortes.select import PivotalSampler
+        >>> a = PivotalSampler(rng=0).update([0.5, 0.5])
+        >>> b = PivotalSampler(first=2, rng=0).update([0.5, 0.5])
+        >>> len(a.merge(b).finish())
+        2
         """
         if not isinstance(other, PivotalSampler):
             raise TypeError(f"other: must be a PivotalSampler, got {type(other).__name__}")
-        merged = PivotalSampler.__new__(PivotalSampler)
-        merged._key, merged._step = self._key, self._step
-        merged._state = self._state.merge(other._state, self._key, self._step)
-        return merged
+        self._native.merge(other._native)
+        return self
 
     def finish(self) -> DesignSample:
         """Decide about the last undecided unit, and return the sample.
@@ -227,23 +251,114 @@ class PivotalSampler:
         DesignSample
             The ids of the chosen units and their weights. The state does not change: more units may
             follow, and the sample of all of them be asked for.
+
+        Examples
+        --------
+        >>> from sortes.select import PivotalSampler
+        >>> part = PivotalSampler(rng=0).update([0.5, 0.5, 1.0])
+        >>> len(part.finish()), len(part.update([1.0]).finish())
+        (2, 3)
         """
-        chosen, pi = self._state.finish(self._key, self._step)
-        return DesignSample(chosen, 1 / pi)
+        chosen, pi = self._native.finish()
+        return DesignSample(chosen, 1 / pi, None)
 
-    def __getstate__(self) -> tuple[Any, ...]:
-        return self._key, self._step, self._state.state_tuple()
+    def copy(self) -> Self:
+        """Make a part of its own in the same state.
 
-    def __setstate__(self, state: tuple[Any, ...]) -> None:
-        self._key, self._step, rest = state
-        self._state = _core.select.design.Pivotal.from_state(rest)
+        Returns
+        -------
+        PivotalSampler
+            The copy.
+
+        Examples
+        --------
+        >>> from sortes.select import PivotalSampler
+        >>> part = PivotalSampler(rng=0).update([1.0, 1.0])
+        >>> part.copy().update([1.0]), part
+        (<PivotalSampler of 3 units>, <PivotalSampler of 2 units>)
+        """
+        return self._of(self._native.copy())
+
+    def to_bytes(self) -> bytes:
+        """Write the state as bytes, with a version and a checksum.
+
+        Returns
+        -------
+        bytes
+            What `from_bytes` reads, in any process and on any machine.
+
+        Examples
+        --------
+        >>> from sortes.select import PivotalSampler
+        >>> data = PivotalSampler(rng=0).update([1.0]).to_bytes()
+        >>> PivotalSampler.from_bytes(data)
+        <PivotalSampler of 1 units>
+        """
+        return self._native.to_bytes()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """Make the part that `to_bytes` has written.
+
+        Parameters
+        ----------
+        data : bytes
+            The state. It may come from anywhere: everything in it is checked.
+
+        Returns
+        -------
+        PivotalSampler
+            It goes on exactly as the one that was written would.
+
+        Raises
+        ------
+        ValueError
+            If the bytes are not those of a `PivotalSampler`, are corrupt, or have an unknown
+            version.
+        TypeError
+            If `data` are no bytes.
+
+        Examples
+        --------
+        >>> from sortes.select import PivotalSampler
+        >>> PivotalSampler.from_bytes(PivotalSampler(rng=0).to_bytes())
+        <PivotalSampler of 0 units>
+        """
+        try:
+            state = bytes(memoryview(data))
+        except TypeError:
+            raise TypeError(f"data: must be bytes, got {type(data).__name__}") from None
+        return cls._of(_core.select.design.pivotal.Pivotal.from_bytes(state))
+
+    @classmethod
+    def _of(cls, native: _core.select.design.pivotal.Pivotal) -> Self:
+        out = cls.__new__(cls)
+        out._native = native
+        return out
+
+    def __copy__(self) -> Self:
+        return self.copy()
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self.copy()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self).from_bytes, (self.to_bytes(),)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self._native.units} units>"
 
 
-def _merges(tree: NDArray[Any]) -> NDArray[np.int64]:
-    """Return the first two columns of a matrix of merges; SciPy's hold whole floats."""
-    pairs = tree[:, :2]
+def _order(order: Any) -> NDArray[np.int64]:
+    """Return an order, or the first two columns of a tree; those of SciPy are whole floats."""
+    given = host(order, "order")
+    if given.ndim != 2:
+        return integers_of(given, "order")
+    if given.shape[1] < 2:
+        raise ValueError(f"order: must have shape (n,) or (n - 1, 2), got {given.shape}")
+    pairs = given[:, :2]
     if pairs.dtype.kind == "f":
         if not ((np.abs(pairs) < 2**53) & (pairs == np.floor(pairs))).all():
             raise ValueError("order: must hold whole numbers in its first two columns")
         pairs = pairs.astype(np.int64)
-    return ids_of(pairs.ravel(), "order").reshape(pairs.shape)
+    return integers_of(pairs.ravel(), "order").reshape(pairs.shape)

@@ -9,18 +9,17 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from sortes import _core
-from sortes._arrays import host, ids_of, vector_of
-from sortes._check import count, items, one_of
+from sortes._arrays import host, integers_of, vector_of
+from sortes._check import COUNT, Count, Domain, items, one_of
 from sortes._estimate import Estimate
+from sortes._progress import Progress, reporter
 from sortes._rng import as_stream
-from sortes.select.design.inclusion import DesignSample
+from sortes.select.design.sample import DesignSample
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from sortes._rng import Rng
-
-_NO_CAP = 2**62
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +32,8 @@ class StratifiedSample(DesignSample):
         The chosen units, ascending.
     weights : ndarray of float64, shape (m,)
         How many units of its stratum each stands for.
+    design : "stratified"
+        What `estimate` takes the variance from.
     strata : ndarray of int64, shape (m,)
         The stratum of each chosen unit, as an index into `labels`.
     labels : ndarray, shape (H,)
@@ -47,6 +48,37 @@ class StratifiedSample(DesignSample):
     labels: NDArray[Any]
     sizes: NDArray[np.int64]
     counts: NDArray[np.int64]
+
+    def estimate(self, values: ArrayLike) -> Estimate:
+        """Estimate the total over all units from the chosen ones, without bias.
+
+        Parameters
+        ----------
+        values : array_like, shape (m,)
+            The values of the chosen units, in the order of `indices`.
+
+        Returns
+        -------
+        Estimate
+            The total and its standard error: those of `stratified_mean` times the number of units.
+
+        Raises
+        ------
+        ValueError
+            If there is not one finite value for each chosen unit, or a stratum has none.
+        TypeError
+            If `values` does not hold real numbers.
+
+        Examples
+        --------
+        >>> from sortes.select import stratified_sample
+        >>> sample = stratified_sample(["a", "b", "a", "b"], 4, rng=0)
+        >>> sample.estimate([1, 2, 3, 4])
+        Estimate(value=10.0, stderr=0.0)
+        """
+        value, stderr = self.mean(values)
+        units = float(self.sizes.sum(dtype=np.float64))
+        return Estimate(value * units, stderr * units) if units else Estimate(0.0, 0.0)
 
     def mean(self, values: ArrayLike) -> Estimate:
         """Estimate the mean over all units from the chosen ones.
@@ -64,33 +96,42 @@ class StratifiedSample(DesignSample):
         Raises
         ------
         ValueError
-            If there is not one value for each chosen unit, or a stratum has none.
+            If there is not one finite value for each chosen unit, or a stratum has none.
+        TypeError
+            If `values` does not hold real numbers.
+
+        Examples
+        --------
+        >>> from sortes.select import stratified_sample
+        >>> sample = stratified_sample(["a", "b", "a", "b"], 4, rng=0)
+        >>> sample.mean([1, 2, 3, 4])
+        Estimate(value=2.5, stderr=0.0)
         """
-        return stratified_mean(values, self.strata, self.sizes)
+        return stratified_mean(self._values(values), self.strata, self.sizes)
 
 
 def allocate(
     shares: ArrayLike,
-    m: int,
+    m: Count,
     caps: ArrayLike | None = None,
     *,
-    min_per_stratum: int = 0,
-    method: Literal["largest_remainder"] = "largest_remainder",
+    min_per_stratum: Count = 0,
+    progress: Progress = None,
 ) -> NDArray[np.int64]:
     r"""Share out whole units in proportion to shares.
 
     Parameters
     ----------
     shares : array_like, shape (H,)
-        What the counts are to be proportional to: not negative.
+        What the counts are in proportion to: not negative.
     m : int
         How many units there are to share out.
-    caps : array_like of int, shape (H,)
+    caps : array_like of int, shape (H,), optional
         The most that each stratum may get.
-    min_per_stratum : int
+    min_per_stratum : int, default 0
         The least that each stratum gets, or its cap if that is less.
-    method : {"largest_remainder"}
-        How fractions are rounded.
+    progress : bool or callable, optional
+        Show a progress bar, or call ``progress(done, total)``.
 
     Returns
     -------
@@ -108,9 +149,10 @@ def allocate(
 
     Notes
     -----
-    Strata whose ideal count :math:`m\, s_h / \sum s` would break a bound are held at it, and what
-    is left is shared out anew among the others until none does. Then every stratum gets the whole
-    part of its ideal count, and the largest remainders one more; the first stratum wins ties.
+    Strata whose ideal count $m\, s_h / \sum s$ would break a bound are held at it, and what is left
+    is shared out anew among the others until none does. Then every stratum gets the whole part of
+    its ideal count, and the largest remainders one more; the first stratum wins ties. $O(H)$ for
+    each round; few are needed.
 
     Examples
     --------
@@ -118,15 +160,20 @@ def allocate(
     >>> allocate([5, 3, 2], 7, caps=[2, 9, 9])
     array([2, 3, 2])
     """
-    one_of(method, "method", ("largest_remainder",))
-    s = vector_of(shares, "shares", double=True)
-    most = _counts(caps, "caps", s.size)
-    least = np.full(s.size, count(min_per_stratum, "min_per_stratum"), np.int64)
-    return _core.select.design.allocate(s, count(m, "m"), least, most)
+    s, size = vector_of(shares, "shares", double=True), COUNT.check(m, "m")
+    most = None if caps is None else integers_of(caps, "caps", COUNT)
+    least = COUNT.check(min_per_stratum, "min_per_stratum")
+    with reporter(progress, "allocate") as callback:
+        return _core.select.design.strata.allocate(s, size, most, least, progress=callback)
 
 
 def neyman_allocation(
-    sizes: ArrayLike, sds: ArrayLike, m: int, min_per_stratum: int = 0
+    sizes: ArrayLike,
+    sds: ArrayLike,
+    m: Count,
+    *,
+    min_per_stratum: Count = 0,
+    progress: Progress = None,
 ) -> NDArray[np.int64]:
     r"""Share out a sample so that the variance of the stratified mean is least.
 
@@ -138,9 +185,11 @@ def neyman_allocation(
         The standard deviation within each stratum, known or guessed.
     m : int
         The size of the sample.
-    min_per_stratum : int
+    min_per_stratum : int, default 0
         The least that each stratum gets; one of standard deviation zero gets no more. Two are
         needed for an estimate of the variance.
+    progress : bool or callable, optional
+        Show a progress bar, or call ``progress(done, total)``.
 
     Returns
     -------
@@ -156,9 +205,12 @@ def neyman_allocation(
 
     Notes
     -----
-    Counts in proportion to :math:`N_h \sigma_h`, rounded by `allocate`. Neyman, "On the two
-    different aspects of the representative method", Journal of the Royal Statistical Society 97
-    (1934).
+    Counts in proportion to $N_h \sigma_h$ (Neyman, 1934), rounded by `allocate`.
+
+    References
+    ----------
+    Neyman, "On the two different aspects of the representative method", Journal of the Royal
+    Statistical Society 97, 1934.
 
     Examples
     --------
@@ -166,24 +218,25 @@ def neyman_allocation(
     >>> neyman_allocation([100, 50, 10], [1, 4, 10], 20)
     array([ 5, 10,  5])
     """
-    most = _counts(sizes, "sizes")
-    sigma = vector_of(sds, "sds", double=True)
-    if sigma.shape != most.shape:
-        raise ValueError(f"sds: must have shape {most.shape}, got {sigma.shape}")
-    items((sigma >= 0) & np.isfinite(sigma), sigma, "sds", "is negative or not finite")
-    # Relative to the largest, so that products stay in range.
-    relative = sigma / (sigma.max(initial=0.0) or 1.0)
-    return allocate(most * relative, m, most, min_per_stratum=min_per_stratum)
+    n, sigma = integers_of(sizes, "sizes", COUNT), vector_of(sds, "sds", double=True)
+    size, least = COUNT.check(m, "m"), COUNT.check(min_per_stratum, "min_per_stratum")
+    with reporter(progress, "neyman_allocation") as callback:
+        return _core.select.design.strata.neyman_allocation(
+            n, sigma, size, least, progress=callback
+        )
 
 
 def stratified_sample(
     strata: ArrayLike,
-    m: int | None = None,
+    m: Count | None = None,
     *,
     allocation: Literal["proportional", "neyman"] | ArrayLike = "proportional",
     sds: ArrayLike | None = None,
-    min_per_stratum: int = 0,
+    min_per_stratum: Count = 0,
     rng: Rng = None,
+    step: int = 0,
+    num_threads: int | None = None,
+    progress: Progress = None,
 ) -> StratifiedSample:
     r"""Draw a simple random sample of each stratum.
 
@@ -191,18 +244,24 @@ def stratified_sample(
     ----------
     strata : array_like, shape (n,)
         The label of the stratum of each unit: integers, strings, anything that sorts.
-    m : int
+    m : int, optional
         The size of the sample: it is smaller if strata whose standard deviation is not zero have
         fewer units. Not needed if `allocation` holds counts.
     allocation : {"proportional", "neyman"} or array_like of int, shape (H,)
         In proportion to the sizes of the strata; to sizes times standard deviations; or the counts
         themselves, for the labels in ascending order.
-    sds : array_like, shape (H,)
-        The standard deviations within the strata, for ``"neyman"``.
-    min_per_stratum : int
+    sds : array_like, shape (H,), optional
+        The standard deviations within the strata, for ``"neyman"`` alone.
+    min_per_stratum : int, default 0
         The least that each stratum gets, or all of it if it has fewer units; not for counts.
-    rng : Rng
-        The source of randomness.
+    rng : Rng, optional
+        The randomness: None for fresh entropy, or a seed, generator or stream (see `sortes.Rng`).
+    step : int, default 0
+        The position in a run, in [0, 2**32): different steps give independent draws.
+    num_threads : int, optional
+        How many threads to use at most; results never depend on it.
+    progress : bool or callable, optional
+        Show a progress bar, or call ``progress(done, total)``.
 
     Returns
     -------
@@ -212,15 +271,16 @@ def stratified_sample(
     Raises
     ------
     ValueError
-        If `m` exceeds the number of units, counts exceed sizes, or an argument is missing.
+        If `m` exceeds the number of units, counts exceed sizes, a label is missing (None, NaN), or
+        an argument is missing or not used.
     TypeError
-        If `m` or counts are not integers.
+        If `m` or counts are not integers, or labels cannot be sorted.
 
     Notes
     -----
-    Within a stratum of :math:`N_h` units every set of :math:`n_h` is equally likely; strata are
-    independent. One pass: a unit is taken with the probability that is left, units wanted by units
-    to come. :math:`O(n)`, after a sort of the labels unless these are small integers.
+    Within a stratum of $N_h$ units every set of $n_h$ is equally likely; strata are independent.
+    One pass: a unit is taken with the probability that is left, units wanted by units to come.
+    $O(n)$, after a sort of the labels unless these are small integers.
 
     Examples
     --------
@@ -230,31 +290,14 @@ def stratified_sample(
     (array(['a', 'b'], dtype='<U1'), array([1, 2]))
     """
     codes, labels, sizes = _strata(strata)
-    if isinstance(allocation, str):
-        if allocation not in ("proportional", "neyman"):
-            raise ValueError(
-                f"allocation: must be 'proportional', 'neyman' or counts, got {allocation!r}"
-            )
-        if m is None:
-            raise ValueError("m: must be given unless allocation holds counts")
-        if count(m, "m") > codes.size:
-            raise ValueError(f"m: must be at most the number of units, {codes.size}, got {m}")
-        if allocation == "neyman":
-            if sds is None:
-                raise ValueError("sds: must be given for allocation='neyman'")
-            counts = neyman_allocation(sizes, sds, m, min_per_stratum)
-        else:
-            counts = allocate(sizes, m, sizes, min_per_stratum=min_per_stratum)
-    else:
-        counts = _counts(allocation, "allocation", labels.size)
-        if m is not None and count(m, "m") != counts.sum():
-            raise ValueError(f"m: must be the sum of the counts, {counts.sum()}, got {m}")
-    stream = as_stream(rng)
-    chosen = _core.select.design.stratified(codes, counts, stream.key, stream.step)
+    counts = _allocation(allocation, sizes, m, sds, min_per_stratum)
+    with reporter(progress, "stratified_sample") as callback:
+        chosen = _core.select.design.strata.stratified(
+            codes, counts, as_stream(rng, step), num_threads=num_threads, progress=callback
+        )
     own = codes[chosen]
-    return StratifiedSample(
-        chosen, (sizes / np.maximum(counts, 1))[own], own, labels, sizes, counts
-    )
+    weights = (sizes / np.maximum(counts, 1))[own]
+    return StratifiedSample(chosen, weights, "stratified", own, labels, sizes, counts)
 
 
 def stratified_mean(values: ArrayLike, strata: ArrayLike, sizes: ArrayLike) -> Estimate:
@@ -284,9 +327,9 @@ def stratified_mean(values: ArrayLike, strata: ArrayLike, sizes: ArrayLike) -> E
 
     Notes
     -----
-    The mean is :math:`\sum_h N_h \bar y_h / N`; its variance, the square of the standard error, is
-    :math:`\sum_h (N_h / N)^2 (1 - n_h / N_h) s_h^2 / n_h` with the unbiased :math:`s_h^2` within
-    the stratum. Both are unbiased.
+    The mean is $\sum_h N_h \bar y_h / N$; its variance, the square of the standard error, is
+    $\sum_h (N_h / N)^2 (1 - n_h / N_h) s_h^2 / n_h$ with the unbiased $s_h^2$ within the stratum.
+    Both are unbiased.
 
     Examples
     --------
@@ -296,14 +339,10 @@ def stratified_mean(values: ArrayLike, strata: ArrayLike, sizes: ArrayLike) -> E
     >>> value, round(stderr, 4)
     (4.5, 0.6072)
     """
-    y, h, most = (
-        vector_of(values, "values", double=True),
-        ids_of(strata, "strata"),
-        _counts(sizes, "sizes"),
-    )
+    y, most = vector_of(values, "values", double=True), integers_of(sizes, "sizes", COUNT)
+    h = integers_of(strata, "strata", Domain(f"[0, {most.size})", integer=True))
     if h.shape != y.shape:
         raise ValueError(f"strata: must have shape {y.shape}, got {h.shape}")
-    items((h >= 0) & (h < most.size), h, "strata", f"is not in [0, {most.size})")
     items(np.isfinite(y), y, "values", "is not finite")
     n = np.bincount(h, minlength=most.size)
     for bad in np.flatnonzero((n == 0) & (most > 0)).tolist():
@@ -322,14 +361,33 @@ def stratified_mean(values: ArrayLike, strata: ArrayLike, sizes: ArrayLike) -> E
     return Estimate(float(share @ means), math.sqrt(variance))
 
 
-def _counts(x: ArrayLike | None, name: str, size: int | None = None) -> NDArray[np.int64]:
-    if x is None:
-        return np.full(size or 0, _NO_CAP, np.int64)
-    counts = ids_of(x, name)
-    if size is not None and counts.size != size:
-        raise ValueError(f"{name}: must have shape ({size},), got {counts.shape}")
-    items(counts >= 0, counts, name, "is negative")
-    return counts
+def _allocation(
+    allocation: Any, sizes: NDArray[np.int64], m: Any, sds: Any, min_per_stratum: Any
+) -> NDArray[np.int64]:
+    """Return how many units each stratum gets."""
+    named = isinstance(allocation, str)
+    if named:
+        one_of(allocation, "allocation", ("proportional", "neyman"))
+    if (sds is not None) != (named and allocation == "neyman"):
+        raise ValueError("sds: must be given for allocation='neyman', and for no other allocation")
+    size = None if m is None else COUNT.check(m, "m")
+    least = COUNT.check(min_per_stratum, "min_per_stratum")
+    if not named:
+        if least:
+            raise ValueError("min_per_stratum: must be 0 where allocation holds counts")
+        counts = integers_of(allocation, "allocation", COUNT)
+        if counts.shape != sizes.shape:
+            raise ValueError(f"allocation: must have shape {sizes.shape}, got {counts.shape}")
+        if size is not None and size != (total := counts.sum()):
+            raise ValueError(f"m: must be the sum of the counts, {total}, got {m}")
+        return counts
+    if size is None:
+        raise ValueError("m: must be given unless allocation holds counts")
+    if size > (units := sizes.sum()):
+        raise ValueError(f"m: must be at most the number of units, {units}, got {m}")
+    if sds is not None:
+        return neyman_allocation(sizes, sds, size, min_per_stratum=least)
+    return allocate(sizes, size, sizes, min_per_stratum=least)
 
 
 def _strata(
@@ -338,12 +396,10 @@ def _strata(
     """Return the code of each unit, the labels, and the sizes of the strata."""
     given = host(strata, "strata", None)
     if given.ndim != 1:
-        raise ValueError(f"strata: must have 1 dimension, got shape {given.shape}")
-    if given.dtype.kind in "fcmM" and (missing := np.isnan(given)).any():
-        bad = int(missing.argmax())
-        raise ValueError(f"strata: item {bad} is {given[bad]}")
+        raise ValueError(f"strata: must have shape (n,), got {given.shape}")
+    _refuse_missing(given)
     if given.dtype.kind in "iu" and given.size and given.min() >= 0 and given.max() < given.size:
-        codes = ids_of(given, "strata")
+        codes = integers_of(given, "strata")
         sizes = np.bincount(codes)
         there = np.flatnonzero(sizes)
         if there.size < sizes.size:
@@ -353,5 +409,25 @@ def _strata(
         labels, inverse = np.unique(given, return_inverse=True)
     except TypeError as error:
         raise TypeError(f"strata: must hold labels that can be sorted: {error}") from None
-    codes = ids_of(inverse.reshape(-1), "strata")
+    codes = integers_of(inverse.reshape(-1), "strata")
     return codes, labels, np.bincount(codes, minlength=labels.size)
+
+
+def _refuse_missing(labels: NDArray[Any]) -> None:
+    """Name the first label that is missing: None, NaN, NaT, or what is not equal to itself."""
+    if labels.dtype.kind in "fcmM":
+        fine = ~np.isnan(labels)
+    elif labels.dtype == object:
+        fine = np.array([_is_there(label) for label in labels], bool)
+    else:
+        return
+    items(fine, labels, "strata", "is missing")
+
+
+def _is_there(label: object) -> bool:
+    if label is None:
+        return False
+    try:
+        return bool(label == label)
+    except (TypeError, ValueError):  # pandas.NA has no truth value
+        return False

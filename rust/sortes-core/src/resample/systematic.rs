@@ -98,7 +98,7 @@ fn parts(p: f64) -> (f64, f64) {
 }
 
 /// More hits than this are taken for a mistake.
-const MOST: f64 = (1u64 << 40) as f64;
+const MOST: f64 = (1u64 << 36) as f64;
 
 /// Refuses what is not a permutation of `0..n`.
 ///

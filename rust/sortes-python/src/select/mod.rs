@@ -15,7 +15,7 @@ pub(crate) mod native {
     #[pymodule_export]
     use super::acquisition::acquisition;
     #[pymodule_export]
-    use super::design::design;
+    use super::design::native as design;
     #[pymodule_export]
     use super::kmeans::kmeans;
     #[pymodule_export]

@@ -9,27 +9,28 @@
 //! positive numbers of ordinary size, whatever the range of the odds, and a Poisson sample has the
 //! right size once in about `sqrt(2 pi d)` trials, `d` the sum of `p (1 - p)`.
 //!
-//! Trial `t` reads the uniforms of a Poisson sample ([`poisson`]) whose entities start
-//! at `t` times the number of blocks; units are counted among those that are neither certain nor
-//! impossible.
+//! Trial `t` reads the uniforms of a Poisson sample (`poisson`) whose entities start at `t` times the
+//! number of blocks; units are counted among those that are neither certain nor impossible.
 
-use sortes_core::cancel::Cancel;
-use sortes_core::par::Threads;
-use sortes_core::rng::Stream;
-use sortes_core::{Error, Result, vectorised};
-
-use super::check_probabilities;
-use super::poisson::{self, SHARE};
+use sortes_core::error::shown;
+use sortes_core::memory::{copied, filled, with_capacity, zeroed};
 use sortes_core::num::{as_integer, sum};
+use sortes_core::order::select_nth;
+use sortes_core::rng::Stream;
+use sortes_core::{Error, Result, Run, vectorised};
+
+use super::marks::{Marks, WORD};
+use super::poisson::{self, SHARE};
+use super::{BLOCK, check_probabilities, expect_pass};
 
 /// Units that are looked at side by side.
 const LANES: usize = 8;
-/// Groups of so many units that one task looks at.
+/// Groups of that many units which one task looks at.
 const GROUPS: usize = 16;
 /// What is not looked at of a distribution of sizes has a mass below `exp(-NEGLIGIBLE)`.
 const NEGLIGIBLE: f64 = 92.0;
-/// Fitted probabilities are right when their odds are, relatively, to so much, but for one factor
-/// common to all, by which probabilities whose sum is not quite an integer are off.
+/// Fitted probabilities are right when their odds are right to this relative error, but for one
+/// factor common to all: probabilities whose sum is not quite an integer are off by it.
 const FITTED: f64 = 1e-12;
 /// Rounds of the fit; a few dozen is what it takes.
 const ROUNDS: usize = 500;
@@ -40,14 +41,14 @@ const NOTHING: f64 = 1e-290;
 ///
 /// ```
 /// use sortes::select::design::ConditionalPoisson;
-/// use sortes_core::{cancel::Cancel, par::Threads};
+/// use sortes_core::Run;
 ///
-/// let design = ConditionalPoisson::new(&[1.0, 2.0, 3.0, 4.0], 2).unwrap();
-/// let pi = design.probabilities(Threads::SERIAL, &Cancel::default()).unwrap();
+/// let design = ConditionalPoisson::new(&[1.0, 2.0, 3.0, 4.0], 2, Run::alone()).unwrap();
+/// let pi = design.probabilities(Run::alone()).unwrap();
 /// assert!((pi[0] - 9.0 / 35.0).abs() < 1e-15);
 /// assert!((pi[3] - 24.0 / 35.0).abs() < 1e-15);
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct ConditionalPoisson {
     units: usize,
     /// Units with infinite odds.
@@ -66,92 +67,110 @@ impl ConditionalPoisson {
     ///
     /// # Errors
     /// Where odds are negative or NaN, or `k` does not lie between the number of certain units and
-    /// that of possible ones.
-    pub fn new(odds: &[f64], k: usize) -> Result<Self> {
-        if let Some(bad) = odds.iter().position(|o| o.is_nan() || *o < 0.0) {
-            let reason = format!("item {bad} is negative or NaN: {:?}", odds[bad]);
-            return Err(Error::argument("odds", reason));
+    /// that of possible ones; if there is no memory for the design, or the work is cancelled.
+    pub fn new(odds: &[f64], k: usize, run: Run<'_>) -> Result<Self> {
+        let (mut sure, mut possible) = (0, 0);
+        for range in run.blocks(odds.len(), BLOCK) {
+            for i in range? {
+                if odds[i].is_nan() || odds[i] < 0.0 {
+                    return Err(Error::item("odds", i, "[0, inf]", shown(odds[i])));
+                }
+                sure += usize::from(odds[i].is_infinite());
+                possible += usize::from(odds[i] > 0.0);
+            }
         }
-        let certain: Vec<usize> = (0..odds.len()).filter(|&i| odds[i].is_infinite()).collect();
-        let open: Vec<usize> =
-            (0..odds.len()).filter(|&i| odds[i] > 0.0 && odds[i].is_finite()).collect();
-        let most = certain.len() + open.len();
-        if k < certain.len() || k > most {
-            let reason = format!("must be in [{}, {most}] for these odds, got {k}", certain.len());
+        if k < sure || k > possible {
+            let reason = format!("must be in [{sure}, {possible}] for these odds, got {k}");
             return Err(Error::argument("k", reason));
         }
-        let mut out = Self {
-            units: odds.len(),
-            k: k - certain.len(),
-            certain,
-            open,
-            p: Vec::new(),
-            q: Vec::new(),
-        };
-        if out.k == out.open.len() {
-            out.certain = (0..odds.len()).filter(|&i| odds[i] > 0.0).collect();
-            (out.open, out.k) = (Vec::new(), 0);
-        }
-        let relative: Vec<f64> = out.open.iter().map(|&i| odds[i]).collect();
-        (out.p, out.q) = tilt(relative, out.k);
-        Ok(out)
-    }
-
-    /// A sample, in ascending order.
-    ///
-    /// # Errors
-    /// If the work was cancelled.
-    pub fn sample(&self, stream: Stream, step: u32, cancel: &Cancel) -> Result<Vec<i64>> {
-        let mut all: Vec<i64> = self.certain.iter().map(|&i| i as i64).collect();
-        if self.k > 0 {
-            let blocks = self.p.len().div_ceil(SHARE) as u64;
-            let mut chosen = Vec::with_capacity(2 * self.k);
-            for trial in 0.. {
-                cancel.check()?;
-                chosen.clear();
-                poisson::draw(&self.p, 0, trial * blocks, stream, step, &mut chosen);
-                if chosen.len() == self.k {
-                    break;
+        // Where all that is possible is needed, nothing is left to chance.
+        let all = k == possible;
+        let mut certain = with_capacity(if all { possible } else { sure }, "units")?;
+        let mut open = with_capacity(if all { 0 } else { possible - sure }, "units")?;
+        let mut relative = with_capacity(if all { 0 } else { possible - sure }, "odds")?;
+        for range in run.blocks(odds.len(), BLOCK) {
+            for i in range? {
+                if odds[i].is_infinite() || (all && odds[i] > 0.0) {
+                    certain.push(i);
+                } else if odds[i] > 0.0 {
+                    open.push(i);
+                    relative.push(odds[i]);
                 }
             }
-            all.extend(chosen.iter().map(|&i| self.open[i as usize] as i64));
-            all.sort_unstable();
         }
+        let k = k - certain.len();
+        let (p, q) = tilt(relative, k, run)?;
+        Ok(Self { units: odds.len(), certain, open, k, p, q })
+    }
+
+    /// A sample, in ascending order. Progress counts the units of each trial.
+    ///
+    /// # Errors
+    /// If there is no memory for the units, or the work is cancelled.
+    pub fn sample(&self, stream: Stream, run: Run<'_>) -> Result<Vec<i64>> {
+        let mut chosen = Marks::new(self.p.len())?;
+        let blocks = self.p.len().div_ceil(SHARE) as u64;
+        let mut trial = 0;
+        while chosen.count() != self.k {
+            expect_pass(self.p.len(), run);
+            for range in run.blocks(self.p.len(), BLOCK) {
+                let range = range?;
+                let entity = trial * blocks + (range.start / SHARE) as u64;
+                let words = &mut chosen.words[range.start / WORD..];
+                run.advance(range.len() as u64);
+                poisson::draw(&self.p[range], entity, stream, words);
+            }
+            trial += 1;
+        }
+        let chosen = chosen.list(run)?;
+        // The certain units among those that were chosen.
+        let mut all = with_capacity(self.certain.len() + chosen.len(), "units")?;
+        let mut certain = self.certain.iter().map(|&i| i as i64).peekable();
+        for range in run.blocks(chosen.len(), BLOCK) {
+            for &i in &chosen[range?] {
+                let unit = self.open[i as usize] as i64;
+                while let Some(before) = certain.next_if(|&i| i < unit) {
+                    all.push(before);
+                }
+                all.push(unit);
+            }
+        }
+        all.extend(certain);
         Ok(all)
     }
 
-    /// The inclusion probabilities, to about 1e-14.
+    /// The inclusion probabilities, to about 1e-14. Progress counts units.
     ///
     /// # Errors
-    /// If the work was cancelled.
-    pub fn probabilities(&self, threads: Threads<'_>, cancel: &Cancel) -> Result<Vec<f64>> {
-        let mut pi = vec![0.0; self.units];
-        self.certain.iter().for_each(|&i| pi[i] = 1.0);
-        for (&i, [inside, outside]) in self.open.iter().zip(self.shares(threads, cancel)?) {
+    /// If there is no memory for them, or the work is cancelled.
+    pub fn probabilities(&self, run: Run<'_>) -> Result<Vec<f64>> {
+        let mut pi = zeroed(self.units, "probabilities")?;
+        for &i in &self.certain {
+            pi[i] = 1.0;
+        }
+        for (&i, [inside, outside]) in self.open.iter().zip(self.shares(run)?) {
             pi[i] = inside / (inside + outside);
         }
         Ok(pi)
     }
 
     /// For each open unit, the joint probability of the right size with it and without it.
-    fn shares(&self, threads: Threads<'_>, cancel: &Cancel) -> Result<Vec<[f64; 2]>> {
+    fn shares(&self, run: Run<'_>) -> Result<Vec<[f64; 2]>> {
         let n = self.p.len();
+        expect_pass(n, run);
         if self.k == 0 {
-            return Ok(vec![[0.0, 1.0]; n]);
+            return filled(n, [0.0, 1.0], "shares");
         }
-        let sizes = Sizes::new(&self.p, &self.q, self.k, cancel)?;
-        // Units of one direction go side by side.
-        let mut order: Vec<usize> = (0..n).filter(|&i| self.p[i] <= 0.5).collect();
-        let rising = order.len();
-        order.resize(rising.next_multiple_of(LANES), usize::MAX);
+        let sizes = Sizes::new(&self.p, &self.q, self.k, run)?;
+        // Units of one direction go side by side, in groups that are filled up with nobody.
+        let mut order: Vec<usize> = with_capacity(n + 2 * LANES, "units")?;
+        order.extend((0..n).filter(|&i| self.p[i] <= 0.5));
+        order.resize(order.len().next_multiple_of(LANES), usize::MAX);
         let falling_from = order.len();
         order.extend((0..n).filter(|&i| self.p[i] > 0.5));
         order.resize(order.len().next_multiple_of(LANES), usize::MAX);
-        let mut found = vec![[0.0; 2]; order.len()];
-        threads.fill_chunks(&mut found, GROUPS * LANES, |task, found| {
-            if cancel.is_cancelled() {
-                return;
-            }
+        let mut found = filled(order.len(), [0.0; 2], "shares")?;
+        run.fill_chunks(&mut found, GROUPS * LANES, |task, found| {
             for (group, found) in found.chunks_mut(LANES).enumerate() {
                 let at = (task * GROUPS + group) * LANES;
                 let units: [usize; LANES] = std::array::from_fn(|lane| order[at + lane]);
@@ -165,10 +184,10 @@ impl ConditionalPoisson {
                 for lane in 0..LANES {
                     found[lane] = [p[lane] * inside[lane], q[lane] * outside[lane]];
                 }
+                run.advance(units.iter().filter(|&&i| i < n).count() as u64);
             }
-        });
-        cancel.check()?;
-        let mut shares = vec![[0.0; 2]; n];
+        })?;
+        let mut shares = filled(n, [0.0; 2], "shares")?;
         for (&unit, found) in order.iter().zip(found) {
             if let Some(share) = shares.get_mut(unit) {
                 *share = found;
@@ -177,27 +196,37 @@ impl ConditionalPoisson {
         Ok(shares)
     }
 
-    /// The odds whose design has the inclusion probabilities `pi`, up to a common factor, and the
-    /// design.
+    /// The odds whose design has the inclusion probabilities `pi`, whose sum is `k` if that is given,
+    /// up to a common factor; and the design. Progress counts the units of each round.
     ///
     /// # Errors
-    /// Where a probability is not in `[0, 1]`, their sum is no integer, or the work was cancelled.
-    pub fn fit(pi: &[f64], threads: Threads<'_>, cancel: &Cancel) -> Result<(Vec<f64>, Self)> {
-        check_probabilities(pi)?;
+    /// Where a probability is not in `[0, 1]`, or their sum is no integer or not `k`; if there is no memory for
+    /// the odds, or the work is cancelled.
+    pub fn fit(pi: &[f64], k: Option<usize>, run: Run<'_>) -> Result<(Vec<f64>, Self)> {
+        check_probabilities(pi, run)?;
         let total = sum(pi);
-        let Some(k) = as_integer(total) else {
-            return Err(Error::argument("pi", format!("must sum to an integer, got {total:?}")));
+        let Some(size) = as_integer(total) else {
+            let reason = format!("must sum to an integer, got {}", shown(total));
+            return Err(Error::argument("pi", reason));
         };
+        if let Some(k) = k
+            && k as f64 != size
+        {
+            return Err(Error::argument("k", format!("must be the sum of pi, {size}, got {k}")));
+        }
         // At one for a certain unit the quotient is infinite, as it should be.
-        let target: Vec<f64> = pi.iter().map(|p| p / (1.0 - p)).collect();
-        let mut odds = target.clone();
+        let mut target = copied(pi, "odds", run)?;
+        for p in &mut target {
+            *p /= 1.0 - *p;
+        }
+        let mut odds = copied(&target, "odds", run)?;
         let (mut before, mut half) = (f64::INFINITY, false);
         for _ in 0..ROUNDS {
-            let design = Self::new(&odds, k as usize)?;
+            let design = Self::new(&odds, size as usize, run)?;
             if design.k == 0 {
                 return Ok((odds, design)); // nothing is left to chance
             }
-            let shares = design.shares(threads, cancel)?;
+            let shares = design.shares(run)?;
             let (mut least, mut most): (f64, f64) = (f64::INFINITY, 0.0);
             for (&i, [inside, outside]) in design.open.iter().zip(&shares) {
                 let off = target[i] / (inside / outside);
@@ -223,33 +252,37 @@ impl ConditionalPoisson {
 /// The chances `p` and `1 - p` that have the odds `c o`, with `c` such that they expect `k` units.
 ///
 /// Any `c` is right; this one is good. Only IEEE operations, in one order: samples depend on it.
-fn tilt(mut odds: Vec<f64>, k: usize) -> (Vec<f64>, Vec<f64>) {
+fn tilt(mut odds: Vec<f64>, k: usize, run: Run<'_>) -> Result<(Vec<f64>, Vec<f64>)> {
     let n = odds.len();
     if k == 0 || k >= n {
-        return (odds.clone(), odds);
+        let q = copied(&odds, "odds", run)?;
+        return Ok((odds, q));
     }
-    let mut sorted = odds.clone();
-    let (_, &mut kth, _) = sorted.select_nth_unstable_by(n - k, f64::total_cmp);
     // Relative to the k-th largest, odds out of range are those of units as good as settled.
+    let mut sorted = copied(&odds, "odds", run)?;
+    select_nth(&mut sorted, n - k, f64::total_cmp, run)?;
+    let kth = sorted[n - k];
     for o in &mut odds {
         *o = (*o / kth).clamp(f64::MIN_POSITIVE, f64::MAX);
     }
     let chance = |o: f64, c: f64| 1.0 / (1.0 + 1.0 / (o * c));
     let expected = |c: f64| {
         let (mut size, mut slope) = (0.0, 0.0);
-        for &o in &odds {
-            let p = chance(o, c);
-            size += p;
-            slope += p * (1.0 - p);
+        for range in run.blocks(n, BLOCK) {
+            for &o in &odds[range?] {
+                let p = chance(o, c);
+                size += p;
+                slope += p * (1.0 - p);
+            }
         }
-        (size, slope)
+        Ok((size, slope))
     };
     // The expected size grows with c: bisect its exponent, then follow the slope.
     let (mut low, mut high) = (f64::MIN_POSITIVE, f64::MAX);
     let mut c = 1.0;
     for _ in 0..128 {
-        let (size, slope) = expected(c);
-        let off = size - k as f64;
+        let (size, slope) = expected(c)?;
+        let off: f64 = size - k as f64;
         if off.abs() <= 1e-6 || low >= high {
             break;
         }
@@ -262,9 +295,14 @@ fn tilt(mut odds: Vec<f64>, k: usize) -> (Vec<f64>, Vec<f64>) {
         let step = c * (1.0 - off / slope).clamp(0.125, 8.0);
         c = if step > low && step < high { step } else { middle(low, high) };
     }
-    let p = odds.iter().map(|&o| chance(o, c)).collect();
-    let q = odds.iter().map(|&o| 1.0 / (1.0 + o * c)).collect();
-    (p, q)
+    let (mut p, mut q) = (with_capacity(n, "chances")?, sorted);
+    q.clear();
+    for range in run.blocks(n, BLOCK) {
+        let odds = &odds[range?];
+        p.extend(odds.iter().map(|&o| chance(o, c)));
+        q.extend(odds.iter().map(|&o| 1.0 / (1.0 + o * c)));
+    }
+    Ok((p, q))
 }
 
 /// A number halfway between two positive ones in the order of their bits.
@@ -280,13 +318,13 @@ struct Sizes {
 }
 
 impl Sizes {
-    fn new(p: &[f64], q: &[f64], k: usize, cancel: &Cancel) -> Result<Self> {
+    fn new(p: &[f64], q: &[f64], k: usize, run: Run<'_>) -> Result<Self> {
         let variance: f64 = p.iter().zip(q).map(|(p, q)| p * q).sum();
         // Bernstein's inequality: further from the mean there is nothing worth a look.
         let reach = ((2.0 * NEGLIGIBLE * variance).sqrt() + NEGLIGIBLE).ceil() as usize;
         let n = p.len();
         // Slot `j + 1` is for `j` units; slot 0 stays empty.
-        let (mut now, mut next) = (vec![0.0; n + 2], vec![0.0; n + 2]);
+        let (mut now, mut next) = (zeroed(n + 2, "sizes")?, zeroed(n + 2, "sizes")?);
         now[1] = 1.0;
         let mut mean = 0.0;
         let window = |mean: f64, i: usize| {
@@ -294,8 +332,8 @@ impl Sizes {
             (at.saturating_sub(reach), (at + reach).min(i))
         };
         for (i, (&p, &q)) in p.iter().zip(q).enumerate() {
-            if i.is_multiple_of(1024) {
-                cancel.check()?;
+            if i.is_multiple_of(256) {
+                run.check()?;
             }
             mean += p;
             let (low, high) = window(mean, i + 1);
@@ -306,7 +344,7 @@ impl Sizes {
         }
         let low = k.saturating_sub(reach);
         let high = (k + reach).min(n);
-        Ok(Self { f: now[low + 1..high + 2].to_vec(), low })
+        Ok(Self { f: copied(&now[low + 1..high + 2], "sizes", run)?, low })
     }
 
     /// The probabilities of `k - 1` and `k` units without one of chance `p`, for several such.
@@ -364,23 +402,23 @@ vectorised! {
 
 #[cfg(test)]
 mod tests {
-    use super::super::esp::log_elementary_symmetric;
+    use super::super::log_elementary_symmetric;
     use super::*;
 
     fn probabilities(odds: &[f64], k: usize) -> Vec<f64> {
-        let design = ConditionalPoisson::new(odds, k).unwrap();
-        design.probabilities(Threads::SERIAL, &Cancel::default()).unwrap()
+        let design = ConditionalPoisson::new(odds, k, Run::alone()).unwrap();
+        design.probabilities(Run::alone()).unwrap()
     }
 
     /// The same by polynomials in log space.
     fn by_polynomials(odds: &[f64], k: usize) -> Vec<f64> {
         let logs: Vec<f64> = odds.iter().map(|o| o.ln()).collect();
-        let all = log_elementary_symmetric(&logs, k, &Cancel::default()).unwrap()[k];
+        let all = log_elementary_symmetric(&logs, k, Run::alone()).unwrap()[k];
         (0..odds.len())
             .map(|i| {
                 let mut rest = logs.clone();
                 rest.remove(i);
-                let e = log_elementary_symmetric(&rest, k - 1, &Cancel::default()).unwrap();
+                let e = log_elementary_symmetric(&rest, k - 1, Run::alone()).unwrap();
                 (logs[i] + e[k - 1] - all).exp()
             })
             .collect()
@@ -409,7 +447,6 @@ mod tests {
 
     #[test]
     fn fits() {
-        let cancel = Cancel::default();
         for (n, k) in [(2, 1), (5, 3), (40, 1), (100, 33), (1000, 900)] {
             let mut pi: Vec<f64> = (0..n).map(|i| f64::from(1 + i * 7 % 10)).collect();
             for _ in 0..2000 {
@@ -418,7 +455,7 @@ mod tests {
                     *p = (*p * scale).min(0.9999);
                 }
             }
-            let (odds, _) = ConditionalPoisson::fit(&pi, Threads::SERIAL, &cancel).unwrap();
+            let (odds, _) = ConditionalPoisson::fit(&pi, None, Run::alone()).unwrap();
             for (a, b) in probabilities(&odds, k as usize).iter().zip(&pi) {
                 assert!((a - b).abs() < 1e-12, "{n} {k}");
             }
@@ -431,8 +468,8 @@ mod tests {
         assert_eq!(probabilities(&[0.0, inf, 1.0, 1.0], 2), [0.0, 1.0, 0.5, 0.5]);
         assert_eq!(probabilities(&[0.0, inf, 1.0, 1.0], 3), [0.0, 1.0, 1.0, 1.0]);
         assert_eq!(probabilities(&[1.0, 2.0], 0), [0.0, 0.0]);
-        assert!(ConditionalPoisson::new(&[0.0, inf, 1.0], 0).is_err());
-        assert!(ConditionalPoisson::new(&[0.0, inf, 1.0], 3).is_err());
+        assert!(ConditionalPoisson::new(&[0.0, inf, 1.0], 0, Run::alone()).is_err());
+        assert!(ConditionalPoisson::new(&[0.0, inf, 1.0], 3, Run::alone()).is_err());
         let wide = probabilities(&[1e300, 1e300, 1e-300, 1e-300, 1e-300], 3);
         for (a, b) in wide.iter().zip([1.0, 1.0, 1.0 / 3.0, 1.0 / 3.0, 1.0 / 3.0]) {
             assert!((a - b).abs() < 1e-14, "{wide:?}");

@@ -1,8 +1,13 @@
 //! Inclusion probabilities in proportion to weights, none above one.
 
-use sortes_core::{Error, Result};
-
+use sortes_core::error::shown;
+use sortes_core::memory::{with_capacity, zeroed};
 use sortes_core::num::sum;
+use sortes_core::order::select_nth;
+use sortes_core::weights::Summary;
+use sortes_core::{Error, Result, Run};
+
+use super::BLOCK;
 
 /// Probabilities and the weight from which on they are one.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,71 +30,80 @@ const LARGER: f64 = (1u128 << 100) as f64 * (1u128 << 100) as f64;
 /// certain. No sort: each round halves the weights between which `tau` lies, in `O(n)` altogether.
 ///
 /// # Errors
-/// Where a weight is negative or not finite, their sum is not finite, or `k` is negative or NaN.
+/// Where a weight is negative or not finite, their sum is not finite, `k` is negative or NaN, there
+/// is no memory for the probabilities, or the work is cancelled.
 ///
 /// ```
 /// use sortes::select::design::inclusion_probabilities;
+/// use sortes_core::Run;
 ///
-/// let design = inclusion_probabilities(&[5.0, 1.0, 1.0, 1.0, 0.0], 2.0).unwrap();
+/// let design = inclusion_probabilities(&[5.0, 1.0, 1.0, 1.0, 0.0], 2.0, Run::alone()).unwrap();
 /// assert_eq!(design.tau, 3.0);
 /// assert_eq!(design.pi[0], 1.0);
 /// assert_eq!(design.pi[1], 1.0 / 3.0);
 /// assert_eq!(design.pi[4], 0.0);
 /// ```
-pub fn inclusion_probabilities(weights: &[f64], k: f64) -> Result<Inclusion> {
+pub fn inclusion_probabilities(weights: &[f64], k: f64, run: Run<'_>) -> Result<Inclusion> {
     if k.is_nan() || k < 0.0 {
-        return Err(Error::argument("k", format!("must be at least 0, got {k:?}")));
+        return Err(Error::argument("k", format!("must be in [0, inf], got {}", shown(k))));
     }
-    let usable = |w: &f64| *w >= 0.0 && w.is_finite();
-    if !weights.iter().all(usable) {
-        let bad = weights.iter().position(|w| !usable(w)).unwrap_or(0);
-        let fault = if weights[bad] < 0.0 { "negative" } else { "not finite" };
-        let reason = format!("item {bad} is {fault}: {:?}", weights[bad]);
-        return Err(Error::argument("weights", reason));
-    }
-    let total = sum(weights);
-    if !total.is_finite() {
-        return Err(Error::argument("weights", "their sum exceeds the range of float64"));
-    }
+    let Summary { sum: total, largest, .. } = Summary::of(weights, run)?;
     if total > 0.0 && total < TINY {
         // Where floats lose digits, thresholds would. Powers of two change nothing else.
-        let larger: Vec<f64> = weights.iter().map(|w| w * LARGER).collect();
-        let Inclusion { pi, tau } = inclusion_probabilities(&larger, k)?;
+        let mut larger = zeroed(weights.len(), "weights")?;
+        run.fill_chunks(&mut larger, BLOCK, |block, larger| {
+            for (larger, w) in larger.iter_mut().zip(&weights[block * BLOCK..]) {
+                *larger = w * LARGER;
+            }
+        })?;
+        let Inclusion { pi, tau } = inclusion_probabilities(&larger, k, run)?;
         return Ok(Inclusion { pi, tau: tau / LARGER });
     }
-    let tau = threshold(weights, total, k);
+    let tau = threshold(weights, total, largest, k, run)?;
     if k > 0.0 && tau == f64::INFINITY && total > 0.0 {
-        return Err(Error::argument("k", format!("is too small for these weights: {k:?}")));
+        return Err(Error::argument("k", format!("is too small for these weights: {}", shown(k))));
     }
-    // Zero is a weight as well as a threshold: 0 / 0 must be no chance.
-    let chance = |&w: &f64| if w >= tau && w > 0.0 { 1.0 } else { (w / tau).min(1.0) };
-    let pi = if tau > 0.0 {
-        weights.iter().map(chance).collect()
-    } else {
-        weights.iter().map(|&w| f64::from(w > 0.0)).collect()
-    };
+    let mut pi = zeroed(weights.len(), "probabilities")?;
+    run.fill_chunks(&mut pi, BLOCK, |block, pi| {
+        for (pi, &w) in pi.iter_mut().zip(&weights[block * BLOCK..]) {
+            // Zero is a weight as well as a threshold: 0 / 0 must be no chance.
+            *pi = if w >= tau && w > 0.0 {
+                1.0
+            } else if tau > 0.0 {
+                (w / tau).min(1.0)
+            } else {
+                0.0
+            };
+        }
+        run.advance(pi.len() as u64);
+    })?;
     Ok(Inclusion { pi, tau })
 }
 
 /// The `tau` at which `sum(min(1, w / tau))` is `k`.
-fn threshold(weights: &[f64], total: f64, k: f64) -> f64 {
+fn threshold(weights: &[f64], total: f64, largest: f64, k: f64, run: Run<'_>) -> Result<f64> {
     if k == 0.0 || total == 0.0 {
-        return f64::INFINITY;
+        return Ok(f64::INFINITY);
     }
-    let largest = weights.iter().fold(0.0, |a: f64, &w| a.max(w));
     if largest * k <= total {
-        return total / k; // the common case: no weight is capped
+        return Ok(total / k); // the common case: no weight is capped
     }
-    let mut open: Vec<f64> = weights.iter().copied().filter(|&w| w > 0.0).collect();
+    let mut open = with_capacity(weights.len(), "weights")?;
+    for range in run.blocks(weights.len(), BLOCK) {
+        open.extend(weights[range?].iter().copied().filter(|&w| w > 0.0));
+    }
     if k >= open.len() as f64 {
         let least = open.iter().copied().fold(f64::INFINITY, f64::min);
-        return if k == open.len() as f64 { least } else { 0.0 };
+        return Ok(if k == open.len() as f64 { least } else { 0.0 });
     }
     // Weights above `open` are certain, those below have the sum `below`.
     let (mut certain, mut below) = (0.0, 0.0);
     let mut open = open.as_mut_slice();
     while !open.is_empty() {
-        let (left, &mut pivot, right) = open.select_nth_unstable_by(open.len() / 2, f64::total_cmp);
+        let middle = open.len() / 2;
+        select_nth(open, middle, f64::total_cmp, run)?;
+        let (left, right) = open.split_at_mut(middle);
+        let (pivot, right) = (right[0], &mut right[1..]);
         let (count, rest) = (certain + 1.0 + right.len() as f64, below + sum(left));
         // With tau = pivot, `count + rest / pivot` units would be expected.
         if rest <= (k - count) * pivot {
@@ -100,7 +114,7 @@ fn threshold(weights: &[f64], total: f64, k: f64) -> f64 {
             open = right;
         }
     }
-    below / (k - certain)
+    Ok(below / (k - certain))
 }
 
 #[cfg(test)]
@@ -110,7 +124,7 @@ mod tests {
     #[test]
     fn subnormal_weights() {
         let least = f64::from_bits(1);
-        let design = inclusion_probabilities(&[least; 3], 2.0).unwrap();
+        let design = inclusion_probabilities(&[least; 3], 2.0, Run::alone()).unwrap();
         assert!(design.pi.iter().all(|p| (p - 2.0 / 3.0).abs() < 1e-15), "{design:?}");
     }
 
@@ -130,7 +144,7 @@ mod tests {
                 sorted.sort_by(|a, b| b.total_cmp(a));
                 for part in [0.01, 0.3, 0.5, 0.77, 0.99] {
                     let k = part * n as f64;
-                    let design = inclusion_probabilities(&weights, k).unwrap();
+                    let design = inclusion_probabilities(&weights, k, Run::alone()).unwrap();
                     let expected = (0..n)
                         .map(|t| sorted[t..].iter().rev().sum::<f64>() / (k - t as f64))
                         .zip(&sorted)

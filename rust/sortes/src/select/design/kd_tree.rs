@@ -1,7 +1,13 @@
 //! The nearest neighbour among points that disappear one by one.
 
+use sortes_core::memory::{with_capacity, zeroed};
+use sortes_core::order::select_nth;
+use sortes_core::{Result, Run};
+
 /// Points of a leaf before any has gone: at most twice this.
 const LEAF: usize = 6;
+/// Coordinates between two looks at the stop request.
+const BLOCK: usize = 1 << 14;
 
 /// A tree of boxes, split at the median of the longest side, all leaves at one level.
 ///
@@ -16,7 +22,7 @@ pub(super) struct KdTree<'a> {
     stored: Vec<f64>,
     ids: Vec<u32>,
     /// Where a point is stored, and the leaf that holds it, by id.
-    place: Vec<u32>,
+    slot: Vec<u32>,
     leaf: Vec<u32>,
     /// Points left under each node.
     left: Vec<u32>,
@@ -36,90 +42,114 @@ struct Nearest {
 
 impl<'a> KdTree<'a> {
     /// A tree over those of `points` that `ids` names.
-    pub(super) fn new(points: &'a [f64], dim: usize, ids: Vec<u32>) -> Self {
+    pub(super) fn new(points: &'a [f64], dim: usize, ids: Vec<u32>, run: Run<'_>) -> Result<Self> {
         let n = points.len() / dim;
         let mut tree = Self {
             points,
             dim,
             stored: Vec::new(),
             ids,
-            place: vec![0; n],
-            leaf: vec![0; n],
+            slot: zeroed(n, "points")?,
+            leaf: zeroed(n, "points")?,
             left: Vec::new(),
             lowest: Vec::new(),
             boxes: Vec::new(),
             levels: 0,
         };
-        tree.build();
-        tree
+        tree.build(run)?;
+        Ok(tree)
     }
 
-    fn build(&mut self) {
-        let n = self.ids.len();
+    fn build(&mut self, run: Run<'_>) -> Result<()> {
+        let (n, dim) = (self.ids.len(), self.dim);
         self.levels = (n / LEAF).max(1).ilog2();
         let nodes = 2 << self.levels;
-        self.left.clear();
-        self.left.resize(nodes, 0);
-        self.lowest.clear();
-        self.lowest.resize(nodes, u32::MAX);
-        self.boxes.clear();
-        self.boxes.resize(nodes * 2 * self.dim, 0.0);
+        self.left = zeroed(nodes, "nodes")?;
+        self.lowest = zeroed(nodes, "nodes")?;
+        self.boxes = zeroed(nodes * 2 * dim, "corners of boxes")?;
         let mut ids = std::mem::take(&mut self.ids);
-        self.split(1, 0, &mut ids);
+        self.split(1, 0, &mut ids, run)?;
         self.ids = ids;
-        self.stored.clear();
-        for (place, &id) in self.ids.iter().enumerate() {
-            let id = id as usize;
-            self.stored.extend(&self.points[id * self.dim..(id + 1) * self.dim]);
-            self.place[id] = place as u32;
+        // The points of a leaf side by side.
+        self.stored = Vec::new();
+        self.stored = with_capacity(n * dim, "coordinates")?;
+        for range in run.blocks(n, (BLOCK / dim).max(1)) {
+            for slot in range? {
+                let id = self.ids[slot] as usize;
+                self.stored.extend_from_slice(&self.points[id * dim..(id + 1) * dim]);
+                self.slot[id] = slot as u32;
+            }
         }
+        Ok(())
     }
 
-    /// The first place of a node, among `n` points: leaves share them evenly.
+    /// The first slot of a node, among `n` points: leaves share them evenly.
     fn start(&self, node: usize, n: usize) -> usize {
         let level = node.ilog2();
         let leaf = (node - (1 << level)) << (self.levels - level);
         (leaf * n) >> self.levels
     }
 
-    fn split(&mut self, node: usize, start: usize, ids: &mut [u32]) {
+    /// Fills in a node that has the points `ids`, the first of them in slot `start`, and the nodes
+    /// under it.
+    fn split(&mut self, node: usize, start: usize, ids: &mut [u32], run: Run<'_>) -> Result<()> {
         let (points, dim) = (self.points, self.dim);
-        let coordinate = |id: u32, axis: usize| points[id as usize * dim + axis];
         self.left[node] = ids.len() as u32;
-        let (mut widest, mut width) = (0, -1.0);
-        for axis in 0..dim {
-            let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
-            for &id in ids.iter() {
-                let x = coordinate(id, axis);
-                low = low.min(x);
-                high = high.max(x);
-            }
-            self.boxes[node * 2 * dim + axis] = low;
-            self.boxes[(node * 2 + 1) * dim + axis] = high;
-            if high - low > width {
-                (widest, width) = (axis, high - low);
-            }
-        }
+        self.find_box(node, ids, run)?;
         let first_leaf = 1 << self.levels;
         if node >= first_leaf {
             for &id in ids.iter() {
                 self.leaf[id as usize] = node as u32;
             }
             self.lowest[node] = ids.iter().copied().min().unwrap_or(u32::MAX);
-            return;
+            return Ok(());
         }
-        let middle = self.start(2 * node + 1, self.place_count()) - start;
-        ids.select_nth_unstable_by(middle, |&a, &b| {
-            coordinate(a, widest).total_cmp(&coordinate(b, widest)).then(a.cmp(&b))
-        });
+        let widest = self.longest_side(node);
+        let middle = self.start(2 * node + 1, self.built_over()) - start;
+        let coordinate = |id: u32| points[id as usize * dim + widest];
+        let compare = |&a: &u32, &b: &u32| coordinate(a).total_cmp(&coordinate(b)).then(a.cmp(&b));
+        select_nth(ids, middle, compare, run)?;
         let (lower, upper) = ids.split_at_mut(middle);
-        self.split(2 * node, start, lower);
-        self.split(2 * node + 1, start + middle, upper);
+        self.split(2 * node, start, lower, run)?;
+        self.split(2 * node + 1, start + middle, upper, run)?;
         self.lowest[node] = self.lowest[2 * node].min(self.lowest[2 * node + 1]);
+        Ok(())
+    }
+
+    /// The box around some points.
+    fn find_box(&mut self, node: usize, ids: &[u32], run: Run<'_>) -> Result<()> {
+        let dim = self.dim;
+        let corners = &mut self.boxes[node * 2 * dim..(node + 1) * 2 * dim];
+        let (low, high) = corners.split_at_mut(dim);
+        low.fill(f64::INFINITY);
+        high.fill(f64::NEG_INFINITY);
+        for range in run.blocks(ids.len(), (BLOCK / dim).max(1)) {
+            for &id in &ids[range?] {
+                let point = &self.points[id as usize * dim..(id as usize + 1) * dim];
+                for ((low, high), &x) in low.iter_mut().zip(high.iter_mut()).zip(point) {
+                    *low = low.min(x);
+                    *high = high.max(x);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The first of the longest sides of a box.
+    fn longest_side(&self, node: usize) -> usize {
+        let corners = &self.boxes[node * 2 * self.dim..(node + 1) * 2 * self.dim];
+        let (low, high) = corners.split_at(self.dim);
+        let (mut longest, mut length) = (0, -1.0);
+        for (axis, (low, high)) in low.iter().zip(high).enumerate() {
+            if high - low > length {
+                (longest, length) = (axis, high - low);
+            }
+        }
+        longest
     }
 
     /// The points that the tree was built over.
-    fn place_count(&self) -> usize {
+    fn built_over(&self) -> usize {
         self.left[1] as usize
     }
 
@@ -129,15 +159,15 @@ impl<'a> KdTree<'a> {
     }
 
     /// Removes a point that is there.
-    pub(super) fn remove(&mut self, id: u32) {
-        let (place, leaf) = (self.place[id as usize] as usize, self.leaf[id as usize] as usize);
+    pub(super) fn remove(&mut self, id: u32, run: Run<'_>) -> Result<()> {
+        let (slot, leaf) = (self.slot[id as usize] as usize, self.leaf[id as usize] as usize);
         let first = self.start(leaf, self.ids.len());
         let last = first + self.left[leaf] as usize - 1;
-        self.ids.swap(place, last);
+        self.ids.swap(slot, last);
         for axis in 0..self.dim {
-            self.stored.swap(place * self.dim + axis, last * self.dim + axis);
+            self.stored.swap(slot * self.dim + axis, last * self.dim + axis);
         }
-        self.place[self.ids[place] as usize] = place as u32;
+        self.slot[self.ids[slot] as usize] = slot as u32;
         self.left[leaf] -= 1;
         if self.lowest[leaf] == id {
             self.lowest[leaf] = self.ids[first..last].iter().copied().min().unwrap_or(u32::MAX);
@@ -151,23 +181,29 @@ impl<'a> KdTree<'a> {
             }
         }
         if self.len() * 2 < self.ids.len() && self.len() > LEAF {
-            self.rebuild();
+            self.rebuild(run)?;
         }
+        Ok(())
     }
 
-    fn rebuild(&mut self) {
+    fn rebuild(&mut self, run: Run<'_>) -> Result<()> {
         let n = self.ids.len();
-        let mut alive = Vec::with_capacity(self.len());
-        for leaf in 1 << self.levels..2 << self.levels {
-            let start = self.start(leaf, n);
-            alive.extend(&self.ids[start..start + self.left[leaf] as usize]);
+        let mut alive = with_capacity(self.len(), "points")?;
+        let leaves = 1 << self.levels;
+        for range in run.blocks(leaves, BLOCK) {
+            for leaf in range?.map(|i| leaves + i) {
+                let start = self.start(leaf, n);
+                alive.extend_from_slice(&self.ids[start..start + self.left[leaf] as usize]);
+            }
         }
         self.ids = alive;
-        self.build();
+        self.build(run)
     }
 
     /// The nearest other point, the lowest id among equals; none if there is no other.
-    pub(super) fn nearest(&self, id: u32) -> Option<u32> {
+    ///
+    /// In many dimensions it may look at all points: it polls at each leaf.
+    pub(super) fn nearest(&self, id: u32, run: Run<'_>) -> Result<Option<u32>> {
         let at = &self.points[id as usize * self.dim..(id as usize + 1) * self.dim];
         let mut best = Nearest { distance: f64::INFINITY, id: u32::MAX };
         let mut node = self.leaf[id as usize] as usize;
@@ -178,16 +214,24 @@ impl<'a> KdTree<'a> {
             if self.left[sibling] > 0
                 && self.may_improve(sibling, self.distance_to_box(sibling, at), &best)
             {
-                self.search(sibling, at, id, &mut best);
+                self.search(sibling, at, id, &mut best, run)?;
             }
             node /= 2;
         }
-        (best.id != u32::MAX).then_some(best.id)
+        Ok((best.id != u32::MAX).then_some(best.id))
     }
 
-    fn search(&self, node: usize, at: &[f64], own: u32, best: &mut Nearest) {
+    fn search(
+        &self,
+        node: usize,
+        at: &[f64],
+        own: u32,
+        best: &mut Nearest,
+        run: Run<'_>,
+    ) -> Result<()> {
         if node >= 1 << self.levels {
-            return self.scan(node, at, own, best);
+            self.scan(node, at, own, best);
+            return run.check();
         }
         let (a, b) = (2 * node, 2 * node + 1);
         let far = f64::INFINITY;
@@ -196,9 +240,10 @@ impl<'a> KdTree<'a> {
         let order = if to_a <= to_b { [(a, to_a), (b, to_b)] } else { [(b, to_b), (a, to_a)] };
         for (child, distance) in order {
             if self.left[child] > 0 && self.may_improve(child, distance, best) {
-                self.search(child, at, own, best);
+                self.search(child, at, own, best, run)?;
             }
         }
+        Ok(())
     }
 
     /// Whether a node at this distance may hold a nearer point, or one as near with a lower id.
@@ -244,10 +289,12 @@ mod tests {
         // Quadratic, and minutes long, if every equal point were looked at.
         let n = 300_000;
         let points = vec![0.5; n * 2];
-        let mut tree = KdTree::new(&points, 2, (0..n as u32).collect());
+        let run = Run::alone();
+        let mut tree = KdTree::new(&points, 2, (0..n as u32).collect(), run).unwrap();
         for id in (0..n as u32 - 1).rev() {
-            assert_eq!(tree.nearest(id), Some(if id == 0 { n as u32 - 1 } else { 0 }));
-            tree.remove(id);
+            let other = if id == 0 { n as u32 - 1 } else { 0 };
+            assert_eq!(tree.nearest(id, run).unwrap(), Some(other));
+            tree.remove(id, run).unwrap();
         }
     }
 
@@ -259,7 +306,8 @@ mod tests {
                 // Whole coordinates, so that there are ties and duplicates.
                 let points: Vec<f64> = (0..n * dim).map(|_| draws.below(12) as f64).collect();
                 let mut alive: Vec<u32> = (0..n as u32).collect();
-                let mut tree = KdTree::new(&points, dim, alive.clone());
+                let run = Run::alone();
+                let mut tree = KdTree::new(&points, dim, alive.clone(), run).unwrap();
                 while !alive.is_empty() {
                     let id = alive[draws.below(alive.len() as u64) as usize];
                     let of = |i: u32| &points[i as usize * dim..(i as usize + 1) * dim];
@@ -271,9 +319,9 @@ mod tests {
                         .copied()
                         .filter(|&i| i != id)
                         .min_by(|&a, &b| distance(a).total_cmp(&distance(b)).then(a.cmp(&b)));
-                    assert_eq!(tree.nearest(id), expected);
+                    assert_eq!(tree.nearest(id, run).unwrap(), expected);
                     let gone = alive.swap_remove(draws.below(alive.len() as u64) as usize);
-                    tree.remove(gone);
+                    tree.remove(gone, run).unwrap();
                     assert_eq!(tree.len(), alive.len());
                 }
             }

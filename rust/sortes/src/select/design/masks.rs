@@ -7,11 +7,11 @@
 //!
 //! [`Purpose::Mask`]: entity 0 draws the offset of the sizes, entity `r` the features of row `r`.
 
-use sortes_core::Result;
-use sortes_core::par::Threads;
-use sortes_core::rng::{Purpose, Stream};
+use sortes_core::memory::{with_capacity, zeroed};
+use sortes_core::rng::{Draws, Purpose, Stream};
+use sortes_core::{Result, Run};
 
-use sortes_core::memory::with_capacity;
+use super::BLOCK;
 
 /// Elements of one task.
 const TASK: usize = 1 << 16;
@@ -20,30 +20,44 @@ const TASK: usize = 1 << 16;
 /// uniform one.
 ///
 /// # Errors
-/// If there is no memory for them.
-pub fn mask_weights(n: usize) -> Result<Vec<f64>> {
+/// If there is no memory for them, or the work is cancelled.
+pub fn mask_weights(n: usize, run: Run<'_>) -> Result<Vec<f64>> {
     let middle = n / 2;
-    let mut weights = with_capacity(n + 1, "weights of masks")?;
-    weights.resize(n + 1, 1.0);
-    for s in middle..n {
-        weights[s + 1] = weights[s] * ((n - s) as f64 / (s + 1) as f64);
+    let mut weights: Vec<f64> = zeroed(n.saturating_add(1), "weights of masks")?;
+    // Relative to the middle, from there to both ends.
+    weights[middle] = 1.0;
+    for range in run.blocks(n - middle, BLOCK) {
+        for s in range?.map(|i| middle + i) {
+            weights[s + 1] = weights[s] * ((n - s) as f64 / (s + 1) as f64);
+        }
     }
-    for s in (1..=middle).rev() {
-        weights[s - 1] = weights[s] * (s as f64 / (n - s + 1) as f64);
+    for range in run.blocks(middle, BLOCK) {
+        for s in range?.map(|i| middle - i) {
+            weights[s - 1] = weights[s] * (s as f64 / (n - s + 1) as f64);
+        }
     }
     // Smallest first: the tails lie at both ends.
     let (front, back) = weights.split_at(middle);
-    let total = front.iter().sum::<f64>() + back.iter().rev().sum::<f64>();
-    for w in &mut weights {
-        *w *= (n + 1) as f64 / total;
+    let (mut low, mut high) = (0.0, 0.0);
+    for range in run.blocks(front.len(), BLOCK) {
+        low = front[range?].iter().fold(low, |sum, w| sum + w);
     }
+    for range in run.blocks(back.len(), BLOCK) {
+        high = range?.fold(high, |sum, i| sum + back[back.len() - 1 - i]);
+    }
+    let scale = (n + 1) as f64 / (low + high);
+    run.fill_chunks(&mut weights, BLOCK, |_, weights| {
+        for w in weights {
+            *w *= scale;
+        }
+    })?;
     Ok(weights)
 }
 
 /// The size of every row: that of row 0 is `n`; the others visit `0..=n` evenly, starting anywhere,
 /// so that each of them is uniform on `0..=n`.
-fn sizes(n: usize, rows: usize, stream: Stream, step: u32) -> Result<Vec<usize>> {
-    let offset = stream.at_step(step).draws(Purpose::Mask, 0).u64();
+fn sizes(n: usize, rows: usize, stream: Stream, run: Run<'_>) -> Result<Vec<usize>> {
+    let offset = stream.draws(Purpose::Mask, 0).u64();
     let others = rows.saturating_sub(1) as u128;
     let size = |row: usize| {
         if row == 0 {
@@ -54,55 +68,61 @@ fn sizes(n: usize, rows: usize, stream: Stream, step: u32) -> Result<Vec<usize>>
         ((u128::from(point) * (n as u128 + 1)) >> 64) as usize
     };
     let mut sizes = with_capacity(rows, "sizes of masks")?;
-    sizes.extend((0..rows).map(size));
+    for range in run.blocks(rows, BLOCK) {
+        sizes.extend(range?.map(size));
+    }
     Ok(sizes)
 }
 
 /// Masks, rows of `n` features, and the weight of each row. Row 0 has every feature and the weight 1;
-/// given its size, a row is uniform among the masks of that size.
+/// given its size, a row is uniform among the masks of that size. Progress counts rows.
 ///
 /// # Errors
-/// If there is no memory for them.
+/// If there is no memory for them, or the work is cancelled.
 pub fn stratified_masks(
     n: usize,
     rows: usize,
     stream: Stream,
-    step: u32,
-    threads: Threads<'_>,
+    run: Run<'_>,
 ) -> Result<(Vec<bool>, Vec<f64>)> {
-    let (sizes, by_size) = (sizes(n, rows, stream, step)?, mask_weights(n)?);
-    let elements = rows.saturating_mul(n);
-    let mut masks = with_capacity(elements, "masks")?;
-    masks.resize(elements, false);
-    if let Some(rows_per_task) = TASK.checked_div(n) {
-        let rows_per_task = rows_per_task.max(1);
-        threads.fill_chunks(&mut masks, rows_per_task * n, |task, masks| {
-            for (i, mask) in masks.chunks_mut(n).enumerate() {
-                let row = task * rows_per_task + i;
-                choose(mask, sizes[row], stream, row as u64, step);
-            }
-        });
+    let mut weights = with_capacity(rows, "weights of masks")?;
+    let mut masks = zeroed(rows.saturating_mul(n), "elements of masks")?;
+    let sizes = sizes(n, rows, stream, run)?;
+    let by_size = mask_weights(n, run)?;
+    for range in run.blocks(rows, BLOCK) {
+        weights.extend(range?.map(|row| if row == 0 { 1.0 } else { by_size[sizes[row]] }));
     }
-    let weights = sizes.iter().enumerate().map(|(row, &s)| if row == 0 { 1.0 } else { by_size[s] });
-    Ok((masks, weights.collect()))
+    let Some(rows_per_task) = TASK.checked_div(n) else {
+        run.advance(rows as u64); // masks without features
+        return Ok((masks, weights));
+    };
+    let rows_per_task = rows_per_task.max(1);
+    run.fill_chunks(&mut masks, rows_per_task * n, |task, masks| {
+        for (i, mask) in masks.chunks_mut(n).enumerate() {
+            let row = task * rows_per_task + i;
+            // If it was cancelled, so is the call.
+            let _ = choose(mask, sizes[row], stream.draws(Purpose::Mask, row as u64), run);
+            run.advance(1);
+        }
+    })?;
+    Ok((masks, weights))
 }
 
 /// Sets a uniform subset of `size` features: Floyd's method, for the smaller of the subset and its
 /// complement.
-fn choose(mask: &mut [bool], size: usize, stream: Stream, row: u64, step: u32) {
+fn choose(mask: &mut [bool], size: usize, mut draws: Draws, run: Run<'_>) -> Result<()> {
     let n = mask.len();
     let few = size.min(n - size);
     let set = few == size;
     mask.fill(!set);
-    if few == 0 {
-        return;
+    for range in run.blocks(few, BLOCK) {
+        for last in range?.map(|i| n - few + i) {
+            let feature = draws.below(last as u64 + 1) as usize;
+            let feature = if mask[feature] == set { last } else { feature };
+            mask[feature] = set;
+        }
     }
-    let mut draws = stream.at_step(step).draws(Purpose::Mask, row);
-    for last in n - few..n {
-        let feature = draws.below(last as u64 + 1) as usize;
-        let feature = if mask[feature] == set { last } else { feature };
-        mask[feature] = set;
-    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -112,12 +132,12 @@ mod tests {
     #[test]
     fn weights_are_the_binomial_law() {
         for (n, expected) in [(4, vec![0.3125, 1.25, 1.875, 1.25, 0.3125]), (0, vec![1.0])] {
-            for (a, b) in mask_weights(n).unwrap().iter().zip(expected) {
+            for (a, b) in mask_weights(n, Run::alone()).unwrap().iter().zip(expected) {
                 assert!((a - b).abs() < 1e-14);
             }
         }
         for n in [1, 999, 100_000] {
-            let weights = mask_weights(n).unwrap();
+            let weights = mask_weights(n, Run::alone()).unwrap();
             assert!((weights.iter().sum::<f64>() / (n as f64 + 1.0) - 1.0).abs() < 1e-12);
             assert!((0..=n).all(|s| (weights[s] - weights[n - s]).abs() <= 1e-12 * weights[s]));
         }
@@ -127,7 +147,7 @@ mod tests {
     fn sizes_are_even() {
         for (n, rows) in [(9, 101), (9, 6), (3, 11), (1, 2), (5, 1)] {
             for seed in 0..50 {
-                let sizes = sizes(n, rows, Stream::new(seed), 0).unwrap();
+                let sizes = sizes(n, rows, Stream::new(seed), Run::alone()).unwrap();
                 assert_eq!(sizes[0], n);
                 let mut counts = vec![0; n + 1];
                 sizes[1..].iter().for_each(|&s| counts[s] += 1);

@@ -2,40 +2,67 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | [`inclusion`] | probabilities in proportion to weights, capped at one |
-//! | [`poisson`] | independent units, random size |
+//! | `inclusion` | probabilities in proportion to weights, capped at one |
+//! | `poisson` | independent units, random size |
 //! | [`pivotal`] | duels of fractions: in sequence, over a tree, across shards |
-//! | [`local_pivotal`] | duels of neighbours, for samples that are spread out |
-//! | [`conditional_poisson`] | the design of maximum entropy among those of one size |
-//! | [`esp`] | elementary symmetric polynomials in log space |
-//! | [`strata`] | allocation of a sample to strata, and its draw |
-//! | [`masks`] | masks of features whose sizes are evenly spread |
+//! | `local_pivotal`, `kd_tree` | duels of neighbours, for samples that are spread out |
+//! | `conditional_poisson` | the design of maximum entropy among those of one size |
+//! | `elementary_symmetric` | elementary symmetric polynomials in log space |
+//! | `strata` | allocation of a sample to strata, and its draw |
+//! | `masks` | masks of features whose sizes are evenly spread |
+//! | `marks` | a set of units as bits |
 //!
 //! Sets come back in ascending order. A unit of probability 0 is never chosen, one of probability 1
 //! always. Every draw is named by the unit, duel, trial or row that it decides, never by a thread.
+//! Progress counts units, strata or masks; methods that pass over the units several times count each
+//! pass, and raise the total by it.
 
-pub mod conditional_poisson;
-pub mod esp;
-pub mod inclusion;
+mod conditional_poisson;
+mod elementary_symmetric;
+mod inclusion;
 mod kd_tree;
-pub mod local_pivotal;
-pub mod masks;
+mod local_pivotal;
+mod marks;
+mod masks;
 pub mod pivotal;
-pub mod poisson;
-pub mod strata;
+mod poisson;
+mod strata;
 
 pub use conditional_poisson::ConditionalPoisson;
+pub use elementary_symmetric::log_elementary_symmetric;
 pub use inclusion::{Inclusion, inclusion_probabilities};
+pub use local_pivotal::local_pivotal;
+pub use masks::{mask_weights, stratified_masks};
 pub use pivotal::Pivotal;
+pub use poisson::poisson;
 pub use sortes_core::resample::{start, systematic};
+pub use strata::{allocate, neyman_allocation, stratified};
 
-use sortes_core::{Error, Result};
+use sortes_core::error::shown;
+use sortes_core::{Error, Result, Run};
+
+/// Units between two looks at the stop request, where each takes a few nanoseconds.
+const BLOCK: usize = 1 << 14;
 
 /// Refuses what is not a probability.
-fn check_probabilities(pi: &[f64]) -> Result<()> {
+fn check_probabilities(pi: &[f64], run: Run<'_>) -> Result<()> {
+    for range in run.blocks(pi.len(), BLOCK) {
+        let range = range?;
+        check_block(&pi[range.clone()], range.start)?;
+    }
+    Ok(())
+}
+
+/// The same for a part of the probabilities, of which the first is item `first`.
+fn check_block(pi: &[f64], first: usize) -> Result<()> {
     if pi.iter().all(|p| (0.0..=1.0).contains(p)) {
         return Ok(());
     }
     let bad = pi.iter().position(|p| !(0.0..=1.0).contains(p)).unwrap_or(0);
-    Err(Error::argument("pi", format!("item {bad} is not in [0, 1]: {:?}", pi[bad])))
+    Err(Error::item("pi", first + bad, "[0, 1]", shown(pi[bad])))
+}
+
+/// One more pass over `units` begins: the total of the progress grows by it.
+fn expect_pass(units: usize, run: Run<'_>) {
+    run.expect(run.cancel.done() + units as u64);
 }

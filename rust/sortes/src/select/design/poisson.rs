@@ -7,20 +7,20 @@
 //! The uniform of a unit depends on nothing but its index. With one stream, therefore, a larger
 //! probability means a larger sample: samples of two designs overlap as much as they can.
 
-use sortes_core::par::Threads;
-use sortes_core::rng::{Purpose, Stream, bulk};
-use sortes_core::{Error, Result, vectorised};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::check_probabilities;
+use sortes_core::rng::{Purpose, Stream, bulk};
+use sortes_core::{Result, Run, vectorised};
+
+use super::marks::{Marks, WORD as GROUP};
+use super::{BLOCK, check_probabilities};
 
 /// Units that share a Philox block.
 pub(super) const SHARE: usize = 4;
 /// Units whose words are made at once.
-const STRETCH: usize = 512;
-/// Units that are compared at once: a bit for each in a word.
-const GROUP: usize = 64;
+const BATCH: usize = 512;
 /// Units of one task.
-const TASK: usize = 1 << 15;
+const TASK: usize = 2 * BLOCK;
 /// `2^32`, the weight of a word.
 const WORD: f64 = (1u64 << 32) as f64;
 
@@ -28,67 +28,49 @@ const WORD: f64 = (1u64 << 32) as f64;
 /// of all others.
 ///
 /// # Errors
-/// Where a probability is not in `[0, 1]`.
-pub fn poisson(pi: &[f64], stream: Stream, step: u32, threads: Threads<'_>) -> Result<Vec<i64>> {
-    let mut parts: Vec<Option<Vec<i64>>> = vec![Some(Vec::new()); pi.len().div_ceil(TASK)];
-    threads.fill_chunks(&mut parts, 1, |task, part| {
+/// Where a probability is not in `[0, 1]`; if there is no memory for the units, or the work is
+/// cancelled.
+pub fn poisson(pi: &[f64], stream: Stream, run: Run<'_>) -> Result<Vec<i64>> {
+    let mut chosen = Marks::new(pi.len())?;
+    let fine = AtomicBool::new(true);
+    run.fill_chunks(&mut chosen.words, TASK / GROUP, |task, chosen| {
         let units = &pi[task * TASK..pi.len().min((task + 1) * TASK)];
-        let mut chosen = Vec::new();
-        let fine = draw(units, task * TASK, 0, stream, step, &mut chosen);
-        part[0] = fine.then_some(chosen);
-    });
-    if let [Some(only)] = parts.as_mut_slice() {
-        return Ok(std::mem::take(only));
+        if !draw(units, (task * TASK / SHARE) as u64, stream, chosen) {
+            fine.store(false, Ordering::Relaxed);
+        }
+        run.advance(units.len() as u64);
+    })?;
+    if !fine.into_inner() {
+        check_probabilities(pi, run)?;
     }
-    let mut all = Vec::with_capacity(parts.iter().flatten().map(Vec::len).sum());
-    for part in parts {
-        let Some(part) = part else {
-            check_probabilities(pi)?;
-            return Err(Error::argument("pi", "changed during the call"));
-        };
-        all.extend(part);
-    }
-    Ok(all)
+    chosen.list(run)
 }
 
-/// Appends `first + i` for every chosen unit `i` of `pi`; false if something was no probability.
-///
-/// `first` is a multiple of four; the entities start at `entity + first / 4`.
-pub(super) fn draw(
-    pi: &[f64],
-    first: usize,
-    entity: u64,
-    stream: Stream,
-    step: u32,
-    chosen: &mut Vec<i64>,
-) -> bool {
-    let mut blocks = [[0u64; 2]; STRETCH / SHARE];
-    let mut compared = [Compared::default(); STRETCH / GROUP];
+/// Sets the bits of the chosen units, and clears the others, from the sequences of the entities from
+/// `entity` on; false if something is no probability.
+pub(super) fn draw(pi: &[f64], entity: u64, stream: Stream, chosen: &mut [u64]) -> bool {
+    let mut blocks = [[0u64; 2]; BATCH / SHARE];
+    let mut compared = [Compared::default(); BATCH / GROUP];
     let mut fine = true;
-    for (stretch, pi) in pi.chunks(STRETCH).enumerate() {
-        let first = first + stretch * STRETCH;
-        let entity = entity + (first / SHARE) as u64;
+    let batches = pi.chunks(BATCH).zip(chosen.chunks_mut(BATCH / GROUP));
+    for (batch, (pi, chosen)) in batches.enumerate() {
+        let entity = entity + (batch * BATCH / SHARE) as u64;
         let blocks = &mut blocks[..pi.len().div_ceil(SHARE)];
         let compared = &mut compared[..pi.len().div_ceil(GROUP)];
-        bulk::words(Purpose::Unit, bulk::Ids::From(stream.at_step(step), entity), blocks);
+        bulk::words(Purpose::Unit, bulk::Ids::From(stream, entity), blocks);
         fine &= compare(pi, blocks, compared);
-        for (group, &Compared { mut below, mut tied }) in compared.iter().enumerate() {
+        let groups = compared.iter().zip(chosen);
+        for (group, (&Compared { below, mut tied }, chosen)) in groups.enumerate() {
+            *chosen = below;
+            // Units whose word does not decide read on.
             while tied != 0 {
                 let i = group * GROUP + tied.trailing_zeros() as usize;
                 tied &= tied - 1;
-                let mut draws =
-                    stream.at_step(step).draws(Purpose::Unit, entity + (i / SHARE) as u64);
+                let mut draws = stream.draws(Purpose::Unit, entity + (i / SHARE) as u64);
                 draws.seek(2 + 2 * (i % SHARE) as u64);
                 let rest = pi[i] * WORD - word(&blocks[i / SHARE], i % SHARE);
-                below |= u64::from(draws.precise_uniform() < rest) << (i % GROUP);
+                *chosen |= u64::from(draws.precise_uniform() < rest) << (i % GROUP);
             }
-            let mut units = [0i64; GROUP];
-            let count = below.count_ones() as usize;
-            for slot in &mut units[..count] {
-                *slot = (first + group * GROUP) as i64 + i64::from(below.trailing_zeros());
-                below &= below - 1;
-            }
-            chosen.extend_from_slice(&units[..count]);
         }
     }
     fine
@@ -165,20 +147,26 @@ mod tests {
         for (i, p) in pi.iter_mut().enumerate() {
             *p = (word(&blocks[i / SHARE], i % SHARE) + 0.5) / WORD;
         }
-        let chosen = poisson(&pi, stream, 0, Threads::SERIAL).unwrap().len();
+        let chosen = poisson(&pi, stream, Run::alone()).unwrap().len();
         assert!((chosen as f64 - 2048.0).abs() < 4.9 * 32.0, "{chosen}");
         for (i, p) in pi.iter_mut().enumerate() {
             *p = word(&blocks[i / SHARE], i % SHARE) / WORD;
         }
-        assert_eq!(poisson(&pi, stream, 0, Threads::SERIAL).unwrap(), Vec::<i64>::new());
+        assert_eq!(poisson(&pi, stream, Run::alone()).unwrap(), Vec::<i64>::new());
     }
 
     #[test]
     fn certain_and_impossible_units() {
         let pi: Vec<f64> = (0..100_000).map(|i| f64::from(i % 3 == 1)).collect();
-        let chosen = poisson(&pi, Stream::new(1), 0, Threads::SERIAL).unwrap();
+        let chosen = poisson(&pi, Stream::new(1), Run::alone()).unwrap();
         assert!(chosen.iter().all(|i| i % 3 == 1) && chosen.len() == 33_333);
-        assert!(poisson(&[0.5, f64::NAN], Stream::new(1), 0, Threads::SERIAL).is_err());
-        assert_eq!(poisson(&[], Stream::new(1), 0, Threads::SERIAL).unwrap(), Vec::<i64>::new());
+        for bad in [1, 40_000, 99_999] {
+            let mut pi = pi.clone();
+            (pi[bad], pi[99_999]) = (f64::NAN, -1.0);
+            let error = poisson(&pi, Stream::new(1), Run::alone()).unwrap_err().to_string();
+            let value = if bad == 99_999 { "-1.0" } else { "nan" };
+            assert_eq!(error, format!("pi: item {bad} must be in [0, 1], got {value}"));
+        }
+        assert_eq!(poisson(&[], Stream::new(1), Run::alone()).unwrap(), Vec::<i64>::new());
     }
 }

@@ -1,14 +1,13 @@
 //! Upper bounds of every point's distance to its nearest centre, tightened by being looked at.
 
-use sortes_core::cancel::Cancel;
-use sortes_core::par::Threads;
+use sortes_core::memory::{copied, filled, with_capacity, zeroed};
 use sortes_core::rng::Draws;
 use sortes_core::simd::distance::Nearest;
+use sortes_core::weights::DynamicWeights;
 use sortes_core::{Result, Run};
 
-use super::between::Between;
+use super::centre_distances::CentreDistances;
 use super::{Assignment, Points, Seeding};
-use sortes_core::weights::DynamicWeights;
 
 /// Points that are worked on at once.
 const BLOCK: usize = 1024;
@@ -19,18 +18,18 @@ mod price {
     pub(super) const TRIAL: f64 = 500.0;
     /// Looking at the bound of a point in a refresh.
     pub(super) const LOOK: f64 = 3.0;
-    /// A distance of so many numbers.
+    /// A distance that looks at `width` numbers.
     pub(super) fn evaluation(width: usize) -> f64 {
         12.0 + width as f64 / 8.0
     }
-    /// Which part of the price of a refresh the trials may cost before it: by so much can
-    /// looking twice exceed looking once.
+    /// The part of the price of a refresh that trials may cost before it. What they looked at is
+    /// looked at again, so this is what the work can exceed that of refreshes alone by.
     pub(super) const SHARE: f64 = 0.2;
 }
 
 /// What came of a proposal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Trial {
+pub(super) enum Trial {
     /// This point is the next centre.
     Accepted(usize),
     /// The proposal was turned down, and its bound is tighter now.
@@ -43,11 +42,10 @@ pub enum Trial {
 ///
 /// Whatever has been tightened before: a proposal is `x` with probability `w b / B` and is accepted
 /// with probability `D / b`, so that the accepted point has the law `w D`, exactly.
-pub struct Envelope<'a, P: Points> {
+pub(super) struct Envelope<'a, P: Points> {
     points: &'a P,
     weights: Option<&'a [f64]>,
-    threads: Threads<'a>,
-    cancel: &'a Cancel,
+    run: Run<'a>,
     /// Bounds times weights.
     bounds: DynamicWeights,
     /// The centre that each bound is the distance to.
@@ -57,14 +55,14 @@ pub struct Envelope<'a, P: Points> {
     /// How many centres every point has been compared with.
     fresh: usize,
     centres: P::Centres,
-    between: Option<Between>,
+    between: Option<CentreDistances>,
     /// The rows of the centres, and counts of the work.
     seeding: Seeding,
     /// What trials have cost since the last refresh.
     spent: f64,
     /// Distances computed by the last refresh, for each centre that was new then. Before the first
-    /// it is taken for granted that none will be spared: early refreshes are dear, for bounds that
-    /// are far above the distances fall many times on their way down.
+    /// none are expected to be spared: early refreshes cost most, for bounds that are far above the
+    /// distances fall many times on their way down.
     rate: f64,
     /// Centres to compare a point with.
     which: Vec<u32>,
@@ -74,24 +72,20 @@ impl<'a, P: Points> Envelope<'a, P> {
     /// The distances to a first centre; there will be about `expected` in all.
     ///
     /// # Errors
-    /// [`Error::Cancelled`](sortes_core::Error::Cancelled).
-    pub fn new(
+    /// If there is no memory for them, or the work is cancelled; so in the other methods.
+    pub(super) fn new(
         points: &'a P,
         weights: Option<&'a [f64]>,
         first: usize,
         expected: usize,
-        threads: Threads<'a>,
-        cancel: &'a Cancel,
+        run: Run<'a>,
     ) -> Result<Self> {
         let n = points.len();
-        let mut centres = points.centres(expected);
-        points.push(first, &mut centres);
-        let target = points.target(first);
-        let mut bounds = vec![0.0; n];
-        threads.fill_chunks(&mut bounds, BLOCK, |block, bounds| {
-            if cancel.is_cancelled() {
-                return;
-            }
+        let mut centres = points.centres(expected)?;
+        points.push(first, &mut centres)?;
+        let target = points.target(first)?;
+        let mut bounds = zeroed(n, "distances")?;
+        run.fill_chunks(&mut bounds, BLOCK, |block, bounds| {
             let start = block * BLOCK;
             points.distances(start..start + bounds.len(), &target, bounds);
             if let Some(weights) = weights {
@@ -99,19 +93,17 @@ impl<'a, P: Points> Envelope<'a, P> {
                     *bound *= weight;
                 }
             }
-        });
-        cancel.check()?;
+        })?;
         let mut seeding = Seeding::of(vec![first]);
         seeding.evaluations = n as u64;
-        let between = Between::new(expected, n);
+        let between = CentreDistances::new(expected, n)?;
         let mut out = Self {
             points,
             weights,
-            threads,
-            cancel,
-            bounds: DynamicWeights::new(bounds, Run::new(threads, cancel))?,
-            nearest: vec![0; n],
-            stamps: vec![1; n],
+            run,
+            bounds: DynamicWeights::new(bounds),
+            nearest: zeroed(n, "labels")?,
+            stamps: filled(n, 1, "stamps")?,
             fresh: 1,
             centres,
             between,
@@ -125,33 +117,34 @@ impl<'a, P: Points> Envelope<'a, P> {
     }
 
     /// The rows of the centres.
-    pub fn chosen(&self) -> &[usize] {
+    pub(super) fn chosen(&self) -> &[usize] {
         &self.seeding.indices
     }
 
     /// The bounds times the weights: exact after a refresh.
-    pub fn bounds(&self) -> &DynamicWeights {
+    pub(super) fn bounds(&self) -> &DynamicWeights {
         &self.bounds
     }
 
     /// The nearest centre of each point: exact after a refresh.
-    pub fn labels(&self) -> &[u32] {
+    pub(super) fn labels(&self) -> &[u32] {
         &self.nearest
     }
 
     /// Counts of the work, to be added to.
-    pub fn counts(&mut self) -> &mut Seeding {
+    pub(super) fn counts(&mut self) -> &mut Seeding {
         &mut self.seeding
     }
 
     /// The centres, and what they cost.
-    pub fn into_seeding(self) -> Seeding {
+    pub(super) fn into_seeding(self) -> Seeding {
         self.seeding
     }
 
     /// What the bounds are now; without weights, distances.
-    pub fn into_assignment(self) -> Assignment {
-        Assignment { distances: self.bounds.as_slice().to_vec(), labels: self.nearest }
+    pub(super) fn into_assignment(self) -> Result<Assignment> {
+        let distances = copied(self.bounds.as_slice(), "distances", self.run)?;
+        Ok(Assignment { distances, labels: self.nearest })
     }
 
     #[inline]
@@ -160,33 +153,34 @@ impl<'a, P: Points> Envelope<'a, P> {
     }
 
     /// Makes a point the next centre.
-    pub fn choose(&mut self, row: usize) {
-        self.join(row);
+    pub(super) fn choose(&mut self, row: usize) -> Result<()> {
+        self.join(row)?;
         let count = self.seeding.indices.len() as u32;
         self.bounds.set(row, 0.0);
         self.nearest[row] = count - 1;
         self.stamps[row] = count;
+        Ok(())
     }
 
     /// Adds a centre that no point knows of before it is looked at, not even the one that it is.
-    pub fn join(&mut self, row: usize) {
+    pub(super) fn join(&mut self, row: usize) -> Result<()> {
         let centre = self.seeding.indices.len();
         if let Some(between) = &mut self.between {
-            let mut distances = vec![0.0; centre];
+            let mut distances = zeroed(centre, "distances between centres")?;
             self.points.to_centres(row, &self.centres, &mut distances);
-            between.push(&distances);
+            between.push(&distances)?;
             self.seeding.evaluations += centre as u64;
         }
-        self.points.push(row, &mut self.centres);
-        self.seeding.indices.push(row);
+        self.points.push(row, &mut self.centres)?;
+        self.seeding.push(row)
     }
 
     /// Proposes a point in proportion to its bound, computes its distance, and accepts it with the
     /// ratio of the two as probability. Two draws.
     #[inline]
-    pub fn trial(&mut self, draws: &mut Draws) -> Trial {
-        let (place, coin) = (draws.uniform(), draws.uniform());
-        let Some(row) = self.bounds.pick(place) else { return Trial::Exhausted };
+    pub(super) fn trial(&mut self, draws: &mut Draws) -> Trial {
+        let (proposal, acceptance) = (draws.uniform(), draws.uniform());
+        let Some(row) = self.bounds.pick(proposal) else { return Trial::Exhausted };
         self.seeding.trials += 1;
         let weight = self.weight(row);
         let bound = self.bounds.as_slice()[row] / weight;
@@ -200,12 +194,12 @@ impl<'a, P: Points> Envelope<'a, P> {
             count,
         };
         // Half a look is enough to turn a proposal down: it stops as soon as that is certain.
-        let found = look.at(row, compared, known, coin * bound, &mut self.which);
+        let found = look.at(row, compared, known, acceptance * bound, &mut self.which);
         self.seeding.evaluations += found.evaluations as u64;
         self.spent += price::TRIAL
             + (count - compared) as f64 / 16.0
             + found.evaluations as f64 * price::evaluation(self.points.width());
-        let accepted = found.distance > coin * bound;
+        let accepted = found.distance > acceptance * bound;
         self.stamps[row] = if accepted { count as u32 } else { found.centre + 1 };
         if accepted {
             return Trial::Accepted(row);
@@ -215,8 +209,8 @@ impl<'a, P: Points> Envelope<'a, P> {
         Trial::Rejected
     }
 
-    /// Whether looking at all points would have been a bargain by now.
-    pub fn is_stale(&self) -> bool {
+    /// Whether trials have cost so much that looking at all points is the better way now.
+    pub(super) fn is_stale(&self) -> bool {
         let news = self.seeding.indices.len() - self.fresh;
         let look = price::LOOK * self.points.len() as f64;
         let evaluations = self.rate * news as f64 * price::evaluation(self.points.width());
@@ -224,46 +218,40 @@ impl<'a, P: Points> Envelope<'a, P> {
     }
 
     /// Brings all bounds up to date.
-    ///
-    /// # Errors
-    /// [`Error::Cancelled`](sortes_core::Error::Cancelled).
-    pub fn refresh(&mut self) -> Result<()> {
+    pub(super) fn refresh(&mut self) -> Result<()> {
         let (fresh, count) = (self.fresh, self.seeding.indices.len());
         if fresh == count {
             return Ok(());
         }
+        // What every block reads: by how much the new centres may matter, at most.
+        let closest = match &self.between {
+            None => None,
+            Some(table) => {
+                let mut closest = with_capacity(count, "distances between centres")?;
+                closest.extend((0..count).map(|a| table.closest(a, fresh)));
+                Some(closest)
+            }
+        };
+        // A single new centre can be compared with many points at a time.
+        let target = match count - fresh {
+            1 => Some(self.points.target(self.seeding.indices[fresh])?),
+            _ => None,
+        };
         let pass = Pass {
             points: self.points,
             weights: self.weights,
             stamps: &self.stamps,
             centres: &self.centres,
             between: self.between.as_ref(),
-            closest: self
-                .between
-                .as_ref()
-                .map(|b| (0..count).map(|a| b.closest(a, fresh)).collect()),
-            // A single new centre can be compared with many points at a time.
-            target: (count - fresh == 1).then(|| self.points.target(self.seeding.indices[fresh])),
+            closest,
+            target,
             fresh,
             count,
         };
-        let nearest = &mut self.nearest;
-        let (threads, cancel) = (self.threads, self.cancel);
-        let mut evaluations = 0;
-        let change = |bounds: &mut [f64]| {
-            let blocks = bounds.chunks_mut(BLOCK).zip(nearest.chunks_mut(BLOCK));
-            let mut blocks: Vec<_> = blocks.map(|(b, nearest)| (b, nearest, 0)).collect();
-            threads.fill_chunks(&mut blocks, 1, |block, work| {
-                if let [(bounds, nearest, evaluations)] = work
-                    && !cancel.is_cancelled()
-                {
-                    *evaluations = pass.block(block * BLOCK, bounds, nearest);
-                }
-            });
-            evaluations = blocks.iter().map(|(.., evaluations)| evaluations).sum();
-        };
-        self.bounds.refill(change, Run::new(threads, cancel))?;
-        cancel.check()?;
+        let (nearest, run) = (&mut self.nearest, self.run);
+        let mut evaluations = Ok(0);
+        self.bounds.refill(|bounds| evaluations = pass.all(bounds, nearest, run));
+        let evaluations = evaluations?;
         self.seeding.evaluations += evaluations as u64;
         self.seeding.refreshes += 1;
         // What is looked up costs as well, even where it spares all distances.
@@ -276,31 +264,25 @@ impl<'a, P: Points> Envelope<'a, P> {
 
     /// By how much each candidate, as the next centre, would lower the sum of the bounds; all bounds
     /// are exact.
-    ///
-    /// # Errors
-    /// [`Error::Cancelled`](sortes_core::Error::Cancelled).
-    pub fn gains(&mut self, candidates: &[usize]) -> Result<Vec<f64>> {
+    pub(super) fn gains(&mut self, candidates: &[usize]) -> Result<Vec<f64>> {
         let count = self.seeding.indices.len();
-        let alternatives: Vec<_> = candidates
-            .iter()
-            .map(|&row| {
-                let mut distances = vec![0.0; count];
-                self.points.to_centres(row, &self.centres, &mut distances);
-                let closest = self.between.is_some().then_some(distances);
-                let mut alone = self.points.centres(1);
-                self.points.push(row, &mut alone);
-                (closest, self.points.target(row), alone)
-            })
-            .collect();
+        // Each candidate's distances to the centres, and itself in the two forms of comparison.
+        let mut alternatives = with_capacity(candidates.len(), "candidates")?;
+        for &row in candidates {
+            let mut distances = zeroed(count, "distances between centres")?;
+            self.points.to_centres(row, &self.centres, &mut distances);
+            let closest = self.between.is_some().then_some(distances);
+            let mut alone = self.points.centres(1)?;
+            self.points.push(row, &mut alone)?;
+            alternatives.push((closest, self.points.target(row)?, alone));
+        }
         self.seeding.evaluations += (candidates.len() * count) as u64;
-        let (points, weights, cancel) = (self.points, self.weights, self.cancel);
+        // What each block of points would gain from each candidate.
+        let (points, weights) = (self.points, self.weights);
         let (bounds, nearest) = (self.bounds.as_slice(), &self.nearest);
         let blocks = bounds.len().div_ceil(BLOCK);
-        let mut gains = vec![(0.0, 0); blocks * candidates.len()];
-        self.threads.fill_chunks(&mut gains, candidates.len(), |block, gains| {
-            if cancel.is_cancelled() {
-                return;
-            }
+        let mut gains = filled(blocks * candidates.len(), (0.0, 0), "gains")?;
+        self.run.fill_chunks(&mut gains, candidates.len(), |block, gains| {
             let start = block * BLOCK;
             let end = (start + BLOCK).min(bounds.len());
             let mut near = Near::default();
@@ -318,8 +300,7 @@ impl<'a, P: Points> Envelope<'a, P> {
                     gain.0 += (bounds[start + i as usize] - weight * distance).max(0.0);
                 }
             }
-        });
-        cancel.check()?;
+        })?;
         self.seeding.evaluations += gains.iter().map(|&(_, count)| count as u64).sum::<u64>();
         let sum = |candidate| {
             gains.iter().skip(candidate).step_by(candidates.len()).map(|&(gain, _)| gain).sum()
@@ -332,7 +313,7 @@ impl<'a, P: Points> Envelope<'a, P> {
 struct Look<'e, P: Points> {
     points: &'e P,
     centres: &'e P::Centres,
-    between: Option<&'e Between>,
+    between: Option<&'e CentreDistances>,
     count: usize,
 }
 
@@ -356,7 +337,7 @@ impl<P: Points> Look<'_, P> {
         let (mut best, mut first) = (known, compared);
         loop {
             // Few at a time, because each nearer centre rules out others.
-            let reach = Between::reach(best.distance);
+            let reach = CentreDistances::reach(best.distance);
             let next = between.within(best.centre as usize, first, reach, which);
             if which.is_empty() {
                 return best;
@@ -378,7 +359,7 @@ struct Pass<'e, P: Points> {
     weights: Option<&'e [f64]>,
     stamps: &'e [u32],
     centres: &'e P::Centres,
-    between: Option<&'e Between>,
+    between: Option<&'e CentreDistances>,
     /// The squared distance of each centre to the closest new one.
     closest: Option<Vec<f64>>,
     target: Option<P::Target>,
@@ -387,8 +368,20 @@ struct Pass<'e, P: Points> {
 }
 
 impl<P: Points> Pass<'_, P> {
-    /// Brings the bounds of the points from `start` on up to date; returns how many distances it
-    /// computed.
+    /// Brings the bounds of all points up to date; returns how many distances it computed.
+    fn all(&self, bounds: &mut [f64], nearest: &mut [u32], run: Run<'_>) -> Result<usize> {
+        let mut blocks = with_capacity(bounds.len().div_ceil(BLOCK), "tasks")?;
+        let pairs = bounds.chunks_mut(BLOCK).zip(nearest.chunks_mut(BLOCK));
+        blocks.extend(pairs.map(|(bounds, nearest)| (bounds, nearest, 0)));
+        run.fill_chunks(&mut blocks, 1, |block, work| {
+            if let [(bounds, nearest, evaluations)] = work {
+                *evaluations = self.block(block * BLOCK, bounds, nearest);
+            }
+        })?;
+        Ok(blocks.iter().map(|(.., evaluations)| evaluations).sum())
+    }
+
+    /// The same for the points from `start` on.
     fn block(&self, start: usize, bounds: &mut [f64], nearest: &mut [u32]) -> usize {
         let end = start + bounds.len();
         let weights = self.weights.map(|weights| &weights[start..end]);
@@ -458,7 +451,7 @@ impl Near {
                 None => true,
                 Some(closest) => {
                     let weight = weights.map_or(1.0, |weights| weights[i]);
-                    closest[nearest[i] as usize] * weight < Between::reach(bound)
+                    closest[nearest[i] as usize] * weight < CentreDistances::reach(bound)
                 }
             };
             self.found[count].0 = i as u32;

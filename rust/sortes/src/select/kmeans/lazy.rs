@@ -8,13 +8,13 @@ use super::{Points, Problem, Seeding};
 
 /// Draws all centres; looks at every point once, and again only where that is cheaper than trials.
 pub(super) fn seed<P: Points>(problem: &Problem<'_, P>) -> Result<Seeding> {
-    let mut envelope = problem.envelope(problem.k)?;
-    problem.cancel.advance(1);
-    while envelope.chosen().len() < problem.k {
+    let mut envelope = problem.envelope(problem.n_clusters)?;
+    problem.advance();
+    while envelope.chosen().len() < problem.n_clusters {
         let mut draws = problem.trials(envelope.chosen().len());
         let row = next(problem, &mut envelope, &mut draws)?;
-        envelope.choose(row);
-        problem.cancel.advance(1);
+        envelope.choose(row)?;
+        problem.advance();
     }
     Ok(envelope.into_seeding())
 }
@@ -26,7 +26,7 @@ pub(super) fn next<P: Points>(
     draws: &mut Draws,
 ) -> Result<usize> {
     loop {
-        problem.cancel.check()?;
+        problem.run.check()?;
         if envelope.is_stale() {
             envelope.refresh()?;
         }
@@ -35,7 +35,7 @@ pub(super) fn next<P: Points>(
             Trial::Rejected => {}
             Trial::Exhausted => {
                 envelope.counts().degenerate += 1;
-                return Ok(problem.fill(envelope.chosen()));
+                return problem.fill(envelope.chosen());
             }
         }
     }

@@ -2,38 +2,45 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | [`points`] | what the methods ask of data; dense rows |
-//! | [`csr`] | sparse rows |
-//! | [`envelope`] | upper bounds of all distances, tightened as they are looked at |
-//! | [`between`] | distances between centres, which spare distances to points |
+//! | `points` | what the methods ask of data; dense rows |
+//! | `sparse` | sparse rows |
+//! | `envelope` | upper bounds of all distances, tightened as they are looked at |
+//! | `centre_distances` | distances between centres, which spare distances to points |
 //! | `lazy` | the exact law by rejection from the envelope: a fraction of the distances |
 //! | `plain` | the textbook's pass over the data for each centre; greedy local trials |
 //! | `rejection` | rejection from the norms alone (RS-k-means++) |
 //! | `chain` | a Markov chain for each centre (AFK-MC2) |
 //! | `parallel` | few rounds of many candidates (k-means||) |
 //!
-//! Draws are named by the number of the centre; no result depends on the number of threads.
+//! Draws are named by the number of the centre; no result depends on the number of threads. Progress
+//! counts centres.
 
-pub mod between;
+mod centre_distances;
 mod chain;
-pub mod csr;
-pub mod envelope;
+mod envelope;
 mod lazy;
 mod parallel;
 mod plain;
-pub mod points;
+mod points;
 mod rejection;
+mod sparse;
 
-use sortes_core::cancel::Cancel;
-use sortes_core::par::Threads;
-use sortes_core::rng::{Draws, Purpose, Stream};
+use sortes_core::csr::{Csr, Index};
+use sortes_core::error::shown;
+use sortes_core::memory::{copied, reserve, with_capacity, zeroed};
+use sortes_core::rng::{Draws, Purpose, Rounds, Stream};
+use sortes_core::simd::distance::Coordinate;
+use sortes_core::weights::DynamicWeights;
 use sortes_core::{Error, Result, Run};
 
-use super::weighted::DynamicWeights;
 use envelope::Envelope;
+use points::{Dense, Points};
+use sparse::Sparse;
 
-pub use csr::Csr;
-pub use points::{Dense, Points};
+pub use points::Real;
+
+/// Points between two looks at the stop request, where each takes a few nanoseconds.
+const BLOCK: usize = 1 << 12;
 
 /// How the centres are drawn.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -41,7 +48,7 @@ pub enum Method {
     /// The law of k-means++, by rejection from an envelope that tightens.
     Lazy,
     /// The law of k-means++, from the distances of all points. With more than one local trial, each
-    /// centre is the best of so many draws (greedy k-means++).
+    /// centre is the best of several draws (greedy k-means++).
     Plain {
         /// Candidates for each centre, at least one.
         local_trials: usize,
@@ -71,8 +78,7 @@ pub enum Method {
 
 impl Method {
     /// How many distances may have to be computed, about and at most, for `k` centres of `n` points.
-    #[must_use]
-    pub fn distances(self, n: usize, k: usize) -> f64 {
+    fn distances(self, n: usize, k: usize) -> f64 {
         let (n, k) = (n as f64, k as f64);
         match self {
             Method::Lazy => n * k,
@@ -101,6 +107,21 @@ pub enum Fallback {
     Uniform,
 }
 
+/// What is asked of some points.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// How many centres.
+    pub n_clusters: usize,
+    /// How they are drawn.
+    pub method: Method,
+    /// One for each point, if points have weights.
+    pub sample_weight: Option<&'a [f64]>,
+    /// Where the draws come from.
+    pub stream: Stream,
+    /// Whether the nearest centre of each point is asked for as well.
+    pub assign: bool,
+}
+
 /// Centres, and what they cost.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Seeding {
@@ -125,148 +146,102 @@ pub struct Assignment {
     pub labels: Vec<u32>,
 }
 
-/// Names of the sequences of draws of one centre.
-mod step {
-    /// Proposals and their acceptance.
-    pub(super) const TRIALS: u32 = 0;
-    /// Points that fill in.
-    pub(super) const FILL: u32 = 1;
-    /// The rounds of k-means||, where the entity is the point, and then the reduction's key.
-    pub(super) const ROUNDS: u32 = 2;
-}
-
-/// What every method works with.
-struct Problem<'a, P> {
-    points: &'a P,
-    /// Relative weights, at most one.
-    weights: Option<&'a [f64]>,
-    k: usize,
-    stream: Stream,
-    threads: Threads<'a>,
-    cancel: &'a Cancel,
-}
-
-impl<P: Points> Problem<'_, P> {
-    fn trials(&self, centre: usize) -> Draws {
-        self.stream.at_step(step::TRIALS).draws(Purpose::Centre, centre as u64)
+impl Request<'_> {
+    /// About how many numbers are looked at, at most, for `n` points of `numbers` numbers in all.
+    #[must_use]
+    pub fn cost(&self, n: usize, numbers: usize) -> f64 {
+        let width = numbers.div_ceil(n.max(1)).max(1) as f64;
+        let assignment = if self.assign { (n * self.n_clusters) as f64 } else { 0.0 };
+        numbers as f64 + (self.method.distances(n, self.n_clusters) + assignment) * width
     }
 
-    fn weight(&self, row: usize) -> f64 {
-        self.weights.map_or(1.0, |weights| weights[row])
+    /// Draws centres among the rows of a matrix of `dim` columns, given row after row.
+    ///
+    /// # Errors
+    /// [`Error::Row`] or [`Error::Argument`] if a value is NaN, infinite or has a square beyond the
+    /// range of `f64`, there are more centres than points or none, or weights are not finite,
+    /// negative, all zero or not as many as points; if there is no memory, or the work is cancelled.
+    pub fn dense<T: Real>(
+        &self,
+        data: &[T],
+        dim: usize,
+        run: Run<'_>,
+    ) -> Result<(Seeding, Option<Assignment>)> {
+        let points = Dense::new(data, dim);
+        match points.checked(run)? {
+            None => self.answer(&points, run),
+            Some(wider) => self.answer(&wider, run),
+        }
     }
 
-    /// The squared distances of all points to a target.
-    fn distances(&self, target: &P::Target) -> Vec<f64> {
-        const BLOCK: usize = 4096;
-        let mut out = vec![0.0; self.points.len()];
-        self.threads.fill_chunks(&mut out, BLOCK, |block, out| {
-            self.points.distances(block * BLOCK..block * BLOCK + out.len(), target, out);
-        });
-        out
+    /// Draws centres among sparse rows.
+    ///
+    /// # Errors
+    /// As [`dense`](Self::dense).
+    pub fn sparse<T: Coordinate, I: Index>(
+        &self,
+        rows: Csr<'_, I, T>,
+        run: Run<'_>,
+    ) -> Result<(Seeding, Option<Assignment>)> {
+        self.answer(&Sparse::new(rows, run)?, run)
     }
 
-    /// The first centre: a point in proportion to its weight.
-    fn first(&self) -> Result<usize> {
-        let mut draws = self.trials(0);
-        match self.weights {
-            None => Ok(draws.below(self.points.len() as u64) as usize),
-            Some(weights) => {
-                let run = Run::new(self.threads, self.cancel);
-                let weights = DynamicWeights::new(weights.to_vec(), run)?;
-                Ok(weights.pick(draws.uniform()).unwrap_or(0))
+    fn answer<P: Points>(&self, points: &P, run: Run<'_>) -> Result<(Seeding, Option<Assignment>)> {
+        let seeding = self.seed(points, run)?;
+        let assignment =
+            if self.assign { Some(assign(points, &seeding.indices, run)?) } else { None };
+        Ok((seeding, assignment))
+    }
+
+    fn seed<P: Points>(&self, points: &P, run: Run<'_>) -> Result<Seeding> {
+        let (n, n_clusters) = (points.len(), self.n_clusters);
+        if n_clusters == 0 || n_clusters > n {
+            let reason = format!("must be in [1, {n}], the number of points, got {n_clusters}");
+            return Err(Error::argument("n_clusters", reason));
+        }
+        let relative = match self.sample_weight {
+            None => None,
+            Some(weights) => Some(relative(weights, n, run)?),
+        };
+        let (weights, rounds) = (relative.as_deref(), self.stream.rounds());
+        let problem = Problem { points, weights, n_clusters, rounds, run, reports: true };
+        match self.method {
+            Method::Lazy => lazy::seed(&problem),
+            Method::Plain { local_trials } => plain::seed(&problem, local_trials),
+            Method::Rejection { max_trials, fallback } => {
+                rejection::seed(&problem, max_trials, fallback)
             }
+            Method::Chain { length } => chain::seed(&problem, length),
+            Method::Parallel { oversampling, rounds } => {
+                parallel::seed(&problem, oversampling, rounds)
+            }
+            Method::Random => random(&problem),
         }
-    }
-
-    /// The distances to the first centre, of which there will be about `expected`.
-    fn envelope(&self, expected: usize) -> Result<Envelope<'_, P>> {
-        let Self { points, weights, threads, cancel, .. } = *self;
-        Envelope::new(points, weights, self.first()?, expected, threads, cancel)
-    }
-
-    /// A point that is none of `chosen`, each as likely: what is taken where all distances are zero.
-    /// Points without weight are taken when there are no others.
-    fn fill(&self, chosen: &[usize]) -> usize {
-        let n = self.points.len();
-        let weights = self.weights.into_iter().flatten().enumerate();
-        let weightless = weights.filter(|&(_, &weight)| weight == 0.0).map(|(row, _)| row);
-        let mut taken = ascending(chosen.iter().copied().chain(weightless));
-        if taken.len() == n {
-            taken = ascending(chosen.iter().copied());
-        }
-        let mut draws = self.stream.at_step(step::FILL).draws(Purpose::Centre, chosen.len() as u64);
-        let mut row = draws.below((n - taken.len()) as u64) as usize;
-        for taken in taken {
-            row += usize::from(taken <= row);
-        }
-        row
     }
 }
 
-/// The different ones of some numbers, in order.
-fn ascending(numbers: impl Iterator<Item = usize>) -> Vec<usize> {
-    let mut out: Vec<usize> = numbers.collect();
-    out.sort_unstable();
-    out.dedup();
-    out
-}
-
-/// Draws `k` centres.
-///
-/// `weights` are finite and not negative, and some are positive.
-///
-/// # Errors
-/// [`Error::Argument`] if `k` is zero or exceeds the number of points; [`Error::Cancelled`].
-pub fn seed<P: Points>(
-    points: &P,
-    weights: Option<&[f64]>,
-    k: usize,
-    method: Method,
-    stream: Stream,
-    threads: Threads<'_>,
-    cancel: &Cancel,
-) -> Result<Seeding> {
-    let n = points.len();
-    if k == 0 || k > n {
-        let reason = format!("must be in [1, {n}], the number of points, got {k}");
-        return Err(Error::argument("n_clusters", reason));
+/// The weights relative to the largest: only their ratios count, and products with distances stay
+/// finite.
+fn relative(weights: &[f64], n: usize, run: Run<'_>) -> Result<Vec<f64>> {
+    if weights.len() != n {
+        let (expected, got) = (format!("({n},)"), format!("({},)", weights.len()));
+        return Err(Error::Shape { name: "sample_weight", expected, got });
     }
-    cancel.expect(k as u64);
-    // Weights of any size: only their ratios count, and products with distances stay finite.
-    let relative: Option<Vec<f64>> = weights.map(|weights| {
-        let largest = weights.iter().copied().fold(0.0, f64::max);
-        weights.iter().map(|w| w / largest).collect()
-    });
-    let problem = Problem { points, weights: relative.as_deref(), k, stream, threads, cancel };
-    match method {
-        Method::Lazy => lazy::seed(&problem),
-        Method::Plain { local_trials } => plain::seed(&problem, local_trials),
-        Method::Rejection { max_trials, fallback } => {
-            rejection::seed(&problem, max_trials, fallback)
+    let mut largest = 0.0;
+    for range in run.blocks(n, BLOCK) {
+        for i in range? {
+            if !(0.0..=f64::MAX).contains(&weights[i]) {
+                return Err(Error::item("sample_weight", i, "[0, inf)", shown(weights[i])));
+            }
+            largest = weights[i].max(largest);
         }
-        Method::Chain { length } => chain::seed(&problem, length),
-        Method::Parallel { oversampling, rounds } => parallel::seed(&problem, oversampling, rounds),
-        Method::Random => random(&problem),
     }
-}
-
-/// Distinct points one after the other, in proportion to their weights; then the weightless.
-fn random<P: Points>(problem: &Problem<'_, P>) -> Result<Seeding> {
-    let n = problem.points.len();
-    let mut rest = DynamicWeights::new(
-        (0..n).map(|row| problem.weight(row)).collect(),
-        Run::new(problem.threads, problem.cancel),
-    )?;
-    let mut out = Seeding::of(Vec::with_capacity(problem.k));
-    while out.indices.len() < problem.k {
-        problem.cancel.check()?;
-        let row = rest.pick(problem.trials(out.indices.len()).uniform()).unwrap_or_else(|| {
-            out.degenerate += 1;
-            problem.fill(&out.indices)
-        });
-        rest.set(row, 0.0);
-        out.indices.push(row);
-        problem.cancel.advance(1);
+    if largest == 0.0 {
+        return Err(Error::argument("sample_weight", "must hold a positive item, all are zero"));
+    }
+    let mut out = with_capacity(n, "weights")?;
+    for range in run.blocks(n, BLOCK) {
+        out.extend(weights[range?].iter().map(|w| w / largest));
     }
     Ok(out)
 }
@@ -275,24 +250,143 @@ impl Seeding {
     fn of(indices: Vec<usize>) -> Self {
         Self { indices, trials: 0, evaluations: 0, refreshes: 0, degenerate: 0 }
     }
+
+    fn push(&mut self, row: usize) -> Result<()> {
+        reserve(&mut self.indices, 1, "centres")?;
+        self.indices.push(row);
+        Ok(())
+    }
 }
 
 /// Each point's nearest among the given rows.
-///
-/// # Errors
-/// [`Error::Cancelled`].
-pub fn assign<P: Points>(
-    points: &P,
-    centres: &[usize],
-    threads: Threads<'_>,
-    cancel: &Cancel,
-) -> Result<Assignment> {
-    let mut envelope = Envelope::new(points, None, centres[0], centres.len(), threads, cancel)?;
+fn assign<P: Points>(points: &P, centres: &[usize], run: Run<'_>) -> Result<Assignment> {
+    let mut envelope = Envelope::new(points, None, centres[0], centres.len(), run)?;
     for &row in &centres[1..] {
-        envelope.join(row);
+        envelope.join(row)?;
     }
     envelope.refresh()?;
-    Ok(envelope.into_assignment())
+    envelope.into_assignment()
+}
+
+/// The rounds that draws of a centre are counted by.
+mod round {
+    /// Proposals and their acceptance.
+    pub(super) const TRIALS: u32 = 0;
+    /// Points that fill in.
+    pub(super) const FILL: u32 = 1;
+    /// The first round of k-means||, where the entity is the point. After the last one comes the
+    /// key of the reduction.
+    pub(super) const OVERSAMPLING: u32 = 2;
+}
+
+/// What every method works with.
+struct Problem<'a, P> {
+    points: &'a P,
+    /// Relative weights, at most one.
+    weights: Option<&'a [f64]>,
+    n_clusters: usize,
+    rounds: Rounds,
+    run: Run<'a>,
+    /// Whether its centres are those of the call.
+    reports: bool,
+}
+
+impl<P: Points> Problem<'_, P> {
+    /// A centre has been drawn.
+    fn advance(&self) {
+        if self.reports {
+            self.run.advance(1);
+        }
+    }
+
+    fn trials(&self, centre: usize) -> Draws {
+        self.rounds.draws(Purpose::Centre, centre as u64, round::TRIALS)
+    }
+
+    fn weight(&self, row: usize) -> f64 {
+        self.weights.map_or(1.0, |weights| weights[row])
+    }
+
+    /// The squared distances of all points to a target.
+    fn distances(&self, target: &P::Target) -> Result<Vec<f64>> {
+        let mut out = zeroed(self.points.len(), "distances")?;
+        self.run.fill_chunks(&mut out, BLOCK, |block, out| {
+            self.points.distances(block * BLOCK..block * BLOCK + out.len(), target, out);
+        })?;
+        Ok(out)
+    }
+
+    /// The first centre: a point in proportion to its weight.
+    fn first(&self) -> Result<usize> {
+        let mut draws = self.trials(0);
+        match self.weights {
+            None => Ok(draws.below(self.points.len() as u64) as usize),
+            Some(weights) => {
+                let weights = DynamicWeights::new(copied(weights, "weights", self.run)?);
+                Ok(weights.pick(draws.uniform()).unwrap_or(0))
+            }
+        }
+    }
+
+    /// The distances to the first centre, of which there will be about `expected`.
+    fn envelope(&self, expected: usize) -> Result<Envelope<'_, P>> {
+        Envelope::new(self.points, self.weights, self.first()?, expected, self.run)
+    }
+
+    /// A point that is none of `chosen`, each as likely: what is taken where all distances are zero.
+    /// Points without weight are taken when there are no others.
+    fn fill(&self, chosen: &[usize]) -> Result<usize> {
+        let n = self.points.len();
+        let mut taken = copied(chosen, "points", self.run)?;
+        for range in self.run.blocks(self.weights.map_or(0, <[f64]>::len), BLOCK) {
+            let range = range?;
+            reserve(&mut taken, range.len(), "points")?;
+            taken.extend(range.filter(|&row| self.weight(row) == 0.0));
+        }
+        ascending(&mut taken);
+        if taken.len() == n {
+            taken = copied(chosen, "points", self.run)?;
+            ascending(&mut taken);
+        }
+        let centre = chosen.len() as u64;
+        let mut draws = self.rounds.draws(Purpose::Centre, centre, round::FILL);
+        let mut row = draws.below((n - taken.len()) as u64) as usize;
+        for taken in taken {
+            row += usize::from(taken <= row);
+        }
+        Ok(row)
+    }
+}
+
+/// Brings numbers in order, each once.
+fn ascending(numbers: &mut Vec<usize>) {
+    numbers.sort_unstable();
+    numbers.dedup();
+}
+
+/// Distinct points one after the other, in proportion to their weights; then the weightless.
+fn random<P: Points>(problem: &Problem<'_, P>) -> Result<Seeding> {
+    let n = problem.points.len();
+    let mut weights = with_capacity(n, "weights")?;
+    for range in problem.run.blocks(n, BLOCK) {
+        weights.extend(range?.map(|row| problem.weight(row)));
+    }
+    let mut rest = DynamicWeights::new(weights);
+    let mut out = Seeding::of(with_capacity(problem.n_clusters, "centres")?);
+    while out.indices.len() < problem.n_clusters {
+        problem.run.check()?;
+        let pick = rest.pick(problem.trials(out.indices.len()).uniform());
+        let row = if let Some(row) = pick {
+            row
+        } else {
+            out.degenerate += 1;
+            problem.fill(&out.indices)?
+        };
+        rest.set(row, 0.0);
+        out.push(row)?;
+        problem.advance();
+    }
+    Ok(out)
 }
 
 #[cfg(test)]

@@ -1,44 +1,36 @@
 //! k-means++ in few rounds of many candidates.
 //!
-//! Bahmani, Moseley, Vattani, Kumar and Vassilvitskii, "Scalable k-means++" (VLDB 2012).
+//! Bahmani, Moseley, Vattani, Kumar and Vassilvitskii, "Scalable k-means++", VLDB 2012.
 
 use sortes_core::Result;
+use sortes_core::memory::{copied, reserve, zeroed};
 use sortes_core::rng::Purpose;
 
-use super::{Points, Problem, Seeding, lazy, plain, step};
+use super::envelope::Envelope;
+use super::{BLOCK, Points, Problem, Seeding, lazy, plain, round};
 
 pub(super) fn seed<P: Points>(
     problem: &Problem<'_, P>,
     oversampling: f64,
     rounds: usize,
 ) -> Result<Seeding> {
-    let (n, k) = (problem.points.len(), problem.k);
+    let (n, k, run) = (problem.points.len(), problem.n_clusters, problem.run);
     let expected = (oversampling * rounds as f64).min(n as f64) as usize;
     let mut envelope = problem.envelope(k.max(2 * expected).min(n))?;
+    // The rounds, and the reduction after them, count as equally many centres.
+    let (share, mut reported) = (k / (rounds + 1), 0);
     for round in 0..rounds {
-        problem.cancel.check()?;
+        run.check()?;
         envelope.refresh()?;
         let total = envelope.bounds().total();
         if total <= 0.0 {
             break;
         }
-        let joining: Vec<usize> = envelope
-            .bounds()
-            .as_slice()
-            .iter()
-            .enumerate()
-            .filter(|&(row, &bound)| {
-                let mut draws = problem
-                    .stream
-                    .at_step(step::ROUNDS + round as u32)
-                    .draws(Purpose::Centre, row as u64);
-                bound > 0.0 && draws.uniform() * total < oversampling * bound
-            })
-            .map(|(row, _)| row)
-            .collect();
-        for row in joining {
-            envelope.choose(row);
+        for row in joining(problem, &envelope, oversampling, total, round)? {
+            envelope.choose(row)?;
         }
+        run.advance(share as u64);
+        reported += share;
     }
     let mut wanted = k;
     let (candidates, reduced) = loop {
@@ -46,15 +38,18 @@ pub(super) fn seed<P: Points>(
         while envelope.chosen().len() < wanted {
             let mut draws = problem.trials(envelope.chosen().len());
             let row = lazy::next(problem, &mut envelope, &mut draws)?;
-            envelope.choose(row);
+            envelope.choose(row)?;
         }
+        // The weight of a candidate is that of the points nearest to it.
         envelope.refresh()?;
-        let candidates = envelope.chosen().to_vec();
-        let mut weights = vec![0.0; candidates.len()];
-        for (row, &label) in envelope.labels().iter().enumerate() {
-            weights[label as usize] += problem.weight(row);
+        let candidates = copied(envelope.chosen(), "candidates", run)?;
+        let mut weights: Vec<f64> = zeroed(candidates.len(), "weights of candidates")?;
+        for range in run.blocks(n, BLOCK) {
+            for row in range? {
+                weights[envelope.labels()[row] as usize] += problem.weight(row);
+            }
         }
-        let subset = problem.points.subset(&candidates);
+        let subset = problem.points.subset(&candidates, run)?;
         let reduced = reduce(problem, &subset, &weights, rounds)?;
         // Those of one round may coincide: then there are fewer than it seems. That more are
         // needed has nothing to do with the draws of the reduction, which is done afresh.
@@ -63,12 +58,39 @@ pub(super) fn seed<P: Points>(
         }
         wanted = (candidates.len() + reduced.degenerate).min(n);
     };
+    run.advance((k - reported) as u64);
     let mut out = envelope.into_seeding();
-    out.indices = reduced.indices.into_iter().map(|i| candidates[i]).collect();
+    out.indices = reduced.indices;
+    for row in &mut out.indices {
+        *row = candidates[*row];
+    }
     out.trials += reduced.trials;
     out.evaluations += reduced.evaluations;
     out.degenerate = reduced.degenerate;
     Ok(out)
+}
+
+/// The points that one round adds to the candidates: each independently, with a probability in
+/// proportion to its bound.
+fn joining<P: Points>(
+    problem: &Problem<'_, P>,
+    envelope: &Envelope<'_, P>,
+    oversampling: f64,
+    total: f64,
+    round: usize,
+) -> Result<Vec<usize>> {
+    let bounds = envelope.bounds().as_slice();
+    let mut joining = Vec::new();
+    for range in problem.run.blocks(bounds.len(), BLOCK) {
+        let range = range?;
+        reserve(&mut joining, range.len(), "candidates")?;
+        joining.extend(range.filter(|&row| {
+            let round = round::OVERSAMPLING + round as u32;
+            let mut draws = problem.rounds.draws(Purpose::Centre, row as u64, round);
+            bounds[row] > 0.0 && draws.uniform() * total < oversampling * bounds[row]
+        }));
+    }
+    Ok(joining)
 }
 
 /// How many draws each step of the reduction chooses from.
@@ -76,20 +98,21 @@ pub(super) fn local_trials(k: f64) -> f64 {
     (2.0 + k.ln()).floor()
 }
 
-/// Reduces the weighted candidates to `k` centres, greedily.
+/// Reduces the weighted candidates to the wanted centres, greedily.
 fn reduce<P: Points>(
     problem: &Problem<'_, impl Points>,
     candidates: &P,
     weights: &[f64],
     rounds: usize,
 ) -> Result<Seeding> {
+    let round = round::OVERSAMPLING + rounds as u32;
     let problem = Problem {
         points: candidates,
         weights: Some(weights),
-        k: problem.k,
-        stream: problem.stream.at_step(step::ROUNDS + rounds as u32).child(0),
-        threads: problem.threads,
-        cancel: problem.cancel,
+        n_clusters: problem.n_clusters,
+        rounds: problem.rounds.child(0, round),
+        run: problem.run,
+        reports: false,
     };
-    plain::seed(&problem, local_trials(problem.k as f64) as usize)
+    plain::seed(&problem, local_trials(problem.n_clusters as f64) as usize)
 }

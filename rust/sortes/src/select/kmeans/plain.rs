@@ -1,6 +1,6 @@
 //! k-means++ as in the textbook, and its greedy form.
 //!
-//! Arthur and Vassilvitskii, "k-means++: the advantages of careful seeding" (SODA 2007). The greedy
+//! Arthur and Vassilvitskii, "k-means++: the advantages of careful seeding", SODA 2007. The greedy
 //! form draws several candidates for each centre and keeps the one that helps most.
 
 use sortes_core::Result;
@@ -14,9 +14,9 @@ const BATCH: usize = 64;
 
 /// Draws all centres, with the distances of all points at hand for each.
 pub(super) fn seed<P: Points>(problem: &Problem<'_, P>, local_trials: usize) -> Result<Seeding> {
-    let mut envelope = problem.envelope(problem.k)?;
-    problem.cancel.advance(1);
-    while envelope.chosen().len() < problem.k {
+    let mut envelope = problem.envelope(problem.n_clusters)?;
+    problem.advance();
+    while envelope.chosen().len() < problem.n_clusters {
         envelope.refresh()?;
         let mut draws = problem.trials(envelope.chosen().len());
         let row = if local_trials == 1 {
@@ -25,13 +25,13 @@ pub(super) fn seed<P: Points>(problem: &Problem<'_, P>, local_trials: usize) -> 
         } else {
             best(problem, &mut envelope, local_trials, &mut draws)?
         };
-        envelope.choose(row);
-        problem.cancel.advance(1);
+        envelope.choose(row)?;
+        problem.advance();
     }
     Ok(envelope.into_seeding())
 }
 
-/// The best of so many independent draws, the first among equals.
+/// The best of `local_trials` independent draws, the first among equals.
 fn best<P: Points>(
     problem: &Problem<'_, P>,
     envelope: &mut Envelope<'_, P>,

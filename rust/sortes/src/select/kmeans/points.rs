@@ -3,14 +3,20 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use sortes_core::error::shown;
+use sortes_core::memory::{copied, filled, reserve, with_capacity, zeroed};
 use sortes_core::simd::distance::{Coordinate, Nearest};
-use sortes_core::{Error, Result};
+use sortes_core::{Error, Result, Run};
 
 /// Values beyond this, or all below its inverse, have squares that `f64` cannot add up.
 const LARGEST: f64 = 1e140;
+/// Single precision is left where squares would leave its range, or lose what they say.
+const SINGLE: Range<f64> = 1e-12..1e16;
+/// Numbers between two looks at the stop request.
+const TASK: usize = 1 << 16;
 
 /// Points with squared Euclidean distances.
-pub trait Points: Sync {
+pub(super) trait Points: Sync {
     /// A vector that many points are compared with.
     type Target: Sync;
     /// Points that one point is compared with.
@@ -21,28 +27,35 @@ pub trait Points: Sync {
     /// How many points there are.
     fn len(&self) -> usize;
 
-    /// Whether there are none.
-    fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     /// How many numbers a distance looks at, about: its price.
     fn width(&self) -> usize;
 
     /// The target at a point.
-    fn target(&self, row: usize) -> Self::Target;
+    ///
+    /// # Errors
+    /// If there is no memory for it.
+    fn target(&self, row: usize) -> Result<Self::Target>;
 
     /// The target at the mean of the points, of all but rounding.
-    fn mean(&self, weights: Option<&[f64]>) -> Self::Target;
+    ///
+    /// # Errors
+    /// If there is no memory for it, or the work is cancelled.
+    fn mean(&self, weights: Option<&[f64]>, run: Run<'_>) -> Result<Self::Target>;
 
     /// The squared distances of consecutive points to a target.
     fn distances(&self, rows: Range<usize>, target: &Self::Target, out: &mut [f64]);
 
-    /// Room for so many centres, none of them there.
-    fn centres(&self, capacity: usize) -> Self::Centres;
+    /// Room for this many centres, none of them there.
+    ///
+    /// # Errors
+    /// If there is no memory for them.
+    fn centres(&self, capacity: usize) -> Result<Self::Centres>;
 
     /// Appends a point to the centres.
-    fn push(&self, row: usize, centres: &mut Self::Centres);
+    ///
+    /// # Errors
+    /// If there is no memory for it.
+    fn push(&self, row: usize, centres: &mut Self::Centres) -> Result<()>;
 
     /// The squared distances of a point to all centres.
     fn to_centres(&self, row: usize, centres: &Self::Centres, out: &mut [f64]);
@@ -58,19 +71,22 @@ pub trait Points: Sync {
     ) -> Nearest;
 
     /// A copy of some of the points.
-    fn subset(&self, rows: &[usize]) -> Self::Subset;
+    ///
+    /// # Errors
+    /// If there is no memory for it, or the work is cancelled.
+    fn subset(&self, rows: &[usize], run: Run<'_>) -> Result<Self::Subset>;
 }
 
 /// Points as the rows of a matrix.
 #[derive(Debug, Clone)]
-pub struct Dense<'a, T: Coordinate> {
+pub(super) struct Dense<'a, T: Real> {
     data: Cow<'a, [T]>,
     dim: usize,
 }
 
-impl<'a, T: Coordinate> Dense<'a, T> {
+impl<'a, T: Real> Dense<'a, T> {
     /// Points of dimension `dim`, row after row in `data`.
-    pub fn new(data: impl Into<Cow<'a, [T]>>, dim: usize) -> Self {
+    pub(super) fn new(data: impl Into<Cow<'a, [T]>>, dim: usize) -> Self {
         Self { data: data.into(), dim }
     }
 
@@ -78,52 +94,44 @@ impl<'a, T: Coordinate> Dense<'a, T> {
         &self.data[row * self.dim..(row + 1) * self.dim]
     }
 
-    /// The largest absolute value.
+    /// Checks the values; returns a copy in double precision where squares in single precision
+    /// would overflow or vanish.
     ///
     /// # Errors
     /// [`Error::Row`] if a value is NaN or infinite, [`Error::Argument`] if squares of the values
-    /// would overflow or vanish.
-    pub fn scale(&self) -> Result<f64> {
-        scale_of(&self.data, |at| (at / self.dim, at % self.dim))
-    }
-
-    /// A copy in double precision.
-    pub fn widened(&self) -> Dense<'static, f64> {
-        Dense::new(self.data.iter().map(|&x| x.into()).collect::<Vec<f64>>(), self.dim)
+    /// would leave the range of `f64`; if there is no memory for a copy, or the work is cancelled.
+    pub(super) fn checked(&self, run: Run<'_>) -> Result<Option<Dense<'static, f64>>> {
+        let dim = self.dim.max(1);
+        let scale = scale_of(&self.data, |at| (at / dim, at % dim), run)?;
+        if T::IS_DOUBLE || scale == 0.0 || SINGLE.contains(&scale) {
+            return Ok(None);
+        }
+        let mut wide = with_capacity(self.data.len(), "coordinates")?;
+        for range in run.blocks(self.data.len(), TASK) {
+            wide.extend(self.data[range?].iter().map(|&x| -> f64 { x.into() }));
+        }
+        Ok(Some(Dense::new(wide, self.dim)))
     }
 }
 
-/// The largest absolute value of `data`; `place` is the row and the column of an element.
+/// The largest absolute value of `data`; `position` is the row and the column of an element.
+///
+/// # Errors
+/// As [`Dense::checked`].
 pub(super) fn scale_of<T: Coordinate>(
     data: &[T],
-    place: impl Fn(usize) -> (usize, usize),
+    position: impl Fn(usize) -> (usize, usize) + Sync + Send,
+    run: Run<'_>,
 ) -> Result<f64> {
-    const LANES: usize = 16;
+    let mut parts = filled(data.len().div_ceil(TASK), Ok(0.0), "tasks")?;
+    run.fill_chunks(&mut parts, 1, |task, part| {
+        let first = task * TASK;
+        part[0] =
+            scale_of_part(&data[first..data.len().min(first + TASK)], |at| position(first + at));
+    })?;
     let mut scale = 0.0;
-    for (number, block) in data.chunks(4096).enumerate() {
-        let (chunks, rest) = block.as_chunks::<LANES>();
-        let mut lanes = [0.0f64; LANES];
-        // The maximum passes over NaN, and a sum of zeros does not.
-        let mut zeros = [0.0f64; LANES];
-        for chunk in chunks {
-            for i in 0..LANES {
-                let x: f64 = chunk[i].into();
-                lanes[i] = if x.abs() > lanes[i] { x.abs() } else { lanes[i] };
-                zeros[i] += x * 0.0;
-            }
-        }
-        for (i, &x) in rest.iter().enumerate() {
-            let x: f64 = x.into();
-            lanes[i] = if x.abs() > lanes[i] { x.abs() } else { lanes[i] };
-            zeros[i] += x * 0.0;
-        }
-        if zeros.iter().any(|zero| zero.is_nan()) {
-            let bad = block.iter().position(|&x| !Into::<f64>::into(x).is_finite()).unwrap_or(0);
-            let (row, column) = place(number * 4096 + bad);
-            let value: f64 = block[bad].into();
-            return Err(Error::row("X", row, format!("column {column} is {value}")));
-        }
-        scale = lanes.into_iter().fold(scale, f64::max);
+    for part in parts {
+        scale = part?.max(scale);
     }
     if scale > LARGEST || (scale > 0.0 && scale < 1.0 / LARGEST) {
         let reason = format!(
@@ -135,10 +143,37 @@ pub(super) fn scale_of<T: Coordinate>(
     Ok(scale)
 }
 
-impl<T: Coordinate> Points for Dense<'_, T>
-where
-    T: Narrow,
-{
+fn scale_of_part<T: Coordinate>(
+    data: &[T],
+    position: impl Fn(usize) -> (usize, usize),
+) -> Result<f64> {
+    const LANES: usize = 16;
+    let (chunks, rest) = data.as_chunks::<LANES>();
+    let mut lanes = [0.0f64; LANES];
+    // The maximum passes over NaN, and a sum of zeros does not.
+    let mut zeros = [0.0f64; LANES];
+    for chunk in chunks {
+        for i in 0..LANES {
+            let x: f64 = chunk[i].into();
+            lanes[i] = if x.abs() > lanes[i] { x.abs() } else { lanes[i] };
+            zeros[i] += x * 0.0;
+        }
+    }
+    for (i, &x) in rest.iter().enumerate() {
+        let x: f64 = x.into();
+        lanes[i] = if x.abs() > lanes[i] { x.abs() } else { lanes[i] };
+        zeros[i] += x * 0.0;
+    }
+    if zeros.iter().any(|zero| zero.is_nan()) {
+        let bad = data.iter().position(|&x| !Into::<f64>::into(x).is_finite()).unwrap_or(0);
+        let (row, column) = position(bad);
+        let value = shown(data[bad].into());
+        return Err(Error::row("X", row, format!("column {column} must be finite, got {value}")));
+    }
+    Ok(lanes.into_iter().fold(0.0, f64::max))
+}
+
+impl<T: Real> Points for Dense<'_, T> {
     type Target = Vec<T>;
     type Centres = Vec<T>;
     type Subset = Dense<'static, T>;
@@ -151,32 +186,38 @@ where
         self.dim
     }
 
-    fn target(&self, row: usize) -> Vec<T> {
-        self.row(row).to_vec()
+    fn target(&self, row: usize) -> Result<Vec<T>> {
+        copied(self.row(row), "coordinates", Run::alone())
     }
 
-    fn mean(&self, weights: Option<&[f64]>) -> Vec<T> {
-        let (mut sums, mut total) = (vec![0.0; self.dim], 0.0);
-        for (i, row) in self.data.chunks_exact(self.dim).enumerate() {
-            let weight = weights.map_or(1.0, |weights| weights[i]);
-            total += weight;
-            for (sum, &x) in sums.iter_mut().zip(row) {
-                *sum += weight * x.into();
+    fn mean(&self, weights: Option<&[f64]>, run: Run<'_>) -> Result<Vec<T>> {
+        let (mut sums, mut total) = (zeroed::<f64>(self.dim, "coordinates")?, 0.0);
+        for range in run.blocks(self.len(), (TASK / self.dim).max(1)) {
+            for i in range? {
+                let weight = weights.map_or(1.0, |weights| weights[i]);
+                total += weight;
+                for (sum, &x) in sums.iter_mut().zip(self.row(i)) {
+                    *sum += weight * x.into();
+                }
             }
         }
-        sums.into_iter().map(|sum| T::narrow(sum / total)).collect()
+        let mut mean = with_capacity(self.dim, "coordinates")?;
+        mean.extend(sums.into_iter().map(|sum| T::narrow(sum / total)));
+        Ok(mean)
     }
 
     fn distances(&self, rows: Range<usize>, target: &Vec<T>, out: &mut [f64]) {
         T::distances(&self.data[rows.start * self.dim..rows.end * self.dim], target, out);
     }
 
-    fn centres(&self, capacity: usize) -> Vec<T> {
-        Vec::with_capacity(capacity * self.dim)
+    fn centres(&self, capacity: usize) -> Result<Vec<T>> {
+        with_capacity(capacity * self.dim, "coordinates of centres")
     }
 
-    fn push(&self, row: usize, centres: &mut Vec<T>) {
+    fn push(&self, row: usize, centres: &mut Vec<T>) -> Result<()> {
+        reserve(centres, self.dim, "coordinates of centres")?;
         centres.extend_from_slice(self.row(row));
+        Ok(())
     }
 
     fn to_centres(&self, row: usize, centres: &Vec<T>, out: &mut [f64]) {
@@ -195,25 +236,36 @@ where
         T::nearest(self.row(row), centres, which, known, enough)
     }
 
-    fn subset(&self, rows: &[usize]) -> Dense<'static, T> {
-        let data: Vec<T> = rows.iter().flat_map(|&row| self.row(row)).copied().collect();
-        Dense::new(data, self.dim)
+    fn subset(&self, rows: &[usize], run: Run<'_>) -> Result<Dense<'static, T>> {
+        let mut data = with_capacity(rows.len() * self.dim, "coordinates")?;
+        for &row in rows {
+            run.check()?;
+            data.extend_from_slice(self.row(row));
+        }
+        Ok(Dense::new(data, self.dim))
     }
 }
 
-/// A coordinate as the nearest value of its type.
-pub trait Narrow {
-    /// Rounds.
+/// A coordinate of dense points.
+pub trait Real: Coordinate {
+    /// Whether it is one in double precision.
+    const IS_DOUBLE: bool;
+
+    /// The nearest value of this type.
     fn narrow(x: f64) -> Self;
 }
 
-impl Narrow for f32 {
+impl Real for f32 {
+    const IS_DOUBLE: bool = false;
+
     fn narrow(x: f64) -> Self {
         x as f32
     }
 }
 
-impl Narrow for f64 {
+impl Real for f64 {
+    const IS_DOUBLE: bool = true;
+
     fn narrow(x: f64) -> Self {
         x
     }

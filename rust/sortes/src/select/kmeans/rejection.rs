@@ -1,18 +1,19 @@
 //! Exact k-means++ by rejection from the norms.
 //!
 //! Shah, Agrawal and Jaiswal, "A new rejection sampling approach to k-means++ with improved
-//! trade-offs" (arXiv:2502.02085). With distances taken to any fixed reference, here the mean,
+//! trade-offs", 2025, arXiv:2502.02085. With distances taken to any fixed reference, here the mean,
 //! `D(x) <= |x - c1|^2 <= 2 (|x|^2 + |c1|^2)`: a law that never changes covers those of all centres.
 
+use sortes_core::Result;
+use sortes_core::memory::{reserve, with_capacity};
 use sortes_core::rng::Draws;
 use sortes_core::simd::distance::Nearest;
-use sortes_core::{Result, Run};
-
-use super::envelope::Envelope;
-use super::{Fallback, Points, Problem, Seeding, lazy};
 use sortes_core::weights::DynamicWeights;
 
-/// After so many trials in a row, all distances are computed, and if they are zero the law has no
+use super::envelope::Envelope;
+use super::{BLOCK, Fallback, Points, Problem, Seeding, lazy};
+
+/// After this many trials in a row, all distances are computed, and if they are zero the law has no
 /// mass left. The law does not change by it: what is accepted later has the law of what is drawn.
 pub(super) fn patience(n: usize, k: usize) -> u64 {
     1000 + 64 * (n / k) as u64
@@ -23,26 +24,30 @@ pub(super) fn seed<P: Points>(
     max_trials: Option<u64>,
     fallback: Fallback,
 ) -> Result<Seeding> {
-    let (points, n, k) = (problem.points, problem.points.len(), problem.k);
-    let norms = problem.distances(&points.mean(problem.weights));
+    let (points, n, run) = (problem.points, problem.points.len(), problem.run);
+    let k = problem.n_clusters;
+    let norms = problem.distances(&points.mean(problem.weights, run)?)?;
     let first = problem.first()?;
     // The envelope of a point: w (|x|^2 + |c1|^2).
     let around = norms[first];
-    let bounds = (0..n).map(|row| problem.weight(row) * (norms[row] + around)).collect();
-    let proposals = DynamicWeights::new(bounds, Run::new(problem.threads, problem.cancel))?;
+    let mut bounds = with_capacity(n, "bounds")?;
+    for range in run.blocks(n, BLOCK) {
+        bounds.extend(range?.map(|row| problem.weight(row) * (norms[row] + around)));
+    }
+    let proposals = DynamicWeights::new(bounds);
 
     let mut out = Seeding::of(vec![first]);
     out.evaluations = n as u64;
-    let mut centres = points.centres(k);
-    points.push(first, &mut centres);
-    problem.cancel.advance(1);
+    let mut centres = points.centres(k)?;
+    points.push(first, &mut centres)?;
+    problem.advance();
     let mut which = vec![0];
     while out.indices.len() < k {
         let mut draws = problem.trials(out.indices.len());
         let limit = max_trials.unwrap_or(patience(n, k));
         let (mut accepted, mut trials) = (None, 0);
         while trials < limit && accepted.is_none() && out.degenerate == 0 {
-            problem.cancel.check()?;
+            run.check()?;
             let Some(row) = proposals.pick(draws.uniform()) else { break };
             trials += 1;
             let threshold = draws.uniform() * 2.0 * (norms[row] + around);
@@ -55,19 +60,20 @@ pub(super) fn seed<P: Points>(
         let row = match accepted {
             Some(row) => row,
             None if max_trials.is_some() && fallback == Fallback::Uniform => {
-                problem.fill(&out.indices)
+                problem.fill(&out.indices)?
             }
             // What has no mass left will not have any.
             None if out.degenerate > 0 => {
                 out.degenerate += 1;
-                problem.fill(&out.indices)
+                problem.fill(&out.indices)?
             }
             None => exactly(problem, &mut out, &mut draws)?,
         };
-        points.push(row, &mut centres);
+        points.push(row, &mut centres)?;
+        reserve(&mut which, 1, "centres")?;
         which.push(out.indices.len() as u32);
-        out.indices.push(row);
-        problem.cancel.advance(1);
+        out.push(row)?;
+        problem.advance();
     }
     Ok(out)
 }
@@ -79,11 +85,10 @@ fn exactly<P: Points>(
     out: &mut Seeding,
     draws: &mut Draws,
 ) -> Result<usize> {
-    let Problem { points, weights, threads, cancel, .. } = *problem;
-    let capacity = out.indices.len();
-    let mut envelope = Envelope::new(points, weights, out.indices[0], capacity, threads, cancel)?;
+    let Problem { points, weights, run, .. } = *problem;
+    let mut envelope = Envelope::new(points, weights, out.indices[0], out.indices.len(), run)?;
     for &row in &out.indices[1..] {
-        envelope.choose(row);
+        envelope.choose(row)?;
     }
     envelope.refresh()?;
     let row = lazy::next(problem, &mut envelope, draws)?;

@@ -1,5 +1,4 @@
 use super::*;
-use sortes_core::rng::Stream;
 
 fn points(n: usize, dim: usize) -> Vec<f64> {
     let mut draws = Stream::new(3).draws(Purpose::Uniform, 0);
@@ -22,7 +21,7 @@ fn brute<P: Points>(points: &P, centres: &[usize]) -> Assignment {
     let mut out = Assignment { distances: vec![f64::INFINITY; n], labels: vec![0; n] };
     for (label, &centre) in centres.iter().enumerate() {
         let mut distances = vec![0.0; n];
-        points.distances(0..n, &points.target(centre), &mut distances);
+        points.distances(0..n, &points.target(centre).unwrap(), &mut distances);
         for (row, distance) in distances.into_iter().enumerate() {
             if distance < out.distances[row] {
                 (out.distances[row], out.labels[row]) = (distance, label as u32);
@@ -32,15 +31,19 @@ fn brute<P: Points>(points: &P, centres: &[usize]) -> Assignment {
     out
 }
 
-fn check<P: Points>(points: &P, methods: &[Method], stream: Stream, cancel: &Cancel) {
+fn request(n_clusters: usize, method: Method) -> Request<'static> {
+    let stream = Stream::new(1);
+    Request { n_clusters, method, sample_weight: None, stream, assign: false }
+}
+
+fn check<P: Points>(points: &P, methods: &[Method]) {
     for &method in methods {
-        let seeding = seed(points, None, 60, method, stream, Threads::SERIAL, cancel).unwrap();
+        let seeding = request(60, method).seed(points, Run::alone()).unwrap();
         assert_eq!(seeding.indices.len(), 60);
         let mut distinct = seeding.indices.clone();
-        distinct.sort_unstable();
-        distinct.dedup();
+        ascending(&mut distinct);
         assert_eq!(distinct.len(), 60, "{method:?}");
-        let ours = assign(points, &seeding.indices, Threads::SERIAL, cancel).unwrap();
+        let ours = assign(points, &seeding.indices, Run::alone()).unwrap();
         let truth = brute(points, &seeding.indices);
         assert_eq!(ours.distances, truth.distances, "{method:?}");
         assert_eq!(ours.labels, truth.labels, "{method:?}");
@@ -53,7 +56,6 @@ fn passed_over_distances_do_not_matter() {
     let (n, dim) = (3000, 19);
     let data = points(n, dim);
     let single: Vec<f32> = data.iter().map(|&x| x as f32).collect();
-    let (cancel, stream) = (Cancel::default(), Stream::new(1));
     let methods = [
         Method::Lazy,
         Method::Plain { local_trials: 1 },
@@ -64,8 +66,8 @@ fn passed_over_distances_do_not_matter() {
         Method::Parallel { oversampling: 80.0, rounds: 4 },
         Method::Random,
     ];
-    check(&Dense::new(data, dim), &methods, stream, &cancel);
-    check(&Dense::new(single, dim), &methods, stream, &cancel);
+    check(&Dense::new(data, dim), &methods);
+    check(&Dense::new(single, dim), &methods);
 }
 
 #[test]
@@ -73,11 +75,9 @@ fn gains_are_what_a_candidate_saves() {
     let (n, dim) = (2500, 3);
     let points = Dense::new(points(n, dim), dim);
     let weights: Vec<f64> = (0..n).map(|i| (i % 5) as f64 / 4.0).collect();
-    let cancel = Cancel::default();
-    let mut envelope =
-        Envelope::new(&points, Some(&weights), 17, 10, Threads::SERIAL, &cancel).unwrap();
+    let mut envelope = Envelope::new(&points, Some(&weights), 17, 10, Run::alone()).unwrap();
     for row in [3, 400, 1200] {
-        envelope.choose(row);
+        envelope.choose(row).unwrap();
     }
     envelope.refresh().unwrap();
     let candidates = [8, 2000, 17, 8];
@@ -110,7 +110,8 @@ fn sparse_rows_are_as_far_apart_as_dense_ones() {
         }
         starts.push(columns.len() as i64);
     }
-    let sparse = Csr::new(&starts, &columns, &values, dim).unwrap();
+    let rows = Csr::new(&starts, &columns, &values, dim, "X", Run::alone()).unwrap();
+    let sparse = Sparse::new(rows, Run::alone()).unwrap();
     let dense = Dense::new(data, dim);
     let centres = [7, 0, 122, 299, 44];
     let (a, b) = (brute(&sparse, &centres), brute(&dense, &centres));
@@ -118,10 +119,9 @@ fn sparse_rows_are_as_far_apart_as_dense_ones() {
     for (a, b) in a.distances.iter().zip(&b.distances) {
         assert!((a - b).abs() <= 1e-9 * b, "{a} {b}");
     }
-    let cancel = Cancel::default();
-    let walked = assign(&sparse, &centres, Threads::SERIAL, &cancel).unwrap();
+    let walked = assign(&sparse, &centres, Run::alone()).unwrap();
     assert_eq!(walked.labels, b.labels);
-    let part = sparse.subset(&[5, 9]);
+    let part = sparse.subset(&[5, 9], Run::alone()).unwrap();
     let (mut in_part, mut in_whole) = ([0.0], [0.0]);
     part.to_centres(0, &vec![1], &mut in_part);
     sparse.to_centres(5, &vec![9], &mut in_whole);
@@ -129,27 +129,49 @@ fn sparse_rows_are_as_far_apart_as_dense_ones() {
 }
 
 #[test]
-fn bad_matrices_are_refused() {
-    let columns = [0, 2, 1, 3];
-    let values = [1.0; 4];
-    let refused = |starts: &[i64], columns: &[i32], values: &[f64]| {
-        Csr::new(starts, columns, values, 4).unwrap_err().to_string()
+fn values_that_cannot_be_squared_are_named() {
+    let request = request(1, Method::Lazy);
+    let dense = |x: &[f64]| request.dense(x, 2, Run::alone()).unwrap_err().to_string();
+    assert_eq!(dense(&[0.0, 1.0, f64::NAN, 1.0]), "X: row 1: column 0 must be finite, got nan");
+    let mut long = vec![0.0; 300_000];
+    (long[200_001], long[299_999]) = (f64::INFINITY, f64::NAN);
+    assert_eq!(dense(&long), "X: row 100000: column 1 must be finite, got inf");
+    assert!(dense(&[1e200, 0.0]).contains("the largest absolute value is 1e200"));
+    let (columns, values) = ([0, 2, 1], [1.0, f64::NAN, 1.0]);
+    let rows = Csr::new(&[0_i64, 2, 3], &columns, &values, 4, "X", Run::alone()).unwrap();
+    let error = request.sparse(rows, Run::alone()).unwrap_err().to_string();
+    assert_eq!(error, "X: row 0: column 2 must be finite, got nan");
+}
+
+#[test]
+fn bad_requests_are_refused() {
+    let points = [0.0, 1.0, 2.0];
+    let ask = |n_clusters, sample_weight| {
+        let request = Request { n_clusters, sample_weight, ..request(1, Method::Lazy) };
+        request.dense(&points, 1, Run::alone()).map(drop)
     };
-    assert!(Csr::new(&[0_i32, 2, 4], &columns, &values, 4).is_ok());
-    assert!(refused(&[0, 4], &columns, &values).contains("row 0: indices must ascend, index 2"));
-    assert!(refused(&[0, 3, 2, 4], &columns, &values).contains("indptr must ascend"));
-    assert!(
-        refused(&[0, 2], &columns, &values).contains("indptr must begin with 0 and end with 4")
-    );
-    assert!(
-        refused(&[0, 2, 4], &[0, 2, 1, 4], &values).contains("row 1: index 1 of the row is out")
-    );
-    assert!(
-        refused(&[0, 2, 4], &[0, 2, -1, 3], &values).contains("row 1: index 0 of the row is out")
-    );
-    assert!(
-        refused(&[0, 2, 4], &columns, &[1.0, 1.0, f64::NAN, 1.0])
-            .contains("row 1: column 1 is NaN")
-    );
-    assert!(refused(&[0, 2, 4], &columns, &[1.0; 3]).contains("one length, got 4 and 3"));
+    assert_eq!(ask(3, Some(&[1.0, 0.0, 2.0])), Ok(()));
+    for (n_clusters, weights, message) in [
+        (0, None, "n_clusters: must be in [1, 3], the number of points, got 0"),
+        (4, None, "n_clusters: must be in [1, 3], the number of points, got 4"),
+        (1, Some(&[1.0, 1.0][..]), "sample_weight: expected shape (3,), got (2,)"),
+        (1, Some(&[1.0, -1.0, 1.0]), "sample_weight: item 1 must be in [0, inf), got -1.0"),
+        (1, Some(&[1.0, 1.0, f64::NAN]), "sample_weight: item 2 must be in [0, inf), got nan"),
+        (1, Some(&[0.0; 3]), "sample_weight: must hold a positive item, all are zero"),
+    ] {
+        assert_eq!(ask(n_clusters, weights).unwrap_err().to_string(), message);
+    }
+}
+
+#[test]
+fn the_step_is_a_stream_of_its_own() {
+    let data = points(500, 3);
+    let ask = |stream| {
+        let request = Request { stream, ..request(20, Method::Lazy) };
+        request.dense(&data, 3, Run::alone()).unwrap().0.indices
+    };
+    let at = |step| Stream::new(7).at_step(step);
+    assert_eq!(ask(at(0)), ask(Stream::new(7)));
+    assert_ne!(ask(at(0)), ask(at(3)));
+    assert_ne!(ask(at(2)), ask(at(3)));
 }

@@ -1,19 +1,21 @@
 //! Distances between centres: what they say about points.
 
+use sortes_core::Result;
+use sortes_core::memory::{reserve, with_capacity};
+
 /// Distances between points in single precision are rounded; this is generous.
 const SLACK: f64 = 1.001;
-/// Beyond so many centres the table would be larger than the data usually is.
+/// With more centres the table would be larger than the data usually is.
 const MOST: usize = 4096;
-
-/// Distances whose least is kept: most stretches are out of reach, which that says at once.
-const STRETCH: usize = 16;
+/// Distances whose least is kept: most groups are out of reach, which that says at once.
+const GROUP: usize = 16;
 
 /// The squared distances of each centre to those after it.
 ///
 /// A point whose nearest centre is `a`, at distance `r`, can only be nearer to centre `c` if `a` and
 /// `c` are less than `2 r` apart: by the triangle inequality, `|x - c| >= |a - c| - r`.
 #[derive(Debug)]
-pub struct Between {
+pub(super) struct CentreDistances {
     rows: Vec<Row>,
 }
 
@@ -21,54 +23,60 @@ pub struct Between {
 #[derive(Debug, Default)]
 struct Row {
     distances: Vec<f64>,
-    /// The least distance of each stretch.
+    /// The least distance of each group.
     least: Vec<f64>,
 }
 
-impl Between {
-    /// The distances of a first centre, none, where it pays if there will be about so many centres
-    /// of `n` points: it takes half a distance for each pair, which have to be few beside those to
-    /// points.
-    pub fn new(centres: usize, n: usize) -> Option<Self> {
-        (centres <= MOST && centres <= n / 4).then(|| Self { rows: vec![Row::default()] })
+impl CentreDistances {
+    /// The table of a first centre, which has no distances yet; or none, where a table of about
+    /// `centres` centres of `n` points would not pay. It takes half a distance for each pair of
+    /// centres, and pairs must be few beside the distances from points to centres.
+    pub(super) fn new(centres: usize, n: usize) -> Result<Option<Self>> {
+        if centres > MOST || centres > n / 4 {
+            return Ok(None);
+        }
+        let mut rows = with_capacity(centres.max(1), "distances between centres")?;
+        rows.push(Row::default());
+        Ok(Some(Self { rows }))
     }
 
     /// Adds a centre by its squared distances to all before it.
-    pub fn push(&mut self, distances: &[f64]) {
+    pub(super) fn push(&mut self, distances: &[f64]) -> Result<()> {
+        reserve(&mut self.rows, 1, "distances between centres")?;
         for (row, &distance) in self.rows.iter_mut().zip(distances) {
-            row.push(distance);
+            row.push(distance)?;
         }
         self.rows.push(Row::default());
+        Ok(())
     }
 
-    /// What a squared distance between centres has to stay below, for one of them to be nearer than
-    /// the other to a point at squared distance `bound` from that.
+    /// The limit of squared distances from a point's nearest centre, at squared distance `bound`
+    /// from the point: centres beyond it cannot be nearer to the point.
     #[inline]
-    pub fn reach(bound: f64) -> f64 {
+    pub(super) fn reach(bound: f64) -> f64 {
         4.0 * SLACK * bound
     }
 
     /// The distance of centre `a` to the closest of the centres from `first` on.
-    pub fn closest(&self, a: usize, first: usize) -> f64 {
+    pub(super) fn closest(&self, a: usize, first: usize) -> f64 {
         let row = &self.rows[a];
         let first = first.saturating_sub(a + 1).min(row.distances.len());
-        let whole = first.div_ceil(STRETCH);
-        let partial = &row.distances[first..row.distances.len().min(whole * STRETCH)];
+        let whole = first.div_ceil(GROUP);
+        let partial = &row.distances[first..row.distances.len().min(whole * GROUP)];
         partial.iter().chain(&row.least[whole..]).copied().fold(f64::INFINITY, f64::min)
     }
 
-    /// The next few centres from `first` on that are nearer to `a` than `reach`, into `out`; returns
-    /// where those after them begin. None are left if there are none.
+    /// Writes the next few centres from `first` on that are nearer to `a` than `reach` into `out`;
+    /// returns the centre to go on from. Where it writes none, none are left.
     #[inline]
-    pub fn within(&self, a: usize, first: usize, reach: f64, out: &mut Vec<u32>) -> usize {
+    pub(super) fn within(&self, a: usize, first: usize, reach: f64, out: &mut Vec<u32>) -> usize {
         out.clear();
         let row = &self.rows[a];
         let first = first.saturating_sub(a + 1);
-        for (stretch, &least) in row.least.iter().enumerate().skip(first / STRETCH) {
+        for (group, &least) in row.least.iter().enumerate().skip(first / GROUP) {
             if least < reach {
-                let end = row.distances.len().min((stretch + 1) * STRETCH);
-                let near =
-                    (first.max(stretch * STRETCH)..end).filter(|&i| row.distances[i] < reach);
+                let end = row.distances.len().min((group + 1) * GROUP);
+                let near = (first.max(group * GROUP)..end).filter(|&i| row.distances[i] < reach);
                 out.extend(near.map(|i| (a + 1 + i) as u32));
                 if !out.is_empty() {
                     return a + 1 + end;
@@ -80,13 +88,16 @@ impl Between {
 }
 
 impl Row {
-    fn push(&mut self, distance: f64) {
-        if self.distances.len().is_multiple_of(STRETCH) {
+    fn push(&mut self, distance: f64) -> Result<()> {
+        reserve(&mut self.distances, 1, "distances between centres")?;
+        reserve(&mut self.least, 1, "distances between centres")?;
+        if self.distances.len().is_multiple_of(GROUP) {
             self.least.push(distance);
         } else if let Some(least) = self.least.last_mut() {
             *least = least.min(distance);
         }
         self.distances.push(distance);
+        Ok(())
     }
 }
 
@@ -96,27 +107,27 @@ mod tests {
     use sortes_core::rng::{Purpose, Stream};
 
     #[test]
-    fn stretches_hide_nothing() {
+    fn groups_hide_nothing() {
         let count = 80;
-        let mut between = Between::new(1, 4).unwrap(); // grows beyond what was expected
+        let mut table = CentreDistances::new(1, 4).unwrap().unwrap(); // grows beyond what was expected
         let mut draws = Stream::new(1).draws(Purpose::Uniform, 0);
-        let mut table = vec![vec![f64::NAN]; count];
+        let mut expected = vec![vec![f64::NAN]; count];
         for centre in 1..count {
             let distances: Vec<f64> = (0..centre).map(|_| draws.uniform()).collect();
-            between.push(&distances);
-            for (a, row) in table.iter_mut().enumerate() {
+            table.push(&distances).unwrap();
+            for (a, row) in expected.iter_mut().enumerate() {
                 row.push(distances.get(a).copied().unwrap_or(f64::NAN));
             }
         }
-        for (a, row) in table.iter().enumerate() {
+        for (a, row) in expected.iter().enumerate() {
             for first in 0..=count {
                 let later = first.max(a + 1)..count;
                 let least = later.clone().map(|c| row[c]).fold(f64::INFINITY, f64::min);
-                assert_eq!(between.closest(a, first), least);
+                assert_eq!(table.closest(a, first), least);
                 for reach in [0.0, 0.03, 0.5, 2.0] {
                     let (mut out, mut few, mut next) = (Vec::new(), Vec::new(), first);
                     loop {
-                        next = between.within(a, next, reach, &mut few);
+                        next = table.within(a, next, reach, &mut few);
                         if few.is_empty() {
                             break;
                         }

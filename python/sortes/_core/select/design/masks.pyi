@@ -1,0 +1,24 @@
+"""Masks of features whose sizes are evenly spread."""
+
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from sortes._progress import Callback
+
+from ... import Stream
+
+__all__ = ["mask_weights", "stratified_masks"]
+
+_Reals: TypeAlias = NDArray[np.float64]
+
+def stratified_masks(
+    n: int,
+    rows: int,
+    stream: Stream,
+    /,
+    *,
+    num_threads: int | None = None,
+    progress: Callback | None = None,
+) -> tuple[NDArray[np.bool_], _Reals]: ...
+def mask_weights(n: int, /) -> _Reals: ...
