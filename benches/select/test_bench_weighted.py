@@ -85,7 +85,8 @@ def test_with_replacement(benchmark, n):
 def test_from_a_table(benchmark, n):
     w = weights_of(n)
     rng = np.random.default_rng(0)
-    plain, narrow, wide = plain_alias(w), AliasTable(w, "narrow"), AliasTable(w, "wide")
+    plain = plain_alias(w)
+    narrow, wide = (AliasTable(w, precision=precision) for precision in ("narrow", "wide"))
     sums = np.cumsum(w)
     ours = {
         "sortes narrow": lambda r: narrow.sample(DRAWS, rng=r, num_threads=1),

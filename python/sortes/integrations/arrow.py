@@ -203,7 +203,7 @@ def _column(batch: Any, name: str, key: str | None) -> Any:
         return None
     column = batch.column(key)
     given = column.type
-    if isinstance(given, pa.ExtensionType):
+    if isinstance(given, pa.BaseExtensionType):
         column = column.storage
     if pa.types.is_run_end_encoded(column.type):
         column = pc.run_end_decode(column)

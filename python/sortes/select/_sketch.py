@@ -149,7 +149,9 @@ class Sketch(Stateful, ABC):
         Examples
         --------
         >>> from sortes.select import BottomK
-        >>> BottomK(3, rng=0).update([1, 2]).merge(BottomK(3, rng=0).update([2, 3]))
+        >>> left = BottomK(3, rng=0).update([1, 2])
+        >>> right = BottomK(3, rng=0).update([2, 3])
+        >>> left.merge(right)
         <BottomK of 4 items: 3 held, k=3>
         """
         if type(other) is not type(self):
@@ -257,10 +259,10 @@ class Sketch(Stateful, ABC):
         Examples
         --------
         >>> from sortes.select import VarOpt
-        >>> sketch = VarOpt(10, rng=0)
-        >>> parts = [sketch.for_shard(s).update(range(10 * s, 10 * s + 10)) for s in range(3)]
-        >>> parts[0].merge(parts[1]).merge(parts[2]).total
-        30.0
+        >>> first = VarOpt(10, rng=0)
+        >>> second = first.for_shard(1)
+        >>> first.update([1, 2]).merge(second.update([3])).total
+        3.0
         """
         return self._of(self._native.for_shard(ENTITY.check(shard, "shard")))
 
