@@ -1,4 +1,4 @@
-//! Keyed permutations of `0..n` in constant memory: any place, and any item's place, at once.
+//! Keyed permutations of `0..n` in constant memory: any item, and the index of any item, at once.
 
 use crate::rng::{Purpose, Rounds, bulk};
 use crate::{Result, Run};
@@ -7,11 +7,11 @@ use crate::{Result, Run};
 const TABLE: u64 = 4096;
 /// Rounds of the network of a larger one.
 const ROUNDS: u64 = 8;
-/// The entity of a round: its number above, the half of a place (24 bits at most) below.
+/// The entity of a round: its number above, the half of an index (24 bits at most) below.
 const ROUND_SHIFT: u32 = 24;
 /// The "round" whose draws shuffle a table.
 const SHUFFLE: u64 = 255;
-/// Places that are permuted side by side.
+/// Indices that are permuted side by side.
 const BATCH: usize = 256;
 
 /// One past the largest length.
@@ -24,7 +24,8 @@ pub const LENGTH_LIMIT: u64 = 1 << 48;
 /// pseudo-random: a Feistel network of 8 rounds on the least `2^b >= n`, with Philox as its round
 /// function, walked on until it comes back to `0..n` (two steps at most on average). It is a
 /// permutation for certain; that it looks like a random one is a matter of tests and of the theory
-/// of such networks (Luby and Rackoff, SIAM J. Computing 17, 1988), not of proof.
+/// of such networks (Luby and Rackoff, "How to construct pseudorandom permutations from pseudorandom
+/// functions", SIAM Journal on Computing 17, 1988), not of proof.
 ///
 /// Draws are those of [`Purpose::Permutation`] in the round `number`; the entity is `round << 24 | half`.
 #[derive(Debug, Clone)]
@@ -35,7 +36,7 @@ pub struct Permutation {
 
 #[derive(Debug, Clone)]
 enum Kind {
-    Table { items: Vec<u16>, places: Vec<u16> },
+    Table { items: Vec<u16>, indices: Vec<u16> },
     Network(Network),
 }
 
@@ -57,11 +58,11 @@ impl Permutation {
             for last in (1..items.len()).rev() {
                 items.swap(last, draws.below(last as u64 + 1) as usize);
             }
-            let mut places = vec![0; items.len()];
-            for (place, &item) in items.iter().enumerate() {
-                places[usize::from(item)] = place as u16;
+            let mut indices = vec![0; items.len()];
+            for (index, &item) in items.iter().enumerate() {
+                indices[usize::from(item)] = index as u16;
             }
-            Kind::Table { items, places }
+            Kind::Table { items, indices }
         } else {
             let bits = 64 - (n - 1).leading_zeros();
             Kind::Network(Network { rounds, number, bits: [bits / 2, bits - bits / 2] })
@@ -79,43 +80,43 @@ impl Permutation {
         self.n == 0
     }
 
-    /// The place of `item`, both below `n`.
-    pub fn place_of(&self, item: u64) -> u64 {
+    /// The index of `item`, both below `n`.
+    pub fn index_of(&self, item: u64) -> u64 {
         debug_assert!(item < self.n);
         match &self.kind {
-            Kind::Table { places, .. } => places[item as usize].into(),
+            Kind::Table { indices, .. } => indices[item as usize].into(),
             Kind::Network(network) => {
-                let mut place = network.backward(item);
-                while place >= self.n {
-                    place = network.backward(place);
+                let mut index = network.backward(item);
+                while index >= self.n {
+                    index = network.backward(index);
                 }
-                place
+                index
             }
         }
     }
 
-    /// Appends the items at `places` to `out`.
+    /// Appends the items at `indices` to `out`.
     ///
     /// # Errors
     /// If the work is cancelled.
     pub fn extend(
         &self,
-        places: std::ops::Range<u64>,
+        indices: std::ops::Range<u64>,
         out: &mut Vec<i64>,
         run: Run<'_>,
     ) -> Result<()> {
-        debug_assert!(places.end <= self.n);
+        debug_assert!(indices.end <= self.n);
         match &self.kind {
             Kind::Table { items, .. } => {
-                let items = &items[places.start as usize..places.end as usize];
+                let items = &items[indices.start as usize..indices.end as usize];
                 out.extend(items.iter().map(|&item| i64::from(item)));
             }
             Kind::Network(network) => {
                 let mut batch = Vec::with_capacity(BATCH);
-                for first in places.clone().step_by(BATCH) {
+                for first in indices.clone().step_by(BATCH) {
                     run.check()?;
                     batch.clear();
-                    batch.extend(first..places.end.min(first + BATCH as u64));
+                    batch.extend(first..indices.end.min(first + BATCH as u64));
                     network.forward(&mut batch);
                     self.walk(network, &mut batch);
                     out.extend(batch.iter().map(|&item| item as i64));
@@ -204,10 +205,10 @@ mod tests {
                 let mut items = Vec::new();
                 permutation.extend(0..n, &mut items, Run::alone()).unwrap();
                 let mut seen = vec![false; n as usize];
-                for (place, &item) in items.iter().enumerate() {
+                for (index, &item) in items.iter().enumerate() {
                     assert!(!std::mem::replace(&mut seen[item as usize], true));
-                    if place % 97 == 0 {
-                        assert_eq!(permutation.place_of(item as u64), place as u64);
+                    if index % 97 == 0 {
+                        assert_eq!(permutation.index_of(item as u64), index as u64);
                     }
                 }
                 let mut middle = Vec::new();
@@ -221,10 +222,10 @@ mod tests {
     fn the_longest() {
         let n = LENGTH_LIMIT - 12_345;
         let permutation = Permutation::new(n, Rounds::from_key(8), 3);
-        for place in [0, 1, n / 2, n - 1] {
+        for index in [0, 1, n / 2, n - 1] {
             let mut items = Vec::new();
-            permutation.extend(place..place + 1, &mut items, Run::alone()).unwrap();
-            assert_eq!(permutation.place_of(items[0] as u64), place);
+            permutation.extend(index..index + 1, &mut items, Run::alone()).unwrap();
+            assert_eq!(permutation.index_of(items[0] as u64), index);
         }
     }
 }

@@ -176,7 +176,7 @@ impl Rs2 {
                 if line.len() == wanted {
                     break;
                 }
-                let again = before.place_of(item as u64) >= n - seen;
+                let again = before.index_of(item as u64) >= n - seen;
                 if again { waiting.push(item) } else { line.push(item) }
             }
         }

@@ -7,8 +7,8 @@ use super::ranked::{Rank, Ranked};
 
 /// Weighted sampling without replacement (PPSWOR), as a sketch that merges.
 ///
-/// The key of an item is `E / w`, where `E` is the exponential of its id (or of its place in
-/// the stream); the sample is the `k` items of least key, in that order. That is the law of
+/// The key of an item is `E / w`, where `E` is the exponential of its id (or of its index in
+/// the shard); the sample is the `k` items of least key, in that order. That is the law of
 /// drawing one item after the other in proportion to the weights that are left. Given the
 /// threshold `t`, the `(k + 1)`-st key, an item is in the sample with probability
 /// `p = 1 - exp(-w t)`, and the adjusted weights `w / p` are unbiased and uncorrelated (Cohen and

@@ -9,10 +9,10 @@ use sortes_core::{Error, Result};
 /// The round in which the key of a shard is drawn: one that no user's stream is likely to split at.
 const SHARD_ROUND: u32 = u32::MAX;
 
-/// Which random numbers items draw: those of their ids, or those of their places in a stream.
+/// Which random numbers items draw: those of their ids, or those of their indices in a shard.
 ///
 /// With counters by id, an item has the same number in every sketch of one seed. With counters by
-/// place, every shard has a key of its own, and no key may come into a merge twice: two sketches that
+/// index, every shard has a key of its own, and no key may come into a merge twice: two sketches that
 /// drew the same numbers for different items would not be independent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Counters {
@@ -21,7 +21,7 @@ pub(super) struct Counters {
     seed: u64,
     /// The key that items draw from: the seed, or that of the shard.
     own: u64,
-    /// How many places of the own key are used.
+    /// How many indices of the own key are used.
     position: u64,
     /// The keys of what was merged in, ascending.
     merged: Vec<u64>,
@@ -37,8 +37,8 @@ impl Counters {
         Self { coordinated: true, seed, own: seed, position: 0, merged: Vec::new() }
     }
 
-    /// Counters by place in the stream of one shard.
-    pub(super) fn by_place(stream: Stream, shard: u64) -> Result<Self> {
+    /// Counters by index in one shard.
+    pub(super) fn by_index(stream: Stream, shard: u64) -> Result<Self> {
         Self::of_shard(stream.rounds().key(), shard)
     }
 
@@ -64,8 +64,8 @@ impl Counters {
         self.coordinated
     }
 
-    /// Writes the uniforms of items: of these ids, or of as many places as `out` has elements, the
-    /// first of them `skip` places after the next unused one.
+    /// Writes the uniforms of items: of these ids, or of as many indices as `out` has elements,
+    /// the first of them `skip` after the next unused one.
     pub(super) fn uniforms(&self, purpose: Purpose, skip: u64, ids: &[i64], out: &mut [f64]) {
         if self.coordinated {
             let mut folded = [0; super::CHUNK];
@@ -75,26 +75,26 @@ impl Counters {
             let ids = Ids::Folded(Rounds::from_key(self.own), &folded[..ids.len()]);
             bulk::precise_uniforms(purpose, ids, out);
         } else {
-            let places = Ids::From(Stream::new(self.own), self.position + skip);
-            bulk::precise_uniforms(purpose, places, out);
+            let indices = Ids::From(Stream::new(self.own), self.position + skip);
+            bulk::precise_uniforms(purpose, indices, out);
         }
     }
 
-    /// The draws of the place `skip` after the next unused one.
+    /// The draws of the index `skip` after the next unused one.
     pub(super) fn draws(&self, purpose: Purpose, skip: u64) -> Draws {
         Stream::new(self.own).draws(purpose, self.position + skip)
     }
 
-    /// Counts places as used.
-    pub(super) fn advance(&mut self, places: u64) {
+    /// Counts indices as used.
+    pub(super) fn advance(&mut self, indices: u64) {
         if !self.coordinated {
-            self.position += places;
+            self.position += indices;
         }
     }
 
-    /// Makes sure that this many places are left.
-    pub(super) fn reserve(&self, places: u64) -> Result<()> {
-        if self.position.saturating_add(places) < ENTITY_LIMIT {
+    /// Makes sure that this many indices are left.
+    pub(super) fn reserve(&self, indices: u64) -> Result<()> {
+        if self.position.saturating_add(indices) < ENTITY_LIMIT {
             return Ok(());
         }
         Err(Error::argument("ids", "a sketch takes fewer than 2**48 items"))

@@ -14,8 +14,8 @@
 //! | sketch | key | purpose | entity | round | draws |
 //! |---|---|---|---|---|---|
 //! | coordinated | the stream | `Item` | the low half of the id | the high half of the id | 0, 1: the key |
-//! | not coordinated | the shard's child | `Item` | place of the item in its shard | 0 | 0, 1: the key |
-//! | [`VarOpt`] | the shard's child | `Drop` | place of the item in its shard | 0 | 0, 1: its uniform; 2: the item that it replaces |
+//! | not coordinated | the shard's child | `Item` | index of the item in its shard | 0 | 0, 1: the key |
+//! | [`VarOpt`] | the shard's child | `Drop` | index of the item in its shard | 0 | 0, 1: its uniform; 2: the item that it replaces |
 //!
 //! The step of a stream is folded into its key. At step 0 the numbers of a coordinated sketch are those
 //! of [`races`](sortes_core::races): those of item `i` at step `t` are those of the id `t * 2^32 + i`.

@@ -5,8 +5,8 @@ use sortes_core::bytes::Kind;
 
 /// Priority sampling: nearly the least variance of all weighted samples, and it merges.
 ///
-/// The priority of an item is `w / u`, where `u` is the uniform of its id (or of its place in the
-/// stream); the sample is the `k` items of greatest priority. Given the threshold `tau`, the
+/// The priority of an item is `w / u`, where `u` is the uniform of its id (or of its index in the
+/// shard); the sample is the `k` items of greatest priority. Given the threshold `tau`, the
 /// `(k + 1)`-st priority, an item is in the sample with probability `min(1, w / tau)`, and the
 /// adjusted weights `max(w, tau)` are unbiased and uncorrelated (Duffield, Lund and Thorup,
 /// "Priority sampling for estimation of arbitrary subset sums", J. ACM 54, 2007). Keys are

@@ -119,12 +119,12 @@ impl<R: Rank> Ranked<R> {
         Ok(Self::empty(Header::new(k, Counters::by_id(stream))?))
     }
 
-    /// An empty sketch whose items have the numbers of their places in a shard.
+    /// An empty sketch whose items have the numbers of their indices in a shard.
     ///
     /// # Errors
     /// If `k` is zero or at least `2^31`, or the shard is not below `2^48`.
     pub fn fresh(k: u64, stream: Stream, shard: u64) -> Result<Self> {
-        Ok(Self::empty(Header::new(k, Counters::by_place(stream, shard)?)?))
+        Ok(Self::empty(Header::new(k, Counters::by_index(stream, shard)?)?))
     }
 
     fn empty(header: Header) -> Self {

@@ -37,8 +37,8 @@ fn is_light(size: f64, others: f64, total: f64) -> bool {
 ///
 /// Heavy items, above `tau`, are held in a queue; light ones in a list, where each counts `tau`. With
 /// the list full, an item of weight `w <= tau` raises `tau` and replaces a random one in the list with
-/// probability `w / tau`: a comparison for most items. The uniform of an item is that of its place in
-/// the stream, so that batches may be cut anywhere.
+/// probability `w / tau`: a comparison for most items. The uniform of an item is that of its index in
+/// the shard, so that batches may be cut anywhere.
 ///
 /// ```
 /// use sortes::select::sketch::{Batch, VarOpt, Weights};
@@ -71,7 +71,7 @@ impl VarOpt {
     /// # Errors
     /// If `k` is zero or at least `2^31`, or the shard is not below `2^48`.
     pub fn new(k: u64, stream: Stream, shard: u64) -> Result<Self> {
-        Ok(Self::empty(Header::new(k, Counters::by_place(stream, shard)?)?))
+        Ok(Self::empty(Header::new(k, Counters::by_index(stream, shard)?)?))
     }
 
     fn empty(header: Header) -> Self {
@@ -177,7 +177,7 @@ impl VarOpt {
         Ok(true)
     }
 
-    /// Takes the items of one chunk in; the first has the next place in the stream.
+    /// Takes the items of one chunk in; the first has the next index of the shard.
     fn take(
         &mut self,
         batch: &Batch<'_>,
@@ -236,7 +236,7 @@ impl VarOpt {
         weights.len() - from
     }
 
-    /// Replaces a random light item, with the draws of the place `skip` ahead.
+    /// Replaces a random light item, with the draws of the index `skip` ahead.
     fn replace(&mut self, item: Item, skip: u64) {
         let index = self.random_index(skip);
         self.light[index] = item;
@@ -250,7 +250,7 @@ impl VarOpt {
     }
 
     /// Takes in one item of positive size, after [`prepare`](Self::prepare). `u` is its uniform;
-    /// further draws are those of the place `skip` ahead.
+    /// further draws are those of the index `skip` ahead.
     fn offer(&mut self, new: Sized, u: f64, skip: u64, entering: &mut Vec<Sized>) {
         if self.len() < self.header.k {
             self.heavy.push(new);
@@ -347,7 +347,7 @@ impl VarOpt {
             out.take_in(&other.contents(run)?, run)?;
         }
 
-        // 3. The header is that of both, but for the places that were used.
+        // 3. The header is that of both, but for the indices that were used.
         header.counters = out.header.counters;
         out.header = header;
         out.about = about;
@@ -370,7 +370,7 @@ impl VarOpt {
         Ok(())
     }
 
-    /// Takes in items that have no place in the stream yet.
+    /// Takes in items that have no index in the shard yet.
     fn take_in(&mut self, items: &[Sized], run: Run<'_>) -> Result<()> {
         let mut entering = Vec::new();
         for range in run.blocks(items.len(), CHUNK) {
