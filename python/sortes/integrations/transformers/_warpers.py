@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from sortes._rng import Rng
 
 _OPEN = Domain("(0, 1)")
-_FILL = Domain("[-inf, inf]")
+_FILL = Domain("[-inf, inf)")
 _BASE = Domain("[1, inf)")
 _WINDOW = Domain("[-1, 2**63)", integer=True)
 _TOKEN = Domain("[-2**63, 2**63)", integer=True)
