@@ -198,8 +198,9 @@ def _is_python(function: Any) -> bool:
 def _evaluated(annotations: dict[str, Any], module: str) -> dict[str, Any]:
     found = {}
     for name, hint in annotations.items():
-        hint = getattr(hint, "__forward_arg__", hint)  # of a TypedDict
-        found[name] = eval(hint, _namespace(module)) if isinstance(hint, str) else hint
+        where = getattr(hint, "__forward_module__", None) or module  # of a TypedDict or its base
+        hint = getattr(hint, "__forward_arg__", hint)
+        found[name] = eval(hint, _namespace(where)) if isinstance(hint, str) else hint
     return found
 
 

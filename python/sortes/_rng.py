@@ -88,7 +88,7 @@ def as_stream(rng: Rng = None, step: int = 0, *, name: str = "rng") -> _core.Str
         return _core.Stream(_hash(rng, name), step)
     if isinstance(rng, _core.Stream):
         return _advanced(rng, step) if step else rng
-    if _holds_streams(rng, name):
+    if holds_streams(rng, name):
         raise TypeError(f"{name}: must be one stream, got a list of {len(rng)}")  # type: ignore[arg-type]
     return _core.Stream(_key(rng, name), step)
 
@@ -125,7 +125,7 @@ def as_streams(
     >>> as_streams([_core.Stream(3), _core.Stream(5)], 2, step=1)
     [Stream(key=0x0000000000000003, step=1), Stream(key=0x0000000000000005, step=1)]
     """
-    if not _holds_streams(rng, name):
+    if not holds_streams(rng, name):
         return as_stream(rng, step, name=name)
     streams: Sequence[_core.Stream] = rng  # type: ignore[assignment]
     if len(streams) != n:
@@ -157,7 +157,7 @@ def _advanced(stream: _core.Stream, step: int) -> _core.Stream:
     return stream.advance(step)
 
 
-def _holds_streams(rng: object, name: str) -> bool:
+def holds_streams(rng: object, name: str) -> bool:
     """Whether `rng` is a list or tuple of streams; a mixture is a ``TypeError``."""
     if not isinstance(rng, list | tuple):
         return False

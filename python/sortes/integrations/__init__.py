@@ -1,5 +1,6 @@
-"""Drop-in classes for the projects that generate text, one module per project.
+"""Drop-in classes and functions for other projects, one module per project.
 
-Import the one you need: ``sortes.integrations.transformers``, ``.vllm``, ``.llama_cpp``,
-``.sglang``. Nothing here is imported by ``import sortes``.
+Text generation: ``sortes.integrations.transformers``, ``.vllm``, ``.sglang``, ``.llama_cpp``.
+Sketches of tables: ``.arrow``, ``.dask``, ``.ray``. Import the one you need; nothing here is
+imported by ``import sortes``.
 """

@@ -128,7 +128,7 @@ impl Stream {
     /// Returns
     /// -------
     /// list of Stream
-    ///     Streams at step 0. They depend on the key and the step of this one, and the first ones do
+    ///     Streams at step 0. They depend on the key and the step of this one; the first ones do
     ///     not depend on `n`.
     ///
     /// Raises

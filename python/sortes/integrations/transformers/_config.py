@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Unpack
 
 import transformers
 
 from sortes import decode
+from sortes._check import shown
 
 if TYPE_CHECKING:
     from transformers import GenerationConfig, LogitsProcessor
@@ -50,7 +51,9 @@ _FIELDS = {
 _DEPTH = 5
 
 
-def from_generation_config(config: GenerationConfig, **rule_args: Any) -> decode.Rules:
+def from_generation_config(
+    config: GenerationConfig, **rule_args: Unpack[decode.RuleArgs]
+) -> decode.Rules:
     """Return the rules that ``generate`` applies when it samples under a configuration.
 
     Parameters
@@ -71,6 +74,8 @@ def from_generation_config(config: GenerationConfig, **rule_args: Any) -> decode
     ------
     ValueError
         If a value is outside the domain of its rule.
+    TypeError
+        If `config` is no configuration, or a rule argument has the wrong type or is unknown.
 
     Examples
     --------
@@ -79,6 +84,8 @@ def from_generation_config(config: GenerationConfig, **rule_args: Any) -> decode
     >>> sorted(from_generation_config(config).params)
     ['temperature', 'top_k', 'top_p']
     """
+    if not isinstance(config, transformers.GenerationConfig):
+        raise TypeError(f"config: must be a GenerationConfig, got {shown(config)}")
     return decode.Rules(**{**configured(config), **rule_args})
 
 

@@ -10,7 +10,7 @@ from transformers import LogitsProcessor
 
 from sortes import decode
 from sortes.decode.rules import as_rules
-from sortes.integrations.transformers._rng import coins, settled
+from sortes.integrations.transformers._rng import coins, ids_of_rows, settled
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -28,11 +28,12 @@ class SortesDrawProcessor(LogitsProcessor):
     ----------
     rules : Rules, optional
         The rules, instead of `rule_args`.
-    rng : int, Stream, list of Stream, ..., optional
-        As in `sortes.decode.sample`. The draw of a row is a function of `rng`, the row's stream id
-        and the length of the text. By default the draws come from Torch's global generator.
-    rows : array_like of uint32, shape (B,), optional
-        Stream ids of the rows; by default their places in the batch.
+    rows : array_like of int, shape (B,), optional
+        Stream ids of the rows, in [0, 2**32); by default their places in the batch.
+    rng : Rng, optional
+        The randomness: None for fresh entropy, or a seed, generator or stream (see `sortes.Rng`).
+        None draws from Torch's global generator; otherwise the draw of a row is a function of
+        `rng`, the row's stream id and the length of the text.
     **rule_args
         Rule arguments of `sortes.decode.sample`.
 
@@ -60,13 +61,13 @@ class SortesDrawProcessor(LogitsProcessor):
         self,
         rules: decode.Rules | None = None,
         *,
-        rng: Rng = None,
         rows: ArrayLike | None = None,
+        rng: Rng = None,
         **rule_args: Unpack[decode.RuleArgs],
     ) -> None:
         self.rules = as_rules(rules, rule_args)
+        self.rows = ids_of_rows(rows)
         self.rng = settled(rng)
-        self.rows = rows
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """Return rows that are zero at the drawn token and minus infinity elsewhere.
@@ -82,6 +83,14 @@ class SortesDrawProcessor(LogitsProcessor):
         -------
         tensor, shape (B, V)
             A new tensor.
+
+        Raises
+        ------
+        ValueError
+            If a score is NaN or plus infinity, a row has no finite one, or the scores do not fit
+            the rules or the rows.
+        TypeError
+            If the scores are no floats.
         """
         coin = coins(self.rng, input_ids)
         tokens = decode.sample(scores, self.rules, rows=self.rows, **coin)

@@ -46,10 +46,10 @@ def sample(
     synced_gpus: bool = False,
     streamer: Any = None,
     *,
-    rng: Rng = None,
     rows: ArrayLike | None = None,
+    rng: Rng = None,
     **kwargs: Any,
-) -> Any:
+) -> torch.Tensor | GenerateDecoderOnlyOutput | GenerateEncoderDecoderOutput:
     """Generate text with the rules and the draw of `sortes`: ``custom_generate=sample``.
 
     What ``generate`` prepares is used as it is: cache, stopping criteria, streamer, penalties and
@@ -64,12 +64,13 @@ def sample(
         Not supported.
     streamer
         Pass it to ``generate`` as ever.
-    rng : int, SeedSequence, Generator, Stream, list of Stream, optional
-        The randomness: the same seed gives the same text. By default a key is drawn from Torch's
-        global generator, so that ``torch.manual_seed`` and ``transformers.set_seed`` decide.
     rows : array_like of int, shape (B,), optional
         Stream ids of the rows, by default 0, 1, ... The text of a row does not depend on the others
         of its batch, as long as its logits do not.
+    rng : Rng, optional
+        The randomness: None for fresh entropy, or a seed, generator or stream (see `sortes.Rng`).
+        The same seed gives the same text. None draws a key from Torch's global generator, so that
+        ``torch.manual_seed`` and ``transformers.set_seed`` decide.
     **kwargs
         Every rule argument of `sortes.decode.sample` is taken from the arguments of ``generate``,
         in the place of the configuration's value; ``temperature=0`` is greedy. All else goes to
@@ -237,7 +238,9 @@ class _Record:
         if self._hidden_states is not None:
             self._hidden_states += (outputs[f"{decoder}hidden_states"],)
 
-    def output(self, sequences: torch.Tensor, model_kwargs: dict[str, Any]) -> Any:
+    def output(
+        self, sequences: torch.Tensor, model_kwargs: dict[str, Any]
+    ) -> GenerateDecoderOnlyOutput | GenerateEncoderDecoderOutput:
         """Return the record in the class that ``generate`` uses for the kind of model."""
         common: dict[str, Any] = {
             "sequences": sequences,

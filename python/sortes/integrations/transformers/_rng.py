@@ -8,9 +8,14 @@ import numpy as np
 import torch
 
 from sortes import Stream
-from sortes._rng import as_stream
+from sortes._arrays import integers_of
+from sortes._check import WORD
+from sortes._device import to_host
+from sortes._rng import as_stream, holds_streams
 
 if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
     from sortes._rng import Rng
 
 _ADVANCING = (np.random.Generator, np.random.RandomState, torch.Generator)
@@ -18,9 +23,14 @@ _ADVANCING = (np.random.Generator, np.random.RandomState, torch.Generator)
 
 def settled(rng: Rng) -> Any:
     """Hash a seed once, into a stream; streams stay, and so do generators and None."""
-    if rng is None or isinstance(rng, (Stream, *_ADVANCING)) or _holds_streams(rng):
+    if rng is None or isinstance(rng, (Stream, *_ADVANCING)) or holds_streams(rng, "rng"):
         return rng
     return as_stream(rng)
+
+
+def ids_of_rows(rows: ArrayLike | None) -> NDArray[np.int64] | None:
+    """Check the stream ids of rows, of which there may be any number yet."""
+    return None if rows is None else integers_of(to_host(rows), "rows", WORD)
 
 
 def coins(rng: Any, input_ids: torch.Tensor) -> dict[str, Any]:
@@ -46,10 +56,6 @@ def coins(rng: Any, input_ids: torch.Tensor) -> dict[str, Any]:
 
 def stream_of(rng: Rng) -> Any:
     """Return what the steps of one text draw from: a stream, or one for each row."""
-    if isinstance(rng, Stream) or _holds_streams(rng):
+    if isinstance(rng, Stream) or holds_streams(rng, "rng"):
         return rng
     return as_stream(torch.default_generator if rng is None else rng)
-
-
-def _holds_streams(rng: object) -> bool:
-    return isinstance(rng, list | tuple) and len(rng) > 0 and isinstance(rng[0], Stream)

@@ -5,26 +5,47 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from inspect import Parameter, Signature
-from typing import TYPE_CHECKING, Any, ClassVar, Unpack
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Unpack
 
 import numpy as np
 import torch
 from transformers import LogitsProcessor
 
 from sortes import decode
-from sortes._check import AT_LEAST_1, POSITIVE, PROBABILITY, Domain
+from sortes._check import (
+    AT_LEAST_1,
+    COUNT,
+    NON_NEGATIVE,
+    POSITIVE,
+    PROBABILITY,
+    AtLeastOne,
+    Count,
+    Domain,
+    NonNegative,
+    Positive,
+    Probability,
+    flag,
+    integer,
+    shown,
+)
 from sortes.decode.rules import as_rules
 from sortes.integrations.transformers._config import (
     enclosing_generate,
     from_generation_config,
     warn_of_second_cut,
 )
-from sortes.integrations.transformers._rng import coins, settled
+from sortes.integrations.transformers._rng import coins, ids_of_rows, settled
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from sortes._rng import Rng
+
+_OPEN = Domain("(0, 1)")
+_FILL = Domain("[-inf, inf)")
+_BASE = Domain("[1, inf)")
+_WINDOW = Domain("[-1, 2**63)", integer=True)
+_TOKEN = Domain("[-2**63, 2**63)", integer=True)
 
 #: The temperature below which the most likely token is the only one.
 _GREEDY_BELOW = 1e-7
@@ -42,17 +63,18 @@ class Truncation(LogitsProcessor):
     def __init__(
         self,
         rules: decode.Rules,
-        filter_value: float = -math.inf,
-        rng: Rng = None,
+        filter_value: Annotated[float, _FILL] = -math.inf,
+        *,
         rows: ArrayLike | None = None,
+        rng: Rng = None,
     ) -> None:
         self.rules = rules
-        self.filter_value = filter_value
+        self.filter_value = _FILL.check(filter_value, "filter_value")
+        self.rows = ids_of_rows(rows)
         self.rng = settled(rng)
-        self.rows = rows
         self._looked_around = False
 
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> Any:
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """Truncate the rows.
 
         Parameters
@@ -66,12 +88,20 @@ class Truncation(LogitsProcessor):
         -------
         tensor, shape (B, V)
             A new tensor with the filter value in the place of the tokens that are removed.
+
+        Raises
+        ------
+        ValueError
+            If a score is NaN or plus infinity, or the scores do not fit the rules.
+        TypeError
+            If the scores are no floats.
         """
         if not self._looked_around:
             self._look_around()
         rules = self._rules_for(input_ids)
         coin = coins(self.rng, input_ids) if "xtc_probability" in rules.params else {}
-        return truncated(scores, rules, self.filter_value, rows=self.rows, **coin)
+        kept: torch.Tensor = truncated(scores, rules, self.filter_value, rows=self.rows, **coin)
+        return kept
 
     def _rules_for(self, input_ids: torch.Tensor) -> decode.Rules:
         return self.rules
@@ -105,9 +135,6 @@ def _divisor(rules: decode.Rules, scores: torch.Tensor) -> Any:
         temperature = torch.from_numpy(temperature.copy())
     column = temperature.to(scores.device, scores.dtype)[:, None]
     return torch.where(column >= _GREEDY_BELOW, column, 1.0)
-
-
-_OPEN = Domain("(0, 1)")
 
 
 class _OneRule(Truncation):
@@ -149,7 +176,8 @@ class _OneRule(Truncation):
         try:
             self._domain.check(value, argument)
             AT_LEAST_1.check(least, "min_tokens_to_keep")
-        except TypeError as error:  # Transformers raises nothing but this
+            NON_NEGATIVE.check(given["temperature"], "temperature")
+        except TypeError as error:  # Transformers raises nothing but ValueError
             raise ValueError(str(error)) from None
         rules = {self._rule: value, "min_tokens_to_keep": least}
         rules["temperature"] = given["temperature"]
@@ -164,7 +192,7 @@ class TemperatureLogitsWarper(Truncation):
     Parameters
     ----------
     temperature : float
-        Positive; an int is refused, as by Transformers.
+        The divisor, positive; an int is refused, as by Transformers.
 
     Raises
     ------
@@ -178,10 +206,10 @@ class TemperatureLogitsWarper(Truncation):
     tensor([[1.0000, 0.5000]])
     """
 
-    def __init__(self, temperature: float) -> None:
-        if not isinstance(temperature, float) or not temperature > 0:
+    def __init__(self, temperature: Positive) -> None:
+        if not isinstance(temperature, float) or temperature not in POSITIVE:
             raise ValueError(
-                f"temperature: must be a positive float, got {temperature!r}; "
+                f"temperature: must be a positive float, got {shown(temperature)}; "
                 "for the most likely token at each step set do_sample=False"
             )
         super().__init__(decode.Rules(temperature=temperature))
@@ -199,11 +227,11 @@ class TopKLogitsWarper(
     ----------
     top_k : int
         How many, at least 1; ties of the last are kept.
-    filter_value : float
+    filter_value : float, default -inf
         What removed scores are set to.
-    min_tokens_to_keep : int
-        So many stay at least.
-    temperature : float
+    min_tokens_to_keep : int, default 1
+        At least this many stay.
+    temperature : float, default 1.0
         Divides the scores first; see the notes.
 
     Raises
@@ -216,7 +244,9 @@ class TopKLogitsWarper(
     ``generate`` runs processors that users pass *before* its own temperature. If the rule should
     act at a temperature, give it to the rule and not to ``generate``.
 
-    Fan et al. 2018, arXiv:1805.04833.
+    References
+    ----------
+    Fan, Lewis and Dauphin, "Hierarchical Neural Story Generation", ACL 2018, arXiv:1805.04833.
 
     Examples
     --------
@@ -241,9 +271,10 @@ class TopPLogitsWarper(_OneRule, rule="top_p", domain=PROBABILITY):
     ValueError
         If an argument is outside its domain.
 
-    Notes
-    -----
-    Holtzman et al. 2019, arXiv:1904.09751.
+    References
+    ----------
+    Holtzman, Buys, Du, Forbes and Choi, "The Curious Case of Neural Text Degeneration", ICLR 2020,
+    arXiv:1904.09751.
 
     Examples
     --------
@@ -268,9 +299,10 @@ class MinPLogitsWarper(_OneRule, rule="min_p", domain=PROBABILITY):
     ValueError
         If an argument is outside its domain.
 
-    Notes
-    -----
-    Nguyen et al. 2024, arXiv:2407.01082.
+    References
+    ----------
+    Nguyen, Baker, Neo, Roush, Kirsch and Shwartz-Ziv, "Turning Up the Heat: Min-p Sampling for
+    Creative and Coherent LLM Outputs", ICLR 2025, arXiv:2407.01082.
 
     Examples
     --------
@@ -297,7 +329,11 @@ class TypicalLogitsWarper(_OneRule, rule="typical_p", argument="mass", default=0
 
     Notes
     -----
-    The most likely token may be removed. Meister et al. 2022, arXiv:2202.00666.
+    The most likely token may be removed.
+
+    References
+    ----------
+    Meister, Pimentel, Wiher and Cotterell, "Locally Typical Sampling", TACL 2023, arXiv:2202.00666.
 
     Examples
     --------
@@ -322,9 +358,10 @@ class EpsilonLogitsWarper(_OneRule, rule="epsilon_cutoff", argument="epsilon", d
     ValueError
         If an argument is outside its domain.
 
-    Notes
-    -----
-    Hewitt et al. 2022, arXiv:2210.15191.
+    References
+    ----------
+    Hewitt, Manning and Liang, "Truncation Sampling as Language Model Desmoothing", Findings of
+    EMNLP 2022, arXiv:2210.15191.
 
     Examples
     --------
@@ -347,10 +384,12 @@ class EtaLogitsWarper(
     ----------
     epsilon : float
         In (0, 1); 3e-4 to 2e-3 are usual.
-    filter_value, min_tokens_to_keep, temperature
+    filter_value, min_tokens_to_keep
         As in `TopKLogitsWarper`.
     device
         Accepted as by Transformers, and not needed: the scores stay where they are.
+    temperature
+        As in `TopKLogitsWarper`.
 
     Raises
     ------
@@ -359,7 +398,12 @@ class EtaLogitsWarper(
 
     Notes
     -----
-    ``H`` is the entropy of the row in nats. Hewitt et al. 2022, arXiv:2210.15191.
+    ``H`` is the entropy of the row in nats.
+
+    References
+    ----------
+    Hewitt, Manning and Liang, "Truncation Sampling as Language Model Desmoothing", Findings of
+    EMNLP 2022, arXiv:2210.15191.
 
     Examples
     --------
@@ -386,7 +430,12 @@ class TopHLogitsWarper(_OneRule, rule="top_h", domain=Domain("(0, 1]"), others=(
 
     Notes
     -----
-    Looks at the 100 most likely tokens. arXiv:2509.02510.
+    Looks at the 100 most likely tokens.
+
+    References
+    ----------
+    Potraghloo, Azizi, Kundu and Pedram, "Top-H Decoding: Adapting the Creativity and Coherence with
+    Bounded Entropy in Text Generation", NeurIPS 2025, arXiv:2509.02510.
 
     Examples
     --------
@@ -397,7 +446,7 @@ class TopHLogitsWarper(_OneRule, rule="top_h", domain=Domain("(0, 1]"), others=(
 
 
 class TopNSigmaLogitsWarper(_OneRule, rule="top_n_sigma", default=1.0, domain=POSITIVE):
-    """Keep scores that are at most so many standard deviations below the largest.
+    """Keep scores that are at most this many standard deviations below the largest.
 
     Parameters
     ----------
@@ -413,7 +462,12 @@ class TopNSigmaLogitsWarper(_OneRule, rule="top_n_sigma", default=1.0, domain=PO
 
     Notes
     -----
-    The standard deviation is that of the finite scores. Tang et al. 2024, arXiv:2411.07641.
+    The standard deviation is that of the finite scores.
+
+    References
+    ----------
+    Tang, Liu, Xu and Huang, "Top-nσ: Eliminating Noise in Logit Space for Robust Token Sampling of
+    LLM", ACL 2025, arXiv:2411.07641.
 
     Examples
     --------
@@ -451,16 +505,24 @@ class PLessLogitsWarper(Truncation):
 
     Parameters
     ----------
-    filter_value : float
+    filter_value : float, default -inf
         What removed scores are set to.
-    normalized : bool
+    normalized : bool, default False
         Use the laxer threshold that is corrected for the size of the vocabulary.
     temperature
         As in `TopKLogitsWarper`.
 
-    Notes
-    -----
-    arXiv:2509.23234.
+    Raises
+    ------
+    ValueError
+        If an argument is outside its domain.
+    TypeError
+        If an argument has the wrong type.
+
+    References
+    ----------
+    Tan, Wu and Howard, "p-less Sampling: A Robust Hyperparameter-Free Approach for LLM Decoding",
+    ICLR 2026, arXiv:2509.23234.
 
     Examples
     --------
@@ -471,12 +533,16 @@ class PLessLogitsWarper(Truncation):
 
     def __init__(
         self,
-        filter_value: float = -math.inf,
+        filter_value: Annotated[float, _FILL] = -math.inf,
         *,
         normalized: bool = False,
-        temperature: float = 1.0,
+        temperature: NonNegative = 1.0,
     ) -> None:
-        rules = decode.Rules(p_less=True, p_less_normalized=normalized, temperature=temperature)
+        rules = decode.Rules(
+            p_less=True,
+            p_less_normalized=flag(normalized, "normalized"),
+            temperature=NON_NEGATIVE.check(temperature, "temperature"),
+        )
         super().__init__(rules, filter_value)
 
 
@@ -487,8 +553,11 @@ class SortesLogitsWarper(Truncation):
     ----------
     rules : Rules, optional
         The rules, instead of `rule_args`.
-    rng, rows
-        For the coin of XTC, as in `SortesDrawProcessor`.
+    rows : array_like of int, shape (B,), optional
+        As in `SortesDrawProcessor`, for the coin of XTC.
+    rng : Rng, optional
+        The randomness: None for fresh entropy, or a seed, generator or stream (see `sortes.Rng`).
+        It is for the coin of XTC, as in `SortesDrawProcessor`.
     **rule_args
         Rule arguments of `sortes.decode.sample`.
 
@@ -513,14 +582,14 @@ class SortesLogitsWarper(Truncation):
         self,
         rules: decode.Rules | None = None,
         *,
-        rng: Rng = None,
         rows: ArrayLike | None = None,
+        rng: Rng = None,
         **rule_args: Unpack[decode.RuleArgs],
     ) -> None:
         rules = as_rules(rules, rule_args)
         if "dynatemp_range" in rules.params:
             raise ValueError("dynatemp_range: needs SortesDrawProcessor or custom_generate=sample")
-        super().__init__(rules, rng=rng, rows=rows)
+        super().__init__(rules, rows=rows, rng=rng)
         # XTC's coin belongs to a row of the batch, which continuous batching does not keep.
         self.supports_continuous_batching = "xtc_probability" not in rules.params
 
@@ -532,19 +601,24 @@ class XTCLogitsWarper(SortesLogitsWarper):
     ----------
     xtc_probability : float
         How often, in [0, 1].
-    xtc_threshold : float
+    xtc_threshold : float, default 0.1
         Tokens with at least this probability are likely, in [0, 1].
     protected_ids : iterable of int, optional
         A step that would remove one of these is skipped: newline, end of sequence.
-    rng, rows
+    rows : array_like of int, shape (B,), optional
         As in `SortesDrawProcessor`.
     temperature
         As in `TopKLogitsWarper`.
+    rng : Rng, optional
+        The randomness: None for fresh entropy, or a seed, generator or stream (see `sortes.Rng`).
+        As in `SortesDrawProcessor`.
 
     Raises
     ------
     ValueError
         If an argument is outside its domain.
+    TypeError
+        If an argument has the wrong type.
 
     Examples
     --------
@@ -555,21 +629,22 @@ class XTCLogitsWarper(SortesLogitsWarper):
 
     def __init__(
         self,
-        xtc_probability: float,
-        xtc_threshold: float = 0.1,
+        xtc_probability: Probability,
+        xtc_threshold: Probability = 0.1,
         protected_ids: Iterable[int] | None = None,
         *,
-        rng: Rng = None,
         rows: ArrayLike | None = None,
-        temperature: float = 1.0,
+        temperature: NonNegative = 1.0,
+        rng: Rng = None,
     ) -> None:
+        ids = None if protected_ids is None else _listed(protected_ids, "protected_ids")
         super().__init__(
-            rng=rng,
             rows=rows,
-            xtc_probability=xtc_probability,
-            xtc_threshold=xtc_threshold,
-            protected_ids=None if protected_ids is None else list(protected_ids),
-            temperature=temperature,
+            rng=rng,
+            xtc_probability=PROBABILITY.check(xtc_probability, "xtc_probability"),
+            xtc_threshold=PROBABILITY.check(xtc_threshold, "xtc_threshold"),
+            protected_ids=ids,
+            temperature=NON_NEGATIVE.check(temperature, "temperature"),
         )
 
 
@@ -582,8 +657,11 @@ class FIRELogitsWarper(Truncation):
         The length of ``input_ids`` at the start, padding included.
     fire_temperature, fire_top_k, positions
         As in `sortes.decode.FIRE`.
-    rng, rows
-        For the coin of XTC, as in `SortesDrawProcessor`.
+    rows : array_like of int, shape (B,), optional
+        As in `SortesDrawProcessor`, for the coin of XTC.
+    rng : Rng, optional
+        The randomness: None for fresh entropy, or a seed, generator or stream (see `sortes.Rng`).
+        It is for the coin of XTC, as in `SortesDrawProcessor`.
     **rule_args
         Rule arguments of `sortes.decode.sample` for the tokens that are not heated.
 
@@ -591,10 +669,13 @@ class FIRELogitsWarper(Truncation):
     ------
     ValueError
         If an argument is outside its domain.
+    TypeError
+        If an argument has the wrong type, or is unknown.
 
-    Notes
-    -----
-    Chen et al. 2024, arXiv:2410.21236.
+    References
+    ----------
+    Chen et al., "Flaming-hot Initiation with Regular Execution Sampling for Large Language
+    Models", 2024, arXiv:2410.21236.
 
     Examples
     --------
@@ -610,17 +691,18 @@ class FIRELogitsWarper(Truncation):
 
     def __init__(
         self,
-        prompt_length: int,
-        fire_temperature: float = 30.0,
-        fire_top_k: int = 16,
+        prompt_length: Count,
+        fire_temperature: Positive = 30.0,
+        fire_top_k: AtLeastOne = 16,
         positions: Iterable[int] = (0,),
         *,
-        rng: Rng = None,
         rows: ArrayLike | None = None,
-        **rule_args: Any,
+        rng: Rng = None,
+        **rule_args: Unpack[decode.RuleArgs],
     ) -> None:
-        super().__init__(decode.Rules(**rule_args), rng=rng, rows=rows)
-        self.prompt_length = prompt_length
+        super().__init__(decode.Rules(**rule_args), rows=rows, rng=rng)
+        self.prompt_length = COUNT.check(prompt_length, "prompt_length")
+        positions = [integer(p, "positions") for p in _listed(positions, "positions")]
         self.fire = decode.FIRE(fire_temperature, fire_top_k, positions)
         self._heated = decode.Rules(
             **self.fire.rules(min(self.fire.positions, default=0), **rule_args)
@@ -636,7 +718,7 @@ class DRYLogitsWarper(LogitsProcessor):
 
     Parameters
     ----------
-    dry_multiplier : float
+    dry_multiplier : float, default 0.8
         What a repetition of `dry_allowed_length` tokens costs; 0.8 is usual.
     dry_base, dry_allowed_length, dry_penalty_last_n, dry_sequence_breakers
         As in `sortes.decode.penalize`.
@@ -647,6 +729,8 @@ class DRYLogitsWarper(LogitsProcessor):
     ------
     ValueError
         If an argument is outside its domain.
+    TypeError
+        If an argument has the wrong type.
 
     Notes
     -----
@@ -664,24 +748,26 @@ class DRYLogitsWarper(LogitsProcessor):
 
     def __init__(
         self,
-        dry_multiplier: float = 0.8,
-        dry_base: float = 1.75,
-        dry_allowed_length: int = 2,
-        dry_penalty_last_n: int = 0,
+        dry_multiplier: NonNegative = 0.8,
+        dry_base: Annotated[float, _BASE] = 1.75,
+        dry_allowed_length: AtLeastOne = 2,
+        dry_penalty_last_n: Annotated[int, _WINDOW] = 0,
         dry_sequence_breakers: Iterable[int | Sequence[int]] = (),
-        pad_token_id: int | None = None,
+        pad_token_id: Annotated[int, _TOKEN] | None = None,
     ) -> None:
+        breakers = _listed(dry_sequence_breakers, "dry_sequence_breakers")
+        pad = None if pad_token_id is None else _TOKEN.check(pad_token_id, "pad_token_id")
         self.arguments: dict[str, Any] = {
-            "dry_multiplier": dry_multiplier,
-            "dry_base": dry_base,
-            "dry_allowed_length": dry_allowed_length,
-            "dry_penalty_last_n": dry_penalty_last_n,
-            "dry_sequence_breakers": list(dry_sequence_breakers),
-            "pad_token_id": pad_token_id,
+            "dry_multiplier": NON_NEGATIVE.check(dry_multiplier, "dry_multiplier"),
+            "dry_base": _BASE.check(dry_base, "dry_base"),
+            "dry_allowed_length": AT_LEAST_1.check(dry_allowed_length, "dry_allowed_length"),
+            "dry_penalty_last_n": _WINDOW.check(dry_penalty_last_n, "dry_penalty_last_n"),
+            "dry_sequence_breakers": breakers,
+            "pad_token_id": pad,
         }
         decode.penalize(torch.zeros(1), [], **self.arguments)  # bad arguments are reported here
 
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> Any:
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """Charge the tokens.
 
         Parameters
@@ -695,5 +781,20 @@ class DRYLogitsWarper(LogitsProcessor):
         -------
         tensor, shape (B, V)
             A new tensor.
+
+        Raises
+        ------
+        ValueError
+            If shapes do not match.
+        TypeError
+            If the scores are no floats, or the text holds no integers.
         """
-        return decode.penalize(scores, input_ids, **self.arguments)
+        charged: torch.Tensor = decode.penalize(scores, input_ids, **self.arguments)
+        return charged
+
+
+def _listed(given: Iterable[Any], name: str) -> list[Any]:
+    """Return the items of an iterable, which can perhaps be read only once."""
+    if not isinstance(given, Iterable) or isinstance(given, str | bytes | np.ma.MaskedArray):
+        raise TypeError(f"{name}: must hold integers, got {shown(given)}")
+    return list(given)
