@@ -45,6 +45,7 @@ impl Sum {
     }
 
     /// The sum of two sums.
+    #[must_use]
     pub fn plus(mut self, other: Self) -> Self {
         self.add(other.high);
         self.low += other.low;
