@@ -17,13 +17,17 @@ use crate::{Error, Result};
 /// If they cannot be allocated.
 pub fn with_capacity<T>(len: usize, what: &str) -> Result<Vec<T>> {
     let mut out = Vec::new();
-    match out.try_reserve_exact(len) {
-        Ok(()) => Ok(out),
-        Err(_) => Err(Error::Resource {
-            what: format!("{len} {what}"),
-            bytes: (len as u64).saturating_mul(size_of::<T>() as u64),
-        }),
-    }
+    reserve(&mut out, len, what)?;
+    Ok(out)
+}
+
+/// Gives a vector capacity for `len` elements in all: pushing that many cannot fail.
+///
+/// # Errors
+/// If they cannot be allocated.
+pub fn reserve<T>(buffer: &mut Vec<T>, len: usize, what: &str) -> Result<()> {
+    let more = len.saturating_sub(buffer.len());
+    buffer.try_reserve_exact(more).map_err(|_| out_of_memory::<T>(len, what))
 }
 
 /// A vector of `len` elements, all of them `value`.
@@ -34,4 +38,9 @@ pub fn filled<T: Clone>(len: usize, value: T, what: &str) -> Result<Vec<T>> {
     let mut out = with_capacity(len, what)?;
     out.resize(len, value);
     Ok(out)
+}
+
+fn out_of_memory<T>(len: usize, what: &str) -> Error {
+    let bytes = (len as u64).saturating_mul(size_of::<T>() as u64);
+    Error::Resource { what: format!("{len} {what}"), bytes }
 }

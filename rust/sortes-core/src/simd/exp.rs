@@ -36,6 +36,11 @@ pub struct Wanted {
     pub square: bool,
 }
 
+impl Wanted {
+    /// The entropy alone.
+    pub const ENTROPY: Self = Self { entropy: true, square: false };
+}
+
 /// Below this exponent a weight is not a normal `f32`; it counts as zero.
 const UNDERFLOW: f32 = -87.33;
 const LOG2_E: f32 = std::f32::consts::LOG2_E;

@@ -27,6 +27,15 @@ impl std::ops::AddAssign for Moments {
     }
 }
 
+impl Moments {
+    /// The standard deviation, with `ddof` degrees of freedom taken off the count.
+    pub fn deviation(&self, ddof: u8) -> f64 {
+        let n = self.count as f64;
+        let deviations = self.squares - self.sum * self.sum / n;
+        (deviations.max(0.0) / (n - f64::from(ddof))).sqrt()
+    }
+}
+
 /// Both half-precision formats, by the load that widens them.
 macro_rules! widen {
     ($lanes:ident::$load:ident, $x:ident, $out:ident) => {
