@@ -1,6 +1,11 @@
 //! Memory whose size a caller chooses: an error where there is none, not an abort.
 
-use crate::{Error, Result};
+use std::alloc::{Layout, alloc_zeroed};
+
+use crate::{Error, Result, Run};
+
+/// Elements that are copied between two looks at the stop request.
+const BLOCK: usize = 1 << 16;
 
 /// An empty vector with capacity for `len` elements, which are `what`.
 ///
@@ -17,17 +22,10 @@ use crate::{Error, Result};
 /// If they cannot be allocated.
 pub fn with_capacity<T>(len: usize, what: &str) -> Result<Vec<T>> {
     let mut out = Vec::new();
-    reserve(&mut out, len, what)?;
-    Ok(out)
-}
-
-/// Gives a vector capacity for `len` elements in all: pushing that many cannot fail.
-///
-/// # Errors
-/// If they cannot be allocated.
-pub fn reserve<T>(buffer: &mut Vec<T>, len: usize, what: &str) -> Result<()> {
-    let more = len.saturating_sub(buffer.len());
-    buffer.try_reserve_exact(more).map_err(|_| out_of_memory::<T>(len, what))
+    match out.try_reserve_exact(len) {
+        Ok(()) => Ok(out),
+        Err(_) => Err(refused::<T>(len, what)),
+    }
 }
 
 /// A vector of `len` elements, all of them `value`.
@@ -40,7 +38,122 @@ pub fn filled<T: Clone>(len: usize, value: T, what: &str) -> Result<Vec<T>> {
     Ok(out)
 }
 
-fn out_of_memory<T>(len: usize, what: &str) -> Error {
-    let bytes = (len as u64).saturating_mul(size_of::<T>() as u64);
-    Error::Resource { what: format!("{len} {what}"), bytes }
+/// A vector of `len` zeros. The system hands out large ones as they are touched, so that even the
+/// largest are there at once.
+///
+/// ```
+/// use sortes_core::memory::zeroed;
+///
+/// assert_eq!(zeroed::<f64>(3, "sums").unwrap(), [0.0; 3]);
+/// assert!(zeroed::<f64>(usize::MAX, "sums").is_err());
+/// ```
+///
+/// # Errors
+/// If they cannot be allocated.
+pub fn zeroed<T: Zero>(len: usize, what: &str) -> Result<Vec<T>> {
+    if len == 0 {
+        return Ok(Vec::new());
+    }
+    let layout = Layout::array::<T>(len).map_err(|_| refused::<T>(len, what))?;
+    // SAFETY: the size is not zero, since neither `len` nor the size of any `Zero` is.
+    let start = unsafe { alloc_zeroed(layout) }.cast::<T>();
+    if start.is_null() {
+        return Err(refused::<T>(len, what));
+    }
+    // SAFETY: the global allocator made the memory with the layout of `len` elements, and zeroed
+    // bytes are a value of any `Zero`.
+    let zeros = unsafe { Box::from_raw(std::ptr::slice_from_raw_parts_mut(start, len)) };
+    Ok(zeros.into_vec())
+}
+
+/// Makes room for `more` elements at the end of a vector, which holds `what`.
+///
+/// # Errors
+/// If they cannot be allocated; the vector is as it was.
+pub fn reserve<T>(out: &mut Vec<T>, more: usize, what: &str) -> Result<()> {
+    let len = out.len().saturating_add(more);
+    out.try_reserve(more).map_err(|_| refused::<T>(len, what))
+}
+
+/// A copy of `items`, which are `what`.
+///
+/// # Errors
+/// If it cannot be allocated, or the work is cancelled.
+pub fn copied<T: Copy>(items: &[T], what: &str, run: Run<'_>) -> Result<Vec<T>> {
+    let mut out = with_capacity(items.len(), what)?;
+    for range in run.blocks(items.len(), BLOCK) {
+        out.extend_from_slice(&items[range?]);
+    }
+    Ok(out)
+}
+
+fn refused<T>(len: usize, what: &str) -> Error {
+    Error::Resource {
+        what: format!("{len} {what}"),
+        bytes: (len as u64).saturating_mul(size_of::<T>() as u64),
+    }
+}
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+/// A type with a size, of which zeroed bytes are a value.
+pub trait Zero: sealed::Sealed {}
+
+macro_rules! zero {
+    ($($type:ty),*) => {
+        $(impl sealed::Sealed for $type {}
+        impl Zero for $type {})*
+    };
+}
+zero!(bool, u8, u32, u64, usize, i64, f32, f64);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cancel::Cancel;
+    use crate::par::Threads;
+
+    #[test]
+    fn zeros_of_any_type_grow_and_go_as_other_vectors() {
+        fn check<T: Zero + Clone + Default + PartialEq + std::fmt::Debug>() {
+            for len in [0, 1, 7, 100_000] {
+                let mut zeros = zeroed::<T>(len, "zeros").unwrap();
+                assert_eq!(zeros, vec![T::default(); len]);
+                zeros.push(T::default());
+                zeros.shrink_to_fit();
+                assert_eq!(zeros.len(), len + 1);
+            }
+            assert!(zeroed::<T>(usize::MAX, "zeros").is_err());
+        }
+        check::<bool>();
+        check::<u8>();
+        check::<u32>();
+        check::<u64>();
+        check::<usize>();
+        check::<i64>();
+        check::<f32>();
+        check::<f64>();
+    }
+
+    #[test]
+    fn what_cannot_be_allocated_changes_nothing() {
+        let mut items = vec![1, 2];
+        let error = reserve(&mut items, usize::MAX / 2, "items").unwrap_err();
+        assert!(matches!(error, Error::Resource { .. }));
+        assert_eq!(items, [1, 2]);
+        reserve(&mut items, 1000, "items").unwrap();
+        assert!(items.capacity() >= 1002);
+    }
+
+    #[test]
+    fn copies_are_whole_or_cancelled() {
+        let items: Vec<u32> = (0..200_000).collect();
+        assert_eq!(copied(&items, "items", Run::alone()).unwrap(), items);
+        let cancel = Cancel::default();
+        cancel.cancel();
+        let stopped = Run::new(Threads::SERIAL, &cancel);
+        assert_eq!(copied(&items, "items", stopped), Err(Error::Cancelled));
+    }
 }

@@ -1,5 +1,6 @@
 //! What a kernel is given to run with: threads, and somebody who may stop it.
 
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use crate::Result;
@@ -102,5 +103,24 @@ impl<'a> Run<'a> {
             }
         });
         self.check()
+    }
+
+    /// The ranges that make up `0..len`, `size` indices each; polls before each of them.
+    ///
+    /// ```
+    /// use sortes_core::{Result, Run};
+    ///
+    /// let ranges: Result<Vec<_>> = Run::alone().blocks(10, 4).collect();
+    /// assert_eq!(ranges.unwrap(), [0..4, 4..8, 8..10]);
+    /// ```
+    pub fn blocks(
+        self,
+        len: usize,
+        size: usize,
+    ) -> impl Iterator<Item = Result<Range<usize>>> + use<'a> {
+        (0..len.div_ceil(size)).map(move |block| {
+            self.check()?;
+            Ok(block * size..len.min((block + 1) * size))
+        })
     }
 }
