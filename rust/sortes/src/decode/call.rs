@@ -6,8 +6,7 @@ use super::params::{Params, Rule};
 use super::pipeline::Rules;
 use super::rows::{Row, Rows, each_row};
 use super::rules::Act;
-use super::survivors::{Scratch, Survivors};
-use sortes_core::memory::reserve;
+use super::survivors::{Scratch, Survivors, grow};
 use sortes_core::rng::{Purpose, Stream};
 use sortes_core::{Error, Result, Run};
 
@@ -132,7 +131,8 @@ impl Call<'_> {
         })
     }
 
-    /// Writes each row with `fill` in place of the tokens that the rules remove.
+    /// Writes each row with `fill` in place of the tokens that the rules remove; those that are
+    /// minus infinity without them stay so.
     ///
     /// If `scaled`, kept logits are divided by the temperature that the rules have set; where the
     /// quotient of the largest is beyond the range of the type, that largest logit is subtracted
@@ -148,10 +148,11 @@ impl Call<'_> {
         out: &mut [T],
         run: Run<'_>,
     ) -> Result<()> {
-        let fill = T::from_f64(fill);
+        let (fill, nothing) = (T::from_f64(fill), T::from_f64(f64::NEG_INFINITY));
+        let marks = fill == nothing;
         self.for_rows(logits, out, logits.cols().max(1), run, |row, x, out| {
             let edits = row.edits();
-            let rewrites = row.rewrites();
+            let edited = edits || row.rewrites();
             let mut survivors = row.survivors(x)?;
             if survivors.is_empty() && !edits {
                 out.copy_from_slice(x);
@@ -159,21 +160,20 @@ impl Call<'_> {
             }
             let (window, wide) = (survivors.window, survivors.row.x);
             let t = if scaled { survivors.temperature() } else { 1.0 };
-            if t == 1.0 && !edits && !rewrites && window.is_plain() {
+            if t == 1.0 && !edited && marks && window.is_plain() {
                 T::mask(x, wide, (window.lo, window.hi), fill, out);
                 return Ok(());
             }
             let max = survivors.max();
             let shift = if (f64::from(max) / t).abs() > T::MAX { max } else { 0.0 };
             for (id, (out, &l)) in out.iter_mut().zip(wide).enumerate() {
-                let own = if edits || rewrites { T::from_f64(f64::from(l)) } else { x[id] };
-                let kept = window.contains(l, id as u32);
-                *out = if !kept {
-                    fill
-                } else if t == 1.0 {
-                    own
+                let own = if edited { T::from_f64(f64::from(l)) } else { x[id] };
+                *out = if window.contains(l, id as u32) {
+                    if t == 1.0 { own } else { own.quotient(l, shift, t) }
+                } else if l == f32::NEG_INFINITY {
+                    nothing
                 } else {
-                    own.quotient(l, shift, t)
+                    fill
                 };
             }
             Ok(())
@@ -347,7 +347,7 @@ impl OneRow<'_> {
         let mut x = T::widen(x, wide)?;
         // What changes logits works on a copy.
         if edits || rewrites {
-            reserve(edited, x.len(), "logits")?;
+            grow(edited, x.len(), "logits")?;
             edited.clear();
             edited.extend_from_slice(x);
             call.edit(*index, edited);

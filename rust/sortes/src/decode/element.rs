@@ -1,19 +1,30 @@
 //! Element types of logits.
 
+use super::survivors::grow;
 use half::{bf16, f16};
-use sortes_core::memory::reserve;
 use sortes_core::{Result, simd};
 
 /// A type that logits come in. Kernels see `f32`.
-pub trait Element: Copy + Send + Sync + 'static {
+pub trait Element: Copy + PartialEq + Send + Sync + 'static {
     /// The largest finite value.
     const MAX: f64;
+
+    /// Writes the row as `f32` to `out`, which has its length.
+    fn write_f32(row: &[Self], out: &mut [f32]);
 
     /// The row as `f32`, in `buffer` unless it is `f32` already.
     ///
     /// # Errors
     /// If there is no memory for it.
-    fn widen<'a>(row: &'a [Self], buffer: &'a mut Vec<f32>) -> Result<&'a [f32]>;
+    fn widen<'a>(row: &'a [Self], buffer: &'a mut Vec<f32>) -> Result<&'a [f32]> {
+        if buffer.len() < row.len() {
+            grow(buffer, row.len(), "logits")?;
+            buffer.resize(row.len(), 0.0);
+        }
+        let out = &mut buffer[..row.len()];
+        Self::write_f32(row, out);
+        Ok(out)
+    }
 
     /// Copies a row, whose `f32` form is `wide`, with `fill` outside the ends (both included).
     fn mask(row: &[Self], wide: &[f32], ends: (f32, f32), fill: Self, out: &mut [Self]) {
@@ -32,17 +43,12 @@ pub trait Element: Copy + Send + Sync + 'static {
     }
 }
 
-fn sized(buffer: &mut Vec<f32>, n: usize) -> Result<&mut [f32]> {
-    if buffer.len() < n {
-        reserve(buffer, n, "logits")?;
-        buffer.resize(n, 0.0);
-    }
-    Ok(&mut buffer[..n])
-}
-
 impl Element for f32 {
     const MAX: f64 = f32::MAX as f64;
 
+    fn write_f32(row: &[Self], out: &mut [f32]) {
+        out.copy_from_slice(row);
+    }
     fn widen<'a>(row: &'a [Self], _: &'a mut Vec<f32>) -> Result<&'a [f32]> {
         Ok(row)
     }
@@ -57,12 +63,10 @@ impl Element for f32 {
 impl Element for f64 {
     const MAX: f64 = f64::MAX;
 
-    fn widen<'a>(row: &'a [Self], buffer: &'a mut Vec<f32>) -> Result<&'a [f32]> {
-        let out = sized(buffer, row.len())?;
-        for (wide, narrow) in row.iter().zip(out.iter_mut()) {
+    fn write_f32(row: &[Self], out: &mut [f32]) {
+        for (wide, narrow) in row.iter().zip(out) {
             *narrow = *wide as f32;
         }
-        Ok(out)
     }
     fn from_f64(x: f64) -> Self {
         x
@@ -82,10 +86,8 @@ fn bits<T>(row: &[T]) -> &[u16] {
 impl Element for f16 {
     const MAX: f64 = 65504.0;
 
-    fn widen<'a>(row: &'a [Self], buffer: &'a mut Vec<f32>) -> Result<&'a [f32]> {
-        let out = sized(buffer, row.len())?;
+    fn write_f32(row: &[Self], out: &mut [f32]) {
         simd::widen_f16(bits(row), out);
-        Ok(out)
     }
     fn from_f64(x: f64) -> Self {
         f16::from_f64(x)
@@ -95,10 +97,8 @@ impl Element for f16 {
 impl Element for bf16 {
     const MAX: f64 = f32::from_bits(0x7F7F_0000) as f64;
 
-    fn widen<'a>(row: &'a [Self], buffer: &'a mut Vec<f32>) -> Result<&'a [f32]> {
-        let out = sized(buffer, row.len())?;
+    fn write_f32(row: &[Self], out: &mut [f32]) {
         simd::widen_bf16(bits(row), out);
-        Ok(out)
     }
     fn from_f64(x: f64) -> Self {
         bf16::from_f64(x)

@@ -82,6 +82,8 @@ pub struct Rule {
     pub shared: &'static [Parameter],
     /// Whether the most likely token always stays.
     pub keeps_best: bool,
+    /// Whether it changes the probabilities of the tokens that it keeps.
+    pub reshapes: bool,
     pub(super) act: Act,
     pub(super) critical: Option<Critical>,
     /// How likely it is to act at all; without one it always does.
@@ -115,6 +117,11 @@ impl Rule {
     #[inline]
     pub fn is_on(&self, params: &Params) -> bool {
         (self.is_on)(params)
+    }
+
+    const fn reshaping(mut self) -> Self {
+        self.reshapes = true;
+        self
     }
 
     const fn may_drop_best(mut self) -> Self {
@@ -184,6 +191,7 @@ macro_rules! table {
                 parameters: &[$(parameter::$name),*],
                 shared: &[$($(parameter::$shared),+)?],
                 keeps_best: true,
+                reshapes: false,
                 act: $act,
                 critical: None,
                 chance: None,
@@ -214,7 +222,7 @@ const INFINITY: f64 = f64::INFINITY;
 // name: what it does, flags => { parameter: neutral value, what switches the rule on, domain; }
 // The last entry holds what all rules read.
 table! {
-    temperature: Narrow(temperature::apply) => {
+    temperature: Narrow(temperature::apply), .reshaping() => {
         /// Divides the logits; 0 is greedy.
         temperature: 1.0, Unlike, Domain::NON_NEGATIVE;
         /// Half the width of the dynamic temperature's range.
@@ -222,7 +230,7 @@ table! {
         /// Exponent of the dynamic temperature.
         dynatemp_exponent: 1.0, Elsewhere, Domain::NON_NEGATIVE;
     }
-    smoothing: Rewrite(smoothing::apply) => {
+    smoothing: Rewrite(smoothing::apply), .reshaping() => {
         /// Strength of quadratic smoothing.
         smoothing_factor: 0.0, Unlike, Domain::NON_NEGATIVE;
         /// Curve of quadratic smoothing; outside of its domain the order of the tokens would change.
@@ -231,10 +239,6 @@ table! {
     top_n_sigma: Narrow(top_n_sigma::apply), .critical(top_n_sigma::critical) => {
         /// Standard deviations below the largest logit.
         top_n_sigma: 0.0, Above, Domain::FINITE;
-    }
-    top_h: Narrow(top_h::apply) => {
-        /// Share of the entropy that is kept; infinite: off.
-        top_h: INFINITY, Unlike, Domain::SHARE;
     }
     top_k: Narrow(top_k::apply), .critical(top_k::critical) => {
         /// How many tokens top-k keeps.
@@ -272,6 +276,10 @@ table! {
     p_less: Narrow(p_less::apply) => {
         /// Whether p-less acts: 0 or 1.
         p_less: 0.0, Unlike, Domain::integers(0.0, 1.0);
+    }
+    top_h: Narrow(top_h::apply) => {
+        /// Share of the entropy that is kept; infinite: off.
+        top_h: INFINITY, Unlike, Domain::SHARE;
     }
     mirostat: Narrow(mirostat::apply) => {
         /// Largest surprise that mirostat keeps, in bits; infinite: off.

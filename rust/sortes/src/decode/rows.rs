@@ -1,12 +1,10 @@
 //! Rows of logits: where they lie, what a single read of one gives, and the loop over them.
 
-use super::survivors::Scratch;
-use sortes_core::memory::reserve;
+use super::survivors::{Scratch, grow};
 use sortes_core::simd::{self, BLOCK};
 use sortes_core::{Error, Result, Run};
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 /// Logits per chunk: the unit that has its own exponential sum, in which the draw starts its walk.
 pub(super) const CHUNK: usize = 4 * BLOCK;
@@ -49,7 +47,7 @@ impl<'a> Row<'a> {
     ) -> Result<Self> {
         let n = x.len().div_ceil(BLOCK);
         if blocks.len() < n {
-            reserve(blocks, n, "blocks of one row")?;
+            grow(blocks, n, "blocks of one row")?;
             blocks.resize(n, f32::NEG_INFINITY);
         }
         let blocks = &mut blocks[..n];
@@ -96,27 +94,11 @@ pub(super) fn each_row<O: Send>(
     run: Run<'_>,
     f: impl Fn(usize, &mut Scratch, &mut [O], Run<'_>) -> Result<()> + Sync,
 ) -> Result<()> {
-    let first: Mutex<Option<(usize, Error)>> = Mutex::new(None);
-    let one = |row: usize, out: &mut [O], run: Run<'_>| {
-        let result = SCRATCH.with_borrow_mut(|scratch| f(row, scratch, out, run));
-        if let Err(error) = result {
-            let mut first = first.lock().unwrap_or_else(PoisonError::into_inner);
-            if first.as_ref().is_none_or(|(at, _)| row < *at) {
-                *first = Some((row, error));
-            }
-        }
+    let few = out.len() / chunk < run.threads.count();
+    let (across, within) = if few { (run.serial(), run) } else { (run, run.serial()) };
+    across.try_fill_chunks(out, chunk, |row, out| {
+        SCRATCH.with_borrow_mut(|scratch| f(row, scratch, out, within))?;
         run.advance(1);
-    };
-    if out.len() / chunk < run.threads.count() {
-        for (row, out) in out.chunks_mut(chunk).enumerate() {
-            run.check()?;
-            one(row, out, run);
-        }
-    } else {
-        run.fill_chunks(out, chunk, |row, out| one(row, out, run.serial()))?;
-    }
-    match first.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        Some((_, error)) => Err(error),
-        None => Ok(()),
-    }
+        Ok(())
+    })
 }

@@ -59,14 +59,14 @@ impl Work {
         // The kernels ask for a block and a vector more than they have written.
         let with_slack = len + 2 * BLOCK;
         for buffer in [&mut self.values, &mut self.weights, &mut self.bin, &mut self.bracket] {
-            reserve(buffer, with_slack, what)?;
+            grow(buffer, with_slack, what)?;
         }
-        reserve(&mut self.ids, with_slack, what)?;
-        reserve(&mut self.bin_ids, with_slack, what)?;
-        reserve(&mut self.sample, len, what)?;
-        reserve(&mut self.chunks, len.div_ceil(CHUNK), what)?;
-        reserve(&mut self.ranked, len, what)?;
-        reserve(&mut self.head, len, what)?;
+        grow(&mut self.ids, with_slack, what)?;
+        grow(&mut self.bin_ids, with_slack, what)?;
+        grow(&mut self.sample, len, what)?;
+        grow(&mut self.chunks, len.div_ceil(CHUNK), what)?;
+        grow(&mut self.ranked, len, what)?;
+        grow(&mut self.head, len, what)?;
         self.longest = len;
         Ok(())
     }
@@ -74,12 +74,11 @@ impl Work {
     /// The same for the buffers of a row that is split over threads.
     fn reserve_parts(&mut self, len: usize) -> Result<()> {
         let groups = len.div_ceil(GROUP);
-        reserve(&mut self.parts, groups, "groups of one row")?;
+        grow(&mut self.parts, groups, "groups of one row")?;
         self.parts.resize_with(groups.max(self.parts.len()), Default::default);
-        self.parts.iter_mut().try_for_each(|(_, part)| {
-            part.clear();
-            reserve(part, GROUP + 2 * BLOCK, "logits of a group")
-        })
+        self.parts
+            .iter_mut()
+            .try_for_each(|(_, part)| grow(part, GROUP + 2 * BLOCK, "logits of a group"))
     }
 
     /// Drops what the window leaves out from the list.
@@ -94,6 +93,11 @@ impl Work {
         self.values.truncate(kept);
         self.ids.truncate(kept);
     }
+}
+
+/// Gives a buffer capacity for `len` elements in all, which are `what`.
+pub(super) fn grow<T>(buffer: &mut Vec<T>, len: usize, what: &str) -> Result<()> {
+    reserve(buffer, len.saturating_sub(buffer.len()), what)
 }
 
 /// The tokens that are left of a row.

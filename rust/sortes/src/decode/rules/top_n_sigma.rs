@@ -1,4 +1,5 @@
-//! Top-n-sigma: Tang et al., "Top-nσ: Not All Logits Are You Need", ACL 2025, arXiv:2411.07641.
+//! Top-n-sigma: Tang, Liu, Xu and Huang, "Top-nσ: Eliminating Noise in Logit Space for Robust Token
+//! Sampling of LLM", ACL 2025, arXiv:2411.07641.
 
 use super::{Options, Params, Survivors};
 
