@@ -139,7 +139,7 @@ def truncate(
     survivors = _narrow(batch, rules, uniforms_of(request, len(batch.x)))
     dtype = batch.given.dtype
     edited = batch.biased or "smoothing_factor" in rules.params
-    values = survivors.x if edited else batch.given
+    values = survivors.shown() if edited else batch.given
     if scaled:
         values = _quotients(survivors, values, dtype)
     empty = batch.given.amax(1, keepdim=True) == -torch.inf  # such rows stay as they are
@@ -155,7 +155,7 @@ def truncate(
 def _quotients(survivors: Survivors, values: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     """Return logits divided by the temperature, the largest subtracted where it would not fit."""
     exact = torch.float64 if values.dtype == torch.float64 else torch.float32
-    top = survivors.max().double()
+    top = survivors.max().double() + survivors.offset
     too_large = (top / survivors.t).abs() > torch.finfo(dtype).max
     shift = torch.where(too_large, top, 0.0).to(exact)
     t = survivors.t
@@ -173,7 +173,7 @@ def keep_mask(logits: torch.Tensor, request: Request) -> torch.Tensor:
 def cutoffs(logits: torch.Tensor, request: Request) -> torch.Tensor:
     """Return the lowest and the highest kept logit; NaN for a row that has none."""
     batch = read(logits, request)
-    x = _narrow(batch, request.rules, uniforms_of(request, len(batch.x))).x.double()
+    x = _narrow(batch, request.rules, uniforms_of(request, len(batch.x))).shown().double()
     lowest = x.masked_fill(x == -torch.inf, torch.inf).amin(1)
     ends = torch.stack([lowest, x.amax(1)], 1)
     return batch.wrap(ends.masked_fill(batch.bad | ends.isinf(), torch.nan))

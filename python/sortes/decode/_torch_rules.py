@@ -85,17 +85,25 @@ class Survivors:
         The logits before any token was removed.
     t : tensor of float64, shape (B, 1) or (1, 1)
         The temperature.
+    offset : tensor of float64, shape (B, 1) or (1, 1)
+        What to add to a logit to show it: rules that rewrite a row leave differences.
     """
 
     def __init__(self, x: torch.Tensor) -> None:
         self.x = self.whole = x
         self.t = torch.ones((1, 1), dtype=torch.float64, device=x.device)
+        self.offset = torch.zeros_like(self.t)
         self._law: tuple[torch.Tensor, torch.Tensor, torch.Tensor] | None = None
 
-    def rewrite(self, x: torch.Tensor) -> None:
-        """Replace the logits, before any token is removed."""
+    def rewrite(self, x: torch.Tensor, offset: torch.Tensor) -> None:
+        """Replace the logits by differences, before any token is removed."""
         self.x = self.whole = x
+        self.offset = self.offset + offset
         self._law = None
+
+    def shown(self) -> torch.Tensor:
+        """Return the logits as they are shown, in float32."""
+        return (self.x.double() + self.offset).float()
 
     def keep(self, kept: torch.Tensor) -> None:
         """Remove all other tokens."""
@@ -217,8 +225,9 @@ def _smoothing(survivors: Survivors, params: Params) -> None:
     factor, curve = params["smoothing_factor"], params["smoothing_curve"]
     x, top = survivors.x, survivors.max().double()
     d = x.double() - top
-    smooth = top - (3 - curve) / 2 * factor * d**2 + (curve - 1) / 2 * factor * d**3
-    survivors.rewrite(smooth.float().where((factor > 0) & (x > -torch.inf), x))
+    smooth = (curve - 1) / 2 * factor * d**3 - (3 - curve) / 2 * factor * d**2
+    on = factor > 0
+    survivors.rewrite(smooth.float().where(on & (x > -torch.inf), x), top.where(on, 0.0))
 
 
 def _temperature(survivors: Survivors, params: Params) -> None:

@@ -311,6 +311,8 @@ def draw(
     >>> [int(draw(logits, u)) for u in (0.0, 0.49, 0.51, 0.81)]
     [0, 0, 1, 2]
     """
+    if uniforms is None:
+        raise TypeError("uniforms: must hold numbers, got None")
     request = Request(as_rules(rules, rule_args), logit_bias, mask, rows, rng, step)
     asked = (logprobs, logprobs_mode)
     return _sample(logits, request, uniforms, "scan", asked, out, num_threads, progress)

@@ -164,12 +164,14 @@ impl Call<'_> {
                 T::mask(x, wide, (window.lo, window.hi), fill, out);
                 return Ok(());
             }
-            let max = survivors.max();
-            let shift = if (f64::from(max) / t).abs() > T::MAX { max } else { 0.0 };
+            let offset = survivors.offset;
+            let shown = |l: f32| f64::from(l) + offset;
+            let max = shown(survivors.max());
+            let shift = if (max / t).abs() > T::MAX { max } else { 0.0 };
             for (id, (out, &l)) in out.iter_mut().zip(wide).enumerate() {
-                let own = if edited { T::from_f64(f64::from(l)) } else { x[id] };
+                let own = if edited { T::from_f64(shown(l)) } else { x[id] };
                 *out = if window.contains(l, id as u32) {
-                    if t == 1.0 { own } else { own.quotient(l, shift, t) }
+                    if t == 1.0 { own } else { own.quotient(shown(l) as f32, shift as f32, t) }
                 } else if l == f32::NEG_INFINITY {
                     nothing
                 } else {
@@ -214,8 +216,10 @@ impl Call<'_> {
             let mut survivors = row.survivors(x)?;
             out.fill(f64::NAN);
             if let Some((lowest, _)) = survivors.least_from(f32::MIN) {
-                out[0] = f64::from(lowest);
-                out[1] = f64::from(survivors.max());
+                let highest = survivors.max();
+                for (out, l) in out.iter_mut().zip([lowest, highest]) {
+                    *out = f64::from((f64::from(l) + survivors.offset) as f32);
+                }
             }
             Ok(())
         })
@@ -345,6 +349,7 @@ impl OneRow<'_> {
         let Scratch { wide, edited, blocks, work } = &mut **scratch;
         let options = &call.rules.options;
         let mut x = T::widen(x, wide)?;
+        let mut offset = 0.0;
         // What changes logits works on a copy.
         if edits || rewrites {
             grow(edited, x.len(), "logits")?;
@@ -355,12 +360,14 @@ impl OneRow<'_> {
                 if let Act::Rewrite(rewrite) = rule.act {
                     let max = Row::read(edited, blocks, *index, *run)?.max;
                     rewrite(edited, max, params);
+                    offset += f64::from(max);
                 }
             }
             x = edited;
         }
         let row = Row::read(x, blocks, *index, *run)?;
         let mut survivors = Survivors::new(row, work, *run)?;
+        survivors.offset = offset;
         if survivors.is_empty() {
             return Ok(survivors);
         }

@@ -103,6 +103,8 @@ pub(super) fn grow<T>(buffer: &mut Vec<T>, len: usize, what: &str) -> Result<()>
 /// The tokens that are left of a row.
 pub(super) struct Survivors<'a> {
     pub(super) row: Row<'a>,
+    /// What to add to a logit to show it: rules that rewrite the row leave differences.
+    pub(super) offset: f64,
     pub(super) window: Window,
     pub(super) temperature: f64,
     pub(super) run: Run<'a>,
@@ -131,6 +133,7 @@ impl<'a> Survivors<'a> {
         let listed = row.max == f32::NEG_INFINITY;
         Ok(Self {
             row,
+            offset: 0.0,
             window: Window::ALL,
             temperature: 1.0,
             run,

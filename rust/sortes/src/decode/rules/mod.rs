@@ -31,7 +31,8 @@ use sortes_core::rng::elementary::ln;
 pub(super) enum Act {
     /// Keeps part of the survivors.
     Narrow(fn(&mut Survivors<'_>, &Params, &Options)),
-    /// Rewrites the logits of a row whose largest is given; it acts before all that narrow.
+    /// Rewrites the logits of a row whose largest is given, as differences from that one; it acts
+    /// before all that narrow.
     Rewrite(fn(&mut [f32], f32, &Params)),
 }
 

@@ -3,7 +3,7 @@
 use super::Params;
 
 /// Rewrites the row: with `d = l - max`, `k = (3 - curve) / 2` and `s = (curve - 1) / 2`,
-/// `l' = max - k f d^2 + s f d^3`.
+/// `l' = max - k f d^2 + s f d^3`, of which the differences from `max` are written.
 ///
 /// The only transform that is not a division: it flattens the head and steepens the tail. With
 /// neither `k` nor `s` negative, tokens stay in their order.
@@ -12,6 +12,6 @@ pub(in crate::decode) fn apply(row: &mut [f32], max: f32, params: &Params) {
     let (k, s) = ((3.0 - curve) / 2.0 * factor, (curve - 1.0) / 2.0 * factor);
     for l in row.iter_mut().filter(|l| **l > f32::NEG_INFINITY) {
         let d = f64::from(*l) - f64::from(max);
-        *l = (f64::from(max) - k * d * d + s * d * d * d) as f32;
+        *l = (s * d * d * d - k * d * d) as f32;
     }
 }
