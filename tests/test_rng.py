@@ -228,7 +228,7 @@ def test_steps_of_streams_add_to_the_step_of_the_call():
     with pytest.raises(ValueError, match=r"^step: must be in \[0, 4294967292\), got 4294967292"):
         as_stream(stream, 2**32 - 4)
     with pytest.raises(ValueError, match=r"^rng: streams must be at one step, got \[4, 5\]"):
-        as_streams([stream, stream.advance()], 2)
+        keys_and_step(as_streams([stream, stream.advance()], 2))
 
 
 @pytest.mark.parametrize(

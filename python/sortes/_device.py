@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 PRETEND = False
 
 
-def is_on_device(x: Any) -> bool:
+def is_on_device(x: object) -> TypeGuard[torch.Tensor]:
     """Whether `x` is a Torch tensor outside the memory of the CPU. Never imports Torch."""
     if type(x) is np.ndarray:
         return False

@@ -44,7 +44,7 @@ def block(key: tuple[Any, Any], counter: tuple[Any, Any, Any, Any]) -> tuple[Any
     return c0, c1, c2, c3
 
 
-def draws(key: tuple[Any, Any], rows: Any, step: int, purpose: int) -> Any:
+def draws(key: tuple[Any, Any], rows: Any, step: Any, purpose: int) -> Any:
     """Return the first 53-bit integer of each row's stream; times `ULP`, a uniform on [0, 1).
 
     Parameters
@@ -54,7 +54,7 @@ def draws(key: tuple[Any, Any], rows: Any, step: int, purpose: int) -> Any:
     rows : array or tensor of int64, shape (B,)
         The stream ids of the rows.
     step
-        The step of generation.
+        The step of generation: an int, or int64 of shape (B,).
     purpose
         What they are drawn for, a value of `_core.PURPOSES`.
 

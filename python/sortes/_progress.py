@@ -5,16 +5,15 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TypeAlias
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Final, TypeAlias
 
 Callback: TypeAlias = Callable[[int, int], object]
 #: What every function takes as ``progress``.
 Progress: TypeAlias = bool | Callback | None
 
 
-@contextmanager
-def reporter(progress: Progress, label: str = "sortes") -> Iterator[Callback | None]:
+def reporter(progress: Progress, label: str = "sortes") -> AbstractContextManager[Callback | None]:
     """Open the ``callback(done, total)`` that `progress` stands for.
 
     Parameters
@@ -25,10 +24,11 @@ def reporter(progress: Progress, label: str = "sortes") -> Iterator[Callback | N
     label
         What the bar says.
 
-    Yields
-    ------
-    callable or None
-        Called with the units done and the units in all (0 while unknown).
+    Returns
+    -------
+    context manager
+        It opens a callable, which is called with the units done and the units in all (0 while
+        unknown); or None.
 
     Raises
     ------
@@ -42,24 +42,55 @@ def reporter(progress: Progress, label: str = "sortes") -> Iterator[Callback | N
     1 2
     """
     if progress is None or progress is False:
-        yield None
-    elif callable(progress):
-        yield progress
-    elif progress is True:
-        try:
-            tqdm = importlib.import_module("tqdm.auto").tqdm
-        except ImportError:
-            yield from _text(label)
-        else:
-            with tqdm(desc=label) as bar:
+        return _SILENCE  # a call of a microsecond opens it too
+    if callable(progress):
+        return nullcontext(progress)
+    if progress is True:
+        return _bar(label)
+    raise TypeError(f"progress: must be a bool or a callable, got {type(progress).__name__}")
 
-                def show(done: int, total: int) -> None:
-                    bar.total = total or None
-                    bar.update(done - bar.n)
 
-                yield show
+@contextmanager
+def at_once(progress: Progress, units: int) -> Iterator[None]:
+    """Report work as done that a device does on its own, when all of it has been sent there.
+
+    Parameters
+    ----------
+    progress
+        As in `reporter`.
+    units
+        How much work.
+
+    Examples
+    --------
+    >>> with at_once(lambda done, total: print(done, total), 2):
+    ...     print("sent")
+    sent
+    2 2
+    """
+    with reporter(progress) as callback:
+        yield
+        if callback is not None:
+            callback(units, units)
+
+
+_SILENCE: Final = nullcontext()
+
+
+@contextmanager
+def _bar(label: str) -> Iterator[Callback]:
+    try:
+        tqdm = importlib.import_module("tqdm.auto").tqdm
+    except ImportError:
+        yield from _text(label)
     else:
-        raise TypeError(f"progress: must be a bool or a callable, got {type(progress).__name__}")
+        with tqdm(desc=label) as bar:
+
+            def show(done: int, total: int) -> None:
+                bar.total = total or None
+                bar.update(done - bar.n)
+
+            yield show
 
 
 def _text(label: str) -> Iterator[Callback]:

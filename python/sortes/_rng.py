@@ -42,7 +42,7 @@ int, sequence of ints or ``numpy.random.SeedSequence``
 `Stream`
     Used as it is. ``stream.advance(k)`` at step 0 and ``stream`` at step `k` are the same draw.
 list of `Stream`
-    One for each row, at one step, in functions that work by rows.
+    One for each row, each at its own step, in functions that work by rows.
 """
 
 _ACCEPTED = (
@@ -115,8 +115,7 @@ def as_streams(
     Raises
     ------
     ValueError
-        If there are streams, but not `n` of them, or they are at different steps; or as
-        `as_stream`.
+        If there are streams, but not `n` of them; or as `as_stream`.
     TypeError
         If streams are mixed with something else, or as `as_stream`.
 
@@ -130,8 +129,6 @@ def as_streams(
     streams: Sequence[_core.Stream] = rng  # type: ignore[assignment]
     if len(streams) != n:
         raise ValueError(f"{name}: must hold one stream for each of {n} rows, got {len(streams)}")
-    if len(steps := {stream.step for stream in streams}) > 1:
-        raise ValueError(f"{name}: streams must be at one step, got {sorted(steps)}")
     step = _check.WORD.check(step, "step")
     return [_advanced(stream, step) for stream in streams] if step else list(streams)
 
@@ -148,6 +145,8 @@ def keys_and_step(
     """
     if isinstance(streams, _core.Stream):
         return streams.key, streams.step
+    if len(steps := {stream.step for stream in streams}) > 1:
+        raise ValueError(f"rng: streams must be at one step, got {sorted(steps)}")
     return np.array([stream.key for stream in streams], np.uint64), streams[0].step
 
 

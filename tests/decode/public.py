@@ -1,6 +1,7 @@
 """Valid calls of what the family offers."""
 
 import numpy as np
+from decode.rules import OTHERS, SWITCHES
 from public import FOLDER
 from sortes.decode import AdaptiveP, BasisAwareSampler, Mirostat
 
@@ -10,15 +11,12 @@ BIAS = ([1, 2], [0.5, -0.5])
 ROWS = np.array([0, 1], np.uint32)
 TEXT = np.array([[0, 1, 0], [2, 2, 3]])
 GIVEN = {"logit_bias": BIAS, "mask": MASK, "rng": 0, "rows": ROWS}
-#: A value at which each rule acts.
+#: A value of every argument.
 RULES = {
-    **{"temperature": 0.8, "top_k": 3, "top_p": 0.9, "min_p": 0.05, "typical_p": 0.95},
-    **{"epsilon_cutoff": 1e-3, "eta_cutoff": 1e-3, "top_a": 0.1, "top_n_sigma": 3.0, "top_h": 0.9},
-    **{"tfs": 0.95, "p_less": True, "xtc_probability": 0.5, "xtc_threshold": 0.1},
-    **{"mirostat_mu": 8.0, "dynatemp_range": 0.2, "dynatemp_exponent": 1.2},
-    **{"smoothing_factor": 0.2, "smoothing_curve": 1.5, "min_tokens_to_keep": 1, "order": "hf"},
-    **{"ties": "high", "top_p_boundary": "smallest", "sigma_ddof": 0, "p_less_normalized": True},
-    **{"protected_ids": np.array([1, 2])},
+    **{name: values.acts for name, values in SWITCHES.items()},
+    **OTHERS,
+    **{"order": "hf", "ties": "high", "top_p_boundary": "smallest", "sigma_ddof": 0},
+    **{"p_less_normalized": True, "protected_ids": np.array([1, 2])},
 }
 W = np.array([[1.0, 0.0], [-1.0, 0.5], [0.0, 1.0], [0.5, 0.5]])
 FILE = FOLDER / "basis.npz"

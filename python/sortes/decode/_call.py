@@ -3,44 +3,101 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from sortes._arrays import Rows, host, integers_of, rows_of, target
 from sortes._check import WORD, items
 from sortes._device import to_host
-from sortes._rng import as_streams, keys_and_step
+from sortes._progress import Progress
+from sortes._rng import Rng, as_streams
+from sortes.decode.rules import RuleArgs, Rules
 
 if TYPE_CHECKING:
+    import torch
     from numpy.typing import NDArray
 
+    from sortes import _core
 
-#: Rows, key or keys, stream ids, step, bias, mask: the arguments as the kernels take them.
-Call: TypeAlias = (
-    "tuple[Rows, int | NDArray[np.uint64], NDArray[np.uint32] | None, int, "
-    "tuple[NDArray[np.int64], NDArray[np.float32]] | None, NDArray[Any] | None]"
-)
+#: What is added to logits: ids with numbers, or ids and numbers.
+LogitBias: TypeAlias = Mapping[int, float] | tuple[ArrayLike, ArrayLike]
 
 
-def prepare(logits: Any, rng: Any, rows: Any, step: int, logit_bias: Any, mask: Any) -> Call:
-    """Turn the arguments of a call into those of a kernel."""
+class RowArgs(RuleArgs, total=False):
+    """The keywords of functions that decide row by row and draw nothing."""
+
+    logit_bias: LogitBias | None
+    mask: ArrayLike | None
+    num_threads: int | None
+    progress: Progress
+
+
+class CallArgs(RowArgs, total=False):
+    """The keywords of functions in which chance has a part."""
+
+    rows: ArrayLike | None
+    rng: Rng
+    step: int
+
+
+class Request(NamedTuple):
+    """What a call is given beside the logits, as the user wrote it but for the rules."""
+
+    rules: Rules
+    logit_bias: LogitBias | None = None
+    mask: ArrayLike | None = None
+    rows: ArrayLike | None = None
+    rng: Rng = 0
+    step: int = 0
+
+
+class Given(NamedTuple):
+    """The same as the kernels take it, with the logits."""
+
+    logits: NDArray[Any]
+    bf16: bool
+    rules: _core.decode.sampling.Rules
+    rows: NDArray[np.uint32] | None
+    bias: tuple[NDArray[np.int64], NDArray[np.float32]] | None
+    mask: NDArray[Any] | None
+
+
+def prepare(logits: Any, request: Request) -> tuple[Rows, Given]:
+    """Turn what a call is given into what kernels take, but for the randomness.
+
+    That comes last, by `streams_of`: a refused call advances no generator.
+    """
+    rules, logit_bias, mask, rows, _, _ = request
     view = rows_of(logits)
-    ids = None if rows is None else row_ids(rows, len(view.array))
+    x, bf16, *_ = view
+    ids = None if rows is None else row_ids(rows, len(x))
     bias = None if logit_bias is None else as_bias(logit_bias)
-    allowed = None if mask is None else as_mask(mask)
-    keys, step = keys_and_step(as_streams(rng, len(view.array), step))
-    return view, keys, ids, step, bias, allowed
+    allowed = None if mask is None else as_mask(mask, x.shape)
+    return view, Given(x, bf16, rules._for_host(), ids, bias, allowed)
 
 
-def written(out: Any, view: Rows, *, strided: bool = False) -> NDArray[Any]:
+def streams_of(request: Request, batch: int) -> _core.Stream | list[_core.Stream]:
+    """Return what the rows draw from: one stream for all, or one for each."""
+    return as_streams(request.rng, batch, request.step)
+
+
+def rows_in(logits: torch.Tensor) -> int:
+    """Return how many rows there are on a device."""
+    return len(logits) if logits.ndim == 2 else 1
+
+
+def written(
+    out: Any, view: Rows, *, mask: NDArray[Any] | None = None, strided: bool = False
+) -> NDArray[Any]:
     """View `out`, which must be like the logits and may be these, as kernels write rows."""
     x = view.array[0] if view.one_dim else view.array
     return target(
         *(out, x.shape, x.dtype),
         kind=view.kind,
         bf16=view.bf16,
-        apart={"logits": x},
+        apart={"logits": x} if mask is None else {"logits": x, "mask": mask},
         same=x,
         strided=strided,
     ).reshape(view.array.shape)
@@ -69,8 +126,8 @@ def as_bias(logit_bias: Any) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     return ids, bias
 
 
-def as_mask(mask: Any) -> NDArray[Any]:
-    """Return a mask of booleans or packed bits as a C-contiguous matrix."""
+def as_mask(mask: Any, shape: tuple[int, ...]) -> NDArray[Any]:
+    """Return a mask of booleans or packed bits for logits of this shape, C-contiguous."""
     array = host(to_host(mask), "mask", None)
     if array.dtype == np.int32:  # how most grammar engines pack their bits
         array = array.view(np.uint32)
@@ -78,4 +135,14 @@ def as_mask(mask: Any) -> NDArray[Any]:
         raise TypeError(f"mask: must be bool or packed uint32 bits, got dtype {array.dtype}")
     if array.ndim not in (1, 2):
         raise ValueError(f"mask: must have one or two dimensions, got shape {array.shape}")
-    return np.ascontiguousarray(array[np.newaxis] if array.ndim == 1 else array)
+    array = np.ascontiguousarray(array[np.newaxis] if array.ndim == 1 else array)
+    check_mask(array.shape, array.dtype == np.bool_, shape)
+    return array
+
+
+def check_mask(given: tuple[int, ...], is_bool: bool, shape: tuple[int, ...]) -> None:
+    """Check that a mask of two dimensions has a row for each of the logits', or one for all."""
+    batch, vocabulary = shape
+    width = vocabulary if is_bool else -(-vocabulary // 32)
+    if given not in ((1, width), (batch, width)):
+        raise ValueError(f"mask: must have shape ({batch}, {width}), got {given}")

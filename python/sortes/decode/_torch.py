@@ -15,45 +15,41 @@ from sortes import _core, _philox
 from sortes._arrays import numbers_of
 from sortes._check import UNIT
 from sortes._device import is_on_device, to_device
-from sortes._rng import as_streams, keys_and_step
-from sortes.decode._call import as_bias, as_mask, row_ids
-from sortes.decode._torch_rules import Params, Survivors, collision, deviation, narrow
+from sortes.decode._call import Request, as_bias, as_mask, check_mask, row_ids, streams_of
+from sortes.decode._torch_rules import CRITICAL, Params, Survivors, collision, deviation, narrow
 from sortes.decode.rules import Rules
 
 #: Tokens whose weights are summed before the draw looks into one such block.
 _BLOCK = 1024
 
-#: What `sortes.decode._call.prepare` takes beside the logits.
-Given = tuple[Any, Any, int, Any, Any]
-_NOTHING: Given = (0, None, 0, None, None)
-
 _INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 _FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 
 
-class Coins(NamedTuple):
-    """Where the random numbers of a call come from."""
+class Uniforms(NamedTuple):
+    """Where the random numbers of a call come from: a stream for all rows, or one for each."""
 
-    streams: _core.Stream | list[_core.Stream]
+    streams: list[_core.Stream]
     rows: Any
 
-    def uniforms(self, purpose: int, batch: int, device: torch.device) -> torch.Tensor:
+    def of(self, purpose: str, batch: int, device: torch.device) -> torch.Tensor:
         """Return a number of each row on [0, 1), float64 of shape (B, 1)."""
-        keys, step = keys_and_step(self.streams)
-        keys = np.atleast_1d(np.asarray(keys, np.uint64))
-        low, high = keys.astype(np.uint32).astype(np.int64), (keys >> np.uint64(32)).view(np.int64)
+        keys = np.array([stream.key for stream in self.streams], np.uint64)
+        steps = np.array([stream.step for stream in self.streams], np.int64)
+        key = keys.astype(np.uint32).astype(np.int64), (keys >> np.uint64(32)).view(np.int64)
+        number = _core.PURPOSES[purpose]
         if is_on_device(self.rows):
             rows = _device_rows(self.rows, batch)
-            key = to_device(low, device), to_device(high, device)
-            draws: torch.Tensor = _philox.draws(key, rows, step, purpose)
+            low, high, step = (to_device(part, device) for part in (*key, steps))
+            draws: torch.Tensor = _philox.draws((low, high), rows, step, number)
             return draws.double()[:, None] * _philox.ULP
         # The counters are known here: one small copy costs less than a hundred small kernels.
         ids = np.arange(batch) if self.rows is None else row_ids(self.rows, batch)
-        uniforms = _philox.draws((low, high), ids.astype(np.int64), step, purpose) * _philox.ULP
+        uniforms = _philox.draws(key, ids.astype(np.int64), steps, number) * _philox.ULP
         return to_device(uniforms, device)[:, None]
 
 
-class Batch(NamedTuple):
+class Logits(NamedTuple):
     """The logits of a call as they were given, and as the rules take them.
 
     Attributes
@@ -81,9 +77,8 @@ class Batch(NamedTuple):
         return result[0] if self.one_dim else result
 
 
-def read(logits: torch.Tensor, given: Given = _NOTHING) -> tuple[Batch, Coins]:
-    """Check logits and what comes with them."""
-    rng, rows, step, logit_bias, mask = given
+def read(logits: torch.Tensor, request: Request | None = None) -> Logits:
+    """Check logits, with the bias and the mask of a request."""
     x = logits.detach()
     if x.dtype not in _FLOATS:
         expected = "float32, float16, bfloat16 or float64"
@@ -97,85 +92,108 @@ def read(logits: torch.Tensor, given: Given = _NOTHING) -> tuple[Batch, Coins]:
         raise ValueError(f"logits: must have at least one column, got shape {shape}")
     one_dim = x.ndim == 1
     as_given = x[None] if one_dim else x
-    x = as_given.float()
-    if logit_bias is not None:
-        x = _biased(x, *as_bias(logit_bias))
-    if mask is not None:
-        x = x.masked_fill(~_allowed(mask, x), -torch.inf)
+    x, biased = as_given.float(), False
+    if request is not None and request.logit_bias is not None:
+        x, biased = _biased(x, *as_bias(request.logit_bias)), True
+    if request is not None and request.mask is not None:
+        x = x.masked_fill(~_allowed(request.mask, x), -torch.inf)
     top = x.amax(1, keepdim=True)  # NaN if there is one
-    batch = Batch(as_given, x, ~(top < torch.inf), logit_bias is not None, one_dim)
-    return batch, Coins(as_streams(rng, len(x), step), rows)
+    return Logits(as_given, x, ~(top < torch.inf), biased, one_dim)
+
+
+def uniforms_of(request: Request, batch: int) -> Uniforms:
+    """Settle what the rows draw from: a generator is advanced, once for the call."""
+    streams = streams_of(request, batch)
+    return Uniforms([streams] if isinstance(streams, _core.Stream) else streams, request.rows)
 
 
 def sample(
     logits: torch.Tensor,
-    rules: Rules,
+    request: Request,
     uniforms: Any,
-    given: Given,
-    top: int,
+    top: int | None,
     processed: bool,
     out: Any,
 ) -> tuple[torch.Tensor, ...]:
-    """Draw a token of each row: the fields of `SampleOutput`, only the first if `top` < 0."""
-    batch, coins = read(logits, given)
-    survivors = _narrow(batch, rules, coins)
-    if uniforms is None:
-        u = coins.uniforms(_core.PURPOSES["token"], len(batch.x), batch.x.device)
-    else:
-        u = _given_uniforms(uniforms, batch)
+    """Draw a token of each row: the fields of `SampleOutput`, only the first if `top` is None."""
+    batch = read(logits, request)
+    u = None if uniforms is None else _given_uniforms(uniforms, batch)
+    drawing = uniforms_of(request, len(batch.x))
+    survivors = _narrow(batch, request.rules, drawing)
+    if u is None:
+        u = drawing.of("token", len(batch.x), batch.x.device)
     tokens = _invert(survivors, u).masked_fill(batch.bad, -1)
     drawn = _write(batch.wrap(tokens[:, 0]), out)
-    if top < 0:
+    if top is None:
         return (drawn,)
     details = _details(batch, survivors, tokens, top, processed)
     return (drawn, *(batch.wrap(part) for part in details))
 
 
 def truncate(
-    logits: torch.Tensor, rules: Rules, given: Given, filter_value: float, out: Any
+    logits: torch.Tensor, request: Request, filter_value: float, scaled: bool, out: Any
 ) -> torch.Tensor:
     """Replace the logits of removed tokens; a row with NaN or plus infinity is all NaN."""
-    batch, coins = read(logits, given)
-    survivors = _narrow(batch, rules, coins)
+    batch = read(logits, request)
+    rules = request.rules
+    survivors = _narrow(batch, rules, uniforms_of(request, len(batch.x)))
+    dtype = batch.given.dtype
     edited = batch.biased or "smoothing_factor" in rules.params
-    values = survivors.x.to(batch.given.dtype) if edited else batch.given
+    values = survivors.shown() if edited else batch.given
+    if scaled:
+        values = _quotients(survivors, values, dtype)
     empty = batch.given.amax(1, keepdim=True) == -torch.inf  # such rows stay as they are
     kept = (survivors.x > -torch.inf) | empty
     # Rounded as the kernels do: to minus infinity where the type ends.
-    fill = _constant(filter_value, batch).to(values.dtype)
-    result = torch.where(kept, values, fill).masked_fill(batch.bad, torch.nan)
+    fill = _constant(filter_value, batch).to(dtype)
+    if filter_value > -torch.inf:
+        fill = fill.expand_as(values).masked_fill(batch.x == -torch.inf, -torch.inf)
+    result = torch.where(kept, values.to(dtype), fill).masked_fill(batch.bad, torch.nan)
     return _write(batch.wrap(result), out)
 
 
-def keep_mask(logits: torch.Tensor, rules: Rules, given: Given) -> torch.Tensor:
+def _quotients(survivors: Survivors, values: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """Return logits divided by the temperature, the largest subtracted where it would not fit."""
+    exact = torch.float64 if values.dtype == torch.float64 else torch.float32
+    top = survivors.max().double() + survivors.offset
+    too_large = (top / survivors.t).abs() > torch.finfo(dtype).max
+    shift = torch.where(too_large, top, 0.0).to(exact)
+    t = survivors.t
+    quotients = (values.to(exact) - shift) / t.to(exact)
+    return torch.where(t == 1, values.to(exact), quotients)
+
+
+def keep_mask(logits: torch.Tensor, request: Request) -> torch.Tensor:
     """Tell which tokens are kept: none of a row with NaN or plus infinity."""
-    batch, coins = read(logits, given)
-    survivors = _narrow(batch, rules, coins)
+    batch = read(logits, request)
+    survivors = _narrow(batch, request.rules, uniforms_of(request, len(batch.x)))
     return batch.wrap((survivors.x > -torch.inf) & ~batch.bad)
 
 
-def cutoffs(logits: torch.Tensor, rules: Rules, given: Given) -> torch.Tensor:
+def cutoffs(logits: torch.Tensor, request: Request) -> torch.Tensor:
     """Return the lowest and the highest kept logit; NaN for a row that has none."""
-    batch, coins = read(logits, given)
-    x = _narrow(batch, rules, coins).x.double()
+    batch = read(logits, request)
+    x = _narrow(batch, request.rules, uniforms_of(request, len(batch.x))).shown().double()
     lowest = x.masked_fill(x == -torch.inf, torch.inf).amin(1)
     ends = torch.stack([lowest, x.amax(1)], 1)
     return batch.wrap(ends.masked_fill(batch.bad | ends.isinf(), torch.nan))
 
 
-def distribution(logits: torch.Tensor, rules: Rules, given: Given) -> torch.Tensor:
-    """Return the law of the draw, averaged over XTC's coin; NaN for a row that has none."""
-    batch, _ = read(logits, given)
-    law = narrow(batch.x, rules, _constant(1.0, batch)).exact_ln_p().exp()
-    if "xtc_probability" in rules.params and "xtc" in rules.order:
-        p = Params(rules, batch.x)["xtc_probability"]
-        law = p * narrow(batch.x, rules, _constant(-1.0, batch)).exact_ln_p().exp() + (1 - p) * law
+def distribution(logits: torch.Tensor, request: Request) -> torch.Tensor:
+    """Return the law of the draw, averaged over whether XTC acts; NaN for a row that has none."""
+    batch, rules = read(logits, request), request.rules
+    never = narrow(batch.x, rules, _constant(1.0, batch)).exact_ln_p().exp()
+    law = never
+    if rules.is_random:
+        always = _constant(-1.0, batch)
+        p = Params(rules, batch.x, always)["xtc_probability"]
+        law = p * narrow(batch.x, rules, always).exact_ln_p().exp() + (1 - p) * never
     return batch.wrap(law.masked_fill(batch.bad, torch.nan))
 
 
 def row_stats(logits: torch.Tensor) -> tuple[torch.Tensor, ...]:
     """Return the fields of `RowStats`; NaN and -1 for a row with NaN or plus infinity."""
-    batch, _ = read(logits)
+    batch = read(logits)
     survivors = Survivors(batch.x)
     _, _, z = survivors.law()
     n, top = survivors.count(), batch.x.amax(1, keepdim=True).double()
@@ -199,39 +217,20 @@ def row_stats(logits: torch.Tensor) -> tuple[torch.Tensor, ...]:
 
 def critical(logits: torch.Tensor, rule: str, sigma_ddof: int, ties: str) -> torch.Tensor:
     """Return the parameter at which each token leaves; NaN for a row that has none."""
-    batch, _ = read(logits)
-    survivors = Survivors(batch.x)
+    batch = read(logits)
     empty = ~(batch.x > -torch.inf).any(1, keepdim=True)
-    result = _critical(survivors, rule, sigma_ddof, ties)
+    result = CRITICAL[rule](Survivors(batch.x), {"sigma_ddof": sigma_ddof, "ties": ties})
     return batch.wrap(result.masked_fill(batch.bad | empty, torch.nan))
 
 
-def _critical(survivors: Survivors, rule: str, sigma_ddof: int, ties: str) -> torch.Tensor:
-    x = survivors.x
-    if rule == "top_n_sigma":
-        return (survivors.max() - x.double()) / deviation(survivors, sigma_ddof)
-    p = survivors.exact_ln_p().exp()
-    if rule == "eta":
-        return torch.maximum(p, (p * survivors.entropy().exp()).square())
-    if rule in ("top_k", "top_p"):
-        values, ids = survivors.ranked(ties)
-        # Where the tokens with this logit begin in the ranked row.
-        first = torch.searchsorted(-values, -values)
-        before = torch.nn.functional.pad(p.gather(1, ids).cumsum(1)[:, :-1], (1, 0))
-        before = before.gather(1, first) if ties == "all" else before
-        ranked = before if rule == "top_p" else (first + 1).double()
-        return torch.zeros_like(ranked).scatter(1, ids, ranked)
-    return p / p.amax(1, keepdim=True) ** {"epsilon": 0, "min_p": 1, "top_a": 2}[rule]
+def _narrow(batch: Logits, rules: Rules, drawing: Uniforms) -> Survivors:
+    uniform = _constant(1.0, batch)
+    if rules.is_random:
+        uniform = drawing.of("coin", len(batch.x), batch.x.device)
+    return narrow(batch.x, rules, uniform)
 
 
-def _narrow(batch: Batch, rules: Rules, coins: Coins) -> Survivors:
-    coin = _constant(1.0, batch)
-    if "xtc_probability" in rules.params and "xtc" in rules.order:
-        coin = coins.uniforms(_core.PURPOSES["coin"], len(batch.x), batch.x.device)
-    return narrow(batch.x, rules, coin)
-
-
-def _constant(value: float, batch: Batch) -> torch.Tensor:
+def _constant(value: float, batch: Logits) -> torch.Tensor:
     return torch.full((1, 1), value, dtype=torch.float64, device=batch.x.device)
 
 
@@ -267,14 +266,14 @@ def _first_beyond(
 
 
 def _details(
-    batch: Batch, survivors: Survivors, tokens: torch.Tensor, n: int, processed: bool
+    batch: Logits, survivors: Survivors, tokens: torch.Tensor, n: int, processed: bool
 ) -> tuple[torch.Tensor, ...]:
     """Return the log-probability, rank, mass, top ids and top log-probabilities of the tokens."""
     at = tokens.clamp_min(0)
     raw = Survivors(batch.given.float())
     rank = (raw.x >= raw.x.gather(1, at)).sum(1)
     whole = Survivors(survivors.whole)
-    whole.heat(survivors.t)
+    whole.set_temperature(survivors.t)
     lower = (survivors.max().double() - whole.max()) / survivors.t
     mass = (survivors.law()[2] / whole.law()[2] * lower.exp()).clamp_max(1)
     law = survivors if processed else raw
@@ -309,22 +308,21 @@ def _allowed(mask: Any, x: torch.Tensor) -> torch.Tensor:
         allowed = mask[None] if mask.ndim == 1 else mask
         allowed = allowed.view(torch.int32) if allowed.dtype == torch.uint32 else allowed
     else:
-        packed = np.require(as_mask(mask), requirements="W")  # Torch wants no read-only memory
+        packed = np.require(
+            as_mask(mask, x.shape), requirements="W"
+        )  # Torch wants no read-only memory
         packed = packed.view(np.int32) if packed.dtype == np.uint32 else packed
         allowed = to_device(packed, x.device)
     if allowed.dtype not in (torch.bool, torch.int32):
         raise TypeError(f"mask: must be bool or packed uint32 bits, got dtype {allowed.dtype}")
-    batch, vocabulary = x.shape
-    width = vocabulary if allowed.dtype == torch.bool else -(-vocabulary // 32)
-    if tuple(allowed.shape) not in ((1, width), (batch, width)):
-        raise ValueError(f"mask: expected shape ({batch}, {width}), got {tuple(allowed.shape)}")
+    check_mask(tuple(allowed.shape), allowed.dtype == torch.bool, tuple(x.shape))
     if allowed.dtype == torch.bool:
         return allowed
-    ids = torch.arange(vocabulary, device=x.device)
+    ids = torch.arange(x.shape[1], device=x.device)
     return (allowed.index_select(1, ids // 32) >> (ids % 32) & 1).bool()
 
 
-def _given_uniforms(uniforms: Any, batch: Batch) -> torch.Tensor:
+def _given_uniforms(uniforms: Any, batch: Logits) -> torch.Tensor:
     device, n = batch.x.device, len(batch.x)
     if not is_on_device(uniforms):
         uniforms = to_device(numbers_of(uniforms, "uniforms", UNIT, rows=n), device)

@@ -8,24 +8,32 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import torch
 
 from sortes._device import is_on_device, to_device
+from sortes.decode._table import GREEDY, TABLE
 from sortes.decode.rules import DEFAULTS, Rules
 
-_GREEDY = 1e-7
 _TOP_H_HEAD = 100
 #: Logarithms of weights are cut here before they meet a weight of zero.
 _DEEPEST = -104.0
 
 
 class Params:
-    """The parameters of a batch as columns of shape (1, 1) or (B, 1), in float64."""
+    """The parameters of a batch as columns of shape (1, 1) or (B, 1), in float64.
 
-    def __init__(self, rules: Rules, x: torch.Tensor) -> None:
+    Attributes
+    ----------
+    options
+        What holds for all rows.
+    uniform
+        A number of each row on [0, 1), for rules that act at random.
+    """
+
+    def __init__(self, rules: Rules, x: torch.Tensor, uniform: torch.Tensor) -> None:
         self.options: dict[str, Any] = {
             "ties": "high",
             "top_p_boundary": "smallest",
@@ -34,6 +42,7 @@ class Params:
             "protected_ids": None,
             **rules.options,
         }
+        self.uniform = uniform
         self._device, self._vocabulary = x.device, x.shape[1]
         self._given: Mapping[str, Any] = rules.params
         for name, value in self._given.items():
@@ -44,7 +53,7 @@ class Params:
         return name in self._given
 
     def __getitem__(self, name: str) -> torch.Tensor:
-        value = self._given.get(name, float(DEFAULTS[name]))
+        value = self._given.get(name, DEFAULTS[name])
         if isinstance(value, float):
             return torch.full((1, 1), value, dtype=torch.float64, device=self._device)
         if not is_on_device(value):
@@ -54,7 +63,7 @@ class Params:
 
     def bounds(self, name: str) -> tuple[float, float]:
         """Return what the host knows of the least and the greatest value over all rows."""
-        value = self._given.get(name, float(DEFAULTS[name]))
+        value = self._given.get(name, DEFAULTS[name])
         if is_on_device(value):
             return -math.inf, math.inf
         return float(np.min(value, initial=math.inf)), float(np.max(value, initial=-math.inf))
@@ -76,19 +85,32 @@ class Survivors:
         The logits before any token was removed.
     t : tensor of float64, shape (B, 1) or (1, 1)
         The temperature.
+    offset : tensor of float64, shape (B, 1) or (1, 1)
+        What to add to a logit to show it: rules that rewrite a row leave differences.
     """
 
     def __init__(self, x: torch.Tensor) -> None:
         self.x = self.whole = x
         self.t = torch.ones((1, 1), dtype=torch.float64, device=x.device)
+        self.offset = torch.zeros_like(self.t)
         self._law: tuple[torch.Tensor, torch.Tensor, torch.Tensor] | None = None
+
+    def rewrite(self, x: torch.Tensor, offset: torch.Tensor) -> None:
+        """Replace the logits by differences, before any token is removed."""
+        self.x = self.whole = x
+        self.offset = self.offset + offset
+        self._law = None
+
+    def shown(self) -> torch.Tensor:
+        """Return the logits as they are shown, in float32."""
+        return (self.x.double() + self.offset).float()
 
     def keep(self, kept: torch.Tensor) -> None:
         """Remove all other tokens."""
         self.x = self.x.masked_fill(~kept, -torch.inf)
         self._law = None
 
-    def heat(self, t: torch.Tensor) -> None:
+    def set_temperature(self, t: torch.Tensor) -> None:
         """Set the temperature."""
         self.t = t
         self._law = None
@@ -129,6 +151,10 @@ class Survivors:
         _, _, z = self.law()
         return self.max() + self.t * (z.log() + ln_p)
 
+    def keep_likely(self, ln_p: torch.Tensor, params: Params) -> None:
+        """Keep the tokens of at least this log-probability; the most likely in any case."""
+        self.keep_from(self.cut_at(ln_p), params)
+
     def keep_from(self, cut: torch.Tensor, params: Params) -> None:
         """Keep the logits from a cut in float64 on; the largest in any case, ties included."""
         cut = torch.minimum(cut, self.max())
@@ -162,7 +188,7 @@ class Survivors:
         self.keep((self.x > bound) | at_bound)
 
 
-def narrow(x: torch.Tensor, rules: Rules, coin: torch.Tensor) -> Survivors:
+def narrow(x: torch.Tensor, rules: Rules, uniform: torch.Tensor) -> Survivors:
     """Apply the rules to logits.
 
     Parameters
@@ -171,23 +197,20 @@ def narrow(x: torch.Tensor, rules: Rules, coin: torch.Tensor) -> Survivors:
         The logits; biased and masked already.
     rules
         The rules.
-    coin : tensor of float64, shape (B, 1) or (1, 1)
-        XTC's coins: it acts where they are below its probability.
+    uniform : tensor of float64, shape (B, 1) or (1, 1)
+        A number of each row: XTC acts where it is below its probability.
 
     Returns
     -------
     Survivors
         What is left. Rows without a finite logit stay as they are.
     """
-    params = Params(rules, x)
-    if "smoothing_factor" in params and "smoothing" in rules.order:
-        x = _smooth(x, params)
+    params = Params(rules, x, uniform)
     survivors = Survivors(x)
-    for step in rules.order:
-        if step == "xtc":
-            _xtc(survivors, params, coin)
-        elif step != "smoothing":
-            _RULES[step](survivors, params)
+    # Smoothing acts first wherever it stands.
+    for rule in sorted(rules.order, key=lambda rule: rule != "smoothing"):
+        if any(name in params for name in TABLE[rule].switches):
+            RULES[rule](survivors, params)
     return survivors
 
 
@@ -198,17 +221,16 @@ def ceiling(cut: torch.Tensor) -> torch.Tensor:
     return torch.where(nearest.double() < cut, above, nearest)
 
 
-def _smooth(x: torch.Tensor, params: Params) -> torch.Tensor:
+def _smoothing(survivors: Survivors, params: Params) -> None:
     factor, curve = params["smoothing_factor"], params["smoothing_curve"]
-    top = Survivors(x).max().double()
+    x, top = survivors.x, survivors.max().double()
     d = x.double() - top
-    smooth = top - (3 - curve) / 2 * factor * d**2 + (curve - 1) / 2 * factor * d**3
-    return smooth.float().where((factor > 0) & (x > -torch.inf), x)
+    smooth = (curve - 1) / 2 * factor * d**3 - (3 - curve) / 2 * factor * d**2
+    on = factor > 0
+    survivors.rewrite(smooth.float().where(on & (x > -torch.inf), x), top.where(on, 0.0))
 
 
 def _temperature(survivors: Survivors, params: Params) -> None:
-    if "temperature" not in params and "dynatemp_range" not in params:
-        return
     t = params["temperature"]
     if "dynatemp_range" in params:
         width, n = params["dynatemp_range"], survivors.count()
@@ -216,17 +238,15 @@ def _temperature(survivors: Survivors, params: Params) -> None:
         share = (survivors.entropy() / n.double().log()).clamp(0, 1)
         dynamic = low + (high - low) * share ** params["dynatemp_exponent"]
         t = dynamic.where((width > 0) & (n > 1), t)
-    if "dynatemp_range" in params or params.bounds("temperature")[0] < _GREEDY:
-        greedy = t < _GREEDY
+    if "dynatemp_range" in params or params.bounds("temperature")[0] < GREEDY:
+        greedy = t < GREEDY
         every = torch.arange(survivors.x.shape[1], device=survivors.x.device)
         survivors.keep(~greedy | (every == survivors.x.argmax(1, keepdim=True)))
         t = t.masked_fill(greedy, 1.0)
-    survivors.heat(t)
+    survivors.set_temperature(t)
 
 
 def _top_n_sigma(survivors: Survivors, params: Params) -> None:
-    if "top_n_sigma" not in params:
-        return
     scale, n = params["top_n_sigma"], survivors.count()
     sigma = deviation(survivors, params.options["sigma_ddof"])
     cut = survivors.max() - scale * sigma
@@ -243,8 +263,6 @@ def deviation(survivors: Survivors, ddof: int) -> torch.Tensor:
 
 
 def _top_h(survivors: Survivors, params: Params) -> None:
-    if "top_h" not in params:
-        return
     share, ties = params["top_h"], params.options["ties"]
     values, ids = survivors.ranked(ties)
     weights = survivors.law()[1].gather(1, ids[:, :_TOP_H_HEAD]).double()
@@ -257,8 +275,6 @@ def _top_h(survivors: Survivors, params: Params) -> None:
 
 
 def _top_k(survivors: Survivors, params: Params) -> None:
-    if "top_k" not in params:
-        return
     k = params["top_k"]
     most = max(params.bounds(name)[1] for name in ("top_k", "min_tokens_to_keep"))
     cut = survivors.kth_largest(torch.maximum(k, params["min_tokens_to_keep"]), most)
@@ -266,13 +282,13 @@ def _top_k(survivors: Survivors, params: Params) -> None:
 
 
 def _top_p(survivors: Survivors, params: Params) -> None:
-    if "top_p" in params:
-        survivors.keep_first(*_nucleus(survivors, params))
+    survivors.keep_first(*_nucleus(survivors, params))
 
 
 def _top_k_top_p(survivors: Survivors, params: Params) -> None:
     nucleus = _nucleus(survivors, params) if "top_p" in params else None
-    _top_k(survivors, params)
+    if "top_k" in params:
+        _top_k(survivors, params)
     if nucleus is not None:
         survivors.keep_first(*nucleus)
 
@@ -300,14 +316,11 @@ def _nucleus(
 
 
 def _min_p(survivors: Survivors, params: Params) -> None:
-    if "min_p" in params:
-        cut = survivors.max() + survivors.t * params["min_p"].log()
-        survivors.keep_from(cut, params)
+    cut = survivors.max() + survivors.t * params["min_p"].log()
+    survivors.keep_from(cut, params)
 
 
 def _typical(survivors: Survivors, params: Params) -> None:
-    if "typical_p" not in params:
-        return
     p = params["typical_p"]
     centre = survivors.cut_at(-survivors.entropy())
     distance = (centre - survivors.x).abs()
@@ -320,19 +333,17 @@ def _typical(survivors: Survivors, params: Params) -> None:
 
 
 def _epsilon(survivors: Survivors, params: Params) -> None:
-    if "epsilon_cutoff" in params:
-        survivors.keep_from(survivors.cut_at(params["epsilon_cutoff"].log()), params)
+    survivors.keep_likely(params["epsilon_cutoff"].log(), params)
 
 
 def _eta(survivors: Survivors, params: Params) -> None:
-    if "eta_cutoff" in params:
-        ln_epsilon = params["eta_cutoff"].log()
-        ln_eta = torch.minimum(ln_epsilon, 0.5 * ln_epsilon - survivors.entropy())
-        survivors.keep_from(survivors.cut_at(ln_eta), params)
+    ln_epsilon = params["eta_cutoff"].log()
+    ln_eta = torch.minimum(ln_epsilon, 0.5 * ln_epsilon - survivors.entropy())
+    survivors.keep_likely(ln_eta, params)
 
 
 def _tfs(survivors: Survivors, params: Params) -> None:
-    if "tfs" not in params or survivors.x.shape[1] < 3:
+    if survivors.x.shape[1] < 3:
         return
     z, ties, n = params["tfs"], params.options["ties"], survivors.count()
     values, ids = survivors.ranked(ties)
@@ -348,20 +359,17 @@ def _tfs(survivors: Survivors, params: Params) -> None:
 
 
 def _top_a(survivors: Survivors, params: Params) -> None:
-    if "top_a" in params:
-        _, _, z = survivors.law()
-        survivors.keep_from(survivors.cut_at(params["top_a"].log() - 2 * z.log()), params)
+    _, _, z = survivors.law()
+    survivors.keep_likely(params["top_a"].log() - 2 * z.log(), params)
 
 
 def _p_less(survivors: Survivors, params: Params) -> None:
-    if "p_less" not in params:
-        return
     threshold = collision(survivors)
     if params.options["p_less_normalized"]:
         n = survivors.count().double()
         threshold = ((n * threshold - 1) / (n - 1)).where(n > 1, 0.0).clamp_min(0)
-    cut = survivors.cut_at(threshold.log())
-    survivors.keep_from(cut.where(params["p_less"] > 0, -torch.inf), params)
+    ln_p = threshold.log().where(params["p_less"] > 0, -torch.inf)
+    survivors.keep_likely(ln_p, params)
 
 
 def collision(survivors: Survivors) -> torch.Tensor:
@@ -371,14 +379,10 @@ def collision(survivors: Survivors) -> torch.Tensor:
 
 
 def _mirostat(survivors: Survivors, params: Params) -> None:
-    if "mirostat_mu" in params:
-        cut = survivors.cut_at(-params["mirostat_mu"] * math.log(2))
-        survivors.keep_from(cut, params)
+    survivors.keep_likely(-params["mirostat_mu"] * math.log(2), params)
 
 
-def _xtc(survivors: Survivors, params: Params, coin: torch.Tensor) -> None:
-    if "xtc_probability" not in params:
-        return
+def _xtc(survivors: Survivors, params: Params) -> None:
     x = survivors.x
     cut = survivors.cut_at(params["xtc_threshold"].log())
     likely = x >= ceiling(cut)
@@ -386,15 +390,17 @@ def _xtc(survivors: Survivors, params: Params, coin: torch.Tensor) -> None:
     every = torch.arange(x.shape[1], device=x.device)
     stays = torch.where(likely & (x == least), every, -1).amax(1, keepdim=True)
     goes = likely & (every != stays)
-    acts = coin < params["xtc_probability"]
+    acts = params.uniform < params["xtc_probability"]
     protected = params.protected()
     if protected is not None:
         acts = acts & ~goes.index_select(1, protected).any(1, keepdim=True)
     survivors.keep(~(goes & acts))
 
 
-_RULES: Final[Mapping[str, Callable[[Survivors, Params], None]]] = {
+#: What each rule does to rows in some of which it is on.
+RULES: Final[Mapping[str, Callable[[Survivors, Params], None]]] = {
     "temperature": _temperature,
+    "smoothing": _smoothing,
     "top_n_sigma": _top_n_sigma,
     "top_h": _top_h,
     "top_k": _top_k,
@@ -408,4 +414,52 @@ _RULES: Final[Mapping[str, Callable[[Survivors, Params], None]]] = {
     "top_a": _top_a,
     "p_less": _p_less,
     "mirostat": _mirostat,
+    "xtc": _xtc,
+}
+
+#: What `critical` takes beside the survivors: `sigma_ddof` and `ties`.
+_Options: TypeAlias = Mapping[str, Any]
+
+
+def _critical_of_p(
+    f: Callable[[torch.Tensor, Survivors], torch.Tensor],
+) -> Callable[[Survivors, _Options], torch.Tensor]:
+    """Return the critical parameter of a rule as a function of the probabilities."""
+    return lambda survivors, _: f(survivors.exact_ln_p().exp(), survivors)
+
+
+def _of_eta(p: torch.Tensor, survivors: Survivors) -> torch.Tensor:
+    return torch.maximum(p, (p * survivors.entropy().exp()).square())
+
+
+def _of_top_n_sigma(survivors: Survivors, options: _Options) -> torch.Tensor:
+    distance = survivors.max() - survivors.x.double()
+    return distance / deviation(survivors, options["sigma_ddof"])
+
+
+def _of_top_k(survivors: Survivors, options: _Options) -> torch.Tensor:
+    values, ids = survivors.ranked(options["ties"])
+    # Where the tokens with this logit begin in the ranked row.
+    first = torch.searchsorted(-values, -values)
+    return torch.zeros_like(values.double()).scatter(1, ids, (first + 1).double())
+
+
+def _of_top_p(survivors: Survivors, options: _Options) -> torch.Tensor:
+    values, ids = survivors.ranked(options["ties"])
+    mass = survivors.exact_ln_p().exp().gather(1, ids).cumsum(1)
+    before = torch.nn.functional.pad(mass[:, :-1], (1, 0))
+    if options["ties"] == "all":
+        before = before.gather(1, torch.searchsorted(-values, -values))
+    return torch.zeros_like(before).scatter(1, ids, before)
+
+
+#: The critical parameter of each token, of every rule that has one.
+CRITICAL: Final[Mapping[str, Callable[[Survivors, _Options], torch.Tensor]]] = {
+    "epsilon": _critical_of_p(lambda p, _: p),
+    "eta": _critical_of_p(_of_eta),
+    "min_p": _critical_of_p(lambda p, _: p / p.amax(1, keepdim=True)),
+    "top_a": _critical_of_p(lambda p, _: p / p.amax(1, keepdim=True) ** 2),
+    "top_k": _of_top_k,
+    "top_n_sigma": _of_top_n_sigma,
+    "top_p": _of_top_p,
 }

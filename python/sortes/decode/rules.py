@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
@@ -23,12 +22,27 @@ import numpy as np
 
 from sortes import _core
 from sortes._arrays import integers_of, numbers_of
-from sortes._check import COUNT, Domain, flag, one_of, shown
+from sortes._check import (
+    COUNT,
+    FINITE,
+    NON_NEGATIVE,
+    PROBABILITY,
+    UNIT,
+    Domain,
+    flag,
+    one_of,
+    real,
+    shown,
+)
 from sortes._device import is_on_device
+from sortes.decode._table import PARAMETERS, READERS, TABLE
 
 if TYPE_CHECKING:
     import torch
     from numpy.typing import ArrayLike, NDArray
+
+#: The domain of parameters that may be given as booleans.
+_TRUTH: Final = Domain("[0, 1]", integer=True)
 
 Ties: TypeAlias = Literal["high", "low", "all"]
 Boundary: TypeAlias = Literal["smallest", "lenient", "ties_all", "exclude"]
@@ -36,104 +50,62 @@ Boundary: TypeAlias = Literal["smallest", "lenient", "ties_all", "exclude"]
 DDOF: Final = Domain("[0, 1]", integer=True)
 Ddof: TypeAlias = Annotated[Literal[0, 1], DDOF]
 
-_FIRST = ("smoothing", "top_n_sigma")
-_LAST = ("typical", "epsilon", "eta", "tfs", "top_a", "p_less", "mirostat", "xtc")
-_LLAMA_CPP_LAST = ("epsilon", "eta", "tfs", "top_a", "p_less", "top_h", "mirostat", "xtc")
+#: Each numeric parameter with its neutral value.
+DEFAULTS: Final[Mapping[str, float]] = MappingProxyType(
+    {parameter.name: parameter.neutral for parameter in PARAMETERS.values()}
+)
+
+
+def _named_order(*names: str, last: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """Return these rules, and before `last` all that are not named, in the order of the table."""
+    first = ("smoothing", "top_n_sigma", *names)
+    named = {*first, *last}
+    for name in names:  # a joint rule stands for those whose parameters it reads
+        named.update(owner for of in TABLE[name].shared for owner in READERS[of])
+    rest = (name for name, rule in TABLE.items() if rule.parameters and name not in named)
+    return (*first, *rest, *last)
+
 
 #: The named orders of the rules.
 ORDERS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
-        "hf": (*_FIRST, "temperature", "top_h", "top_k", "top_p", "min_p", *_LAST),
-        "vllm": (*_FIRST, "temperature", "min_p", "top_k", "top_p", "top_h", *_LAST),
-        "llama.cpp": (
-            *(*_FIRST, "top_k", "typical", "top_p", "min_p"),
-            *(*_LLAMA_CPP_LAST, "temperature"),
-        ),
-        "joint": (*_FIRST, "temperature", "top_k_top_p", "min_p", "top_h", *_LAST),
+        "hf": _named_order("temperature", "top_h", "top_k", "top_p", "min_p"),
+        "vllm": _named_order("temperature", "min_p", "top_k", "top_p", "top_h"),
+        "llama.cpp": _named_order("top_k", "typical", "top_p", "min_p", last=("temperature",)),
+        "joint": _named_order("temperature", "top_k_top_p", "min_p", "top_h"),
     }
 )
-
-#: Each numeric parameter with its neutral value.
-DEFAULTS: Final[Mapping[str, float]] = MappingProxyType(
-    {
-        "temperature": 1.0,
-        "top_k": 0,
-        "top_p": 1.0,
-        "min_p": 0.0,
-        "typical_p": 1.0,
-        "epsilon_cutoff": 0.0,
-        "eta_cutoff": 0.0,
-        "top_a": 0.0,
-        "top_n_sigma": 0.0,
-        "top_h": math.inf,
-        "tfs": 1.0,
-        "p_less": False,
-        "xtc_probability": 0.0,
-        "xtc_threshold": 0.1,
-        "mirostat_mu": math.inf,
-        "dynatemp_range": 0.0,
-        "dynatemp_exponent": 1.0,
-        "smoothing_factor": 0.0,
-        "smoothing_curve": 1.0,
-        "min_tokens_to_keep": 1,
-    }
-)
-
-#: Which parameter turns which rule on.
-SWITCHES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
-    {
-        "temperature": ("temperature",),
-        "dynatemp_range": ("temperature",),
-        "smoothing_factor": ("smoothing",),
-        "top_n_sigma": ("top_n_sigma",),
-        "top_h": ("top_h",),
-        "top_k": ("top_k", "top_k_top_p"),
-        "top_p": ("top_p", "top_k_top_p"),
-        "min_p": ("min_p",),
-        "typical_p": ("typical",),
-        "epsilon_cutoff": ("epsilon",),
-        "eta_cutoff": ("eta",),
-        "tfs": ("tfs",),
-        "top_a": ("top_a",),
-        "p_less": ("p_less",),
-        "mirostat_mu": ("mirostat",),
-        "xtc_probability": ("xtc",),
-    }
-)
-
-#: Switched off by zero and by anything below.
-_OFF_BELOW = ("top_k", "top_n_sigma")
 
 
 class RuleArgs(TypedDict, total=False):
     """The arguments that `Rules` describes, for functions that take them as keywords."""
 
-    temperature: ArrayLike | None
-    top_k: ArrayLike | None
-    top_p: ArrayLike | None
-    min_p: ArrayLike | None
-    typical_p: ArrayLike | None
-    epsilon_cutoff: ArrayLike | None
-    eta_cutoff: ArrayLike | None
-    top_a: ArrayLike | None
-    top_n_sigma: ArrayLike | None
-    top_h: ArrayLike | None
-    tfs: ArrayLike | None
-    p_less: ArrayLike | None
-    xtc_probability: ArrayLike | None
-    xtc_threshold: ArrayLike | None
-    mirostat_mu: ArrayLike | None
-    dynatemp_range: ArrayLike | None
-    dynatemp_exponent: ArrayLike | None
-    smoothing_factor: ArrayLike | None
-    smoothing_curve: ArrayLike | None
-    min_tokens_to_keep: ArrayLike | None
+    temperature: Annotated[ArrayLike, NON_NEGATIVE] | None
+    top_k: Annotated[ArrayLike, Domain("(-inf, inf)", integer=True)] | None
+    top_p: Annotated[ArrayLike, PROBABILITY] | None
+    min_p: Annotated[ArrayLike, PROBABILITY] | None
+    typical_p: Annotated[ArrayLike, Domain("(0, 1]")] | None
+    epsilon_cutoff: Annotated[ArrayLike, UNIT] | None
+    eta_cutoff: Annotated[ArrayLike, UNIT] | None
+    top_a: Annotated[ArrayLike, NON_NEGATIVE] | None
+    top_n_sigma: Annotated[ArrayLike, FINITE] | None
+    top_h: Annotated[ArrayLike, Domain("(0, 1]")] | None
+    tfs: Annotated[ArrayLike, PROBABILITY] | None
+    p_less: Annotated[ArrayLike, Domain("[0, 1]", integer=True)] | None
+    xtc_probability: Annotated[ArrayLike, PROBABILITY] | None
+    xtc_threshold: Annotated[ArrayLike, PROBABILITY] | None
+    mirostat_mu: Annotated[ArrayLike, Domain("[-inf, inf]")] | None
+    dynatemp_range: Annotated[ArrayLike, NON_NEGATIVE] | None
+    dynatemp_exponent: Annotated[ArrayLike, NON_NEGATIVE] | None
+    smoothing_factor: Annotated[ArrayLike, NON_NEGATIVE] | None
+    smoothing_curve: Annotated[ArrayLike, Domain("[1, 3]")] | None
+    min_tokens_to_keep: Annotated[ArrayLike, Domain("[1, inf)", integer=True)] | None
     order: Literal["hf", "vllm", "llama.cpp", "joint"] | Sequence[str]
     ties: Ties
     top_p_boundary: Boundary
     sigma_ddof: Ddof
     p_less_normalized: bool
-    protected_ids: ArrayLike | None
+    protected_ids: Annotated[ArrayLike, COUNT] | None
 
 
 @final
@@ -183,7 +155,8 @@ class Rules:
         to the largest possible one.
     smoothing_factor, smoothing_curve : float or array_like, shape (B,)
         Replace the logits by ``max - k*f*d**2 + s*f*d**3`` with ``d = l - max``,
-        ``k = (3 - curve) / 2`` and ``s = (curve - 1) / 2``.
+        ``k = (3 - curve) / 2`` and ``s = (curve - 1) / 2``. The curve lies in [1, 3]: any other
+        would change the order of the tokens.
     min_tokens_to_keep : int or array_like, shape (B,)
         Each rule keeps at least this many tokens; top-h and XTC have their own minimum.
     order : {"hf", "vllm", "llama.cpp", "joint"} or sequence of str
@@ -225,10 +198,39 @@ class Rules:
     on and off row by row. Torch tensors on another device than the CPU stay there, for logits on
     the same device: checking their values would mean waiting for them, so they are not checked.
 
-    Top-k: Fan et al., arXiv:1805.04833. Top-p: Holtzman et al., arXiv:1904.09751. Min-p: Nguyen et
-    al., arXiv:2407.01082. Typical: Meister et al., arXiv:2202.00666. Epsilon and eta: Hewitt et
-    al., arXiv:2210.15191. Top-n-sigma: Tang et al., arXiv:2411.07641. Top-h: arXiv:2509.02510.
-    P-less: arXiv:2509.23234. Mirostat: Basu et al., arXiv:2007.14966.
+    Sources: top-k, Fan et al. 2018; top-p, Holtzman et al. 2020; min-p, Nguyen et al. 2025;
+    typical, Meister et al. 2023; epsilon and eta, Hewitt et al. 2022; top-n-sigma, Tang et al.
+    2025; top-h, Potraghloo et al. 2025; tail-free, Bricken 2019; p-less, Tan et al. 2026; mirostat,
+    Basu et al. 2021.
+
+    References
+    ----------
+    Fan, Lewis and Dauphin, "Hierarchical Neural Story Generation", ACL 2018, arXiv:1805.04833.
+
+    Holtzman, Buys, Du, Forbes and Choi, "The Curious Case of Neural Text Degeneration", ICLR 2020,
+    arXiv:1904.09751.
+
+    Nguyen, Baker, Neo, Roush, Kirsch and Shwartz-Ziv, "Turning Up the Heat: Min-p Sampling for
+    Creative and Coherent LLM Outputs", ICLR 2025, arXiv:2407.01082.
+
+    Meister, Pimentel, Wiher and Cotterell, "Locally Typical Sampling", TACL 2023, arXiv:2202.00666.
+
+    Hewitt, Manning and Liang, "Truncation Sampling as Language Model Desmoothing", Findings of
+    EMNLP 2022, arXiv:2210.15191.
+
+    Tang, Liu, Xu and Huang, "Top-nσ: Eliminating Noise in Logit Space for Robust Token Sampling of
+    LLM", ACL 2025, arXiv:2411.07641.
+
+    Potraghloo, Azizi, Kundu and Pedram, "Top-H Decoding: Adapting the Creativity and Coherence with
+    Bounded Entropy in Text Generation", NeurIPS 2025, arXiv:2509.02510.
+
+    Bricken, "Tail Free Sampling", blog post 2019.
+
+    Tan, Wu and Howard, "p-less Sampling: A Robust Hyperparameter-Free Approach for LLM Decoding",
+    ICLR 2026, arXiv:2509.23234.
+
+    Basu, Ramachandran, Keskar and Varshney, "Mirostat: A Neural Text Decoding Algorithm that
+    Directly Controls Perplexity", ICLR 2021, arXiv:2007.14966.
 
     Examples
     --------
@@ -255,7 +257,7 @@ class Rules:
         params: dict[str, Any] = {}
         options: dict[str, Any] = {}
         for name, given in args.items():
-            if name in DEFAULTS:
+            if name in PARAMETERS:
                 value = _parameter(name, given)
                 if value is not None:
                     params[name] = value
@@ -267,9 +269,10 @@ class Rules:
         on_host = {name: value for name, value in params.items() if not is_on_device(value)}
         # Their domains are checked here, and nowhere else.
         self._native = _core.decode.sampling.Rules(on_host, order, **options)
+        params = {name: value for name, value in params.items() if not _is_off(name, value)}
         for name in params:
-            if not set(SWITCHES.get(name, order)).intersection(order):
-                wanted = " or ".join(map(repr, SWITCHES[name]))
+            if READERS[name] and not set(READERS[name]).intersection(order):
+                wanted = " or ".join(map(repr, READERS[name]))
                 raise ValueError(f"order: must contain {wanted}, for {name} is given")
         self._given = {name: params.get(name, args[name]) for name in args}  # type: ignore[literal-required]
         self._elsewhere = next((name for name in params if name not in on_host), None)
@@ -293,8 +296,13 @@ class Rules:
         return self._options
 
     @property
-    def native(self) -> _core.decode.sampling.Rules:
-        """The form that the kernels take."""
+    def is_random(self) -> bool:
+        """Whether chance decides what is kept: XTC acts on a row or not."""
+        random = (TABLE[rule] for rule in self._order if "random" in TABLE[rule].flags)
+        return any(name in self._params for rule in random for name in rule.switches)
+
+    def _for_host(self) -> _core.decode.sampling.Rules:
+        """Return the form that the kernels take."""
         if self._elsewhere:
             raise TypeError(f"{self._elsewhere}: is on another device than the logits")
         return self._native
@@ -317,24 +325,29 @@ def as_rules(rules: Rules | None, args: RuleArgs) -> Rules:
     return rules
 
 
+def _is_off(name: str, value: Any) -> bool:
+    return isinstance(value, float) and PARAMETERS[name].is_off(value)
+
+
 def _parameter(name: str, given: Any) -> float | NDArray[np.float64] | torch.Tensor | None:
     """Return a parameter as the kernels take it, ``None`` if it is neutral in all rows."""
-    neutral = DEFAULTS[name]
     if given is None:
         return None
     if is_on_device(given):
         if given.ndim == 1:
-            return given.double()  # type: ignore[no-any-return]
+            return given.double()
         raise ValueError(f"{name}: must be a number or have shape (B,), got {tuple(given.shape)}")
+    parameter = PARAMETERS[name]
     if type(given) is float or type(given) is int:
-        value = float(given)
+        value = real(given, name)
     else:
-        array = numbers_of(given, name, booleans=name == "p_less")
+        booleans = parameter.domain == _TRUTH
+        array = numbers_of(given, name, booleans=booleans)
         if array.ndim:
             array.flags.writeable = False
             return array
         value = float(array)
-    return None if value == neutral or (name in _OFF_BELOW and value < 0) else value
+    return None if value == parameter.neutral else value
 
 
 def _order(name: str, given: Any) -> tuple[str, ...]:
@@ -365,7 +378,7 @@ _OPTIONS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
 def _unknown(name: str) -> str:
     from difflib import get_close_matches
 
-    near = get_close_matches(name, [*DEFAULTS, *_OPTIONS], 1)
+    near = get_close_matches(name, [*PARAMETERS, *_OPTIONS], 1)
     return f"{name}: is not a rule argument" + (f"; did you mean {near[0]}?" if near else "")
 
 

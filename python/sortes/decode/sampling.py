@@ -2,24 +2,47 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Unpack
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    Generic,
+    Literal,
+    NamedTuple,
+    TypeVar,
+    Unpack,
+    overload,
+)
 
 import numpy as np
 
 from sortes import _core
-from sortes._arrays import numbers_of, target
-from sortes._check import UNIT, count, one_of
+from sortes._arrays import Rows, numbers_of, target
+from sortes._check import UNIT, Count, count, one_of
 from sortes._device import is_on_device
-from sortes.decode._call import prepare
+from sortes._progress import Progress, at_once, reporter
+from sortes.decode._call import (
+    CallArgs,
+    Given,
+    LogitBias,
+    Request,
+    prepare,
+    rows_in,
+    streams_of,
+)
 from sortes.decode.rules import RuleArgs, Rules, as_rules
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
+    import torch
+    from numpy.typing import ArrayLike, NDArray
 
     from sortes._rng import Rng
 
+#: Arrays of one kind.
+Array = TypeVar("Array", bound="NDArray[Any] | torch.Tensor")
 
-class SampleOutput(NamedTuple):
+
+class SampleOutput(NamedTuple, Generic[Array]):
     """Tokens and what is known of them; arrays of the same kind as the logits.
 
     Attributes
@@ -38,31 +61,79 @@ class SampleOutput(NamedTuple):
         Their log-probabilities.
     """
 
-    tokens: Any
-    logprob: Any
-    rank: Any
-    mass: Any
-    top_ids: Any
-    top_logprobs: Any
+    tokens: Array
+    logprob: Array
+    rank: Array
+    mass: Array
+    top_ids: Array
+    top_logprobs: Array
 
 
+class SampleArgs(CallArgs, total=False):
+    """The keywords of the draw, but for those that decide what it returns."""
+
+    logprobs_mode: Literal["raw", "processed"]
+    method: Literal["auto", "scan"]
+    out: Any
+
+
+class DrawArgs(CallArgs, total=False):
+    """The keywords of the draw with given uniforms, but for those that decide what it returns."""
+
+    logprobs_mode: Literal["raw", "processed"]
+    out: Any
+
+
+@overload
 def sample(
-    logits: Any,
+    logits: torch.Tensor,
     rules: Rules | None = None,
     *,
-    logit_bias: Any = None,
-    mask: Any = None,
-    rng: Rng = None,
+    logprobs: None = None,
+    **arguments: Unpack[SampleArgs],
+) -> torch.Tensor: ...
+@overload
+def sample(
+    logits: torch.Tensor,
+    rules: Rules | None = None,
+    *,
+    logprobs: int,
+    **arguments: Unpack[SampleArgs],
+) -> SampleOutput[torch.Tensor]: ...
+@overload
+def sample(
+    logits: ArrayLike,
+    rules: Rules | None = None,
+    *,
+    logprobs: None = None,
+    **arguments: Unpack[SampleArgs],
+) -> NDArray[np.int64]: ...
+@overload
+def sample(
+    logits: ArrayLike,
+    rules: Rules | None = None,
+    *,
+    logprobs: int,
+    **arguments: Unpack[SampleArgs],
+) -> SampleOutput[NDArray[Any]]: ...
+def sample(
+    logits: ArrayLike,
+    rules: Rules | None = None,
+    *,
+    logit_bias: LogitBias | None = None,
+    mask: ArrayLike | None = None,
     rows: ArrayLike | None = None,
-    step: int = 0,
-    logprobs: int | None = None,
+    logprobs: Count | None = None,
     logprobs_mode: Literal["raw", "processed"] = "raw",
     method: Literal["auto", "scan"] = "auto",
+    rng: Rng = None,
+    step: int = 0,
     out: Any = None,
     num_threads: int | None = None,
+    progress: Progress = None,
     **rule_args: Unpack[RuleArgs],
 ) -> Any:
-    """Draw one token per row from the truncated, renormalised softmax of the logits.
+    r"""Draw one token per row from the truncated, renormalised softmax of the logits.
 
     Parameters
     ----------
@@ -76,14 +147,9 @@ def sample(
         Added to the logits of all rows, before everything.
     mask : bool, shape (B, V) or (V,), or packed uint32 bits, shape (B, ceil(V / 32)), optional
         Allowed tokens.
-    rng : int, SeedSequence, Generator, Stream, list of Stream, optional
-        The randomness: by default fresh entropy. The same int gives the same tokens; a list has one
-        stream for each row.
     rows : array_like of int, shape (B,), optional
         Stream ids of the rows, by default 0, 1, ... A row's token depends only on its logits, its
         parameters, `rng`, its id and `step`: not on the other rows, nor on threads.
-    step : int, default 0
-        The step of generation: another step, another draw.
     logprobs : int, optional
         Also return log-probabilities, and those of this many most likely tokens.
     logprobs_mode : {"raw", "processed"}, default "raw"
@@ -91,10 +157,19 @@ def sample(
     method : {"auto", "scan"}, default "auto"
         "scan" uses one uniform per row by the map of `draw`; "auto" may be faster and has the same
         law.
-    out : int64 array, shape (B,), optional
-        Where to write the tokens.
+    rng : Rng, optional
+        The randomness: None for fresh entropy, or a seed, generator or stream (see `sortes.Rng`). A
+        list has one stream for each row, each at its own step.
+    step : int, default 0
+        The position in a run, in [0, 2**32): different steps give independent draws. Give the
+        number of the token in its text.
+    out : array or tensor, optional
+        Where to write the result; it must not overlap an input. The tokens: int64, shape (B,) or
+        (), C-contiguous.
     num_threads : int, optional
-        How many threads to use at most.
+        How many threads to use at most; results never depend on it.
+    progress : bool or callable, optional
+        Show a progress bar, or call ``progress(done, total)``. It counts rows.
     **rule_args
         The arguments of `Rules`.
 
@@ -111,43 +186,89 @@ def sample(
         instead.
     TypeError
         If an argument has the wrong type.
+    MemoryError
+        If there is no memory for `logprobs`.
 
     Notes
     -----
-    The token ``i`` of the kept set ``K`` has probability ``exp(l_i / T) / sum_K exp(l_j / T)``,
-    exactly up to float32 rounding of single exponentials (total variation below 1e-6): one 53-bit
-    uniform is inverted per draw, where races of float32 noise lose the tail (Zheng et al. 2024,
-    arXiv 2409.02908). The cost is one to three reads of the row; nothing is sorted or written.
+    The token $i$ of the kept set $K$ has probability $e^{l_i / T} / \sum_K e^{l_j / T}$, exactly up
+    to float32 rounding of single exponentials (total variation below 1e-6): one 53-bit uniform is
+    inverted per draw, where races of float32 noise lose the tail (Zheng et al. 2025). The cost is
+    one to three reads of the row; nothing is sorted or written.
+
+    References
+    ----------
+    Zheng, Chen, Mao, Liu, Zhu and Zhang, "Masked Diffusion Models are Secretly Time-Agnostic Masked
+    Models and Exploit Inaccurate Categorical Sampling", ICLR 2025, arXiv:2409.02908.
 
     Examples
     --------
     >>> import numpy as np
+    >>> from sortes.decode import sample
     >>> logits = np.array([[0.5, 0.3, 0.2], [-1.0, 1.0, -1.0]], np.float32)
     >>> sample(logits, top_k=1, rng=0)
     array([0, 1])
     """
-    compiled = as_rules(rules, rule_args)
-    given = (rng, rows, step, logit_bias, mask)
-    return _sample(logits, compiled, None, given, logprobs, logprobs_mode, method, out, num_threads)
+    request = Request(as_rules(rules, rule_args), logit_bias, mask, rows, rng, step)
+    asked = (logprobs, logprobs_mode)
+    one_of(method, "method", ("auto", "scan"))
+    return _sample(logits, request, None, method, asked, out, num_threads, progress)
 
 
+@overload
 def draw(
-    logits: Any,
+    logits: torch.Tensor,
     uniforms: ArrayLike,
     rules: Rules | None = None,
     *,
-    logit_bias: Any = None,
-    mask: Any = None,
-    rng: Rng = 0,
+    logprobs: None = None,
+    **arguments: Unpack[DrawArgs],
+) -> torch.Tensor: ...
+@overload
+def draw(
+    logits: torch.Tensor,
+    uniforms: ArrayLike,
+    rules: Rules | None = None,
+    *,
+    logprobs: int,
+    **arguments: Unpack[DrawArgs],
+) -> SampleOutput[torch.Tensor]: ...
+@overload
+def draw(
+    logits: ArrayLike,
+    uniforms: ArrayLike,
+    rules: Rules | None = None,
+    *,
+    logprobs: None = None,
+    **arguments: Unpack[DrawArgs],
+) -> NDArray[np.int64]: ...
+@overload
+def draw(
+    logits: ArrayLike,
+    uniforms: ArrayLike,
+    rules: Rules | None = None,
+    *,
+    logprobs: int,
+    **arguments: Unpack[DrawArgs],
+) -> SampleOutput[NDArray[Any]]: ...
+def draw(
+    logits: ArrayLike,
+    uniforms: Annotated[ArrayLike, UNIT],
+    rules: Rules | None = None,
+    *,
+    logit_bias: LogitBias | None = None,
+    mask: ArrayLike | None = None,
     rows: ArrayLike | None = None,
-    step: int = 0,
-    logprobs: int | None = None,
+    logprobs: Count | None = None,
     logprobs_mode: Literal["raw", "processed"] = "raw",
+    rng: Rng = None,
+    step: int = 0,
     out: Any = None,
     num_threads: int | None = None,
+    progress: Progress = None,
     **rule_args: Unpack[RuleArgs],
 ) -> Any:
-    """Draw one token per row with the coins given: the inverse transform itself.
+    """Draw one token per row with the uniforms given: the inverse transform itself.
 
     Parameters
     ----------
@@ -156,8 +277,19 @@ def draw(
     uniforms : array_like of float64, shape (B,) or ()
         Numbers in [0, 1). The token is the first one, in id order, with which the running weight
         of the kept set exceeds ``u`` times its total.
-    rules, logit_bias, mask, rng, rows, step, logprobs, logprobs_mode, out, num_threads
-        As in `sample`; `rng` matters for XTC's coin alone.
+    rules, logit_bias, mask, rows, logprobs, logprobs_mode
+        As in `sample`.
+    rng : Rng, optional
+        The randomness: None for fresh entropy, or a seed, generator or stream (see `sortes.Rng`).
+        It matters for XTC alone, which acts on a row or not.
+    step : int, default 0
+        The position in a run, in [0, 2**32): different steps give independent draws. Of XTC.
+    out : array or tensor, optional
+        Where to write the result; it must not overlap an input. As in `sample`.
+    num_threads : int, optional
+        How many threads to use at most; results never depend on it.
+    progress : bool or callable, optional
+        Show a progress bar, or call ``progress(done, total)``. It counts rows.
     **rule_args
         The arguments of `Rules`.
 
@@ -174,66 +306,69 @@ def draw(
     Examples
     --------
     >>> import numpy as np
+    >>> from sortes.decode import draw
     >>> logits = np.log(np.array([0.5, 0.3, 0.2], np.float32))
     >>> [int(draw(logits, u)) for u in (0.0, 0.49, 0.51, 0.81)]
     [0, 0, 1, 2]
     """
-    compiled = as_rules(rules, rule_args)
-    given = (rng, rows, step, logit_bias, mask)
-    return _sample(
-        logits, compiled, uniforms, given, logprobs, logprobs_mode, "scan", out, num_threads
-    )
+    if uniforms is None:
+        raise TypeError("uniforms: must hold numbers, got None")
+    request = Request(as_rules(rules, rule_args), logit_bias, mask, rows, rng, step)
+    asked = (logprobs, logprobs_mode)
+    return _sample(logits, request, uniforms, "scan", asked, out, num_threads, progress)
 
 
 def _sample(
     logits: Any,
-    rules: Rules,
+    request: Request,
     uniforms: Any,
-    given: tuple[Any, Any, int, Any, Any],
-    logprobs: int | None,
-    logprobs_mode: str,
     method: str,
+    asked: tuple[int | None, str],
     out: Any,
     num_threads: int | None,
+    progress: Progress,
 ) -> Any:
-    details = -1 if logprobs is None else count(logprobs, "logprobs")
-    one_of(logprobs_mode, "logprobs_mode", ("raw", "processed"))
-    one_of(method, "method", ("auto", "scan"))
+    logprobs, mode = asked
+    top = None if logprobs is None else count(logprobs, "logprobs")
+    processed = one_of(mode, "logprobs_mode", ("raw", "processed")) == "processed"
     if is_on_device(logits):
         from sortes.decode import _torch
 
-        found = _torch.sample(
-            logits, rules, uniforms, given, details, logprobs_mode == "processed", out
-        )
-        return found[0] if logprobs is None else SampleOutput(*found)
+        with at_once(progress, rows_in(logits)):
+            parts = _torch.sample(logits, request, uniforms, top, processed, out)
+            return parts[0] if top is None else SampleOutput(*parts)
 
-    view, keys, ids, step, bias, allowed = prepare(logits, *given)
-    batch = len(view.array)
+    view, given = prepare(logits, request)
+    batch = len(given.logits)
     if uniforms is not None:
-        coins = numbers_of(uniforms, "uniforms", UNIT, rows=batch)
-        uniforms = np.ascontiguousarray(np.broadcast_to(coins, (batch,)))
-    tokens = None
-    if out is not None:
-        shape = () if view.one_dim else (batch,)
-        apart = {"logits": view.array}
-        tokens = target(out, shape, np.int64, kind=view.kind, apart=apart).reshape(batch)
-    found = _core.decode.sampling.sample(
-        view.array,
-        rules.native,
-        keys,
-        ids,
-        step,
-        bf16=view.bf16,
-        uniforms=uniforms,
-        bias=bias,
-        mask=allowed,
-        method=method,
-        details=details,
-        processed=logprobs_mode == "processed",
-        out=tokens,
-        num_threads=num_threads,
-    )
-    if logprobs is None:
-        return view.wrap(found) if out is None else out
+        numbers = numbers_of(uniforms, "uniforms", rows=batch)
+        uniforms = np.ascontiguousarray(np.broadcast_to(numbers, (batch,)))
+    tokens = np.empty(batch, np.int64) if out is None else _tokens(out, view, given)
+    with reporter(progress) as report:
+        if top is None:
+            _core.decode.sampling.sample(
+                *(given, streams_of(request, batch), uniforms, method, tokens),
+                num_threads=num_threads,
+                progress=report,
+            )
+            return view.wrap(tokens) if out is None else out
+        table = (batch, top)
+        each = (np.empty(batch), np.empty(batch, np.int64), np.empty(batch))
+        found = (tokens, *each, np.empty(table, np.int64), np.empty(table))
+        _core.decode.sampling.sample_details(
+            *(given, streams_of(request, batch), uniforms, method, processed, found),
+            num_threads=num_threads,
+            progress=report,
+        )
     output = SampleOutput(*map(view.wrap, found))
     return output if out is None else output._replace(tokens=out)
+
+
+def _tokens(out: Any, view: Rows, given: Given) -> NDArray[Any]:
+    """View `out` as the vector of tokens that kernels write."""
+    batch = len(given.logits)
+    apart = {"logits": given.logits}
+    if given.mask is not None:
+        apart["mask"] = given.mask
+    shape = () if view.one_dim else (batch,)
+    return target(out, shape, np.int64, kind=view.kind, apart=apart).reshape(batch)

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeAlias, get_args, overload
+
+import numpy as np
 
 from sortes import _core
 from sortes._arrays import rows_of
 from sortes._check import one_of
 from sortes._device import is_on_device
+from sortes._progress import Progress, at_once, reporter
+from sortes.decode._call import rows_in
 from sortes.decode.rules import DDOF, Ddof, Ties
+from sortes.decode.sampling import Array
 
-Critical: TypeAlias = Literal["epsilon", "eta", "min_p", "top_a", "top_p", "top_k", "top_n_sigma"]
+if TYPE_CHECKING:
+    import torch
+    from numpy.typing import ArrayLike, NDArray
+
+Critical: TypeAlias = Literal["top_n_sigma", "top_k", "top_p", "min_p", "epsilon", "eta", "top_a"]
 
 
-class RowStats(NamedTuple):
+class RowStats(NamedTuple, Generic[Array]):
     """What is known of each row; arrays of shape (B,), or () for one row.
 
     Attributes
@@ -34,17 +43,27 @@ class RowStats(NamedTuple):
         Mean and population standard deviation of the finite logits.
     """
 
-    max: Any
-    argmax: Any
-    lse: Any
-    entropy: Any
-    collision: Any
-    n_finite: Any
-    mean: Any
-    std: Any
+    max: Array
+    argmax: Array
+    lse: Array
+    entropy: Array
+    collision: Array
+    n_finite: Array
+    mean: Array
+    std: Array
 
 
-def row_stats(logits: Any, *, num_threads: int | None = None) -> RowStats:
+@overload
+def row_stats(
+    logits: torch.Tensor, *, num_threads: int | None = None, progress: Progress = None
+) -> RowStats[torch.Tensor]: ...
+@overload
+def row_stats(
+    logits: ArrayLike, *, num_threads: int | None = None, progress: Progress = None
+) -> RowStats[NDArray[Any]]: ...
+def row_stats(
+    logits: ArrayLike, *, num_threads: int | None = None, progress: Progress = None
+) -> Any:
     """Compute the statistics on which truncation rules decide.
 
     Parameters
@@ -52,7 +71,9 @@ def row_stats(logits: Any, *, num_threads: int | None = None) -> RowStats:
     logits : array_like or tensor, shape (B, V) or (V,)
         As in `sample`.
     num_threads : int, optional
-        How many threads to use at most.
+        How many threads to use at most; results never depend on it.
+    progress : bool or callable, optional
+        Show a progress bar, or call ``progress(done, total)``. It counts rows.
 
     Returns
     -------
@@ -63,10 +84,13 @@ def row_stats(logits: Any, *, num_threads: int | None = None) -> RowStats:
     ------
     ValueError
         If a row holds NaN or ``+inf``.
+    MemoryError
+        If there is no memory for the result.
 
     Examples
     --------
     >>> import numpy as np
+    >>> from sortes.decode import row_stats
     >>> stats = row_stats(np.zeros(4))
     >>> float(stats.entropy.round(6)), int(stats.n_finite)
     (1.386294, 4)
@@ -74,19 +98,44 @@ def row_stats(logits: Any, *, num_threads: int | None = None) -> RowStats:
     if is_on_device(logits):
         from sortes.decode import _torch
 
-        return RowStats(*_torch.row_stats(logits))
+        with at_once(progress, rows_in(logits)):
+            return RowStats(*_torch.row_stats(logits))
     view = rows_of(logits)
-    found = _core.decode.sampling.row_stats(view.array, bf16=view.bf16, num_threads=num_threads)
+    with reporter(progress) as report:
+        found = _core.decode.sampling.row_stats(
+            *(view.array, view.bf16), num_threads=num_threads, progress=report
+        )
     return RowStats(*(view.wrap(part) for part in found))
 
 
+@overload
 def critical(
-    logits: Any,
-    rule: Critical,
+    logits: torch.Tensor,
     *,
+    rule: Critical,
     sigma_ddof: Ddof = 0,
     ties: Ties = "high",
     num_threads: int | None = None,
+    progress: Progress = None,
+) -> torch.Tensor: ...
+@overload
+def critical(
+    logits: ArrayLike,
+    *,
+    rule: Critical,
+    sigma_ddof: Ddof = 0,
+    ties: Ties = "high",
+    num_threads: int | None = None,
+    progress: Progress = None,
+) -> NDArray[np.float64]: ...
+def critical(
+    logits: ArrayLike,
+    *,
+    rule: Critical,
+    sigma_ddof: Ddof = 0,
+    ties: Ties = "high",
+    num_threads: int | None = None,
+    progress: Progress = None,
 ) -> Any:
     """Compute the parameter at which each token leaves the kept set of a rule.
 
@@ -94,14 +143,16 @@ def critical(
     ----------
     logits : array_like or tensor, shape (B, V) or (V,)
         As in `sample`.
-    rule : str
+    rule : {"top_n_sigma", "top_k", "top_p", "min_p", "epsilon", "eta", "top_a"}
         For "epsilon", "eta", "min_p" and "top_a" a token is kept iff the parameter is at most its
         value; for "top_p" iff it is greater; for "top_k" and "top_n_sigma" iff it is at least its
         value. The most likely token always stays.
     sigma_ddof, ties
         As in `Rules`.
     num_threads : int, optional
-        How many threads to use at most.
+        How many threads to use at most; results never depend on it.
+    progress : bool or callable, optional
+        Show a progress bar, or call ``progress(done, total)``. It counts rows.
 
     Returns
     -------
@@ -116,12 +167,18 @@ def critical(
     Notes
     -----
     Quantiles of these values over human text calibrate rules to one rejection rate, the protocol
-    of Finlayson et al. 2023 (arXiv 2310.01693). For eta the value is ``max(p, (p * exp(H))**2)``.
+    of Finlayson et al. 2024. For eta the value is ``max(p, (p * exp(H))**2)``.
+
+    References
+    ----------
+    Finlayson, Hewitt, Koller, Swayamdipta and Sabharwal, "Closing the Curious Case of Neural Text
+    Degeneration", ICLR 2024, arXiv:2310.01693.
 
     Examples
     --------
     >>> import numpy as np
-    >>> critical(np.log([0.5, 0.3, 0.2]), "top_p").round(3)
+    >>> from sortes.decode import critical
+    >>> critical(np.log([0.5, 0.3, 0.2]), rule="top_p").round(3)
     array([0. , 0.5, 0.8])
     """
     one_of(rule, "rule", get_args(Critical))
@@ -130,14 +187,14 @@ def critical(
     if is_on_device(logits):
         from sortes.decode import _torch
 
-        return _torch.critical(logits, rule, sigma_ddof, ties)
+        with at_once(progress, rows_in(logits)):
+            return _torch.critical(logits, rule, sigma_ddof, ties)
     view = rows_of(logits)
-    values = _core.decode.sampling.critical(
-        view.array,
-        rule,
-        bf16=view.bf16,
-        sigma_ddof=sigma_ddof,
-        ties=ties,
-        num_threads=num_threads,
-    )
-    return view.wrap(values)
+    out = np.empty(view.array.shape)
+    with reporter(progress) as report:
+        _core.decode.sampling.critical(
+            *(view.array, view.bf16, rule, sigma_ddof, ties, out),
+            num_threads=num_threads,
+            progress=report,
+        )
+    return view.wrap(out)

@@ -1,6 +1,7 @@
 //! What a kernel is given to run with: threads, and somebody who may stop it.
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 use crate::Result;
@@ -135,6 +136,34 @@ impl<'a> Run<'a> {
         self.check()
     }
 
+    /// As [`fill_chunks`](Self::fill_chunks), with an `f` that may fail.
+    ///
+    /// # Errors
+    /// That of the lowest index that failed, whatever the threads; some chunks behind it were then
+    /// left as they were. Or if the work has been asked to stop.
+    pub fn try_fill_chunks<T: Send>(
+        &self,
+        out: &mut [T],
+        size: usize,
+        f: impl Fn(usize, &mut [T]) -> Result<()> + Sync + Send,
+    ) -> Result<()> {
+        let lowest = AtomicUsize::new(usize::MAX);
+        let failure = Mutex::new(Ok(()));
+        self.fill_chunks(out, size, |index, chunk| {
+            if index > lowest.load(Ordering::Relaxed) {
+                return;
+            }
+            if let Err(error) = f(index, chunk) {
+                let mut failure = failure.lock().unwrap_or_else(PoisonError::into_inner);
+                if index < lowest.load(Ordering::Relaxed) {
+                    lowest.store(index, Ordering::Relaxed);
+                    *failure = Err(error);
+                }
+            }
+        })?;
+        failure.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The ranges that make up `0..len`, `size` indices each; polls before each of them.
     ///
     /// ```
@@ -159,7 +188,6 @@ impl<'a> Run<'a> {
 mod tests {
     use super::*;
     use crate::Error;
-    use std::sync::atomic::{AtomicUsize, Ordering};
 
     #[test]
     fn the_first_failure_ends_the_tasks() {
@@ -180,5 +208,34 @@ mod tests {
         assert_eq!(run.check(), Err(Error::Cancelled));
         assert_eq!(run.for_each(1, |_| ()), Err(Error::Cancelled));
         assert_eq!(run.to_the_end().check(), Ok(()));
+    }
+
+    #[test]
+    fn the_error_is_that_of_the_lowest_chunk() {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(4).build().unwrap();
+        let cancel = Cancel::default();
+        for threads in [Threads::SERIAL, Threads::new(&pool, 4)] {
+            let mut out = vec![0; 1000];
+            let fill = |i: usize, chunk: &mut [usize]| {
+                chunk.fill(i);
+                if i % 10 == 7 { Err(Error::row("logits", i, "bad")) } else { Ok(()) }
+            };
+            let done = Run::new(threads, &cancel).try_fill_chunks(&mut out, 3, fill);
+            assert_eq!(done, Err(Error::row("logits", 7, "bad")));
+            assert!((0..7).all(|i| out[3 * i..3 * i + 3] == [i; 3]));
+        }
+    }
+
+    #[test]
+    fn chunks_of_a_stopped_run_are_left_alone() {
+        let cancel = Cancel::default();
+        cancel.cancel();
+        let mut out = [1; 5];
+        let run = Run::new(Threads::SERIAL, &cancel);
+        let done = run.try_fill_chunks(&mut out, 2, |_, chunk| {
+            chunk.fill(0);
+            Ok(())
+        });
+        assert_eq!((done, out), (Err(Error::Cancelled), [1; 5]));
     }
 }

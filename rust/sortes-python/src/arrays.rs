@@ -1,10 +1,15 @@
-//! NumPy arrays as rows that any thread may read.
+//! NumPy arrays as rows that any thread may read, or that one thread each may write.
 
 use half::{bf16, f16};
-use numpy::{Element, PyArray2, PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods};
+use numpy::ndarray::Dimension;
+use numpy::{
+    Element, PyArray, PyArray2, PyArrayMethods, PyReadwriteArray, PyReadwriteArray2,
+    PyUntypedArray, PyUntypedArrayMethods,
+};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use sortes_core::Error;
+use sortes_core::memory::with_capacity;
 
 use crate::boundary::to_py;
 
@@ -132,4 +137,88 @@ impl Logits {
             Self::F64(x) => x.cols(),
         }
     }
+}
+
+/// A precision of logits.
+pub(crate) trait Precision: Copy + Send + Sync {
+    /// How NumPy stores it: the same size, alignment and bits.
+    type Stored: Element;
+
+    /// The rows of logits of this precision.
+    fn rows_of(logits: &Logits) -> Option<&RowsView<Self>>;
+}
+
+macro_rules! precision {
+    ($type:ty, $stored:ty, $variant:ident) => {
+        impl Precision for $type {
+            type Stored = $stored;
+
+            fn rows_of(logits: &Logits) -> Option<&RowsView<Self>> {
+                if let Logits::$variant(rows) = logits { Some(rows) } else { None }
+            }
+        }
+    };
+}
+precision!(f32, f32, F32);
+precision!(f64, f64, F64);
+precision!(f16, f16, F16);
+precision!(bf16, u16, Bf16);
+
+/// Evaluates `$body` with `$rows` bound to the view of the logits, whatever their precision.
+macro_rules! with_rows {
+    ($logits:expr, |$rows:ident| $body:expr) => {
+        match $logits {
+            $crate::arrays::Logits::F32($rows) => $body,
+            $crate::arrays::Logits::F16($rows) => $body,
+            $crate::arrays::Logits::Bf16($rows) => $body,
+            $crate::arrays::Logits::F64($rows) => $body,
+        }
+    };
+}
+pub(crate) use with_rows;
+
+/// The borrow of an array to write to.
+pub(crate) fn writable<'py, T: Element, D: Dimension>(
+    array: &Bound<'py, PyArray<T, D>>,
+    name: &'static str,
+) -> PyResult<PyReadwriteArray<'py, T, D>> {
+    let refused = |error| to_py(Error::argument(name, format!("cannot be written: {error}")));
+    array.try_readwrite().map_err(refused)
+}
+
+/// All elements of an array to write to, in C order.
+pub(crate) fn elements_mut<'a, T: Element, D: Dimension>(
+    array: &'a mut PyReadwriteArray<'_, T, D>,
+    name: &'static str,
+) -> PyResult<&'a mut [T]> {
+    let refused = || to_py(Error::argument(name, "must be C-contiguous"));
+    // A slice of an array in Fortran's order would have its rows mixed up.
+    if !array.is_c_contiguous() {
+        return Err(refused());
+    }
+    array.as_slice_mut().map_err(|_| refused())
+}
+
+/// The rows of an array to write to: each contiguous, any distance apart, none of them in the memory
+/// of another.
+pub(crate) fn rows_mut<'a, T: Precision>(
+    array: &'a mut PyReadwriteArray2<'_, T::Stored>,
+    name: &'static str,
+) -> PyResult<Vec<&'a mut [T]>> {
+    const { assert!(size_of::<T::Stored>() == size_of::<T>()) };
+    const { assert!(align_of::<T::Stored>() == align_of::<T>()) };
+    let refused = |reason| to_py(Error::argument(name, reason));
+    let (&[rows, cols], &[stride, _]) = (array.shape(), array.strides()) else {
+        unreachable!("a 2-D array has two lengths and two strides")
+    };
+    if rows > 1 && stride.unsigned_abs() < cols * size_of::<T>() {
+        return Err(refused("rows must not overlap"));
+    }
+    let mut out = with_capacity(rows, "rows").map_err(to_py)?;
+    for row in array.as_array_mut().outer_iter_mut() {
+        let row = row.into_slice().ok_or_else(|| refused("rows must be contiguous"))?;
+        // SAFETY: `Stored` is how NumPy stores a `T`: the same size, alignment and bits.
+        out.push(unsafe { std::slice::from_raw_parts_mut(row.as_mut_ptr().cast(), row.len()) });
+    }
+    Ok(out)
 }

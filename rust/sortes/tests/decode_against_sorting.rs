@@ -3,13 +3,9 @@
 
 #![allow(clippy::unwrap_used)]
 
-use sortes::decode::{Batch, Boundary, Mask, Method, Options, Rows, Rules, Step, Ties};
-use sortes_core::cancel::Cancel;
-use sortes_core::par::Threads;
+use sortes::decode::{Call, Mask, Method, Options, Rows, Rule, Rules};
+use sortes_core::Run;
 use sortes_core::rng::{Purpose, Stream};
-use std::sync::OnceLock;
-
-static NEVER: OnceLock<Cancel> = OnceLock::new();
 
 struct Matrix(Vec<Vec<f32>>);
 
@@ -51,52 +47,38 @@ fn rows() -> Vec<(&'static str, Vec<f32>)> {
     ]
 }
 
-const ORDER: [Step; 11] = [
-    Step::TopNSigma,
-    Step::Temperature,
-    Step::TopH,
-    Step::TopK,
-    Step::TopP,
-    Step::MinP,
-    Step::Typical,
-    Step::Epsilon,
-    Step::Eta,
-    Step::TopA,
-    Step::PLess,
+const ORDER: [&str; 11] = [
+    "top_n_sigma",
+    "temperature",
+    "top_h",
+    "top_k",
+    "top_p",
+    "min_p",
+    "typical",
+    "epsilon",
+    "eta",
+    "top_a",
+    "p_less",
 ];
 
 fn rules(params: &[(&str, f64)]) -> Rules {
-    let mut rules = Rules::new(Options {
-        order: ORDER.to_vec(),
-        ties: Ties::High,
-        boundary: Boundary::Smallest,
-        sigma_ddof: 0,
-        p_less_normalized: false,
-        protected: Vec::new(),
-    });
+    let order = ORDER.iter().map(|name| Rule::named(name).unwrap()).collect();
+    let mut rules = Rules::new(Options { order, ..Options::default() });
     for (name, value) in params {
         rules.set(name, *value).unwrap();
     }
     rules
 }
 
-fn batch<'a>(rules: &'a Rules, key: &'a [u64]) -> Batch<'a> {
-    Batch {
-        rules,
-        bias: None,
-        mask: Mask::None,
-        keys: key,
-        stream_ids: None,
-        step: 0,
-        threads: Threads::SERIAL,
-        cancel: NEVER.get_or_init(Cancel::default),
-    }
+fn call<'a>(rules: &'a Rules, streams: &'a [Stream]) -> Call<'a> {
+    Call { rules, streams, rows: None, bias: None, mask: Mask::None }
 }
 
 fn kept(row: &[f32], params: &[(&str, f64)]) -> Vec<bool> {
     let rules = rules(params);
     let mut out = vec![false; row.len()];
-    batch(&rules, &[0]).keep_mask(&Matrix(vec![row.to_vec()]), &mut out).unwrap();
+    let logits = Matrix(vec![row.to_vec()]);
+    call(&rules, &[Stream::new(0)]).keep_mask(&logits, &mut out, Run::alone()).unwrap();
     out
 }
 
@@ -264,11 +246,13 @@ fn draws() {
             let n = 200;
             let matrix = Matrix(vec![row.clone(); n]);
             let mut tokens = vec![0; n];
-            batch(&rules, &[5]).sample(&matrix, None, Method::Auto, &mut tokens).unwrap();
+            let (streams, run) = ([Stream::new(5)], Run::alone());
+            let call = call(&rules, &streams);
+            call.sample(&matrix, None, Method::Auto, &mut tokens, run).unwrap();
             assert!(tokens.iter().all(|t| keep[*t as usize]), "{name}: {params:?}");
             let uniforms: Vec<f64> = (0..n).map(|i| i as f64 / n as f64).collect();
             let scan = Method::Scan;
-            batch(&rules, &[5]).sample(&matrix, Some(&uniforms), scan, &mut tokens).unwrap();
+            call.sample(&matrix, Some(&uniforms), scan, &mut tokens, run).unwrap();
             let t = params.iter().find(|p| p.0 == "temperature").map_or(1.0, |p| p.1);
             let p = law(&row, t);
             let total: f64 = p.iter().zip(&keep).filter(|(_, k)| **k).map(|(p, _)| p).sum();

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from decode.rules import ALONE, SWITCHES
 from sortes.decode import (
     critical,
     cutoffs,
@@ -12,26 +13,14 @@ from sortes.decode import (
     sample,
     truncate,
 )
+from sortes.decode._table import PARAMETERS, TABLE
 
 SIZES = [1, 2, 3, 255, 256, 257, 1023, 1025, 16383, 16384, 16385]
 RULES = {
     "none": {},
     "greedy": {"temperature": 0.0},
-    "top_k": {"top_k": 7},
-    "top_p": {"top_p": 0.8},
-    "min_p": {"min_p": 0.1},
-    "typical": {"typical_p": 0.6},
-    "epsilon": {"epsilon_cutoff": 1e-3},
-    "eta": {"eta_cutoff": 2e-3},
-    "top_a": {"top_a": 0.2},
-    "top_n_sigma": {"top_n_sigma": 1.0},
-    "top_h": {"top_h": 0.5},
-    "tfs": {"tfs": 0.9},
-    "p_less": {"p_less": True},
-    "mirostat": {"mirostat_mu": 6.0},
-    "xtc": {"xtc_probability": 1.0, "xtc_threshold": 0.01},
     "dynamic": {"temperature": 0.8, "dynatemp_range": 0.3},
-    "smoothing": {"smoothing_factor": 0.2, "smoothing_curve": 1.5},
+    **ALONE,
 }
 rules = pytest.mark.parametrize("rule", RULES)
 
@@ -62,7 +51,7 @@ def test_every_size(backend, size, rule):
     law = backend(distribution, x, **args)
     np.testing.assert_allclose(law.sum(1), 1, rtol=1e-12)
     assert ((law > 0) <= kept).all()
-    if rule not in ("typical", "xtc"):
+    if rule not in TABLE or "keeps_best" in TABLE[rule].flags:
         assert kept[[0, 1], x.argmax(1)].all()
     tokens = backend(sample, x, rng=1, **args)
     assert kept[[0, 1], tokens].all()
@@ -167,7 +156,7 @@ def test_an_empty_batch(backend):
     assert backend(keep_mask, x, typical_p=0.5).shape == (0, 9)
     assert backend(distribution, x, top_k=3).shape == (0, 9)
     assert backend(cutoffs, x).shape == (0, 2)
-    assert backend(critical, x, "top_p").shape == (0, 9)
+    assert backend(critical, x, rule="top_p").shape == (0, 9)
     assert backend(row_stats, x).lse.shape == (0,)
     drawn = backend(sample, x, logprobs=2)
     assert drawn.top_ids.shape == (0, 2)
@@ -371,19 +360,7 @@ def test_protected_ids(backend):
         assert kept.all() == (not acts)
 
 
-STRICT = {
-    "top_k": 1,
-    "top_p": 1e-6,
-    "min_p": 1.0,
-    "typical_p": 1e-6,
-    "epsilon_cutoff": 0.999,
-    "eta_cutoff": 0.999,
-    "top_a": 1e9,
-    "top_n_sigma": 1e-6,
-    "tfs": 0.0,
-    "p_less": True,
-    "mirostat_mu": 0.0,
-}
+STRICT = {name: values.strict for name, values in SWITCHES.items() if values.strict is not None}
 
 
 @pytest.mark.parametrize("name", STRICT)
@@ -401,18 +378,12 @@ def test_min_tokens_to_keep(backend, name):
     assert kept[1].all()
 
 
-def test_rules_turn_on_and_off_row_by_row(backend):
+@pytest.mark.parametrize("name", SWITCHES)
+def test_rules_turn_on_and_off_row_by_row(backend, name):
     x = logits_of((2, 200))
-    off = {"temperature": 1.0, "typical_p": 1.0, "tfs": 1.0, "top_p": 1.0, "top_h": np.inf}
-    off |= {"mirostat_mu": np.inf}
-    for rule, args in RULES.items():
-        if len(args) > 1 and rule != "dynamic":
-            args = {
-                name: args[name]
-                for name in args
-                if name not in ("xtc_threshold", "smoothing_curve")
-            }
-        both = {name: [value, off.get(name, 0.0)] for name, value in args.items()}
-        law = backend(distribution, x, **both)
-        np.testing.assert_allclose(law[0], backend(distribution, x[0], **args), rtol=1e-12)
-        np.testing.assert_allclose(law[1], backend(distribution, x[1]), rtol=1e-12)
+    args = {name: SWITCHES[name].acts, **SWITCHES[name].beside}
+    neutral = {of: PARAMETERS[of].neutral for of in args}
+    both = {of: [args[of], neutral[of]] for of in args}
+    law = backend(distribution, x, **both)
+    np.testing.assert_allclose(law[0], backend(distribution, x[0], **args), rtol=1e-12)
+    np.testing.assert_allclose(law[1], backend(distribution, x[1]), rtol=1e-12)

@@ -16,6 +16,7 @@ from sortes.decode import (
     sample,
     truncate,
 )
+from sortes.decode._table import PARAMETERS
 
 ROWS = np.zeros((2, 5), np.float32)
 FUNCTIONS = [truncate, keep_mask, cutoffs, distribution, sample]
@@ -25,49 +26,44 @@ def raises(error, message):
     return pytest.raises(error, match=f"^{re.escape(message)}$")
 
 
-DOMAINS = {
-    "temperature": ("a finite number >= 0", [-0.5, np.nan, np.inf]),
-    "dynatemp_range": ("a finite number >= 0", [-1.0, np.nan, np.inf]),
-    "dynatemp_exponent": ("a finite number >= 0", [-1.0, np.nan, np.inf]),
-    "smoothing_factor": ("a finite number >= 0", [-0.1, np.nan, np.inf]),
-    "smoothing_curve": ("a finite number", [np.nan, np.inf]),
-    "top_k": ("an integer", [2.5, np.nan, np.inf]),
-    "top_p": ("in [0, 1]", [1.5, -0.1, np.nan]),
-    "min_p": ("in [0, 1]", [1.5, -0.1, np.nan]),
-    "typical_p": ("in (0, 1]", [1.5, 0.0, -0.1, np.nan]),
-    "epsilon_cutoff": ("in [0, 1)", [1.0, -0.1, np.nan]),
-    "eta_cutoff": ("in [0, 1)", [1.0, -0.1, np.nan]),
-    "top_a": ("a finite number >= 0", [-0.1, np.nan, np.inf]),
-    "top_n_sigma": ("a finite number", [np.nan, np.inf]),
-    "top_h": ("in (0, 1]", [0.0, 1.5, np.nan]),
-    "tfs": ("in [0, 1]", [-0.1, 1.5, np.nan]),
-    "p_less": ("0 or 1", [2, 0.5]),
-    "xtc_probability": ("in [0, 1]", [-0.1, 1.5, np.nan]),
-    "xtc_threshold": ("in [0, 1]", [-0.1, 1.5, np.nan]),
-    "mirostat_mu": ("a number", [np.nan]),
-    "min_tokens_to_keep": ("an integer >= 1", [0, -1, 1.5, np.nan]),
-}
+def bad_values(name):
+    """Values outside the domain of a parameter, each with how the message begins."""
+    domain, neutral = PARAMETERS[name].domain, PARAMETERS[name].neutral
+    bad = [value for value in domain.bad_values() if value != neutral]
+    must = f"in {domain}"
+    if domain.integer and domain.text.endswith("inf)"):
+        must = f"at least {domain.text[1:].split(',')[0]}"
+    for value in bad:
+        yield value, f"must be {must}, got "
+    if domain.integer:
+        for value in (1.5, np.nan, np.inf):
+            yield value, "must be an integer, got "
 
 
-def shown(value):
-    return {np.inf: "inf"}.get(value, "NaN" if np.isnan(value) else f"{float(value):g}")
-
-
-@pytest.mark.parametrize("name", DOMAINS)
+@pytest.mark.parametrize("name", PARAMETERS)
 def test_domains(name):
-    domain, values = DOMAINS[name]
-    for value in values:
-        message = f"{name}: must be {domain}, got {shown(value)}"
-        with raises(ValueError, message):
+    for value, wrong in bad_values(name):
+        with pytest.raises(ValueError, match=f"^{re.escape(f'{name}: {wrong}')}"):
             Rules(**{name: value})
-        with raises(ValueError, message):
-            Rules(**{name: np.array([value])})
+        with pytest.raises(ValueError, match=f"^{re.escape(f'{name}: item 1 {wrong}')}"):
+            Rules(**{name: np.array([PARAMETERS[name].neutral, value], np.float64)})
         for function in FUNCTIONS:
-            with raises(ValueError, message):
+            with pytest.raises(ValueError, match=f"^{re.escape(f'{name}: {wrong}')}"):
                 function(ROWS, **{name: value})
 
 
-@pytest.mark.parametrize("name", DOMAINS)
+def test_values_of_a_domain_are_shown():
+    with raises(ValueError, "top_p: must be in [0, 1], got 1.5"):
+        Rules(top_p=1.5)
+    with raises(ValueError, "min_p: must be in [0, 1], got nan"):
+        Rules(min_p=np.nan)
+    with raises(ValueError, "smoothing_curve: must be in [1, 3], got 0.5"):
+        Rules(smoothing_factor=0.3, smoothing_curve=0.5)
+    with raises(ValueError, "min_tokens_to_keep: must be at least 1, got 0"):
+        Rules(min_tokens_to_keep=0)
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
 def test_types_of_parameters(name):
     for value in ("0.5", {}, object()):
         with pytest.raises(TypeError, match=f"^{name}: must be a number, got "):
@@ -84,10 +80,9 @@ def test_types_of_parameters(name):
 
 
 @pytest.mark.parametrize("n", [0, 1, 3])
-@pytest.mark.parametrize("name", DOMAINS)
+@pytest.mark.parametrize("name", PARAMETERS)
 def test_lengths_of_parameters(backend, name, n):
-    whole = name in ("top_k", "p_less", "min_tokens_to_keep")
-    values = np.full(n, 1.0 if whole else 0.5)
+    values = np.full(n, PARAMETERS[name].neutral)
     for function in FUNCTIONS:
         with raises(ValueError, f"{name}: has {n} values for 2 rows of logits"):
             backend(function, ROWS, **{name: values})
@@ -97,7 +92,7 @@ def test_order():
     known = "'hf', 'vllm', 'llama.cpp', 'joint'"
     with raises(ValueError, f"order: must be {known} or a sequence of rule names, got 'hff'"):
         Rules(order="hff")
-    with pytest.raises(ValueError, match=r'^order: unknown rule "top_q"; known: temperature, '):
+    with pytest.raises(ValueError, match=r"^order: unknown rule 'top_q'; known: temperature, "):
         Rules(order=("top_k", "top_q"))
     for order in (7, None, ("top_k", 3)):
         wanted = "must be a name or a sequence of rule names"
@@ -153,7 +148,7 @@ def test_rules_and_arguments():
 def test_bad_rows(bad, place, kind):
     rows = np.zeros((3, 1000), kind)
     rows[1, place] = bad
-    for function in [*FUNCTIONS, row_stats, lambda x: critical(x, "eta")]:
+    for function in [*FUNCTIONS, row_stats, lambda x: critical(x, rule="eta")]:
         with raises(ValueError, "logits: row 1: contains NaN or +inf"):
             function(rows)
     with raises(ValueError, "logits: row 1: contains NaN or +inf"):
@@ -232,9 +227,9 @@ def test_mask(backend):
     with raises(ValueError, "mask: must have one or two dimensions, got shape (1, 1, 5)"):
         backend(sample, ROWS, mask=np.ones((1, 1, 5), bool))
     for shape in ((4,), (3, 5), (2, 4)):
-        with pytest.raises(ValueError, match=r"^mask: expected shape \(2, 5\), got "):
+        with pytest.raises(ValueError, match=r"^mask: must have shape \(2, 5\), got "):
             backend(sample, ROWS, mask=np.ones(shape, bool))
-    with pytest.raises(ValueError, match=r"^mask: expected shape \(2, 1\), got "):
+    with pytest.raises(ValueError, match=r"^mask: must have shape \(2, 1\), got "):
         backend(sample, ROWS, mask=np.ones((2, 2), np.uint32))
 
 
@@ -281,12 +276,12 @@ def test_logprobs(backend):
 
 
 def test_critical(backend):
-    with pytest.raises(ValueError, match=r"^rule: must be 'epsilon', .*, got 'typical'$"):
-        backend(critical, ROWS, "typical")
+    with pytest.raises(ValueError, match=r"^rule: must be 'top_n_sigma', .*, got 'typical'$"):
+        backend(critical, ROWS, rule="typical")
     with raises(ValueError, "sigma_ddof: must be in [0, 1], got 2"):
-        backend(critical, ROWS, "top_n_sigma", sigma_ddof=2)
+        backend(critical, ROWS, rule="top_n_sigma", sigma_ddof=2)
     with raises(ValueError, "ties: must be 'high', 'low' or 'all', got 'x'"):
-        backend(critical, ROWS, "top_p", ties="x")
+        backend(critical, ROWS, rule="top_p", ties="x")
 
 
 def test_out():

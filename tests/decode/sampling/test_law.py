@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from decode.rules import PAIRS
 from lawlib import assert_law, assert_same_law
 from sortes.decode import distribution, draw, keep_mask, sample
 from vectors import load
@@ -12,10 +13,8 @@ GUMBEL = [c for c in load("decode/truncation.json")["cases"] if c["group"] == "g
 
 RULES = [
     {},
-    {"temperature": 0.7, "top_p": 0.9},
-    {"temperature": 2.0, "min_p": 0.05, "order": "vllm"},
-    {"eta_cutoff": 0.02},
-    {"typical_p": 0.6},
+    *PAIRS,
+    {"min_p": 0.05, "temperature": 2.0, "order": "vllm"},
     {"xtc_probability": 0.4, "xtc_threshold": 0.06},
     {"top_n_sigma": 1.0, "top_k": 9, "temperature": 1.5, "order": "llama.cpp"},
     {"mirostat_mu": 5.0, "dynatemp_range": 0.4},

@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+from decode.rules import SHARES, SWITCHES
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sortes.decode import critical, cutoffs, distribution, keep_mask, row_stats, sample, truncate
+from sortes.decode._table import READERS, TABLE
 
 # Multiples of 1/16 up to 30: shifts and ties are exact.
 values = st.one_of(st.integers(-480, 480).map(lambda k: k / 16), st.just(-np.inf))
@@ -15,25 +17,14 @@ rows = hnp.arrays(np.float32, st.integers(1, 40), elements=values).filter(
 distinct = st.lists(st.integers(-480, 480), min_size=1, max_size=40, unique=True).map(
     lambda ks: np.array(ks, np.float32) / 16
 )
-shares = st.integers(1, 63).map(lambda k: k / 64)
+shares = st.sampled_from(SHARES)
 
-RULES = {
-    "top_p": shares,
-    "min_p": shares,
-    "typical_p": shares,
-    "epsilon_cutoff": shares,
-    "eta_cutoff": shares,
-    "top_a": shares,
-    "top_n_sigma": st.integers(1, 40).map(lambda k: k / 8),
-    "top_h": shares,
-    "tfs": shares,
-    "top_k": st.integers(1, 40),
-    "mirostat_mu": st.integers(0, 80).map(lambda k: k / 8),
-}
+GRIDS = {name: values for name, values in SWITCHES.items() if values.grid}
+RULES = {name: st.sampled_from(values.grid) for name, values in GRIDS.items()}
 one_rule = st.sampled_from(sorted(RULES)).flatmap(
     lambda name: RULES[name].map(lambda value: {name: value})
 )
-SHARES_OF_MASS = {"top_p", "typical_p", "top_h", "tfs"}
+OF_MASS = {name for name, values in SWITCHES.items() if values.of_mass}
 
 
 @given(rows, one_rule)
@@ -41,7 +32,7 @@ def test_something_is_always_kept(backend, x, rule):
     kept = backend(keep_mask, x, **rule)
     assert kept.any()
     assert not kept[x == -np.inf].any()
-    if "typical_p" not in rule:
+    if all("keeps_best" in TABLE[reader].flags for name in rule for reader in READERS[name]):
         assert kept[x == x.max()].any()
 
 
@@ -57,7 +48,7 @@ def test_rules_do_not_see_the_order_of_ids(backend, x, rule, random):
     order = np.array(random.sample(range(x.size), x.size))
     kept, moved = backend(keep_mask, x, **rule), backend(keep_mask, x[order], **rule)
     p = np.exp(x.astype(np.float64) - backend(row_stats, x).lse)
-    if SHARES_OF_MASS & rule.keys():
+    if OF_MASS & rule.keys():
         assert (kept[order] != moved).sum() <= 1
     else:
         assert p[order][kept[order] != moved].sum() <= 2e-2 * (p.min() == p.max())
@@ -70,15 +61,11 @@ def test_absolute_cuts_are_idempotent(backend, x, name, data):
     np.testing.assert_array_equal(backend(truncate, once, **rule), once)
 
 
-GROWING = ("top_p", "typical_p", "top_k", "top_n_sigma", "top_h", "tfs", "mirostat_mu")
-SHRINKING = ("min_p", "epsilon_cutoff", "eta_cutoff", "top_a")
-
-
-@pytest.mark.parametrize("name", GROWING + SHRINKING)
+@pytest.mark.parametrize("name", GRIDS)
 @given(data=st.data(), x=rows)
 def test_kept_sets_are_nested(backend, name, data, x):
     a, b = sorted((data.draw(RULES[name]), data.draw(RULES[name])))
-    less, more = (a, b) if name in GROWING else (b, a)
+    less, more = (a, b) if GRIDS[name].grows else (b, a)
     fewer, others = (backend(keep_mask, x, **{name: value}) for value in (less, more))
     assert not (fewer & ~others).any()
 
@@ -126,24 +113,17 @@ def test_batches_are_rows(backend, x, y, rule):
         np.testing.assert_array_equal(kept[row], backend(keep_mask, both[row], **rule))
 
 
-CRITICAL = {
-    "epsilon": ("epsilon_cutoff", np.less_equal),
-    "eta": ("eta_cutoff", np.less_equal),
-    "min_p": ("min_p", np.less_equal),
-    "top_a": ("top_a", np.less_equal),
-    "top_p": ("top_p", np.greater),
-    "top_k": ("top_k", np.greater_equal),
-    "top_n_sigma": ("top_n_sigma", np.greater_equal),
-}
+CRITICAL = [rule.name for rule in TABLE.values() if "critical" in rule.flags]
 
 
 @pytest.mark.parametrize("rule", CRITICAL)
 @given(data=st.data(), x=distinct)
 def test_critical_parameters_decide(backend, rule, data, x):
-    name, decides = CRITICAL[rule]
+    (name,) = (parameter.name for parameter in TABLE[rule].parameters)
+    decides = SWITCHES[name].critical
     assume(x.size > 1)
     parameter = data.draw(RULES[name])
-    value = backend(critical, x, rule)
+    value = backend(critical, x, rule=rule)
     clear = np.abs(value - parameter) > 1e-6 * (rule != "top_k")
     wanted = decides(parameter, value) | (x == x.max())
     kept = backend(keep_mask, x, **{name: parameter})

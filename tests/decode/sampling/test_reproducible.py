@@ -105,6 +105,24 @@ def test_a_seed_for_each_row(backend):
         assert alone[0] == whole[row]
 
 
+def test_a_step_for_each_row(backend):
+    x = logits_of(500)
+    streams = [sortes.Stream(5, step=3 * i) for i in range(BATCH)]
+    args = {"xtc_probability": 0.5, "xtc_threshold": 0.001}
+    whole = backend(sample, x, rng=streams, step=2, **args)
+    for row in range(BATCH):
+        alone = backend(sample, x[row], rng=streams[row], rows=[row], step=2, **args)
+        assert alone == whole[row]
+    there = backend(sample, x, rng=streams, rows=backend.convert(np.arange(BATCH)), step=2, **args)
+    assert (there == whole).all()
+
+
+def test_no_step_is_step_zero(backend):
+    x = logits_of(500)
+    assert (backend(sample, x, rng=4) == backend(sample, x, rng=4, step=0)).all()
+    assert (backend(sample, x, rng=4) != backend(sample, x, rng=4, step=3)).any()
+
+
 def test_generators_advance(backend):
     x = logits_of(5000)
     draws = [backend(sample, x, rng=np.random.default_rng(1)) for _ in range(2)]

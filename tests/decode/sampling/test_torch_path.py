@@ -5,6 +5,7 @@ import importlib
 import numpy as np
 import pytest
 import sortes
+from decode.rules import SWITCHES
 from sortes import _core, _philox
 from sortes.decode import (
     Rules,
@@ -17,28 +18,12 @@ from sortes.decode import (
     sample,
     truncate,
 )
+from sortes.decode._table import rules_with
 
 torch = pytest.importorskip("torch")
 
-EVERY_RULE = {
-    "temperature": [0.8, 0.0, 1.3, 1.0],
-    "top_k": [0, 9, 20, 1],
-    "top_p": [0.9, 1.0, 0.5, 0.0],
-    "min_p": [0.0, 0.1, 0.02, 0.3],
-    "typical_p": [0.9, 1.0, 0.7, 0.5],
-    "epsilon_cutoff": [0.0, 1e-3, 0.1, 0.0],
-    "eta_cutoff": [2e-3, 0.0, 0.0, 0.1],
-    "top_a": [0.0, 0.1, 0.0, 2.0],
-    "top_n_sigma": [2.0, 0.0, -1.0, 1.0],
-    "top_h": [np.inf, 0.9, 0.5, 1.0],
-    "tfs": [1.0, 0.95, 0.9, 0.0],
-    "p_less": [0, 0, 1, 1],
-    "xtc_probability": [0.0, 0.5, 0.9, 1.0],
-    "mirostat_mu": [np.inf, 8.0, 3.0, 0.0],
-    "dynatemp_range": [0.0, 0.3, 0.0, 0.5],
-    "smoothing_factor": [0.2, 0.0, 0.1, 0.0],
-    "min_tokens_to_keep": [1, 2, 3, 4],
-}
+EVERY_RULE = {name: values.rows for name, values in SWITCHES.items()}
+EVERY_RULE["min_tokens_to_keep"] = [1, 2, 3, 4]
 
 
 def rows(shape=(4, 300), seed=0):
@@ -85,9 +70,12 @@ def test_statistics_agree_with_the_kernels(device):
     x[2] = -np.inf
     for got, wanted in zip(device(row_stats, x), row_stats(x), strict=True):
         np.testing.assert_allclose(got, wanted, rtol=1e-6)
-    for rule in ("epsilon", "eta", "min_p", "top_a", "top_p", "top_k", "top_n_sigma"):
+    for rule in rules_with("critical"):
         for ties in ("high", "low", "all"):
-            got, wanted = device(critical, x, rule, ties=ties), critical(x, rule, ties=ties)
+            got, wanted = (
+                device(critical, x, rule=rule, ties=ties),
+                critical(x, rule=rule, ties=ties),
+            )
             np.testing.assert_allclose(got, wanted, rtol=1e-6, atol=1e-12, err_msg=rule)
 
 
@@ -194,7 +182,7 @@ def test_statistics_of_bad_rows(device):
     stats = device(row_stats, x)
     assert (stats.argmax[1], stats.n_finite[1]) == (-1, -1)
     assert np.isnan(stats.lse[1])
-    assert np.isnan(device(critical, x, "top_p")[1]).all()
+    assert np.isnan(device(critical, x, rule="top_p")[1]).all()
 
 
 def test_zero_weights_are_never_drawn_where_sums_waver(device):

@@ -1,15 +1,21 @@
 """Truncation rules, the draw, and statistics of rows of logits.
 
-Logits are 2-D: float32, float16 or float64, or the bits of bfloat16 as uint16 with ``bf16=True``.
+Logits are 2-D: float32, float16 or float64, or the bits of bfloat16 as uint16. Functions write to
+the arrays that they are given.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, TypeAlias, final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import Stream
+
 __all__ = [
+    "COMMON",
+    "GREEDY",
+    "RULES",
     "Rules",
     "critical",
     "cutoffs",
@@ -17,8 +23,29 @@ __all__ = [
     "keep_mask",
     "row_stats",
     "sample",
+    "sample_details",
     "truncate",
 ]
+
+# Name, neutral value, domain, whether it is one of integers, whether it switches its rule on,
+# whether values below the neutral one do not.
+_Parameter: TypeAlias = tuple[str, float, str, bool, bool, bool]
+
+RULES: Final[list[tuple[str, list[_Parameter], list[str], list[str]]]]
+COMMON: Final[list[_Parameter]]
+GREEDY: Final[float]
+
+# Logits, whether they are bfloat16, rules, stream ids of the rows, bias, mask.
+_Given: TypeAlias = tuple[
+    NDArray[Any],
+    bool,
+    Rules,
+    NDArray[np.uint32] | None,
+    tuple[NDArray[np.int64], NDArray[np.float32]] | None,
+    NDArray[Any] | None,
+]
+_Streams: TypeAlias = Stream | Sequence[Stream]
+_Progress: TypeAlias = Callable[[int, int], object] | None
 
 @final
 class Rules:
@@ -29,92 +56,91 @@ class Rules:
         params: Mapping[str, float | NDArray[np.float64]],
         order: Sequence[str],
         *,
-        ties: str = "high",
-        top_p_boundary: str = "smallest",
+        ties: str = ...,
+        top_p_boundary: str = ...,
         sigma_ddof: int = 0,
         p_less_normalized: bool = False,
         protected_ids: NDArray[np.int64] | None = None,
     ) -> Rules: ...
 
 def sample(
-    x: NDArray[Any],
-    rules: Rules,
-    keys: int | NDArray[np.uint64],
-    rows: NDArray[np.uint32] | None,
-    step: int,
+    given: _Given,
+    streams: _Streams,
+    uniforms: NDArray[np.float64] | None,
+    method: str,
+    out: NDArray[np.int64],
+    /,
     *,
-    bf16: bool = False,
-    uniforms: NDArray[np.float64] | None = None,
-    bias: tuple[NDArray[np.int64], NDArray[np.float32]] | None = None,
-    mask: NDArray[Any] | None = None,
-    method: str = "auto",
-    details: int = ...,
-    processed: bool = False,
-    out: Any = None,
     num_threads: int | None = None,
-) -> Any: ...
+    progress: _Progress = None,
+) -> None: ...
+def sample_details(
+    given: _Given,
+    streams: _Streams,
+    uniforms: NDArray[np.float64] | None,
+    method: str,
+    processed: bool,
+    out: tuple[NDArray[Any], ...],
+    /,
+    *,
+    num_threads: int | None = None,
+    progress: _Progress = None,
+) -> None: ...
 def truncate(
-    x: NDArray[Any],
-    rules: Rules,
-    keys: int | NDArray[np.uint64],
-    rows: NDArray[np.uint32] | None,
-    step: int,
+    given: _Given,
+    streams: _Streams,
+    fill: float,
+    scaled: bool,
+    out: NDArray[Any],
+    /,
     *,
-    bf16: bool = False,
-    bias: tuple[NDArray[np.int64], NDArray[np.float32]] | None = None,
-    mask: NDArray[Any] | None = None,
-    fill: float = ...,
-    out: Any = None,
     num_threads: int | None = None,
-) -> NDArray[Any]: ...
+    progress: _Progress = None,
+) -> None: ...
 def keep_mask(
-    x: NDArray[Any],
-    rules: Rules,
-    keys: int | NDArray[np.uint64],
-    rows: NDArray[np.uint32] | None,
-    step: int,
+    given: _Given,
+    streams: _Streams,
+    out: NDArray[np.bool_],
+    /,
     *,
-    bf16: bool = False,
-    bias: tuple[NDArray[np.int64], NDArray[np.float32]] | None = None,
-    mask: NDArray[Any] | None = None,
-    out: Any = None,
     num_threads: int | None = None,
-) -> NDArray[np.bool_]: ...
+    progress: _Progress = None,
+) -> None: ...
 def cutoffs(
-    x: NDArray[Any],
-    rules: Rules,
-    keys: int | NDArray[np.uint64],
-    rows: NDArray[np.uint32] | None,
-    step: int,
+    given: _Given,
+    streams: _Streams,
+    out: NDArray[np.float64],
+    /,
     *,
-    bf16: bool = False,
-    bias: tuple[NDArray[np.int64], NDArray[np.float32]] | None = None,
-    mask: NDArray[Any] | None = None,
-    out: Any = None,
     num_threads: int | None = None,
-) -> NDArray[np.float64]: ...
+    progress: _Progress = None,
+) -> None: ...
 def distribution(
-    x: NDArray[Any],
-    rules: Rules,
-    keys: int | NDArray[np.uint64],
-    rows: NDArray[np.uint32] | None,
-    step: int,
+    given: _Given,
+    streams: _Streams,
+    out: NDArray[np.float64],
+    /,
     *,
-    bf16: bool = False,
-    bias: tuple[NDArray[np.int64], NDArray[np.float32]] | None = None,
-    mask: NDArray[Any] | None = None,
-    out: Any = None,
     num_threads: int | None = None,
-) -> NDArray[np.float64]: ...
+    progress: _Progress = None,
+) -> None: ...
 def row_stats(
-    x: NDArray[Any], *, bf16: bool = False, num_threads: int | None = None
+    x: NDArray[Any],
+    bf16: bool,
+    /,
+    *,
+    num_threads: int | None = None,
+    progress: _Progress = None,
 ) -> tuple[NDArray[Any], ...]: ...
 def critical(
     x: NDArray[Any],
-    name: str,
+    bf16: bool,
+    rule: str,
+    sigma_ddof: int,
+    ties: str,
+    out: NDArray[np.float64],
+    /,
     *,
-    bf16: bool = False,
-    sigma_ddof: int = 0,
-    ties: str = "high",
     num_threads: int | None = None,
-) -> NDArray[np.float64]: ...
+    progress: _Progress = None,
+) -> None: ...

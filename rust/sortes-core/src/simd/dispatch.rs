@@ -1,6 +1,5 @@
 //! Picks the instruction set, once, and sends each call to its copy of the kernel.
 
-use super::{ExpSums, Key, Moments, Split, Wanted, kernels, portable::Portable};
 use std::sync::atomic::{AtomicU8, Ordering};
 
 /// An instruction set that the kernels are compiled for.
@@ -94,11 +93,11 @@ pub fn with_level<T>(level: Level, f: impl FnOnce() -> T) -> T {
     out
 }
 
-/// Functions that are compiled once for each instruction set, and choose among their copies: for
-/// plain loops that the compiler turns into vectors by itself.
+/// Functions that are compiled once for each instruction set, and choose among their copies.
 ///
-/// What they call has to be `#[inline(always)]` to be compiled with them. Integer and IEEE
-/// operations give the same bits in every copy.
+/// Plain loops the compiler turns into vectors by itself. What they call has to be
+/// `#[inline(always)]` to be compiled with them. Integer and IEEE operations give the same bits in
+/// every copy.
 ///
 /// ```
 /// sortes_core::vectorised! {
@@ -112,107 +111,62 @@ pub fn with_level<T>(level: Level, f: impl FnOnce() -> T) -> T {
 /// shift(&mut x, 0.5);
 /// assert_eq!(x, [1.5, 2.5]);
 /// ```
+///
+/// Within this crate `fn name[L](...)` has a body over the lanes `L` of the instruction set (see
+/// `lanes.rs`), whose operations are unsafe: each copy has the features that its lanes use.
 #[macro_export]
 macro_rules! vectorised {
-    ($(
+    () => {};
+    // Over lanes.
+    (
+        $(#[$meta:meta])*
+        $vis:vis fn $name:ident[$lanes:ident]($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)?
+            $body:block
+        $($others:tt)*
+    ) => {
+        $crate::vectorised! {
+            @copies [$(#[$meta])* $vis] $name [] [$($arg: $ty),*] [$(-> $ret)?] [$($arg),*]
+            {{ type $lanes = $crate::simd::portable::Portable; $body }}
+            {{ type $lanes = $crate::simd::avx2::Avx2; $body }}
+            {{ type $lanes = $crate::simd::avx512::Avx512; $body }}
+        }
+        $crate::vectorised! { $($others)* }
+    };
+    // Plain loops.
+    (
         $(#[$meta:meta])*
         $vis:vis fn $name:ident $(<$generic:ident: $bound:path>)? ($($arg:ident: $ty:ty),* $(,)?)
             $(-> $ret:ty)? $body:block
-    )*) => {$(
-        $(#[$meta])*
-        $vis fn $name $(<$generic: $bound>)? ($($arg: $ty),*) $(-> $ret)? {
+        $($others:tt)*
+    ) => {
+        $crate::vectorised! {
+            @copies [$(#[$meta])* $vis] $name [$(<$generic: $bound>)?] [$($arg: $ty),*]
+            [$(-> $ret)?] [$($arg),*] {$body} {$body} {$body}
+        }
+        $crate::vectorised! { $($others)* }
+    };
+    (
+        @copies [$($head:tt)*] $name:ident [$($generics:tt)*] [$($parameters:tt)*] [$($returns:tt)*]
+        [$($args:tt)*] {$portable:expr} {$avx2:expr} {$avx512:expr}
+    ) => {
+        $($head)* fn $name $($generics)* ($($parameters)*) $($returns)* {
             #[cfg(target_arch = "x86_64")]
             {
                 #[target_feature(enable = "avx2,fma,f16c,popcnt,bmi1,bmi2,lzcnt")]
-                fn avx2 $(<$generic: $bound>)? ($($arg: $ty),*) $(-> $ret)? $body
+                fn avx2 $($generics)* ($($parameters)*) $($returns)* { $avx2 }
                 #[target_feature(
                     enable = "avx512f,avx512dq,avx2,fma,f16c,popcnt,bmi1,bmi2,lzcnt"
                 )]
-                fn avx512 $(<$generic: $bound>)? ($($arg: $ty),*) $(-> $ret)? $body
+                fn avx512 $($generics)* ($($parameters)*) $($returns)* { $avx512 }
                 match $crate::simd::level() {
                     // SAFETY: `level` returns only instruction sets that the processor has.
-                    $crate::simd::Level::Avx512 => return unsafe { avx512($($arg),*) },
+                    $crate::simd::Level::Avx512 => return unsafe { avx512($($args)*) },
                     // SAFETY: as above.
-                    $crate::simd::Level::Avx2 => return unsafe { avx2($($arg),*) },
+                    $crate::simd::Level::Avx2 => return unsafe { avx2($($args)*) },
                     $crate::simd::Level::Portable => {}
                 }
             }
-            $body
+            $portable
         }
-    )*};
-}
-
-/// One entry point for each instruction set, and the function that chooses among them.
-macro_rules! entry {
-    ($(fn $name:ident($($arg:ident: $ty:ty),*) $(-> $ret:ty)? = |$l:ident| $body:expr;)*) => {$(
-        pub(super) fn $name($($arg: $ty),*) $(-> $ret)? {
-            #[cfg(target_arch = "x86_64")]
-            {
-                #[target_feature(enable = "avx2,fma,f16c,popcnt,bmi1,bmi2,lzcnt")]
-                unsafe fn avx2($($arg: $ty),*) $(-> $ret)? {
-                    type $l = super::avx2::Avx2;
-                    // SAFETY: this function has the features that its lanes use.
-                    unsafe { $body }
-                }
-                #[target_feature(
-                    enable = "avx512f,avx512dq,avx2,fma,f16c,popcnt,bmi1,bmi2,lzcnt"
-                )]
-                unsafe fn avx512($($arg: $ty),*) $(-> $ret)? {
-                    type $l = super::avx512::Avx512;
-                    // SAFETY: this function has the features that its lanes use.
-                    unsafe { $body }
-                }
-                match level() {
-                    // SAFETY: `level` returns only instruction sets that the processor has.
-                    Level::Avx512 => return unsafe { avx512($($arg),*) },
-                    // SAFETY: as above.
-                    Level::Avx2 => return unsafe { avx2($($arg),*) },
-                    Level::Portable => {}
-                }
-            }
-            {
-                type $l = Portable;
-                // SAFETY: plain arrays need no instruction set.
-                unsafe { $body }
-            }
-        }
-    )*};
-}
-
-entry! {
-    fn block_max(x: &[f32], out: &mut [f32]) -> bool = |L| kernels::block_max::<L>(x, out);
-    fn exp_sums(x: &[f32], max: f32, scale: f32, window: (f32, f32), wanted: Wanted) -> ExpSums
-        = |L| {
-            let windowed = window != (f32::NEG_INFINITY, f32::INFINITY);
-            // Every other case shares one copy: the sums that nobody asked for are dropped.
-            match (wanted.entropy, wanted.square, windowed) {
-                (false, false, false) =>
-                    kernels::exp_sums::<L, false, false, false>(x, max, scale, window),
-                (true, false, false) =>
-                    kernels::exp_sums::<L, true, false, false>(x, max, scale, window),
-                (false, false, true) =>
-                    kernels::exp_sums::<L, false, false, true>(x, max, scale, window),
-                _ => kernels::exp_sums::<L, true, true, true>(x, max, scale, window),
-            }
-        };
-    fn exp_into(x: &[f32], max: f32, scale: f32, out: &mut [f32])
-        = |L| kernels::exp_into::<L>(x, max, scale, out);
-    fn moments(x: &[f32], origin: f32, window: (f32, f32)) -> Moments
-        = |L| kernels::moments::<L>(x, origin, window);
-    fn count_at_least(x: &[f32], value: f32) -> usize = |L| kernels::count_at_least::<L>(x, value);
-    fn key_histogram(
-        x: &[f32], max: f32, scale: f32, window: (f32, f32), key: &Key, bins: &mut [f64]
-    ) = |L| kernels::key_histogram::<L>(x, max, scale, window, key, bins);
-    fn gather_keys(x: &[f32], window: (f32, f32), key: &Key, range: (f32, f32), out: &mut Vec<f32>)
-        = |L| kernels::gather_keys::<L>(x, window, key, range, out);
-    fn split_keys(
-        x: &[f32], blocks: &[f32], max: f32, scale: f32, split: &Split, out: &mut Vec<f32>
-    ) -> f64 = |L| kernels::split_keys::<L>(x, blocks, max, scale, split, out);
-    fn gather_window(
-        x: &[f32], first_id: u32, window: (f32, f32), values: &mut Vec<f32>, ids: &mut Vec<u32>
-    ) = |L| kernels::gather_window::<L>(x, first_id, window, values, ids);
-    fn mask_window(x: &[f32], window: (f32, f32), fill: f32, out: &mut [f32])
-        = |L| kernels::mask_window::<L>(x, window, fill, out);
-    fn widen_f16(x: &[u16], out: &mut [f32]) = |L| kernels::widen_f16::<L>(x, out);
-    fn widen_bf16(x: &[u16], out: &mut [f32]) = |L| kernels::widen_bf16::<L>(x, out);
+    };
 }

@@ -3,6 +3,9 @@
 //! All instruction sets see the same sixteen lanes, combined in the same order, with fused
 //! multiply-adds where the body says so. A kernel therefore returns the same bits on each of them.
 
+/// Elements of a vector.
+pub(super) const LANES: usize = 16;
+
 /// Operations on a vector of sixteen `f32`.
 ///
 /// # Safety
@@ -82,4 +85,37 @@ pub(super) fn reduce(d: [f64; 16]) -> f64 {
         width /= 2;
     }
     d[0]
+}
+
+/// Runs a body with every vector of a slice, the last one padded with minus infinity.
+///
+/// A macro, because a closure is a function of its own, to which the entry point's instruction set
+/// does not reach.
+macro_rules! for_vectors {
+    ($lanes:ident, $x:expr, |$v:ident| $body:expr) => {
+        let x: &[f32] = $x;
+        let whole = x.len() / $crate::simd::lanes::LANES * $crate::simd::lanes::LANES;
+        let mut i = 0;
+        while i < whole {
+            let $v = $lanes::load(x.as_ptr().add(i));
+            $body;
+            i += $crate::simd::lanes::LANES;
+        }
+        if whole < x.len() {
+            #[allow(unused_assignments)]
+            {
+                let $v = $lanes::load($crate::simd::lanes::padded(&x[whole..]).as_ptr());
+                $body;
+            }
+        }
+    };
+}
+pub(super) use for_vectors;
+
+/// The last elements of a slice and minus infinities.
+#[inline(always)]
+pub(super) fn padded(tail: &[f32]) -> [f32; LANES] {
+    let mut last = [f32::NEG_INFINITY; LANES];
+    last[..tail.len()].copy_from_slice(tail);
+    last
 }

@@ -7,6 +7,8 @@
 //! | [`DynamicWeights`] | draws while the weights change |
 //! | [`Summary`] | the sum of weights, their extremes, and the one place where they are checked |
 //!
+//! [`first_beyond`] is the one draw that needs no preparation: a walk along the weights.
+//!
 //! Draw `j` of a call reads half `j % 2` of the block of entity `j / 2` ([`Purpose::Pick`]), and
 //! depends on nothing else: not on how many draws there are, nor on threads.
 
@@ -29,6 +31,40 @@ use crate::{Result, Run};
 const DRAWS: usize = 1 << 14;
 /// Draws whose words are made at once; even, since two draws share a block.
 const BATCH: usize = 512;
+
+/// Where a running sum of weights exceeds a target: the first index with which it does, and the sum
+/// before it. With `u` times the total as the target, this is the draw by inversion of `u`.
+///
+/// If rounding lets the walk end without one, the last index with weight; none without any weight.
+/// An index of weight zero is never returned.
+///
+/// ```
+/// use sortes_core::weights::first_beyond;
+///
+/// let weights = [0.5, 0.0, 0.5, 0.0];
+/// assert_eq!(first_beyond(weights, 0.0, 0.49), Some((0, 0.0)));
+/// assert_eq!(first_beyond(weights, 0.0, 0.5), Some((2, 0.5)));
+/// assert_eq!(first_beyond(weights, 0.0, 1.0), Some((2, 0.5)));
+/// assert_eq!(first_beyond([0.0], 0.0, 0.0), None);
+/// ```
+#[inline]
+pub fn first_beyond(
+    weights: impl IntoIterator<Item = f64>,
+    mut before: f64,
+    target: f64,
+) -> Option<(usize, f64)> {
+    let mut found = None;
+    for (index, weight) in weights.into_iter().enumerate() {
+        if weight > 0.0 {
+            found = Some((index, before));
+            before += weight;
+            if before > target {
+                break;
+            }
+        }
+    }
+    found
+}
 
 /// Fills `out` with what `pick` makes of the words of its draws, a batch at a time: the word of draw
 /// `j` is half `j % 2` of the block of entity `j / 2`.

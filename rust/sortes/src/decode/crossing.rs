@@ -6,17 +6,14 @@
 //! them and picks out the tokens in between, which are few, and only those are binned. The sample
 //! decides speed alone: if it misjudged, there is another pass, at last one over everything.
 
-use super::params::Ties;
-use super::row::SPLIT;
+use super::rows::SPLIT;
 use super::survivors::Survivors;
-use super::window::ANY;
-use sortes_core::num::{ceil_f32, floor_f32};
-use sortes_core::simd::{self, BLOCK, Key, Split, Wanted};
+use sortes_core::simd::{self, BLOCK, Key, Split};
 
 /// Bins of a pass. A thousand `f64` stay in the first-level cache.
 const BINS: usize = 1024;
 /// Logits of a row that share bins, where a row is split over threads.
-const GROUP: usize = 1 << 16;
+pub(super) const GROUP: usize = 1 << 16;
 /// Lists up to this length are sorted outright.
 const SORT: usize = 256;
 /// A sample takes this many logits out of each block.
@@ -31,7 +28,7 @@ const SLACK: f32 = 1.0 / 64.0;
 
 /// The order in which tokens are taken.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Rank {
+pub(super) enum Rank {
     /// From the largest logit down.
     Logit,
     /// By the distance of the logit from a centre.
@@ -50,7 +47,7 @@ impl Rank {
 
 /// How much mass is to be reached.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Goal {
+pub(super) enum Goal {
     /// This share of the survivors' mass.
     Share(f64),
     /// This many survivors.
@@ -59,24 +56,24 @@ pub enum Goal {
 
 /// The first group of equally ranked tokens with which the cumulative mass reaches the target.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Crossing {
+pub(super) struct Crossing {
     /// Their rank.
-    pub rank: f64,
+    pub(super) rank: f64,
     /// Their logit (for [`Rank::Logit`]).
-    pub logit: f32,
+    pub(super) logit: f32,
     /// The mass of all tokens ranked before them.
-    pub before: f64,
+    pub(super) before: f64,
     /// How many they are.
-    pub ties: usize,
+    pub(super) ties: usize,
     /// The weight of each of them (for [`Rank::Logit`]).
-    pub weight: f64,
+    pub(super) weight: f64,
     /// The target, in the same unit as `before`.
-    pub target: f64,
+    pub(super) target: f64,
 }
 
 /// Which group counts as crossing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reach {
+pub(super) enum Reach {
     /// The first with which the mass is `>=` the target.
     AtLeast,
     /// The first with which the mass is `>` the target.
@@ -174,11 +171,6 @@ impl Survivors<'_> {
         self.cross_values(pass, 0.0, target, reach).unwrap_or_else(|beyond| beyond)
     }
 
-    /// The `k`-th largest logit by a crossing of counts.
-    pub(super) fn kth_by_crossing(&mut self, k: usize) -> f32 {
-        self.crossing(Rank::Logit, Goal::Count(k), Reach::AtLeast).logit
-    }
-
     /// Bins the ranks of a sample, for `bracket`: returns bins per unit of rank, and the mass that
     /// the sample stands for.
     fn sample(&mut self, pass: Pass) -> (f32, f64) {
@@ -252,10 +244,9 @@ impl Survivors<'_> {
         values.clear();
         let mut ahead = 0.0;
         // Groups of fixed size, added up in order: the sum does not depend on the threads.
-        if self.threads.count() > 1 && x.len() >= SPLIT {
+        if self.run.threads.count() > 1 && x.len() >= SPLIT {
             let mut parts = std::mem::take(&mut self.work.parts);
-            parts.resize_with(groups.max(parts.len()), Default::default);
-            self.threads.fill_chunks(&mut parts[..groups], 1, |group, part| {
+            self.run.threads.fill_chunks(&mut parts[..groups], 1, |group, part| {
                 part[0].1.clear();
                 part[0].0 = split(group, &mut part[0].1);
             });
@@ -356,84 +347,6 @@ impl Survivors<'_> {
             before += mass;
         }
         Err(found.unwrap_or_else(|| unreachable!("there is a survivor")))
-    }
-
-    /// Keeps the tokens before a crossing in logit order, and `take` of those at it.
-    pub(super) fn keep_prefix(&mut self, crossing: &Crossing, take: usize, ties: Ties) {
-        let t = crossing.logit;
-        if take == 0 {
-            self.raise(t.next_up(), ANY);
-        } else if ties == Ties::All || take >= crossing.ties {
-            self.raise(t, ANY);
-        } else {
-            let ids = self.tied_ids(t, take, ties);
-            self.raise(t, ids);
-        }
-    }
-
-    /// The range of ids that holds `take` of the tokens at `logit`: the highest or the lowest ones.
-    pub(super) fn tied_ids(&self, logit: f32, take: usize, ties: Ties) -> (u32, u32) {
-        let from_low = ties == Ties::Low;
-        let nth =
-            |ids: &[u32], n: usize| ids.get(if from_low { n } else { ids.len() - 1 - n }).copied();
-        let mut bound = None;
-        if self.listed {
-            let (values, ids) = (&self.work.values, &self.work.ids);
-            let tied: Vec<u32> =
-                values.iter().zip(ids).filter(|(l, _)| **l == logit).map(|(_, id)| *id).collect();
-            bound = nth(&tied, take - 1);
-        } else {
-            // Block by block from the side that is kept, until there are enough.
-            let blocks = self.row.blocks.len();
-            let (mut values, mut tied, mut left) = (Vec::new(), Vec::new(), take);
-            for i in 0..blocks {
-                let i = if from_low { i } else { blocks - 1 - i };
-                if self.row.blocks[i] < logit {
-                    continue;
-                }
-                let block = &self.row.x[i * BLOCK..self.row.x.len().min((i + 1) * BLOCK)];
-                tied.clear();
-                values.clear();
-                let at = (logit, logit);
-                simd::gather_window(block, (i * BLOCK) as u32, at, &mut values, &mut tied);
-                tied.retain(|id| self.window.contains(logit, *id));
-                if tied.len() >= left {
-                    bound = nth(&tied, left - 1);
-                    break;
-                }
-                left -= tied.len();
-            }
-        }
-        match (bound, ties) {
-            (Some(id), Ties::Low) => (0, id),
-            (Some(id), _) => (id, u32::MAX),
-            (None, _) => ANY,
-        }
-    }
-
-    /// Keeps the tokens within a distance of a centre.
-    pub(super) fn keep_within(&mut self, centre: f64, distance: f64) {
-        // The f32 ends that decide as `|centre - l| <= distance` does in f64.
-        let inside = |l: f32| (centre - f64::from(l)).abs() <= distance;
-        let mut lo = ceil_f32(centre - distance);
-        if !inside(lo) && inside(lo.next_up()) {
-            lo = lo.next_up();
-        } else if inside(lo.next_down()) {
-            lo = lo.next_down();
-        }
-        let mut hi = floor_f32(centre + distance);
-        if !inside(hi) && inside(hi.next_down()) {
-            hi = hi.next_down();
-        } else if inside(hi.next_up()) {
-            hi = hi.next_up();
-        }
-        self.raise(lo, ANY);
-        self.lower(hi, ANY);
-    }
-
-    /// The law with nothing but its normaliser.
-    pub(super) fn plain_law(&mut self) -> super::survivors::Law {
-        self.law(Wanted::default())
     }
 }
 

@@ -6,8 +6,11 @@
 //! than the survivors, the token that they give is accepted if it survived and drawn again if not,
 //! which has the same law and spares a pass over the row.
 
-use super::survivors::{CHUNK, SumsOf, Survivors};
+use super::law::SumsOf;
+use super::rows::CHUNK;
+use super::survivors::Survivors;
 use sortes_core::simd::{self, Wanted};
+use sortes_core::weights::first_beyond;
 
 /// How a token may be drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,11 +26,7 @@ const TRIES: usize = 4;
 
 impl Survivors<'_> {
     /// Draws a token; `None` if there is none.
-    pub(super) fn draw(
-        &mut self,
-        method: Method,
-        uniform: &mut dyn FnMut() -> f64,
-    ) -> Option<(u32, f32)> {
+    pub(super) fn draw(&mut self, method: Method, uniform: &mut dyn FnMut() -> f64) -> Option<u32> {
         if self.is_empty() {
             return None;
         }
@@ -40,7 +39,7 @@ impl Survivors<'_> {
             for _ in 0..TRIES {
                 let (id, l) = self.walk(uniform(), sums)?;
                 if self.window.contains(l, id) {
-                    return Some((id, l));
+                    return Some(id);
                 }
             }
         }
@@ -58,18 +57,18 @@ impl Survivors<'_> {
             self.law(Wanted::default());
         }
         let sums = self.sums?;
-        self.walk(uniform(), sums)
+        Some(self.walk(uniform(), sums)?.0)
     }
 
-    fn draw_listed(&mut self, uniform: &mut dyn FnMut() -> f64) -> Option<(u32, f32)> {
+    fn draw_listed(&mut self, uniform: &mut dyn FnMut() -> f64) -> Option<u32> {
         if self.work.ids.len() > 1 {
             let (max, scale) = (self.max(), self.scale());
             let total = self.weigh_list(max, scale, Wanted::default()).z;
             let target = uniform() * total;
-            let at = first_beyond(&self.work.weights, 0.0, target)?;
-            return Some((self.work.ids[at], self.work.values[at]));
+            let weights = self.work.weights.iter().map(|&w| f64::from(w));
+            return Some(self.work.ids[first_beyond(weights, 0.0, target)?.0]);
         }
-        Some((*self.work.ids.first()?, *self.work.values.first()?))
+        self.work.ids.first().copied()
     }
 
     /// Walks to `u` times the total of the chunk sums.
@@ -77,17 +76,8 @@ impl Survivors<'_> {
         let chunks = &self.work.chunks;
         let total: f64 = chunks.iter().map(|c| c.z).sum();
         let target = u * total;
-        let (mut before, mut found) = (0.0, None);
-        for (i, chunk) in chunks.iter().enumerate() {
-            if chunk.z > 0.0 {
-                found = Some((i, before));
-                if before + chunk.z > target {
-                    break;
-                }
-            }
-            before += chunk.z;
-        }
-        let (chunk, before) = found?;
+        // The chunk in which the target lies, then the token.
+        let (chunk, before) = first_beyond(chunks.iter().map(|c| c.z), 0.0, target)?;
         let first = chunk * CHUNK;
         let stretch = &self.row.x[first..self.row.x.len().min(first + CHUNK)];
         let scale = self.scale();
@@ -99,24 +89,8 @@ impl Survivors<'_> {
                 *w = 0.0;
             }
         }
-        let at = first_beyond(weights, before, target)?;
+        let weights = weights.iter().map(|&w| f64::from(w));
+        let (at, _) = first_beyond(weights, before, target)?;
         Some(((first + at) as u32, stretch[at]))
     }
-}
-
-/// The first index at which the running sum exceeds the target; if rounding lets the walk end
-/// without one, the last with weight.
-fn first_beyond(weights: &[f32], before: f64, target: f64) -> Option<usize> {
-    let mut sum = before;
-    let mut last = None;
-    for (i, &w) in weights.iter().enumerate() {
-        if w > 0.0 {
-            sum += f64::from(w);
-            last = Some(i);
-            if sum > target {
-                break;
-            }
-        }
-    }
-    last
 }

@@ -1,44 +1,59 @@
 //! Element types of logits.
 
-use super::window::Window;
+use super::survivors::grow;
 use half::{bf16, f16};
-use sortes_core::simd;
+use sortes_core::{Result, simd};
 
 /// A type that logits come in. Kernels see `f32`.
-pub trait Element: Copy + Send + Sync + 'static {
-    /// The row as `f32`, in `buffer` unless it is `f32` already.
-    fn widen<'a>(row: &'a [Self], buffer: &'a mut Vec<f32>) -> &'a [f32];
+pub trait Element: Copy + PartialEq + Send + Sync + 'static {
+    /// The largest finite value.
+    const MAX: f64;
 
-    /// Copies a row, whose `f32` form is `wide`, with `fill` outside the window.
-    fn mask(row: &[Self], wide: &[f32], window: &Window, fill: Self, out: &mut [Self]) {
-        for (id, ((out, l), w)) in out.iter_mut().zip(row).zip(wide).enumerate() {
-            *out = if window.contains(*w, id as u32) { *l } else { fill };
+    /// Writes the row as `f32` to `out`, which has its length.
+    fn write_f32(row: &[Self], out: &mut [f32]);
+
+    /// The row as `f32`, in `buffer` unless it is `f32` already.
+    ///
+    /// # Errors
+    /// If there is no memory for it.
+    fn widen<'a>(row: &'a [Self], buffer: &'a mut Vec<f32>) -> Result<&'a [f32]> {
+        if buffer.len() < row.len() {
+            grow(buffer, row.len(), "logits")?;
+            buffer.resize(row.len(), 0.0);
+        }
+        let out = &mut buffer[..row.len()];
+        Self::write_f32(row, out);
+        Ok(out)
+    }
+
+    /// Copies a row, whose `f32` form is `wide`, with `fill` outside the ends (both included).
+    fn mask(row: &[Self], wide: &[f32], ends: (f32, f32), fill: Self, out: &mut [Self]) {
+        for ((out, l), w) in out.iter_mut().zip(row).zip(wide) {
+            *out = if ends.0 <= *w && *w <= ends.1 { *l } else { fill };
         }
     }
 
     /// The nearest value of this type.
     fn from_f64(x: f64) -> Self;
-}
 
-fn sized(buffer: &mut Vec<f32>, n: usize) -> &mut [f32] {
-    if buffer.len() < n {
-        buffer.resize(n, 0.0);
+    /// `(self - shift) / t`, computed in `f32` from `wide`, which is this value.
+    #[must_use]
+    fn quotient(self, wide: f32, shift: f32, t: f64) -> Self {
+        Self::from_f64(f64::from((wide - shift) / t as f32))
     }
-    &mut buffer[..n]
 }
 
 impl Element for f32 {
-    fn widen<'a>(row: &'a [Self], _: &'a mut Vec<f32>) -> &'a [f32] {
-        row
+    const MAX: f64 = f32::MAX as f64;
+
+    fn write_f32(row: &[Self], out: &mut [f32]) {
+        out.copy_from_slice(row);
     }
-    fn mask(row: &[Self], wide: &[f32], window: &Window, fill: Self, out: &mut [Self]) {
-        if window.is_plain() {
-            simd::mask_window(row, (window.lo, window.hi), fill, out);
-        } else {
-            for (id, (out, l)) in out.iter_mut().zip(wide).enumerate() {
-                *out = if window.contains(*l, id as u32) { *l } else { fill };
-            }
-        }
+    fn widen<'a>(row: &'a [Self], _: &'a mut Vec<f32>) -> Result<&'a [f32]> {
+        Ok(row)
+    }
+    fn mask(row: &[Self], _: &[f32], ends: (f32, f32), fill: Self, out: &mut [Self]) {
+        simd::mask_window(row, ends, fill, out);
     }
     fn from_f64(x: f64) -> Self {
         x as f32
@@ -46,15 +61,18 @@ impl Element for f32 {
 }
 
 impl Element for f64 {
-    fn widen<'a>(row: &'a [Self], buffer: &'a mut Vec<f32>) -> &'a [f32] {
-        let out = sized(buffer, row.len());
-        for (wide, narrow) in row.iter().zip(out.iter_mut()) {
+    const MAX: f64 = f64::MAX;
+
+    fn write_f32(row: &[Self], out: &mut [f32]) {
+        for (wide, narrow) in row.iter().zip(out) {
             *narrow = *wide as f32;
         }
-        out
     }
     fn from_f64(x: f64) -> Self {
         x
+    }
+    fn quotient(self, _: f32, shift: f32, t: f64) -> Self {
+        (self - f64::from(shift)) / t
     }
 }
 
@@ -66,10 +84,10 @@ fn bits<T>(row: &[T]) -> &[u16] {
 }
 
 impl Element for f16 {
-    fn widen<'a>(row: &'a [Self], buffer: &'a mut Vec<f32>) -> &'a [f32] {
-        let out = sized(buffer, row.len());
+    const MAX: f64 = 65504.0;
+
+    fn write_f32(row: &[Self], out: &mut [f32]) {
         simd::widen_f16(bits(row), out);
-        out
     }
     fn from_f64(x: f64) -> Self {
         f16::from_f64(x)
@@ -77,10 +95,10 @@ impl Element for f16 {
 }
 
 impl Element for bf16 {
-    fn widen<'a>(row: &'a [Self], buffer: &'a mut Vec<f32>) -> &'a [f32] {
-        let out = sized(buffer, row.len());
+    const MAX: f64 = f32::from_bits(0x7F7F_0000) as f64;
+
+    fn write_f32(row: &[Self], out: &mut [f32]) {
         simd::widen_bf16(bits(row), out);
-        out
     }
     fn from_f64(x: f64) -> Self {
         bf16::from_f64(x)

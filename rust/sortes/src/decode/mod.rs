@@ -1,40 +1,52 @@
 //! From a row of logits to one token.
 //!
-//! A row passes through the steps of a [`Rules`] (one small file each in `rules`), which narrow
-//! its [`survivors`] without sorting or rewriting it; the token is then drawn with one uniform.
-//! Every rule keeps an interval of logits, so the survivors are described by a [`window::Window`],
-//! and rules that look at the renormalised law ask [`survivors::Survivors`] for it.
+//! A row passes through the rules of a [`Rules`] (one small file each), which narrow its survivors
+//! without sorting or rewriting it; the token is then drawn with one uniform. Every rule keeps an
+//! interval of logits, so the survivors are described by a window, and rules that look at the
+//! renormalised law ask the survivors for it.
 //!
 //! | file | holds |
 //! |---|---|
-//! | [`params`] | the parameters of the rules, their domains, the order of the steps |
-//! | [`window`] | the interval that is left, with its ties |
-//! | [`survivors`] | the tokens that are left, their law, order statistics |
-//! | [`crossing`] | where the cumulative mass crosses a target, without a sort |
+//! | `params` | the table of rules: names, parameters, domains |
 //! | `rules` | one file per rule |
-//! | [`draw`] | the categorical draw, log-probabilities |
-//! | [`batch`] | whole batches of rows, in parallel |
+//! | `pipeline` | which rules act, in which order, with which parameters in each row |
+//! | `window` | the interval that is left, with its ties |
+//! | `survivors` | the tokens that are left, and what removes more of them |
+//! | `law` | their weights and probabilities |
+//! | `order` | the largest and smallest of them, ties |
+//! | `crossing` | where their cumulative mass crosses a target, without a sort |
+//! | `draw` | the categorical draw |
+//! | `details` | log-probabilities of what was drawn |
+//! | `rows` | rows of logits, and the loop over them |
+//! | `call` | whole batches |
 //! | [`stats`] | statistics of rows; the parameter at which each token leaves |
 //! | [`penalties`] | what is subtracted from logits before any rule |
 //! | [`basis_aware`] | truncation that knows the output matrix |
 
 pub mod adaptive_p;
 pub mod basis_aware;
-pub mod batch;
-pub mod crossing;
-pub mod draw;
-pub mod element;
-pub mod params;
+mod call;
+mod crossing;
+mod details;
+mod domain;
+mod draw;
+mod element;
+mod law;
+mod order;
+mod params;
 pub mod penalties;
-pub mod row;
-pub mod rows;
+mod pipeline;
+mod rows;
 mod rules;
 pub mod stats;
-pub mod survivors;
-pub mod window;
+mod survivors;
+mod window;
 
-pub use batch::{Batch, Details, Mask};
+pub use call::{Call, Mask};
+pub use details::Details;
+pub use domain::Domain;
 pub use draw::Method;
 pub use element::Element;
-pub use params::{Boundary, Options, Params, Rules, Step, Ties};
+pub use params::{COMMON, GREEDY, Parameter, Params, RULES, Rule};
+pub use pipeline::{Boundary, Options, Rules, Ties};
 pub use rows::Rows;

@@ -1,14 +1,13 @@
 //! Statistics of rows, and the parameter at which each token leaves a rule's kept set.
 
 use super::element::Element;
-use super::params::Ties;
-use super::row::Row;
-use super::rows::{Rows, each_row};
+use super::params::{RULES, Rule};
+use super::pipeline::Options;
+use super::rows::{Row, Rows, each_row};
 use super::survivors::{Scratch, Survivors};
-use sortes_core::cancel::Cancel;
-use sortes_core::par::Threads;
+use sortes_core::memory::filled;
 use sortes_core::simd::Wanted;
-use sortes_core::{Error, Result};
+use sortes_core::{Error, Result, Run};
 
 /// What is known of one row.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -31,61 +30,18 @@ pub struct RowStats {
     pub std: f64,
 }
 
-/// A rule for which each token has a critical parameter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Critical {
-    /// Kept iff `epsilon <=` the value `p`.
-    Epsilon,
-    /// Kept iff `epsilon <=` the value `max(p, (p e^H)^2)`.
-    Eta,
-    /// Kept iff `min_p <=` the value `p / max p`.
-    MinP,
-    /// Kept iff `top_a <=` the value `p / (max p)^2`.
-    TopA,
-    /// Kept iff `top_p >` the value, the mass ahead.
-    TopP,
-    /// Kept iff `top_k >=` the value, the rank.
-    TopK,
-    /// Kept iff `n >=` the value, `(max - l) / sigma`.
-    TopNSigma,
-}
-
-impl Critical {
-    /// The rule of a name.
-    ///
-    /// # Errors
-    /// [`Error::Argument`] for a rule without a critical parameter.
-    pub fn parse(name: &str) -> Result<Self> {
-        Ok(match name {
-            "epsilon" => Self::Epsilon,
-            "eta" => Self::Eta,
-            "min_p" => Self::MinP,
-            "top_a" => Self::TopA,
-            "top_p" => Self::TopP,
-            "top_k" => Self::TopK,
-            "top_n_sigma" => Self::TopNSigma,
-            _ => {
-                let known = "epsilon, eta, min_p, top_a, top_p, top_k, top_n_sigma";
-                let reason = format!("must be one of {known}, got {name:?}");
-                return Err(Error::argument("rule", reason));
-            }
-        })
-    }
-}
-
 /// Calls `f` with the survivors of no rule at all: the whole row.
 fn for_rows<T: Element, O: Send>(
     logits: &impl Rows<T>,
-    threads: Threads<'_>,
-    cancel: &Cancel,
     out: &mut [O],
     chunk: usize,
+    run: Run<'_>,
     f: impl Fn(Survivors<'_>, &mut [O]) + Sync,
 ) -> Result<()> {
-    each_row(threads, cancel, logits.rows(), out, chunk, |row, scratch, threads, out| {
+    each_row(out, chunk, run, |index, scratch, out, run| {
         let Scratch { wide, blocks, work, .. } = scratch;
-        let read = Row::read(T::widen(logits.row(row), wide), blocks, row, threads)?;
-        f(Survivors::new(read, threads, work), out);
+        let row = Row::read(T::widen(logits.row(index), wide)?, blocks, index, run)?;
+        f(Survivors::new(row, work, run)?, out);
         Ok(())
     })
 }
@@ -93,14 +49,10 @@ fn for_rows<T: Element, O: Send>(
 /// Statistics of every row.
 ///
 /// # Errors
-/// [`Error::Row`] for a row with NaN or plus infinity.
-pub fn row_stats<T: Element>(
-    logits: &impl Rows<T>,
-    threads: Threads<'_>,
-    cancel: &Cancel,
-) -> Result<Vec<RowStats>> {
-    let mut out = vec![RowStats::default(); logits.rows()];
-    for_rows(logits, threads, cancel, &mut out, 1, |survivors, out| out[0] = of_row(survivors))?;
+/// [`Error::Row`] for a row with NaN or plus infinity; if there is no memory for the result.
+pub fn row_stats<T: Element>(logits: &impl Rows<T>, run: Run<'_>) -> Result<Vec<RowStats>> {
+    let mut out = filled(logits.rows(), RowStats::default(), "statistics")?;
+    for_rows(logits, &mut out, 1, run, |survivors, out| out[0] = of_row(survivors))?;
     Ok(out)
 }
 
@@ -117,8 +69,6 @@ fn of_row(mut survivors: Survivors<'_>) -> RowStats {
     }
     let law = survivors.law(Wanted { entropy: true, square: true });
     let moments = survivors.moments();
-    let n = moments.count as f64;
-    let shift = moments.sum / n;
     let max = f64::from(law.max);
     RowStats {
         max,
@@ -127,81 +77,33 @@ fn of_row(mut survivors: Survivors<'_>) -> RowStats {
         entropy: law.entropy,
         collision: law.collision,
         n_finite: moments.count as i64,
-        mean: max + shift,
-        std: (moments.squares / n - shift * shift).max(0.0).sqrt(),
+        mean: max + moments.sum / moments.count as f64,
+        std: moments.deviation(0),
     }
 }
 
-/// The critical parameter of every token (see [`Critical`]); removed tokens never stay.
+/// The critical parameter of every token (the rules say which side of it keeps a token); NaN in a
+/// row without a finite logit. Of `options`, the tie rule and the degrees of freedom matter.
 ///
 /// # Errors
-/// As [`row_stats`].
+/// [`Error::Argument`] for a rule that has none; [`Error::Row`] for a row with NaN or plus infinity.
 pub fn critical<T: Element>(
     logits: &impl Rows<T>,
-    rule: Critical,
-    sigma_ddof: u8,
-    ties: Ties,
-    threads: Threads<'_>,
-    cancel: &Cancel,
+    rule: &Rule,
+    options: &Options,
     out: &mut [f64],
+    run: Run<'_>,
 ) -> Result<()> {
-    for_rows(logits, threads, cancel, out, logits.cols().max(1), |survivors, out| {
-        critical_row(survivors, rule, sigma_ddof, ties, out);
+    let Some(critical) = rule.critical else {
+        let known: Vec<_> = RULES.iter().filter(|r| r.has_critical()).map(|r| r.name).collect();
+        let known = known.join(", ");
+        return Err(Error::argument("rule", format!("must be {known}, got '{}'", rule.name)));
+    };
+    for_rows(logits, out, logits.cols().max(1), run, |mut survivors, out| {
+        if survivors.is_empty() {
+            out.fill(f64::NAN);
+        } else {
+            critical(&mut survivors, options, out);
+        }
     })
-}
-
-fn critical_row(
-    mut survivors: Survivors<'_>,
-    rule: Critical,
-    sigma_ddof: u8,
-    ties: Ties,
-    out: &mut [f64],
-) {
-    let x = survivors.row.x;
-    if survivors.is_empty() {
-        out.fill(f64::NAN);
-        return;
-    }
-    let law = survivors.law(Wanted { entropy: true, square: false });
-    let max = f64::from(law.max);
-    let p = |l: f32| (f64::from(l) - max).exp() / law.z;
-    match rule {
-        Critical::Epsilon => fill(out, x, p),
-        Critical::Eta => fill(out, x, |l| p(l).max((p(l) * law.entropy.exp()).powi(2))),
-        Critical::MinP => fill(out, x, |l| p(l) * law.z),
-        Critical::TopA => fill(out, x, |l| p(l) * law.z * law.z),
-        Critical::TopNSigma => {
-            let moments = survivors.moments();
-            let n = moments.count as f64;
-            let deviations = moments.squares - moments.sum * moments.sum / n;
-            let sigma = (deviations.max(0.0) / (n - f64::from(sigma_ddof))).sqrt();
-            fill(out, x, |l| (max - f64::from(l)) / sigma);
-        }
-        Critical::TopK | Critical::TopP => {
-            let mut order: Vec<u32> = (0..x.len() as u32).collect();
-            order.sort_unstable_by(|&a, &b| {
-                let by_id = if ties == Ties::Low { a.cmp(&b) } else { b.cmp(&a) };
-                x[b as usize].total_cmp(&x[a as usize]).then(by_id)
-            });
-            let mut before = 0.0;
-            for group in order.chunk_by(|&a, &b| x[a as usize] == x[b as usize]) {
-                let first = (before, group.len());
-                let rank = order.partition_point(|&id| x[id as usize] > x[group[0] as usize]);
-                for &id in group {
-                    out[id as usize] = match rule {
-                        Critical::TopK => (rank + 1) as f64,
-                        _ if ties == Ties::All => first.0,
-                        _ => before,
-                    };
-                    before += p(x[id as usize]);
-                }
-            }
-        }
-    }
-}
-
-fn fill(out: &mut [f64], x: &[f32], f: impl Fn(f32) -> f64) {
-    for (out, &l) in out.iter_mut().zip(x) {
-        *out = f(l);
-    }
 }

@@ -1,9 +1,7 @@
 //! From logits to probabilities, and the thresholds that basis-aware rules start from.
 
+use crate::decode::GREEDY;
 use sortes_core::{Error, Result};
-
-/// Below this temperature the law is the most probable token.
-const GREEDY: f64 = 1e-7;
 
 /// The truncation rule whose threshold `tau` the basis-aware test takes over.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -1,16 +1,14 @@
-//! Epsilon sampling (Hewitt, Manning, Liang 2022, arXiv 2210.15191).
+//! Epsilon sampling: Hewitt, Manning and Liang, "Truncation Sampling as Language Model Desmoothing",
+//! Findings of EMNLP 2022, arXiv:2210.15191.
 
-use super::ln_or_all;
-use crate::decode::params::Params;
-use crate::decode::survivors::Survivors;
-use sortes_core::rng::elementary::ln;
+use super::{Options, Params, Survivors, ln_or_all};
 
-/// Keeps `p >= epsilon`, that is `l >= max + T (ln z + ln epsilon)`.
-pub(super) fn apply(survivors: &mut Survivors<'_>, params: &Params) {
-    if params.epsilon_cutoff > 0.0 {
-        let law = survivors.plain_law();
-        let ln_p = ln_or_all(params.epsilon_cutoff);
-        let cut = f64::from(law.max) + survivors.temperature() * (ln(law.z) + ln_p);
-        survivors.keep_from(cut, params.min_tokens());
-    }
+/// Keeps `p >= epsilon`.
+pub(in crate::decode) fn apply(survivors: &mut Survivors<'_>, params: &Params, _: &Options) {
+    survivors.keep_likely(ln_or_all(params.epsilon_cutoff), params.min_tokens());
+}
+
+/// Kept iff `epsilon <= p`.
+pub(in crate::decode) fn critical(survivors: &mut Survivors<'_>, _: &Options, out: &mut [f64]) {
+    survivors.write_of_p(out, |p| p);
 }

@@ -1,18 +1,18 @@
-//! Eta sampling (Hewitt, Manning, Liang 2022, arXiv 2210.15191).
+//! Eta sampling: Hewitt, Manning and Liang, "Truncation Sampling as Language Model Desmoothing",
+//! Findings of EMNLP 2022, arXiv:2210.15191.
 
-use super::ln_or_all;
-use crate::decode::params::Params;
-use crate::decode::survivors::Survivors;
-use sortes_core::rng::elementary::ln;
+use super::{Options, Params, Survivors, ln_or_all};
 use sortes_core::simd::Wanted;
 
-/// Keeps `p >= eta` with `eta = min(epsilon, sqrt(epsilon) * exp(-H))` and `H` in nats.
-pub(super) fn apply(survivors: &mut Survivors<'_>, params: &Params) {
-    if params.eta_cutoff > 0.0 {
-        let law = survivors.law(Wanted { entropy: true, square: false });
-        let ln_epsilon = ln_or_all(params.eta_cutoff);
-        let ln_eta = ln_epsilon.min(0.5 * ln_epsilon - law.entropy);
-        let cut = f64::from(law.max) + survivors.temperature() * (ln(law.z) + ln_eta);
-        survivors.keep_from(cut, params.min_tokens());
-    }
+/// Keeps `p >= min(epsilon, sqrt(epsilon) * exp(-H))`, with `H` in nats.
+pub(in crate::decode) fn apply(survivors: &mut Survivors<'_>, params: &Params, _: &Options) {
+    let entropy = survivors.law(Wanted::ENTROPY).entropy;
+    let ln_epsilon = ln_or_all(params.eta_cutoff);
+    survivors.keep_likely(ln_epsilon.min(0.5 * ln_epsilon - entropy), params.min_tokens());
+}
+
+/// Kept iff `epsilon <= max(p, (p * exp(H))^2)`.
+pub(in crate::decode) fn critical(survivors: &mut Survivors<'_>, _: &Options, out: &mut [f64]) {
+    let perplexity = survivors.law(Wanted::ENTROPY).entropy.exp();
+    survivors.write_of_p(out, |p| p.max((p * perplexity).powi(2)));
 }

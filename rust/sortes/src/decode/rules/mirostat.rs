@@ -1,15 +1,9 @@
-//! The truncation of mirostat v2 (Basu et al. 2020, arXiv 2007.14966).
+//! The truncation of mirostat v2: Basu et al., "Mirostat: A Neural Text Decoding Algorithm that
+//! Directly Controls Perplexity", ICLR 2021, arXiv:2007.14966.
 
-use crate::decode::params::Params;
-use crate::decode::survivors::Survivors;
-use sortes_core::rng::elementary::ln;
+use super::{Options, Params, Survivors};
 
 /// Keeps tokens whose surprise `-log2 p` is at most `mu` bits, and always the most likely one.
-pub(super) fn apply(survivors: &mut Survivors<'_>, params: &Params) {
-    if params.mirostat_mu < f64::INFINITY {
-        let law = survivors.plain_law();
-        let ln_p = -params.mirostat_mu * std::f64::consts::LN_2;
-        let cut = f64::from(law.max) + survivors.temperature() * (ln(law.z) + ln_p);
-        survivors.keep_from(cut, params.min_tokens());
-    }
+pub(in crate::decode) fn apply(survivors: &mut Survivors<'_>, params: &Params, _: &Options) {
+    survivors.keep_likely(-params.mirostat_mu * std::f64::consts::LN_2, params.min_tokens());
 }

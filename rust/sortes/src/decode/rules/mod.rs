@@ -1,61 +1,43 @@
 //! The truncation rules, one file each, as their papers state them.
 //!
 //! A rule asks the survivors for what it needs (the law, an order statistic, a crossing) and keeps
-//! part of them. Each acts on the survivors *renormalised*.
+//! part of them. Each acts on the survivors *renormalised*. Beside `apply` stands `critical`, where
+//! each token has a parameter at which it leaves the kept set. The table in `params` says with which
+//! parameters a rule is on.
 
-mod epsilon;
-mod eta;
-mod min_p;
-mod mirostat;
-mod p_less;
-mod smoothing;
-mod temperature;
-mod tfs;
-mod top_a;
-mod top_h;
-mod top_k;
-mod top_n_sigma;
-mod top_p;
-mod typical;
-mod xtc;
+pub(super) mod epsilon;
+pub(super) mod eta;
+pub(super) mod min_p;
+pub(super) mod mirostat;
+pub(super) mod p_less;
+pub(super) mod smoothing;
+pub(super) mod temperature;
+pub(super) mod tfs;
+pub(super) mod top_a;
+pub(super) mod top_h;
+pub(super) mod top_k;
+pub(super) mod top_n_sigma;
+pub(super) mod top_p;
+pub(super) mod typical;
+pub(super) mod xtc;
 
-pub(super) use smoothing::smooth;
-
-use super::params::{Options, Params, Step};
+use super::params::Params;
+use super::pipeline::Options;
 use super::survivors::Survivors;
 use sortes_core::rng::elementary::ln;
 
-/// Where a coin decides, the coin.
-pub(super) type Coin<'c> = &'c mut dyn FnMut() -> f64;
-
-/// Applies one step.
-pub(super) fn apply(
-    step: Step,
-    survivors: &mut Survivors<'_>,
-    params: &Params,
-    options: &Options,
-    coin: Coin<'_>,
-) {
-    match step {
-        Step::Temperature => temperature::apply(survivors, params),
-        // Smoothing rewrites the row, so that it acts before the survivors exist.
-        Step::Smoothing => {}
-        Step::TopNSigma => top_n_sigma::apply(survivors, params, options),
-        Step::TopH => top_h::apply(survivors, params, options),
-        Step::TopK => top_k::apply(survivors, params),
-        Step::TopP => top_p::apply(survivors, params, options),
-        Step::TopKTopP => top_p::apply_with_top_k(survivors, params, options),
-        Step::MinP => min_p::apply(survivors, params),
-        Step::Typical => typical::apply(survivors, params),
-        Step::Epsilon => epsilon::apply(survivors, params),
-        Step::Eta => eta::apply(survivors, params),
-        Step::Tfs => tfs::apply(survivors, params, options),
-        Step::TopA => top_a::apply(survivors, params),
-        Step::PLess => p_less::apply(survivors, params, options),
-        Step::Mirostat => mirostat::apply(survivors, params),
-        Step::Xtc => xtc::apply(survivors, params, options, coin),
-    }
+/// What a rule does.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Act {
+    /// Keeps part of the survivors.
+    Narrow(fn(&mut Survivors<'_>, &Params, &Options)),
+    /// Rewrites the logits of a row whose largest is given, as differences from that one; it acts
+    /// before all that narrow.
+    Rewrite(fn(&mut [f32], f32, &Params)),
 }
+
+/// Writes the critical parameter of each token of a row that no rule has narrowed.
+pub(super) type Critical = fn(&mut Survivors<'_>, &Options, &mut [f64]);
 
 /// The logarithm of a parameter, minus infinity at zero.
 fn ln_or_all(x: f64) -> f64 {

@@ -1,23 +1,16 @@
-//! P-less (arXiv 2509.23234).
+//! P-less sampling: Tan, Wu and Howard, "p-less Sampling: A Robust Hyperparameter-Free Approach for LLM
+//! Decoding", ICLR 2026, arXiv:2509.23234.
 
-use super::ln_or_all;
-use crate::decode::params::{Options, Params};
-use crate::decode::survivors::Survivors;
-use sortes_core::rng::elementary::ln;
+use super::{Options, Params, Survivors, ln_or_all};
 use sortes_core::simd::Wanted;
 
 /// Keeps `p >= sum p^2`, the probability that two draws collide; the normalised, laxer form takes
 /// `(n * sum p^2 - 1) / (n - 1)` over `n` tokens.
-pub(super) fn apply(survivors: &mut Survivors<'_>, params: &Params, options: &Options) {
-    if params.p_less == 0.0 {
-        return;
-    }
-    let law = survivors.law(Wanted { entropy: true, square: true });
-    let mut threshold = law.collision;
+pub(in crate::decode) fn apply(survivors: &mut Survivors<'_>, params: &Params, options: &Options) {
+    let mut threshold = survivors.law(Wanted { entropy: true, square: true }).collision;
     if options.p_less_normalized {
         let n = survivors.count() as f64;
         threshold = if n > 1.0 { (n * threshold - 1.0) / (n - 1.0) } else { 0.0 };
     }
-    let cut = f64::from(law.max) + survivors.temperature() * (ln(law.z) + ln_or_all(threshold));
-    survivors.keep_from(cut, params.min_tokens());
+    survivors.keep_likely(ln_or_all(threshold), params.min_tokens());
 }

@@ -1,7 +1,7 @@
 //! Temperature, plain and dynamic.
 
-use crate::decode::params::{GREEDY, Params};
-use crate::decode::survivors::Survivors;
+use super::{Options, Params, Survivors};
+use crate::decode::params::GREEDY;
 use sortes_core::rng::elementary::ln;
 use sortes_core::simd::Wanted;
 
@@ -10,7 +10,7 @@ use sortes_core::simd::Wanted;
 /// With a range, `T = low + (high - low) * (H / ln n)^exponent`, where `H` is the entropy of the
 /// `n` survivors, `low = max(0, T - range)` and `high = T + range`. `T = 0` keeps the largest
 /// logit, the lowest id among equals.
-pub(super) fn apply(survivors: &mut Survivors<'_>, params: &Params) {
+pub(in crate::decode) fn apply(survivors: &mut Survivors<'_>, params: &Params, _: &Options) {
     let mut temperature = params.temperature;
     if params.dynatemp_range > 0.0 {
         temperature = dynamic(survivors, params);
@@ -30,7 +30,7 @@ fn dynamic(survivors: &mut Survivors<'_>, params: &Params) -> f64 {
     if n <= 1 {
         return params.temperature;
     }
-    let entropy = survivors.law(Wanted { entropy: true, square: false }).entropy;
+    let entropy = survivors.law(Wanted::ENTROPY).entropy;
     let share = (entropy / ln(n as f64)).clamp(0.0, 1.0);
     low + (high - low) * share.powf(params.dynatemp_exponent)
 }

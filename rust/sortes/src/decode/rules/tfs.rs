@@ -1,17 +1,12 @@
-//! Tail-free sampling (Bricken 2019).
+//! Tail-free sampling: Bricken, "Tail Free Sampling", 2019.
 
-use super::top_h::keep_first;
-use crate::decode::params::{Options, Params};
-use crate::decode::survivors::Survivors;
+use super::{Options, Params, Survivors};
 
 /// Sorts the probabilities, takes the absolute second differences, normalises them, and keeps the
 /// tokens up to where their cumulative sum exceeds `z`; the first always, the last never.
 ///
 /// Nothing happens with fewer than three tokens or where all second differences vanish.
-pub(super) fn apply(survivors: &mut Survivors<'_>, params: &Params, options: &Options) {
-    if params.tfs >= 1.0 {
-        return;
-    }
+pub(in crate::decode) fn apply(survivors: &mut Survivors<'_>, params: &Params, options: &Options) {
     let n = survivors.count();
     if n < 3 {
         return;
@@ -30,5 +25,5 @@ pub(super) fn apply(survivors: &mut Survivors<'_>, params: &Params, options: &Op
             sum <= params.tfs
         })
         .count();
-    keep_first(survivors, (1 + stay).max(params.min_tokens()).min(n), options);
+    survivors.keep_first((1 + stay).max(params.min_tokens()).min(n), options.ties);
 }

@@ -1,8 +1,7 @@
-//! Top-h (arXiv 2509.02510).
+//! Top-h: Potraghloo, Azizi, Kundu and Pedram, "Top-H Decoding: Adapting the Creativity and Coherence
+//! with Bounded Entropy in Text Generation", NeurIPS 2025, arXiv:2509.02510.
 
-use crate::decode::crossing::{Goal, Rank, Reach};
-use crate::decode::params::{Options, Params};
-use crate::decode::survivors::Survivors;
+use super::{Options, Params, Survivors};
 use sortes_core::rng::elementary::ln;
 
 /// The rule looks at this many of the largest logits.
@@ -12,10 +11,7 @@ const HEAD: usize = 100;
 /// sum of `-q ln q` stays within `top_h` times their entropy; always the first token.
 ///
 /// The partial sums are not renormalised, as in the authors' code. `top_h = 1` keeps the hundred.
-pub(super) fn apply(survivors: &mut Survivors<'_>, params: &Params, options: &Options) {
-    if !params.top_h.is_finite() {
-        return;
-    }
+pub(in crate::decode) fn apply(survivors: &mut Survivors<'_>, params: &Params, options: &Options) {
     let head = survivors.head(HEAD);
     let z: f64 = head.iter().map(|(_, w)| *w).sum();
     let term = |w: f64| {
@@ -34,12 +30,5 @@ pub(super) fn apply(survivors: &mut Survivors<'_>, params: &Params, options: &Op
             })
             .count();
     }
-    keep_first(survivors, keep.max(1), options);
-}
-
-/// Keeps the `n` largest, ties broken by id.
-pub(super) fn keep_first(survivors: &mut Survivors<'_>, n: usize, options: &Options) {
-    let crossing = survivors.crossing(Rank::Logit, Goal::Count(n), Reach::AtLeast);
-    let take = n.saturating_sub(crossing.before as usize);
-    survivors.keep_prefix(&crossing, take, options.ties);
+    survivors.keep_first(keep.max(1), options.ties);
 }

@@ -1,24 +1,45 @@
-//! Top-p, the nucleus (Holtzman et al. 2019, arXiv 1904.09751).
+//! Top-p, the nucleus: Holtzman et al., "The Curious Case of Neural Text Degeneration", ICLR 2020,
+//! arXiv:1904.09751.
 
+use super::{Options, Params, Survivors, top_k};
 use crate::decode::crossing::{Crossing, Goal, Rank, Reach};
-use crate::decode::params::{Boundary, Options, Params, Ties};
-use crate::decode::survivors::Survivors;
+use crate::decode::pipeline::{Boundary, Ties};
 
 /// Keeps a token if the mass of those ahead of it (larger logits, then the tie rule) is `< p`: the
 /// smallest prefix whose mass reaches `p`. [`Boundary`] names the variants.
-pub(super) fn apply(survivors: &mut Survivors<'_>, params: &Params, options: &Options) {
+pub(in crate::decode) fn apply(survivors: &mut Survivors<'_>, params: &Params, options: &Options) {
     if let Some((crossing, take)) = nucleus(survivors, params, options) {
         survivors.keep_prefix(&crossing, take, ties(options));
     }
 }
 
 /// Top-k and top-p, both judged on the same law (the joint order of SGLang and FlashInfer).
-pub(super) fn apply_with_top_k(survivors: &mut Survivors<'_>, params: &Params, options: &Options) {
+pub(in crate::decode) fn apply_with_top_k(
+    survivors: &mut Survivors<'_>,
+    params: &Params,
+    options: &Options,
+) {
     let nucleus = nucleus(survivors, params, options);
-    super::top_k::apply(survivors, params);
+    top_k::apply(survivors, params, options);
     if let Some((crossing, take)) = nucleus {
         survivors.keep_prefix(&crossing, take, ties(options));
     }
+}
+
+/// Kept iff `p >` the mass ahead: of strictly likelier tokens, and of equals by the tie rule.
+pub(in crate::decode) fn critical(
+    survivors: &mut Survivors<'_>,
+    options: &Options,
+    out: &mut [f64],
+) {
+    let of_group = options.ties == Ties::All;
+    survivors.write_of_groups(
+        options.ties,
+        out,
+        |_, likelier, ahead| {
+            if of_group { likelier } else { ahead }
+        },
+    );
 }
 
 fn ties(options: &Options) -> Ties {
@@ -35,7 +56,8 @@ fn nucleus(
     if p >= 1.0 {
         return None;
     }
-    // A token is kept while `before < p`, or `<= p`, or `before + its own mass <= p`.
+    // The first group of ties that does not fit whole: a token is kept while `before < p`, or
+    // `<= p`, or `before + its own mass <= p`.
     let reach = match options.boundary {
         Boundary::Smallest | Boundary::TiesAll => Reach::AtLeast,
         Boundary::Lenient | Boundary::Exclude => Reach::Beyond,
@@ -50,7 +72,8 @@ fn nucleus(
             Boundary::Exclude => ahead + weight <= target,
         }
     };
-    // Monotone in `i`: a bisection, since a row of half-precision logits can have many ties.
+    // How many of the group fit. Monotone in `i`: a bisection, since a row of half-precision logits
+    // can have many ties.
     let mut take = {
         let (mut kept, mut cut) = (0, ties);
         while kept < cut {
@@ -59,6 +82,7 @@ fn nucleus(
         }
         kept
     };
+    // At least `min_tokens`, and never nothing.
     let least = params.min_tokens();
     if least > 1 || (take == 0 && before == 0.0) {
         let first = survivors.crossing(Rank::Logit, Goal::Count(least), Reach::AtLeast);
