@@ -77,6 +77,9 @@ CALLS = {
     "PivotalSampler.update": {"pi": PI, "ids": IDS},
     "PivotalSampler.merge": {"other": PivotalSampler(first=9, rng=0)},
     "PivotalSampler.finish": {},
+    "PivotalSampler.copy": {},
+    "PivotalSampler.to_bytes": {},
+    "PivotalSampler.from_bytes": {"data": PivotalSampler(rng=0).to_bytes()},
     "conditional_poisson_sample": [
         {"pi": PI, "k": 2, "rng": 0},
         {"k": 2, "odds": W, "rng": 0},
@@ -94,6 +97,7 @@ CALLS = {
         {"strata": np.array([0, 1]), "m": 1, "allocation": "neyman", "sds": np.ones(2), "rng": 0},
     ],
     "stratified_mean": {"values": W, "strata": np.array([0, 0, 1, 1]), "sizes": np.array([5, 6])},
+    "StratifiedSample.estimate": {"values": np.array([1.0, 2.0])},
     "StratifiedSample.mean": {"values": np.array([1.0, 2.0])},
     # Centres of k-means
     "kmeans_plusplus": [

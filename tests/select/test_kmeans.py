@@ -1,6 +1,5 @@
 """Seeding: what goes in and comes out, reproducibility, edges, bad input."""
 
-import inspect
 import json
 import os
 import pickle
@@ -15,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy import sparse
+from sortes import Stream
 from sortes.select import kmeans_plusplus, kmeans_plusplus_init
 from vectors import load
 
@@ -308,13 +308,22 @@ def test_kinds_of_dense(tmp_path):
     assert np.array_equal(kmeans_plusplus(torch.from_numpy(X), 8, random_state=0)[1], indices)
 
 
-def test_progress():
-    seen = []
-    kmeans_plusplus(
-        blobs(100_000), 300, method="exact", progress=lambda *counts: seen.append(counts)
-    )
-    assert seen[-1] == (300, 300)
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("kind", ["dense", "sparse"])
+def test_progress_counts_centres(method, kind):
+    X, seen = blobs(3000), []
+    X = to_sparse(X) if kind == "sparse" else X
+    options = {"method": method, "random_state": 0, "return_stats": True}
+    kmeans_plusplus(X, 30, progress=lambda *counts: seen.append(counts), **options)
+    assert seen[-1] == (30, 30)
+    if method == "parallel":  # the reduction may have to be done again
+        kmeans_plusplus(
+            np.repeat(blobs(40), 50, 0), 30, progress=lambda *counts: seen.append(counts), **options
+        )
+        assert seen[-1] == (30, 30)
 
+
+def test_a_callback_that_raises_stops_the_work():
     def stop(done, total):
         raise KeyError("enough")
 
@@ -322,53 +331,108 @@ def test_progress():
         kmeans_plusplus(blobs(200_000), 2000, method="exact", progress=stop)
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_the_step_is_honoured(method):
+    """It was dropped once: a stream and its later steps drew the same centres."""
+
+    def draw(**options):
+        return kmeans_plusplus(blobs(500), 12, method=method, **options)[1].tolist()
+
+    first, third = draw(random_state=Stream(7)), draw(random_state=Stream(7), step=3)
+    assert draw(random_state=Stream(7), step=0) == first
+    assert draw(random_state=Stream(7).advance(3)) == third
+    assert draw(random_state=Stream(7).advance(1), step=2) == third
+    assert third != first
+
+
+def test_stats_are_equal_to_themselves_alone():
+    """Arrays have no single answer, and comparing or hashing them raises."""
+    one, two = (
+        kmeans_plusplus(blobs(50), 3, random_state=0, return_stats=True)[2] for _ in range(2)
+    )
+    assert one == one
+    assert one != two
+    assert len({one, two}) == 2
+    trials, *_, inertia = one
+    assert (trials, inertia) == (one.trials, one.inertia)
+    again = pickle.loads(pickle.dumps(one))
+    assert again.inertia == one.inertia
+    assert np.array_equal(again.labels, one.labels)
+
+
 def test_the_callable():
     X = blobs(300)
     centers = kmeans_plusplus_init(X, 8, random_state=0, method="exact")
     assert np.array_equal(centers, kmeans_plusplus(X, 8, random_state=0, method="exact")[0])
     assert pickle.loads(pickle.dumps(kmeans_plusplus_init)) is kmeans_plusplus_init
-    assert list(inspect.signature(kmeans_plusplus_init).parameters)[:3] == [
-        "X", "n_clusters", "random_state",
-    ]  # fmt: skip
+    # Scikit-learn calls it like this.
+    again = kmeans_plusplus_init(X, 8, random_state=np.random.RandomState(0))
+    assert np.array_equal(again, kmeans_plusplus_init(X, 8, random_state=np.random.RandomState(0)))
 
 
 X = blobs(20, 3)
 BAD = {
     "n_clusters: must be at least 1, got 0": {"n_clusters": 0},
     r"n_clusters: must be in \[1, 20\], the number of points, got 21": {"n_clusters": 21},
-    "n_local_trials: must be at least 1, got 0": {"n_local_trials": 0},
+    r"n_local_trials: must be in \[1, 2\*\*31\], got 0": {"n_local_trials": 0},
     "n_local_trials: must be 1 for method 'lazy', got 2": {"n_local_trials": 2, "method": "lazy"},
     "method: must be 'lazy', 'exact'.* got 'elkan'": {"method": "elkan"},
-    "fallback: must be 'exact' or 'uniform', got 'none'": {"fallback": "none"},
-    "on_degenerate: must be 'warn' or 'raise', got 'ignore'": {"on_degenerate": "ignore"},
-    "max_trials: must be at least 1, got 0": {"max_trials": 0},
-    "chain_length: must be at least 1, got 0": {"chain_length": 0},
-    "n_rounds: must be at least 0, got -1": {"n_rounds": -1},
-    r"oversampling_factor: must be in \(0, inf\), got nan": {"oversampling_factor": np.nan},
-    "oversampling_factor: must be finite times n_clusters, got 1e\\+308": {
-        "oversampling_factor": 1e308
+    "fallback: must be 'exact' or 'uniform', got 'none'": {
+        **{"method": "rejection", "max_trials": 3, "fallback": "none"}
     },
-    r"max_trials: must be at most 2147483648, got 9{30}": {"max_trials": 10**30 - 1},
-    "chain_length: must be at most 2147483648, got 2147483649": {"chain_length": 2**31 + 1},
+    "on_degenerate: must be 'warn' or 'raise', got 'ignore'": {"on_degenerate": "ignore"},
+    r"max_trials: must be in \[1, 2\*\*31\], got 0": {"method": "rejection", "max_trials": 0},
+    r"chain_length: must be in \[1, 2\*\*31\], got 0": {"method": "afkmc2", "chain_length": 0},
+    r"n_rounds: must be in \[0, 2\*\*31\], got -1": {"method": "parallel", "n_rounds": -1},
+    r"oversampling_factor: must be in \(0, inf\), got nan": {
+        **{"method": "parallel", "oversampling_factor": np.nan}
+    },
+    "oversampling_factor: must be finite times n_clusters, got 1e\\+308": {
+        **{"method": "parallel", "oversampling_factor": 1e308}
+    },
+    r"max_trials: must be in \[1, 2\*\*31\], got 9{30}": {
+        **{"method": "rejection", "max_trials": 10**30 - 1}
+    },
+    r"chain_length: must be in \[1, 2\*\*31\], got 2147483649": {
+        **{"method": "afkmc2", "chain_length": 2**31 + 1}
+    },
     r"n_clusters: must be below 2\*\*63, got 10{30}": {"n_clusters": 10**30},
-    r"sample_weight: must have shape \(20,\), got \(19,\)": {"sample_weight": np.ones(19)},
-    "sample_weight: item 3 is negative or not finite: -1.0": {
+    r"sample_weight: expected shape \(20,\), got \(19,\)": {"sample_weight": np.ones(19)},
+    r"sample_weight: item 3 must be in \[0, inf\), got -1.0": {
         "sample_weight": np.where(np.arange(20) == 3, -1.0, 1)
     },
-    "sample_weight: item 0 is negative or not finite: inf": {"sample_weight": np.full(20, np.inf)},
-    "sample_weight: must have a positive item, all are zero": {"sample_weight": np.zeros(20)},
+    r"sample_weight: item 0 must be in \[0, inf\), got inf": {"sample_weight": np.full(20, np.inf)},
+    "sample_weight: must hold a positive item, all are zero": {"sample_weight": np.zeros(20)},
     r"X: must have shape \(n_samples, n_features\), neither zero, got \(20,\)": {"X": X[:, 0]},
     r"neither zero, got \(0, 3\)": {"X": X[:0]},
     r"neither zero, got \(20, 0\)": {"X": X[:, :0]},
-    "X: row 4: column 1 is NaN": {"X": np.where(np.arange(60).reshape(20, 3) == 13, np.nan, X)},
-    "X: row 19: column 2 is -inf": {
+    "X: row 4: column 1 must be finite, got nan": {
+        "X": np.where(np.arange(60).reshape(20, 3) == 13, np.nan, X)
+    },
+    "X: row 19: column 2 must be finite, got -inf": {
         "X": np.where(np.arange(60).reshape(20, 3) == 59, -np.inf, X.astype(float))
     },
     "X: the largest absolute value is 1e200, whose squares leave the range": {
         "X": np.where(X == X.max(), 1e200, X.astype(float))
     },
     "X: the largest absolute value is .*e-199, whose squares": {"X": X.astype(float) * 1e-200},
-    "random_state|rng: must be non-negative, got -1": {"random_state": -1},
+    r"x_squared_norms: must have shape \(20,\), got \(19,\)": {"x_squared_norms": np.ones(19)},
+    "random_state: must be non-negative, got -1": {"random_state": -1},
+    r"step: must be in \[0, 2\*\*32\), got -1": {"step": -1},
+    "max_trials: is for method 'rejection' alone, got method 'lazy'": {"max_trials": 3},
+    "fallback: is for method 'rejection' alone, got method 'exact'": {
+        **{"method": "exact", "fallback": "exact"}
+    },
+    "chain_length: is for method 'afkmc2' alone, got method 'lazy'": {"chain_length": 200},
+    "oversampling_factor: is for method 'parallel' alone, got method 'random'": {
+        **{"method": "random", "oversampling_factor": 2.0}
+    },
+    "n_rounds: is for method 'parallel' alone, got method 'afkmc2'": {
+        **{"method": "afkmc2", "n_rounds": 5}
+    },
+    "fallback: must not be given without max_trials": {
+        **{"method": "rejection", "fallback": "uniform"}
+    },
     r"num_threads: must be in \[1, 1024\], got 0": {"num_threads": 0},
 }
 
@@ -384,11 +448,16 @@ def test_bad_values(message):
     ("given", "message"),
     [
         ({"n_clusters": 2.5}, "n_clusters: must be an integer, got 2.5"),
-        ({"X": X.astype(complex)}, "X: must hold real numbers, got complex128"),
-        ({"X": X.astype(str)}, "X: must hold real numbers, got <U"),
+        ({"X": X.astype(complex)}, "X: must hold numbers, got complex128"),
+        ({"X": X.astype(str)}, "X: must hold numbers, got <U"),
         ({"sample_weight": ["a"] * 20}, "sample_weight: must hold numbers, got <U1"),
-        ({"oversampling_factor": "2"}, "oversampling_factor: must be a number, got '2'"),
-        ({"oversampling_factor": None}, "oversampling_factor: must be a number, got None"),
+        (
+            {"method": "parallel", "oversampling_factor": "2"},
+            "oversampling_factor: must be a number, got '2'",
+        ),
+        ({"return_stats": 1}, "return_stats: must be True or False, got 1"),
+        ({"X": np.ma.masked_array(X, X > 0)}, "X: must not be a masked array"),
+        ({"x_squared_norms": "x"}, "x_squared_norms: must be a number, got 'x'"),
         ({"random_state": "seed"}, "random_state: must be None, an int"),
         ({"progress": 3}, "progress: must be a bool or a callable, got int"),
     ],
@@ -405,7 +474,7 @@ def test_bad_types(given, message):
         (lambda S: S.indices.__setitem__(3, -1), "X: row .*: index . of the row is out of range"),
         (lambda S: S.indptr.__setitem__(5, 2), "X: indptr must ascend within"),
         (lambda S: S.indptr.__setitem__(5, 10**6), "X: indptr must ascend within"),
-        (lambda S: S.data.__setitem__(3, np.nan), "X: row .*: column .* is NaN"),
+        (lambda S: S.data.__setitem__(3, np.nan), "X: row .*: column .* must be finite, got nan"),
     ],
 )
 def test_bad_sparse(change, message):
@@ -421,7 +490,7 @@ def test_bad_sparse(change, message):
 
 def test_too_many_columns():
     S = sparse.csr_matrix(([1.0, 2.0], ([0, 1], [0, 10**15])), shape=(3, 2**50))
-    with pytest.raises(MemoryError, match="a row of 1125899906842624 columns: needs"):
+    with pytest.raises(MemoryError, match="1125899906842624 columns of a dense row: needs"):
         kmeans_plusplus(S, 1)
 
 

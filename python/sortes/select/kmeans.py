@@ -428,7 +428,7 @@ def _points(X: Any) -> tuple[Any, _Native]:
 
 def _wider(dtype: np.dtype[Any]) -> type[np.floating[Any]]:
     if dtype.kind not in "biuf":
-        raise TypeError(f"X: must hold numbers, got dtype {dtype}")
+        raise TypeError(f"X: must hold numbers, got {dtype}")
     return np.float32 if dtype.kind == "f" and dtype.itemsize <= 4 else np.float64
 
 

@@ -140,11 +140,3 @@ impl<T: Send> Locked<T> {
         }
     }
 }
-
-/// Two locked values at once would wait for each other: copy the one, then change the other.
-impl<T: Send + Clone> Locked<T> {
-    /// A copy of the value.
-    pub(crate) fn copied(&self, py: Python<'_>, size: Size) -> PyResult<T> {
-        self.read(py, size, None, None, |value, _| Ok(value.clone()))
-    }
-}

@@ -8,7 +8,7 @@ import numpy as np
 
 from sortes import _core
 from sortes._arrays import vector_of
-from sortes._check import COUNT, Count
+from sortes._check import COUNT, PROBABILITY, Count
 from sortes._progress import Progress, reporter
 from sortes._rng import as_stream
 from sortes.select.design.sample import DesignSample, sample_of
@@ -90,6 +90,7 @@ def conditional_poisson_sample(
     size = None if k is None else COUNT.check(k, "k")
     if p is not None:
         if relative is not None:
+            PROBABILITY.check_items(p, "pi")
             raise ValueError("odds: must not be given with pi, which has odds of its own")
         with reporter(progress, "conditional_poisson_sample") as callback:
             chosen = native.fitted_sample(

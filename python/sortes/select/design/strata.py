@@ -365,19 +365,20 @@ def _allocation(
     allocation: Any, sizes: NDArray[np.int64], m: Any, sds: Any, min_per_stratum: Any
 ) -> NDArray[np.int64]:
     """Return how many units each stratum gets."""
-    named = isinstance(allocation, str)
-    if named:
+    if isinstance(allocation, str):
         one_of(allocation, "allocation", ("proportional", "neyman"))
-    if (sds is not None) != (named and allocation == "neyman"):
-        raise ValueError("sds: must be given for allocation='neyman', and for no other allocation")
-    size = None if m is None else COUNT.check(m, "m")
-    least = COUNT.check(min_per_stratum, "min_per_stratum")
-    if not named:
-        if least:
-            raise ValueError("min_per_stratum: must be 0 where allocation holds counts")
+        counts = None
+    else:
         counts = integers_of(allocation, "allocation", COUNT)
         if counts.shape != sizes.shape:
             raise ValueError(f"allocation: must have shape {sizes.shape}, got {counts.shape}")
+    if (sds is not None) != (counts is None and allocation == "neyman"):
+        raise ValueError("sds: must be given for allocation='neyman', and for no other allocation")
+    size = None if m is None else COUNT.check(m, "m")
+    least = COUNT.check(min_per_stratum, "min_per_stratum")
+    if counts is not None:
+        if least:
+            raise ValueError("min_per_stratum: must be 0 where allocation holds counts")
         if size is not None and size != (total := counts.sum()):
             raise ValueError(f"m: must be the sum of the counts, {total}, got {m}")
         return counts
