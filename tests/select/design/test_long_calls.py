@@ -123,7 +123,7 @@ LONG = {
     "an order": lambda: partial(
         pivotal_sample, np.full(10**7, 0.25), order=RNG.permutation(10**7), rng=0
     ),
-    "hits": lambda: partial(systematic_sample, [4e7] * 5, rng=0),
+    "hits": lambda: partial(systematic_sample, [2e7] * 5, rng=0),
     "shares": lambda: partial(allocate, RNG.exponential(size=10**7), 10**7),
     "finish": lambda: PivotalSampler(rng=0).update(np.ones(10**7), RNG.permutation(10**7)).finish,
 }
