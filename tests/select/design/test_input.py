@@ -38,17 +38,17 @@ inf, nan = np.inf, np.nan
         (
             lambda: inclusion_probabilities([1, -1.0], 1),
             ValueError,
-            r"weights: item 1 is negative: -1.0",
+            r"weights: item 1 must be in [0, inf), got -1.0",
         ),
         (
             lambda: inclusion_probabilities([1, nan], 1),
             ValueError,
-            r"weights: item 1 is not finite: nan",
+            r"weights: item 1 must be in [0, inf), got nan",
         ),
         (
             lambda: inclusion_probabilities([inf, 1], 1),
             ValueError,
-            r"weights: item 0 is not finite: inf",
+            r"weights: item 0 must be in [0, inf), got inf",
         ),
         (
             lambda: inclusion_probabilities([1e308] * 9, 1),

@@ -7,7 +7,7 @@ use sortes::select::design as kernels;
 
 use super::{Reals, Units};
 use crate::args::{Matrix, Vector};
-use crate::boundary::{Size, run, to_py};
+use crate::boundary::{Size, bytes, run, to_py};
 use crate::locked::Locked;
 use crate::stream::Stream;
 
@@ -158,11 +158,7 @@ impl Pivotal {
     /// The state.
     fn to_bytes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
         let size = self.size(py)?;
-        let bytes = self.0.read(py, size, None, None, kernels::Pivotal::to_bytes)?;
-        PyBytes::new_with(py, bytes.len(), |out| {
-            out.copy_from_slice(&bytes);
-            Ok(())
-        })
+        bytes(py, &self.0.read(py, size, None, None, kernels::Pivotal::to_bytes)?)
     }
 
     /// A part in the state that `to_bytes` wrote.

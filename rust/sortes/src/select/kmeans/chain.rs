@@ -31,7 +31,7 @@ pub(super) fn seed<P: Points>(problem: &Problem<'_, P>, length: usize) -> Result
             law.push(weight(row) * proposal[row]);
         }
     }
-    let law = DynamicWeights::new(law);
+    let law = DynamicWeights::new(law, run)?;
 
     let mut out = Seeding::of(vec![first]);
     out.evaluations = n as u64;

@@ -101,7 +101,7 @@ impl<'a, P: Points> Envelope<'a, P> {
             points,
             weights,
             run,
-            bounds: DynamicWeights::new(bounds),
+            bounds: DynamicWeights::new(bounds, run)?,
             nearest: zeroed(n, "labels")?,
             stamps: filled(n, 1, "stamps")?,
             fresh: 1,
@@ -250,7 +250,8 @@ impl<'a, P: Points> Envelope<'a, P> {
         };
         let (nearest, run) = (&mut self.nearest, self.run);
         let mut evaluations = Ok(0);
-        self.bounds.refill(|bounds| evaluations = pass.all(bounds, nearest, run));
+        let change = |bounds: &mut [f64]| evaluations = pass.all(bounds, nearest, run);
+        self.bounds.refill(change, run)?;
         let evaluations = evaluations?;
         self.seeding.evaluations += evaluations as u64;
         self.seeding.refreshes += 1;

@@ -322,7 +322,8 @@ impl<P: Points> Problem<'_, P> {
         match self.weights {
             None => Ok(draws.below(self.points.len() as u64) as usize),
             Some(weights) => {
-                let weights = DynamicWeights::new(copied(weights, "weights", self.run)?);
+                let weights = copied(weights, "weights", self.run)?;
+                let weights = DynamicWeights::new(weights, self.run)?;
                 Ok(weights.pick(draws.uniform()).unwrap_or(0))
             }
         }
@@ -371,7 +372,7 @@ fn random<P: Points>(problem: &Problem<'_, P>) -> Result<Seeding> {
     for range in problem.run.blocks(n, BLOCK) {
         weights.extend(range?.map(|row| problem.weight(row)));
     }
-    let mut rest = DynamicWeights::new(weights);
+    let mut rest = DynamicWeights::new(weights, problem.run)?;
     let mut out = Seeding::of(with_capacity(problem.n_clusters, "centres")?);
     while out.indices.len() < problem.n_clusters {
         problem.run.check()?;

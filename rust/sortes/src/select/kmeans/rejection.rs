@@ -34,7 +34,7 @@ pub(super) fn seed<P: Points>(
     for range in run.blocks(n, BLOCK) {
         bounds.extend(range?.map(|row| problem.weight(row) * (norms[row] + around)));
     }
-    let proposals = DynamicWeights::new(bounds);
+    let proposals = DynamicWeights::new(bounds, run)?;
 
     let mut out = Seeding::of(vec![first]);
     out.evaluations = n as u64;

@@ -273,7 +273,7 @@ impl Pivotal {
     /// # Errors
     /// If the bytes are not those of a part; if there is no memory for it, or the work is cancelled.
     pub fn from_bytes(bytes: &[u8], run: Run<'_>) -> Result<Self> {
-        let mut from = Reader::of(bytes, Kind::Pivotal)?;
+        let mut from = Reader::of(bytes, Kind::Pivotal, run)?;
         let key = from.word()?;
         let step = u32::try_from(from.word()?).map_err(|_| corrupt("its step"))?;
         let mut part = Self::new(0, Stream::new(key).at_step(step))?;
