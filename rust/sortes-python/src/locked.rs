@@ -4,7 +4,8 @@
 //! a signal handler, a progress callback or another thread may use the object at any time, and
 //! waits. A thread that waits answers a stop request. The lock knows the process that holds it: in a
 //! forked child, a lock that another thread of the parent held is free if that thread only read, and
-//! an error if it was writing.
+//! an error if it was writing. Two locked values at once would wait for each other: copy the one, then
+//! change the other.
 
 use std::cell::UnsafeCell;
 use std::sync::atomic::{AtomicU64, Ordering};

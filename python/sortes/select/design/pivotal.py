@@ -11,6 +11,7 @@ from sortes._arrays import host, ids_of, integers_of, matrix_of, vector_of
 from sortes._check import ENTITY, Entity, one_of
 from sortes._progress import Progress, reporter
 from sortes._rng import as_stream
+from sortes._state import Stateful
 from sortes.select.design.sample import DesignSample, sample_of
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ def pivotal_sample(
     return sample_of(chosen, p)
 
 
-class PivotalSampler:
+class PivotalSampler(Stateful):
     r"""A pivotal sample of a stream, or of a population in shards.
 
     Parameters
@@ -164,11 +165,12 @@ class PivotalSampler:
     3
     """
 
+    _native_class = _core.select.design.pivotal.Pivotal
     _native: _core.select.design.pivotal.Pivotal
 
     def __init__(self, *, first: Entity = 0, rng: Rng = None, step: int = 0) -> None:
         first = ENTITY.check(first, "first")
-        self._native = _core.select.design.pivotal.Pivotal(first, as_stream(rng, step))
+        self._native = self._native_class(first, as_stream(rng, step))
 
     def update(
         self, pi: ArrayLike, ids: ArrayLike | None = None, *, progress: Progress = None
@@ -261,89 +263,6 @@ class PivotalSampler:
         """
         chosen, pi = self._native.finish()
         return DesignSample(chosen, 1 / pi, None)
-
-    def copy(self) -> Self:
-        """Make a part of its own in the same state.
-
-        Returns
-        -------
-        PivotalSampler
-            The copy.
-
-        Examples
-        --------
-        >>> from sortes.select import PivotalSampler
-        >>> part = PivotalSampler(rng=0).update([1.0, 1.0])
-        >>> part.copy().update([1.0]), part
-        (<PivotalSampler of 3 units>, <PivotalSampler of 2 units>)
-        """
-        return self._of(self._native.copy())
-
-    def to_bytes(self) -> bytes:
-        """Write the state as bytes, with a version and a checksum.
-
-        Returns
-        -------
-        bytes
-            What `from_bytes` reads, in any process and on any machine.
-
-        Examples
-        --------
-        >>> from sortes.select import PivotalSampler
-        >>> data = PivotalSampler(rng=0).update([1.0]).to_bytes()
-        >>> PivotalSampler.from_bytes(data)
-        <PivotalSampler of 1 units>
-        """
-        return self._native.to_bytes()
-
-    @classmethod
-    def from_bytes(cls, data: bytes) -> Self:
-        """Make the part that `to_bytes` has written.
-
-        Parameters
-        ----------
-        data : bytes
-            The state. It may come from anywhere: everything in it is checked.
-
-        Returns
-        -------
-        PivotalSampler
-            It goes on exactly as the one that was written would.
-
-        Raises
-        ------
-        ValueError
-            If the bytes are not those of a `PivotalSampler`, are corrupt, or have an unknown
-            version.
-        TypeError
-            If `data` are no bytes.
-
-        Examples
-        --------
-        >>> from sortes.select import PivotalSampler
-        >>> PivotalSampler.from_bytes(PivotalSampler(rng=0).to_bytes())
-        <PivotalSampler of 0 units>
-        """
-        try:
-            state = bytes(memoryview(data))
-        except TypeError:
-            raise TypeError(f"data: must be bytes, got {type(data).__name__}") from None
-        return cls._of(_core.select.design.pivotal.Pivotal.from_bytes(state))
-
-    @classmethod
-    def _of(cls, native: _core.select.design.pivotal.Pivotal) -> Self:
-        out = cls.__new__(cls)
-        out._native = native
-        return out
-
-    def __copy__(self) -> Self:
-        return self.copy()
-
-    def __deepcopy__(self, memo: object) -> Self:
-        return self.copy()
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self).from_bytes, (self.to_bytes(),)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self._native.units} units>"
