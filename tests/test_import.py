@@ -80,10 +80,10 @@ def test_the_most_used_names_of_decode_are_found_at_the_top(name):
 
 
 def test_a_missing_package_is_named_with_its_extra(monkeypatch):
-    monkeypatch.setitem(sys.modules, "networkx", None)
-    message = r"this function needs networkx; install it with: pip install 'sortes\[graph\]'"
+    monkeypatch.setitem(sys.modules, "dask", None)
+    message = r"this function needs dask; install it with: pip install 'sortes\[dask\]'"
     with pytest.raises(ImportError, match=message):
-        require("networkx", "graph")
+        require("dask", "dask")
     assert require("math", "all").pi > 3
 
 

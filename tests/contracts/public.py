@@ -69,6 +69,7 @@ CALLS = {
     "integrations.ray": {
         "sketch_ray": lambda: {"dataset": _Dataset(), "sketch": BottomK(3, rng=0), **COLUMNS}
     },
+    "integrations.sglang": {"SortesLogitProcessor": {}},
     "integrations.transformers": {
         "DRYLogitsWarper": DRY,
         "EpsilonLogitsWarper": {"epsilon": 0.1},

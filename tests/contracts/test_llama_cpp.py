@@ -2,6 +2,7 @@
 
 import ctypes
 import importlib.util
+import inspect
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from lawlib import assert_law
 from sortes import decode
-from sortes.integrations.llama_cpp import NEUTRAL, SortesLogitsProcessor
+from sortes.integrations.llama_cpp import NEUTRAL, ProcessorArgs, SortesLogitsProcessor
 
 TEXT = np.array([1, 5, 9], np.intc)
 
@@ -51,6 +52,15 @@ def strided(logits):
     records = np.zeros(len(logits), [("id", np.intc), ("logit", np.single), ("p", np.single)])
     records["logit"] = logits
     return records["logit"]
+
+
+def test_every_rule_and_penalty_is_an_argument():
+    of_batches = {"logits", "input_ids", "attention_mask", "pad_token_id"}
+    apart = {"logit_bias", "out", "num_threads", "progress"}
+    penalties = inspect.signature(decode.penalize).parameters.keys() - of_batches - apart
+    assert (
+        ProcessorArgs.__annotations__.keys() == decode.RuleArgs.__annotations__.keys() | penalties
+    )
 
 
 def test_records_are_read():

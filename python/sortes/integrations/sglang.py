@@ -44,6 +44,13 @@ class SortesLogitProcessor(CustomLogitProcessor):
     -----
     SGLang calls processors before the temperature; what is kept is decided at the temperature of
     the request nevertheless. SGLang's own ``top_k``, ``top_p`` and ``min_p`` act afterwards.
+
+    Examples
+    --------
+    >>> import torch
+    >>> logits = torch.tensor([[2.0, 1.0, 0.0]])
+    >>> SortesLogitProcessor()(logits, [{"top_k": 2}])
+    tensor([[2., 1., -inf]])
     """
 
     def __call__(

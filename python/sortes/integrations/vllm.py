@@ -71,10 +71,30 @@ class SortesLogitsProcessor(LogitsProcessor):
     ``min_p`` in the place of vLLM's own, with the domains of `sortes.decode.Rules`. vLLM's own
     ``top_k`` and ``top_p`` act afterwards.
 
+    Parameters
+    ----------
+    vllm_config
+        Not looked at.
+    device : torch.device
+        Where the logits will be.
+    is_pin_memory
+        Not looked at.
+
+    Raises
+    ------
+    RuntimeError
+        If Torch does not know the device.
+
     Notes
     -----
     Logits on a GPU stay there; the parameters of the batch are sent when its requests change, not
     at each step. vLLM refuses custom processors with speculative decoding.
+
+    Examples
+    --------
+    >>> processor = SortesLogitsProcessor(None, torch.device("cpu"), False)
+    >>> processor.is_argmax_invariant()
+    True
     """
 
     names: ClassVar[tuple[str, ...]] = ARGMAX_INVARIANT
@@ -144,11 +164,31 @@ class SortesReshapingLogitsProcessor(SortesLogitsProcessor):
     ``xtc_threshold``, ``dry_multiplier``, ``dry_base``, ``dry_allowed_length``,
     ``dry_penalty_last_n`` and ``dry_sequence_breakers`` (token ids).
 
+    Parameters
+    ----------
+    vllm_config
+        Not looked at.
+    device : torch.device
+        Where the logits will be.
+    is_pin_memory
+        Not looked at.
+
+    Raises
+    ------
+    RuntimeError
+        If Torch does not know the device.
+
     Notes
     -----
     vLLM runs such processors before penalties and temperature. What typical and XTC keep is
     decided at the temperature of the request nevertheless; greedy requests skip both, for at
     temperature 0 there is nothing to choose from. DRY reads the tokens of its requests on the CPU.
+
+    Examples
+    --------
+    >>> processor = SortesReshapingLogitsProcessor(None, torch.device("cpu"), False)
+    >>> processor.is_argmax_invariant()
+    False
     """
 
     names = ARGMAX_CHANGING
@@ -192,11 +232,32 @@ if V2LogitsProcessor is not None:
         Of ``SamplingParams.extra_args`` it reads what `SortesLogitsProcessor` reads, and
         ``typical_p``, ``xtc_probability`` and ``xtc_threshold``.
 
+        Parameters
+        ----------
+        vllm_config
+            Not looked at.
+        req_states
+            The states of the requests: their device, and how many there are at most.
+
+        Raises
+        ------
+        RuntimeError
+            If Torch does not know the device.
+
         Notes
         -----
         This runner calls processors before the temperature; what is kept is decided at the
         temperature of the request nevertheless. Rows of a request under speculative decoding share
         the coin of XTC.
+
+        Examples
+        --------
+        >>> from types import SimpleNamespace
+        >>> states = SimpleNamespace(device="cpu", max_num_reqs=8)
+        >>> processor = SortesV2LogitsProcessor(None, states)
+        >>> params = SimpleNamespace(temperature=1.0, seed=None, extra_args={"top_k": 2})
+        >>> processor.add_request(0, params)
+        True
         """
 
         names: ClassVar[tuple[str, ...]] = (*ARGMAX_INVARIANT, *ARGMAX_CHANGING)

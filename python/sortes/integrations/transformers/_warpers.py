@@ -25,7 +25,6 @@ from sortes._check import (
     Positive,
     Probability,
     flag,
-    integer,
     shown,
 )
 from sortes.decode.rules import as_rules
@@ -702,7 +701,6 @@ class FIRELogitsWarper(Truncation):
     ) -> None:
         super().__init__(decode.Rules(**rule_args), rows=rows, rng=rng)
         self.prompt_length = COUNT.check(prompt_length, "prompt_length")
-        positions = [integer(p, "positions") for p in _listed(positions, "positions")]
         self.fire = decode.FIRE(fire_temperature, fire_top_k, positions)
         self._heated = decode.Rules(
             **self.fire.rules(min(self.fire.positions, default=0), **rule_args)
