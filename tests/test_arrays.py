@@ -402,3 +402,9 @@ class TestTarget:
         for out in (np.zeros(3), torch.zeros(3, device="meta"), torch.eye(3).to_sparse()):
             with pytest.raises(TypeError, match=message):
                 target(out, (3,), np.float32, kind="torch")
+
+
+def test_integers_beyond_every_dtype_are_outside_a_domain_of_integers():
+    for x in (2**100, [1, -(2**100)]):
+        with pytest.raises(ValueError, match=r"^k: (item 1 )?must be "):
+            numbers_of(x, "k", WORD)

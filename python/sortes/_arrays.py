@@ -340,15 +340,19 @@ def numbers_of(
     >>> numbers_of([1, 2], "tau")
     array([1., 2.])
     """
-    kinds = "iu" if domain is not None and domain.integer else "biuf" if booleans else "iuf"
-    array = host(x, name, kinds)
+    if domain is not None and domain.integer:
+        array = host(x, name, None)
+        if array.dtype.kind not in "iu" and not _ints(array):
+            raise _wrong_kind(x, array, name, "integer")
+    else:
+        array = host(x, name, "biuf" if booleans else "iuf")
     if array.ndim > 1 or (rows is not None and array.shape not in ((), (rows,))):
         shape = "(B,)" if rows is None else f"({rows},)"
         raise ValueError(f"{name}: must be a number or have shape {shape}, got {array.shape}")
     if domain is not None and array.ndim:
         domain.check_items(array, name)
     elif domain is not None:
-        domain.check(array, name)
+        domain.check(array[()], name)
     return np.array(array, np.float64)
 
 

@@ -29,11 +29,11 @@ def law_of(logits, target):
 
 @pytest.mark.parametrize("case", CASES, ids=[case["id"] for case in CASES])
 def test_vectors(case):
-    logits = np.array([case["logits"]], np.float32)
-    normaliser = _core.decode.penalties.adaptive_p(
-        logits, np.array([case["expect"]["adapted_target"]])
-    )
-    np.testing.assert_allclose(logits[0], case["expect"]["logits"], rtol=2e-6)
+    logits, target = np.array([case["logits"]], np.float32), case["expect"]["adapted_target"]
+    reshaped = np.empty_like(logits)
+    kernel = _core.decode.adaptive_p.adaptive_p
+    normaliser = kernel(logits, np.array([target]), reshaped, bf16=False)
+    np.testing.assert_allclose(reshaped[0], case["expect"]["logits"], rtol=2e-6)
     np.testing.assert_allclose(normaliser, np.log(np.exp(case["logits"]).sum()), rtol=1e-7)
 
 
@@ -125,6 +125,32 @@ def test_precisions_and_one_row(name):
     np.testing.assert_allclose(exact.state, other.state, rtol=1e-6)
 
 
+def test_bias_and_mask_act_first():
+    logits = np.random.default_rng(7).normal(0, 2, (200, 12)).astype(np.float32)
+    edited = logits.copy()
+    edited[:, 3] += 2.0
+    edited[:, 5:] = -np.inf
+    mask = np.arange(12) < 5
+    one, other = AdaptiveP(0.4), AdaptiveP(0.4)
+    tokens = one.sample(logits, logit_bias={3: 2.0}, mask=mask, rng=0)
+    np.testing.assert_array_equal(tokens, other.sample(edited, rng=0))
+    np.testing.assert_allclose(one.state.weighted_sum, other.state.weighted_sum, rtol=1e-5)
+
+
+def test_the_kernel_reports_rows_and_hears_a_callback():
+    kernel, calls = _core.decode.adaptive_p.adaptive_p, []
+    x, targets = np.zeros((5, 100)), np.full(5, 0.5)
+    report = lambda *units: calls.append(units)  # noqa: E731
+    kernel(x, targets, np.empty((5, 100), np.float32), bf16=False, progress=report)
+    assert calls[-1] == (5, 5)
+
+    def stop(done, total):
+        raise LookupError(f"enough of {total}")
+
+    with pytest.raises(LookupError, match=r"^enough of 5$"):
+        kernel(x, targets, np.empty((5, 100), np.float32), bf16=False, progress=stop)
+
+
 def test_state_follows_reordered_rows():
     logits = np.random.default_rng(5).normal(0, 2, (4, 12)).astype(np.float32)
     sampler = AdaptiveP(0.4)
@@ -150,12 +176,22 @@ def test_state_follows_reordered_rows():
         (
             lambda: setattr(AdaptiveP(0.5), "state", ([1.0], [1.0, 2.0])),
             ValueError,
-            "state: expected two arrays",
+            "state: weighted_sum and total_weight must have the same length",
+        ),
+        (
+            lambda: setattr(AdaptiveP(0.5), "state", [[1.0]]),
+            TypeError,
+            r"state: must hold weighted_sum and total_weight, got \[\[1.0\]\]",
+        ),
+        (
+            lambda: setattr(AdaptiveP(0.5), "state", (1.0, 1.0)),
+            ValueError,
+            r"state: weighted_sum: must have shape \(B,\), got \(\)",
         ),
         (
             lambda: setattr(AdaptiveP(0.5), "state", ([1.0], [0.0])),
             ValueError,
-            "state: total_weight must be positive",
+            r"state: total_weight: item 0 must be in \(0, inf\), got 0.0",
         ),
         (
             lambda: AdaptiveP(0.5).sample(np.array([[0.0, 1.0], [np.inf, 0.0]], np.float32)),

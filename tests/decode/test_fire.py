@@ -46,6 +46,7 @@ def test_a_mixed_batch_is_its_rows():
     rng = np.random.default_rng(0)
     logits = rng.normal(0, 3, (6, 40)).astype(np.float32)
     fire = FIRE(20.0, 8, positions=(0, 3))
+    assert repr(fire) == "FIRE(20.0, 8, positions=(0, 3))"
     position = np.array([0, 1, 2, 3, 4, 0])
     rules = {
         "temperature": np.linspace(0.5, 1.5, 6),
@@ -113,6 +114,7 @@ def test_later_positions_are_those_of_sample():
         (lambda: FIRE(fire_top_k=0), ValueError, "fire_top_k: must be at least 1, got 0"),
         (lambda: FIRE(fire_top_k=1.5), TypeError, "fire_top_k: must be an integer, got 1.5"),
         (lambda: FIRE(positions=(0, -1)), ValueError, "positions: must be at least 0, got -1"),
+        (lambda: FIRE(positions=5), TypeError, "positions: must hold integers, got 5"),
         (lambda: FIRE(positions=(0.5,)), TypeError, "positions: must be an integer, got 0.5"),
         (lambda: FIRE().rules(0.5), TypeError, "position: must be an integer, got 0.5"),
     ],

@@ -1,5 +1,7 @@
 """Mirostat: forced trajectories, the law of a step, the state, bad input."""
 
+import pickle
+
 import numpy as np
 import pytest
 from lawlib import assert_law, assert_mean
@@ -97,7 +99,53 @@ def test_the_surprise_settles_at_tau():
     assert_mean(mean, tau)
 
 
+def of_three_rows():
+    sampler = Mirostat()
+    sampler.mu = [8.0, 9.0, 7.0]
+    return sampler
+
+
 class TestState:
+    def test_pure_steps_are_those_of_sample(self, kind):
+        sampler = Mirostat([2.0, 3.0, 2.0], surprise="full")
+        logits = np.random.default_rng(6).normal(0, 3, (4, 3, 40)).astype(np.float32)
+        state = sampler.init(kind(logits[0]))
+        for step, rows in enumerate(logits):
+            before = host(state.mu).copy()
+            tokens, next_state = sampler.step(kind(rows), state, rng=7, step=step, top_k=20)
+            np.testing.assert_array_equal(host(state.mu), before)
+            state = next_state
+            drawn = sampler.copy().sample(kind(rows), rng=7, step=step, top_k=20)
+            if step == 0:
+                np.testing.assert_array_equal(host(tokens), host(drawn))
+        assert sampler.state is None
+        kept = sampler.copy()
+        for step, rows in enumerate(logits):
+            tokens = kept.sample(kind(rows), rng=7, step=step, top_k=20)
+        np.testing.assert_array_equal(host(kept.state.mu), host(state.mu))
+
+    def test_copies_and_pickles(self):
+        sampler = Mirostat([2.0, 3.0], 0.5, surprise="full")
+        logits = np.random.default_rng(8).normal(0, 3, (2, 40)).astype(np.float32)
+        sampler.sample(logits, rng=0)
+        for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+            again = pickle.loads(pickle.dumps(sampler, protocol))
+            assert repr(again) == repr(sampler)
+            np.testing.assert_array_equal(again.mu, sampler.mu)
+        copied, mu = sampler.copy(), sampler.mu.copy()
+        copied.sample(logits, rng=0, step=1)
+        np.testing.assert_array_equal(sampler.mu, mu)
+        sampler.sample(logits, rng=0, step=1)
+        np.testing.assert_array_equal(sampler.mu, copied.mu)
+        again.reorder([1]).sample(logits[:1], rng=0)
+        kind, given, _ = sampler.__reduce__()[1]
+        with pytest.raises(ValueError, match=r"^state: mu: item 0 must be in"):
+            sampler.__reduce__()[0](kind, given, (np.array([np.nan]),))
+
+    def test_a_mask_of_survivors(self):
+        assert of_three_rows().reorder([True, False, True]).mu.tolist() == [8.0, 7.0]
+        assert of_three_rows().reorder([]).mu.shape == (0,)
+
     def test_one_row_of_shape_v(self):
         sampler = Mirostat()
         token = sampler.sample(np.zeros(16, np.float32), rng=0)
@@ -171,8 +219,32 @@ class TestState:
         (lambda: Mirostat(eta=np.nan), ValueError, r"eta: must be in \(0, inf\), got nan"),
         (lambda: Mirostat(eta=np.inf), ValueError, r"eta: must be in \(0, inf\), got inf"),
         (lambda: Mirostat(surprise="nats"), ValueError, "surprise: must be 'truncated' or 'full'"),
-        (lambda: setattr(Mirostat(), "mu", [[1.0]]), ValueError, r"mu: expected numbers of shape"),
-        (lambda: setattr(Mirostat(), "mu", [np.nan]), ValueError, r"mu: expected numbers of shape"),
+        (lambda: setattr(Mirostat(), "mu", [[1.0]]), ValueError, r"mu: must be .* shape \(B,\)"),
+        (lambda: setattr(Mirostat(), "mu", [np.nan]), ValueError, r"mu: item 0 must be in"),
+        (lambda: setattr(Mirostat(), "mu", "x"), TypeError, "mu: must be a number, got 'x'"),
+        (lambda: Mirostat(5.0, 0.1, "full"), TypeError, ".*positional arguments"),
+        (
+            lambda: Mirostat().sample(np.zeros(4), mirostat_mu=2.0),
+            TypeError,
+            "mirostat_mu: is what the sampler moves",
+        ),
+        (
+            lambda: Mirostat().step(np.zeros(4), None),
+            TypeError,
+            "state: must hold mu, got None",
+        ),
+        (lambda: of_three_rows().reorder([3]), ValueError, r"indices: item 0 must be in \[0, 3\)"),
+        (lambda: of_three_rows().reorder([0, -1]), ValueError, "indices: item 1 must be in"),
+        (lambda: of_three_rows().reorder([0.0]), TypeError, "indices: must hold integers"),
+        (lambda: of_three_rows().reorder(2), ValueError, r"indices: must have shape \(n,\)"),
+        (lambda: of_three_rows().reorder("x"), TypeError, "indices: must be an integer, got 'x'"),
+        (lambda: of_three_rows().reorder(None), TypeError, "indices: must be an integer"),
+        (lambda: of_three_rows().reorder([[0, 1]]), ValueError, "indices: must have shape"),
+        (
+            lambda: of_three_rows().reorder([True, False]),
+            ValueError,
+            r"indices: must have shape \(3,\) as a mask, got \(2,\)",
+        ),
     ],
 )
 def test_bad_input(make, error, message):

@@ -1,11 +1,16 @@
-"""Penalties: vectors, definitions, peers, every backend, bad input."""
+"""Penalties: vectors, definitions, peers, every backend, long calls, bad input."""
+
+import inspect
+from _thread import interrupt_main
+from threading import Timer
+from time import monotonic
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sortes import _device
-from sortes.decode import penalize
+from sortes import _core, _device
+from sortes.decode import penalize, penalties, sample
 from vectors import load
 
 RULES = ("repetition_penalty", "frequency_presence", "dry")
@@ -243,6 +248,29 @@ def test_a_prompt_is_not_generated(backend):
 def test_bias_as_a_pair(backend):
     got = backend(np.zeros(4, np.float32), [], logit_bias=([3, 1], [0.5, -np.inf]))
     np.testing.assert_array_equal(got, [0, -np.inf, 0, 0.5])
+    got = backend(np.zeros(4, np.float32), [], logit_bias=([3, 1, 3], [0.5, 2.0, 0.25]))
+    np.testing.assert_array_equal(got, [0, 2.0, 0, 0.75])
+
+
+def test_biases_of_penalize_and_of_sample_add():
+    logits = np.zeros((1, 3), np.float32)
+    bias = {1: -40.0, 2: -80.0}
+    biased = penalize(logits, [[]], logit_bias=bias)
+    assert sample(biased, logit_bias={0: -200.0}, rng=0).tolist() == [1]
+
+
+def test_one_number_for_all_rows_is_one_for_each(backend):
+    """To the last bit, in double precision: on a device too."""
+    logits = np.random.default_rng(4).normal(size=(3, 5))
+    ids = [[0, 1, 1, 1, 2], [3, 3, 0, 0, 0], [4, 4, 4, 4, 4]]
+    for name, value in (
+        *[("repetition_penalty", 1.1), ("frequency_penalty", 0.1), ("presence_penalty", 0.3)],
+        *[("dry_multiplier", 0.7), ("penalty_last_n", 3)],
+    ):
+        penalties = {"frequency_penalty": 0.1, name: value}
+        got = backend(logits, ids, **penalties)
+        np.testing.assert_array_equal(got, backend(logits, ids, **penalties | {name: [value] * 3}))
+        np.testing.assert_array_equal(got, penalize(logits, ids, **penalties))
 
 
 def test_empty_history_and_foreign_ids(backend):
@@ -291,6 +319,43 @@ def test_threads_do_not_matter():
     np.testing.assert_array_equal(one, two)
 
 
+def test_names_and_neutral_values_are_those_of_the_kernel():
+    neutral = _core.decode.penalties.NEUTRAL
+    signature = inspect.signature(penalize).parameters
+    assert {name: signature[name].default for name in neutral} == neutral
+    assert penalties._DOMAINS.keys() == neutral.keys()
+
+
+class TestLongCalls:
+    """Half a million words to compare with the end of each of many histories."""
+
+    LOGITS = np.broadcast_to(np.float32(0), (50_000, 4))
+    IDS = np.zeros((50_000, 2), np.int64)
+    WORDS = ([[1, 2, 3]] * 20_000,)
+
+    def test_progress_counts_rows(self):
+        calls = []
+        penalize(self.LOGITS[:9], self.IDS[:9], progress=lambda *units: calls.append(units))
+        assert calls[-1] == (9, 9)
+
+    def test_ctrl_c_is_heard(self):
+        sent = []
+        timer = Timer(0.3, lambda: (sent.append(monotonic()), interrupt_main()))
+        timer.start()
+        with pytest.raises(KeyboardInterrupt):
+            penalize(self.LOGITS, self.IDS, bad_words_ids=self.WORDS[0])
+        assert monotonic() - sent[0] < 0.5
+        timer.join()
+
+    def test_a_callback_stops_it(self):
+        def stop(done, total):
+            assert total == len(self.IDS)
+            raise LookupError("enough")
+
+        with pytest.raises(LookupError, match=r"^enough$"):
+            penalize(self.LOGITS, self.IDS, bad_words_ids=self.WORDS[0], progress=stop)
+
+
 class TestOut:
     def test_fresh_in_place_and_strided(self):
         logits = np.arange(8, dtype=np.float32).reshape(2, 4)
@@ -329,6 +394,27 @@ class TestOut:
     def test_refused(self, out, error, message):
         with pytest.raises(error, match=message):
             penalize(np.ones((2, 4), np.float32), [[1], [2]], out=out)
+
+    @pytest.mark.parametrize("pretend", [False, True])
+    def test_rows_that_share_memory(self, torch, monkeypatch, pretend):
+        monkeypatch.setattr(_device, "PRETEND", pretend)
+        logits = torch.ones(3, 4)
+        for shared in (torch.zeros(1, 4).expand(3, 4), torch.zeros(8).as_strided((3, 4), (2, 1))):
+            with pytest.raises(ValueError, match=r"^out: .* must not overlap"):
+                penalize(logits, [[1], [2], [3]], presence_penalty=1.0, out=shared)
+
+    def test_refused_on_a_device(self, torch, monkeypatch):
+        monkeypatch.setattr(_device, "PRETEND", True)
+        for out, error, message in [
+            (np.empty((2, 4), np.float32), TypeError, "out: must be a tensor on cpu, got array"),
+            (torch.empty(2, 4).double(), TypeError, "out: dtype must be torch.float32, got torch"),
+            (torch.empty(2, 5), ValueError, r"out: must have shape \(2, 4\), got \(2, 5\)"),
+        ]:
+            with pytest.raises(error, match=f"^{message}"):
+                penalize(torch.ones(2, 4), [[1], [2]], out=out)
+        out = torch.zeros(4, 2).T
+        penalize(torch.ones(2, 4), [[1], [2]], presence_penalty=1.0, out=out)
+        assert out.tolist() == [[1, 0, 1, 1], [1, 1, 0, 1]]
 
     def test_overlap_and_read_only(self):
         memory = np.zeros(12, np.float32)
@@ -408,10 +494,20 @@ class TestOut:
             r"prompt_lengths: must have shape \(2,\), got",
         ),
         ({"prompt_lengths": 1.0}, TypeError, "prompt_lengths: must be an integer, got 1.0"),
-        ({"input_ids": [[1, 2]]}, ValueError, "input_ids: expected 2 rows, got 1"),
-        ({"input_ids": np.array([1, 2])}, ValueError, r"input_ids: expected shape \(2, T\), got"),
+        ({"input_ids": [[1, 2]]}, ValueError, "input_ids: must hold 2 rows, got 1"),
+        ({"input_ids": np.array([1, 2])}, ValueError, r"input_ids: must have shape \(2, T\), got"),
         ({"input_ids": [[1.5], [1]]}, TypeError, "input_ids: must hold integers, got float64"),
         ({"attention_mask": [[1], [1, 1]]}, ValueError, "attention_mask: its rows must be as long"),
+        ({"bad_words_ids": 5}, TypeError, "bad_words_ids: must hold sequences of ids, got 5"),
+        ({"dry_sequence_breakers": None}, TypeError, "dry_sequence_breakers: must hold sequences"),
+        ({"pad_token_id": 0.5}, TypeError, "pad_token_id: must be an integer, got 0.5"),
+        ({"logit_bias": {0: "x"}}, TypeError, "logit_bias: must hold numbers"),
+        ({"logit_bias": {2**63: 1.0}}, ValueError, "logit_bias: item 0 .*9223372036854775808"),
+        *(
+            ({name: [bad, bad]}, ValueError, f"{name}: item 0 must be ")
+            for name, domain in penalties._DOMAINS.items()
+            for bad in domain.bad_values()
+        ),
     ],
 )
 def test_bad_input(backend, arguments, error, message):

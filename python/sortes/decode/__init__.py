@@ -5,10 +5,10 @@
 history costs; `BasisAwareSampler` truncates with knowledge of the output matrix.
 """
 
-from sortes.decode.adaptive_p import AdaptiveP
+from sortes.decode.adaptive_p import AdaptiveP, AdaptivePState
 from sortes.decode.basis_aware import BasisAwareOutput, BasisAwareSampler, Certificate
 from sortes.decode.fire import FIRE
-from sortes.decode.mirostat import Mirostat
+from sortes.decode.mirostat import Mirostat, MirostatState
 from sortes.decode.penalties import penalize
 from sortes.decode.rules import RuleArgs, Rules
 from sortes.decode.sampling import SampleOutput, draw, sample
@@ -18,10 +18,12 @@ from sortes.decode.truncation import cutoffs, distribution, keep_mask, truncate
 __all__ = [
     "FIRE",
     "AdaptiveP",
+    "AdaptivePState",
     "BasisAwareOutput",
     "BasisAwareSampler",
     "Certificate",
     "Mirostat",
+    "MirostatState",
     "RowStats",
     "RuleArgs",
     "Rules",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -12,23 +12,17 @@ from sortes._device import to_host
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from sortes._core.decode.penalties import History
+    from sortes import _core
 
 
-def host_history(
-    input_ids: Any,
-    batch: int | None,
-    prompt_lengths: ArrayLike | None = None,
-    pad_token_id: int | None = None,
-    attention_mask: Any = None,
-) -> History:
-    """Lay the rows of `input_ids` end to end, without their padding.
+class History(NamedTuple):
+    """The tokens so far, as a user gives them.
 
-    Parameters
+    Attributes
     ----------
     input_ids
         Integers of shape (B, T), or B sequences of any lengths; shape (T,) if `batch` is None.
-        A Torch tensor may live on any device: its ids are copied to the host.
+        A Torch tensor may live on any device.
     batch
         The number of rows expected; None stands for a single row without a batch axis.
     prompt_lengths
@@ -38,32 +32,52 @@ def host_history(
     attention_mask
         Zero marks padding, wherever it is. In the form of `input_ids`.
 
-    Returns
-    -------
-    dict
-        What the kernels call a history; `prompt_lengths` no longer counts padding.
-
-    Raises
-    ------
-    TypeError
-        If ids are no integers.
-    ValueError
-        If shapes do not match, or a prompt is longer than its row.
-
     Examples
     --------
-    >>> told = host_history([[0, 0, 5], [7]], 2, prompt_lengths=1, pad_token_id=0)
-    >>> told["offsets"]
+    >>> history = History([[0, 0, 5], [7]], 2, pad_token_id=0)
+    >>> history.on_host()["offsets"]
     array([0, 1, 2])
     """
-    flat, lengths = _end_to_end(input_ids, batch, "input_ids")
+
+    input_ids: Any
+    batch: int | None
+    prompt_lengths: ArrayLike | None = None
+    pad_token_id: int | None = None
+    attention_mask: Any = None
+
+    def on_host(self) -> _core.decode.penalties.History:
+        """Lay the rows end to end, without their padding.
+
+        Returns
+        -------
+        dict
+            What the kernels call a history; its `prompt_lengths` do not count padding.
+
+        Raises
+        ------
+        TypeError
+            If ids are no integers.
+        ValueError
+            If shapes do not match, or a prompt is longer than its row.
+        """
+        return _end_to_end(*self)
+
+
+def _end_to_end(
+    input_ids: Any,
+    batch: int | None,
+    prompt_lengths: ArrayLike | None,
+    pad_token_id: int | None,
+    attention_mask: Any,
+) -> _core.decode.penalties.History:
+    flat, lengths = _flat(input_ids, batch, "input_ids")
     ends = np.cumsum(lengths)
     offsets = np.concatenate(([0], ends))
     prompts = prompt_column(prompt_lengths, len(lengths), lengths)
 
     real = None
     if attention_mask is not None:
-        mask, mask_lengths = _end_to_end(attention_mask, batch, "attention_mask")
+        mask, mask_lengths = _flat(attention_mask, batch, "attention_mask")
         if not np.array_equal(lengths, mask_lengths):
             raise ValueError("attention_mask: its rows must be as long as those of input_ids")
         real = mask != 0
@@ -110,26 +124,24 @@ def prompt_column(
     return prompts
 
 
-def _end_to_end(
-    values: Any, batch: int | None, name: str
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _flat(values: Any, batch: int | None, name: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """All values in one line, and the length of each row."""
     if batch is not None and isinstance(values, list | tuple):
         rows = [_integers(row, name) for row in values]
         for r, row in enumerate(rows):
             if row.ndim != 1:
-                raise ValueError(f"{name}: row {r}: expected shape (T,), got {row.shape}")
+                raise ValueError(f"{name}: row {r} must have shape (T,), got {row.shape}")
         flat = np.concatenate(rows) if rows else np.zeros(0, np.int64)
         lengths = np.array([row.size for row in rows], np.int64)
     else:
         array = _integers(values, name)
         if array.ndim != (1 if batch is None else 2):
             expected = "(T,)" if batch is None else f"({batch}, T)"
-            raise ValueError(f"{name}: expected shape {expected}, got {array.shape}")
+            raise ValueError(f"{name}: must have shape {expected}, got {array.shape}")
         flat = np.ascontiguousarray(array).reshape(-1)
         lengths = np.full(1 if batch is None else len(array), array.shape[-1], np.int64)
     if batch is not None and len(lengths) != batch:
-        raise ValueError(f"{name}: expected {batch} rows, got {len(lengths)}")
+        raise ValueError(f"{name}: must hold {batch} rows, got {len(lengths)}")
     return flat, lengths
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
 from sortes import _core
 from sortes._arrays import numbers_of, rows_of
-from sortes._check import Domain
+from sortes._check import FINITE, POSITIVE, Domain
 from sortes._device import is_on_device
-from sortes.decode._row_state import RowState, beside
+from sortes.decode._stateful import StatefulSampler, beside
 from sortes.decode.sampling import sample
 from sortes.decode.truncation import distribution
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import ArrayLike, NDArray
 
-    from sortes._rng import Rng
+    from sortes.decode.rules import RuleArgs
 
-
-_TARGET, _DECAY = Domain("(-inf, 1]"), Domain("[0, 0.99]")
+_TARGET: Final = Domain("(-inf, 1]")
+_DECAY: Final = Domain("[0, 0.99]")
 
 
 class AdaptivePState(NamedTuple):
@@ -39,7 +39,7 @@ class AdaptivePState(NamedTuple):
     total_weight: Any
 
 
-class AdaptiveP(RowState):
+class AdaptiveP(StatefulSampler[AdaptivePState]):
     r"""Adaptive-p: reshape the law around a target probability that corrects itself.
 
     Parameters
@@ -59,18 +59,20 @@ class AdaptiveP(RowState):
     ------
     ValueError
         If a parameter is outside its domain.
+    TypeError
+        If an argument has the wrong type.
 
     Notes
     -----
-    With :math:`w` the weighted sum and :math:`W` the total weight of the probabilities drawn so
-    far, the target of a step is :math:`a = \min(1, \max(0, 2 t - w / W))`. With
-    :math:`d_i = |p_i - a| / 0.3` the token is drawn from the softmax of
+    With $w$ the weighted sum and $W$ the total weight of the probabilities drawn so far, the target
+    of a step is $a = \min(1, \max(0, 2 t - w / W))$. With $d_i = |p_i - a| / 0.3$ the token is
+    drawn from the softmax of
 
-    .. math:: l_i = 5 - 10 d_i^2 / (1 + d_i),
+    $$ l_i = 5 - 10 d_i^2 / (1 + d_i), $$
 
-    what was removed before stays removed. Then :math:`w \leftarrow p + \lambda w` and
-    :math:`W \leftarrow 1 + \lambda W`, with the probability :math:`p` that the token had before,
-    and the decay :math:`\lambda`. At the start :math:`w = t W` and :math:`W = 1 / (1 - \lambda)`.
+    what was removed before stays removed. Then $w \leftarrow p + \lambda w$ and
+    $W \leftarrow 1 + \lambda W$, with the probability $p$ that the token had before, and the decay
+    $\lambda$. At the start $w = t W$ and $W = 1 / (1 - \lambda)$.
 
     The softmax gives each of many unlikely tokens a little: put a rule such as `min_p` in front.
     It is a sampler of llama.cpp. A step costs three passes over the logits and a draw.
@@ -85,78 +87,45 @@ class AdaptiveP(RowState):
     array([10.])
     """
 
+    _kind = AdaptivePState
+    _domains = {  # noqa: RUF012 (declared in the base class)
+        "weighted_sum": FINITE,
+        "total_weight": POSITIVE,
+    }
+
     def __init__(self, target: ArrayLike, decay: ArrayLike = 0.9) -> None:
-        super().__init__(
-            target=numbers_of(target, "target", _TARGET), decay=numbers_of(decay, "decay", _DECAY)
-        )
+        target = numbers_of(target, "target", _TARGET)
+        super().__init__({"target": target, "decay": numbers_of(decay, "decay", _DECAY)})
 
-    @property
-    def state(self) -> AdaptivePState | None:
-        """The running average of the probabilities drawn."""
-        return None if self._state is None else AdaptivePState(*self._state)
+    def _start(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        weight = 1 / (1 - self._parameters["decay"])
+        return self._parameters["target"].clip(0, 1) * weight, weight
 
-    @state.setter
-    def state(self, state: AdaptivePState | tuple[Any, Any] | None) -> None:
-        if state is None:
-            self._state = None
-            return
-        values = tuple(v if hasattr(v, "device") else np.array(v, np.float64) for v in state)
-        if len(values) != 2 or values[0].ndim != 1 or values[0].shape != values[1].shape:
-            raise ValueError(f"state: expected two arrays of shape (B,), got {state}")
-        if not bool((values[1] > 0).all()):
-            raise ValueError(f"state: total_weight must be positive, got {values[1]}")
-        self._state = values
-
-    def sample(
-        self,
-        logits: Any,
-        *,
-        rng: Rng = None,
-        rows: ArrayLike | None = None,
-        step: int = 0,
-        num_threads: int | None = None,
-        **rules: Any,
-    ) -> Any:
-        """Draw a token for each row and remember its probability.
-
-        Parameters
-        ----------
-        logits : array_like, shape (V,) or (B, V)
-            Logits, as in `sample`.
-        rng, rows, step, num_threads
-            As in `sample`.
-        **rules
-            Rule arguments, `logit_bias` and `mask`, as in `distribution`. They act first:
-            adaptive-p sees the law that they leave.
-
-        Returns
-        -------
-        array_like of int64, shape (B,)
-            The tokens; of shape () for one row of shape (V,).
-
-        Raises
-        ------
-        ValueError
-            If the number of rows is not that of the state, or as in `sample`.
-        """
-        target, decay = self._parameters["target"], self._parameters["decay"]
-        start = 1 / (1 - decay)
-        weighted_sum, total_weight = self._resume(logits, target.clip(0, 1) * start, start)
+    def _next(
+        self, logits: Any, state: AdaptivePState, given: dict[str, Any], rules: RuleArgs
+    ) -> tuple[Any, tuple[Any, Any]]:
+        # The target of this step, which makes up for the past; negative where it is off.
+        weighted_sum, total_weight = state
+        target = self._parameters["target"]
         aim = beside(2 * target.clip(0, 1), logits)
         off = beside(2.0 * (target < 0), logits)
-        adapted = (aim - weighted_sum / total_weight).clip(0, 1) - off  # negative where it is off
+        adapted = (aim - weighted_sum / total_weight).clip(0, 1) - off
 
-        step_of = _step_on_device if is_on_device(logits) else _step_on_host
-        law = distribution(logits, num_threads=num_threads, **rules) if rules else None
-        draw = {"rng": rng, "rows": rows, "step": step, "num_threads": num_threads}
-        tokens, probability = step_of(logits, law, adapted, draw)
-        decay = beside(decay, logits)
-        self._state = (probability + decay * weighted_sum, 1 + decay * total_weight)
-        return tokens
+        # The rules act first: adaptive-p sees the law that they leave.
+        first = {name: given.pop(name) for name in ("logit_bias", "mask")}
+        law = None
+        if rules or any(value is not None for value in first.values()):
+            threads = given["num_threads"]
+            law = distribution(logits, num_threads=threads, **first, **rules)
+        draw = _draw_on_device if is_on_device(logits) else _draw_on_host
+        tokens, probability = draw(logits, law, adapted, given)
+
+        decay = beside(self._parameters["decay"], logits)
+        return tokens, (probability + decay * weighted_sum, 1 + decay * total_weight)
 
 
-def _step_on_host(
-    logits: Any, law: Any, targets: NDArray[np.float64], draw: dict[str, Any]
+def _draw_on_host(
+    logits: Any, law: Any, targets: NDArray[np.float64], given: dict[str, Any]
 ) -> tuple[Any, NDArray[np.float64]]:
     """Draw from the reshaped rows; the tokens, and their probabilities before."""
     rows = rows_of(logits)
@@ -164,27 +133,27 @@ def _step_on_host(
     if law is not None:
         with np.errstate(divide="ignore"):
             x, bf16 = np.log(np.asarray(law)).reshape(x.shape), False
-    bent = _float32(x, bf16)
-    normalisers = _core.decode.penalties.adaptive_p(bent, targets, num_threads=draw["num_threads"])
-    tokens = sample(bent, **draw)
-    drawn = _float32(x[np.arange(len(x)), tokens], bf16).astype(np.float64)
-    return rows.wrap(tokens), np.exp(drawn - normalisers)
+    reshaped = np.empty(x.shape, np.float32)
+    normalisers = _core.decode.adaptive_p.adaptive_p(
+        x, targets, reshaped, bf16=bf16, num_threads=given["num_threads"]
+    )
+    tokens = sample(reshaped, **given)
+    drawn = x[np.arange(len(x)), tokens]
+    if bf16:
+        drawn = (drawn.astype(np.uint32) << 16).view(np.float32)
+    # Logits are read as float32.
+    return rows.wrap(tokens), np.exp(drawn.astype(np.float32) - normalisers)
 
 
-def _step_on_device(
-    logits: torch.Tensor, law: torch.Tensor | None, targets: torch.Tensor, draw: dict[str, Any]
+def _draw_on_device(
+    logits: torch.Tensor, law: torch.Tensor | None, targets: torch.Tensor, given: dict[str, Any]
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Do the same in Torch operations."""
     x = logits.double() if law is None else law.log()
     x = x if x.ndim == 2 else x[None]
     p = x.softmax(1)
     d = (p - targets[:, None]).abs() / 0.3
-    bent = (5 - 10 * d * d / (1 + d)).where((x > -np.inf) & (targets[:, None] >= 0), x)
-    tokens = sample(bent, **draw)
+    reshaped = (5 - 10 * d * d / (1 + d)).where((x > -np.inf) & (targets[:, None] >= 0), x)
+    tokens = sample(reshaped, **given)
     probability = p.gather(1, tokens[:, None])[:, 0]
     return tokens if logits.ndim == 2 else tokens[0], probability
-
-
-def _float32(x: NDArray[Any], bf16: bool) -> NDArray[np.float32]:
-    """Copy logits, which may be the bits of bfloat16, to float32."""
-    return (x.astype(np.uint32, "C") << 16).view(np.float32) if bf16 else x.astype(np.float32, "C")

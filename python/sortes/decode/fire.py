@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 import numpy as np
 
 from sortes._arrays import host
-from sortes._check import AT_LEAST_1, POSITIVE, AtLeastOne, Positive, count
-from sortes.decode.rules import DEFAULTS
+from sortes._check import AT_LEAST_1, POSITIVE, AtLeastOne, Positive, count, shown
+from sortes._device import to_host
+from sortes.decode.rules import DEFAULTS, RuleArgs
 from sortes.decode.sampling import sample
 
 if TYPE_CHECKING:
@@ -26,23 +27,34 @@ class FIRE:
     fire_temperature : float
         The temperature of the heated tokens, positive.
     fire_top_k : int
-        They are drawn among so many of the most likely ones, at least 1.
+        They are drawn among this many of the most likely ones, at least 1.
     positions : iterable of int
         Which generated tokens are heated, counted from 0 after the prompt.
+
+    Attributes
+    ----------
+    fire_temperature : float
+        As given.
+    fire_top_k : int
+        As given.
+    positions : frozenset of int
+        As given.
 
     Raises
     ------
     ValueError
         If a parameter is outside its domain.
+    TypeError
+        If an argument has the wrong type.
 
     Notes
     -----
-    The law of a heated token is :math:`p_i \propto e^{l_i / T}` on the top :math:`k` logits (ties
-    of the last are kept), whatever the rules of the other tokens say; those follow their rules
-    alone. The cost is that of `sample`.
+    The law of a heated token is $p_i \propto e^{l_i / T}$ on the top $k$ logits (ties of the last
+    are kept), whatever the rules of the other tokens say; those follow their rules alone. The cost
+    is that of `sample`. The object keeps no state: a call says how far each row is.
 
-    Chen et al., "Flaming-hot Initiation with Regular Execution Sampling for Large Language
-    Models", arXiv:2410.21236.
+    Chen, Zhang, Huang, Niu, Zhang, Wen and Hu, "Flaming-hot Initiation with Regular Execution
+    Sampling for Large Language Models", 2024, arXiv:2410.21236.
 
     Examples
     --------
@@ -60,75 +72,127 @@ class FIRE:
         self,
         fire_temperature: Positive = 30.0,
         fire_top_k: AtLeastOne = 16,
+        *,
         positions: Iterable[int] = (0,),
     ) -> None:
         self.fire_temperature = POSITIVE.check(fire_temperature, "fire_temperature")
         self.fire_top_k = AT_LEAST_1.check(fire_top_k, "fire_top_k")
-        self.positions = frozenset(count(p, "positions") for p in positions)
+        try:
+            each = list(positions)
+        except TypeError:
+            raise TypeError(f"positions: must hold integers, got {shown(positions)}") from None
+        self.positions = frozenset(count(position, "positions") for position in each)
 
-    def rules(self, position: ArrayLike, **rules: Any) -> dict[str, Any]:
-        """Return the arguments with which `sample` draws the tokens at `position`.
+    def rules(self, position: ArrayLike, **rules: Unpack[RuleArgs]) -> RuleArgs:
+        """Return the rules by which the tokens at `position` are drawn.
 
         Parameters
         ----------
         position : int or array_like of int, shape (B,)
             How many tokens each row has generated.
         **rules
-            The rule arguments of tokens that are not heated. Others are passed on.
+            The rule arguments (see `Rules`) of tokens that are not heated.
 
         Returns
         -------
         dict
-            Arguments for `sample`, `truncate`, `distribution` and their like.
+            Rule arguments for `sample`, `truncate`, `distribution` and their like.
+
+        Raises
+        ------
+        TypeError
+            If positions are no integers.
+
+        Examples
+        --------
+        >>> from sortes.decode import FIRE
+        >>> FIRE(20.0).rules([0, 5], temperature=0.8)["temperature"]
+        array([20. ,  0.8])
         """
-        places = host(position, "position", "iu")
-        heated = np.isin(places, list(self.positions))
+        at = host(to_host(position), "position", "iu")
+        heated = np.isin(at, list(self.positions))
+        given: dict[str, Any] = dict(rules)
         if not heated.any():
-            return rules
+            return given  # type: ignore[return-value]
         fire = {"temperature": self.fire_temperature, "top_k": self.fire_top_k}
         if heated.all():
-            return {name: value for name, value in rules.items() if name not in DEFAULTS} | fire
-        mixed = dict(rules)
-        for name in fire.keys() | (DEFAULTS.keys() & rules.keys()):
-            value = rules.get(name, DEFAULTS[name])
+            kept = {name: value for name, value in given.items() if name not in DEFAULTS}
+            return kept | fire  # type: ignore[return-value]
+        # Row by row: what heats, with every other rule off, or the rules as given.
+        for name in fire.keys() | (DEFAULTS.keys() & given.keys()):
+            value = given.get(name, DEFAULTS[name])
             if value is not None:
-                mixed[name] = np.where(heated, fire.get(name, DEFAULTS[name]), value)
-        return mixed
+                given[name] = np.where(heated, fire.get(name, DEFAULTS[name]), value)
+        return given  # type: ignore[return-value]
 
     def sample(
         self,
         logits: Any,
         position: ArrayLike,
         *,
+        logit_bias: Any = None,
+        mask: Any = None,
         rng: Rng = None,
         rows: ArrayLike | None = None,
         step: int = 0,
+        logprobs: int | None = None,
+        logprobs_mode: Literal["raw", "processed"] = "raw",
         num_threads: int | None = None,
-        **rules: Any,
+        **rules: Unpack[RuleArgs],
     ) -> Any:
         """Draw a token for each row.
 
         Parameters
         ----------
-        logits : array_like, shape (V,) or (B, V)
-            Logits, as in `sample`.
+        logits : array_like or tensor, shape (V,) or (B, V)
+            As in `sortes.decode.sample`.
         position : int or array_like of int, shape (B,)
             How many tokens each row has generated.
-        rng, rows, step, num_threads
-            As in `sample`.
+        logit_bias, mask, rows, logprobs, logprobs_mode
+            As in `sortes.decode.sample`.
+        rng : Rng, optional
+            The randomness: None for fresh entropy, or a seed, generator or stream (see
+            `sortes.Rng`).
+        step : int, default 0
+            The position in a run, in [0, 2**32): different steps give independent draws.
+        num_threads : int, optional
+            How many threads to use at most; results never depend on it.
         **rules
-            Further arguments of `sample`; the rules among them are for tokens that are not heated.
+            The rule arguments (see `Rules`) of tokens that are not heated.
 
         Returns
         -------
-        array_like of int64, shape (B,), or SampleOutput
-            What `sample` returns.
+        tokens : int64, shape (B,) or ()
+            The tokens; with `logprobs`, a `SampleOutput`.
+
+        Raises
+        ------
+        ValueError
+            As in `sortes.decode.sample`.
+        TypeError
+            If positions are no integers, or as in `sortes.decode.sample`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sortes.decode import FIRE
+        >>> fire, logits = FIRE(), np.array([3.0, 2.0, 0.0])
+        >>> [fire.sample(logits, k, rng=0, step=k, top_p=0.5).item() for k in (1, 2, 3)]
+        [0, 0, 0]
         """
         return sample(
             logits,
+            logit_bias=logit_bias,
+            mask=mask,
             rng=rng,
             rows=rows,
             step=step,
+            logprobs=logprobs,
+            logprobs_mode=logprobs_mode,
             num_threads=num_threads,
             **self.rules(position, **rules),
         )
+
+    def __repr__(self) -> str:
+        positions = tuple(sorted(self.positions))
+        return f"FIRE({self.fire_temperature}, {self.fire_top_k}, positions={positions})"

@@ -3,23 +3,37 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, get_args
 
 import numpy as np
 
 from sortes._arrays import numbers_of
-from sortes._check import POSITIVE, one_of
+from sortes._check import POSITIVE, Domain, one_of
 from sortes._device import is_on_device
-from sortes.decode._row_state import RowState, beside
+from sortes.decode._stateful import StatefulSampler, beside, checked_field
 from sortes.decode.sampling import sample
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
 
-    from sortes._rng import Rng
+    from sortes.decode.rules import RuleArgs
+
+Surprise: TypeAlias = Literal["truncated", "full"]
 
 
-class Mirostat(RowState):
+class MirostatState(NamedTuple):
+    """What mirostat keeps of each row.
+
+    Attributes
+    ----------
+    mu : ndarray or tensor of float64, shape (B,)
+        The largest surprise that is kept, in bits.
+    """
+
+    mu: Any
+
+
+class Mirostat(StatefulSampler[MirostatState]):
     r"""Mirostat v2: a truncation whose cut follows the surprise of the tokens drawn.
 
     Parameters
@@ -28,7 +42,7 @@ class Mirostat(RowState):
         The surprise to aim at, in bits per token, positive.
     eta : float or array_like, shape (B,)
         How far each error moves the cut, positive.
-    surprise : {"truncated", "full"}
+    surprise : {"truncated", "full"}, default "truncated"
         Whether the surprise of a token is measured by its probability among the tokens kept
         (llama.cpp), or before the cut.
 
@@ -36,22 +50,27 @@ class Mirostat(RowState):
     ----------
     mu : ndarray or tensor of float64, shape (B,), or None
         The cut of each row in bits; None before the first batch. May be set.
+    state : MirostatState or None
+        The same as a named tuple.
 
     Raises
     ------
     ValueError
         If a parameter is outside its domain.
+    TypeError
+        If an argument has the wrong type.
 
     Notes
     -----
-    At each step the tokens with :math:`-\log_2 p \le \mu` are kept, at least the most likely one;
-    one is drawn, and :math:`\mu \leftarrow \mu - \eta (S - \tau)` with its surprise :math:`S` in
-    bits. A row starts at :math:`\mu = 2 \tau`. The law of one step, given :math:`\mu`, is that of
-    ``sample(logits, mirostat_mu=mu)``, at its cost. The state belongs to the sequences, not to the
-    places in the batch: see `reorder`.
+    At each step the tokens with $-\log_2 p \le \mu$ are kept, at least the most likely one; one is
+    drawn, and $\mu \leftarrow \mu - \eta (S - \tau)$ with its surprise $S$ in bits. A row starts at
+    $\mu = 2 \tau$. The law of one step, given $\mu$, is that of
+    ``sample(logits, mirostat_mu=mu)``, at its cost. In llama.cpp only bias and temperature come
+    before mirostat. The state belongs to the sequences, not to the rows of the batch: see
+    `reorder`.
 
-    Basu et al., "Mirostat: A Neural Text Decoding Algorithm that Directly Controls Perplexity",
-    arXiv:2007.14966.
+    Basu, Ramachandran, Keskar and Varshney, "Mirostat: A Neural Text Decoding Algorithm that
+    Directly Controls Perplexity", ICLR 2021, arXiv:2007.14966.
 
     Examples
     --------
@@ -65,80 +84,51 @@ class Mirostat(RowState):
     array([3.9, 3.9])
     """
 
+    _kind = MirostatState
+    _domains = {"mu": Domain("[-inf, inf]")}  # noqa: RUF012 (declared in the base class)
+
     def __init__(
-        self,
-        tau: ArrayLike = 5.0,
-        eta: ArrayLike = 0.1,
-        surprise: Literal["truncated", "full"] = "truncated",
+        self, tau: ArrayLike = 5.0, eta: ArrayLike = 0.1, *, surprise: Surprise = "truncated"
     ) -> None:
-        super().__init__(tau=numbers_of(tau, "tau", POSITIVE), eta=numbers_of(eta, "eta", POSITIVE))
-        self._full = one_of(surprise, "surprise", ("truncated", "full")) == "full"
+        super().__init__(
+            {"tau": numbers_of(tau, "tau", POSITIVE), "eta": numbers_of(eta, "eta", POSITIVE)},
+            surprise=one_of(surprise, "surprise", get_args(Surprise)),
+        )
 
     @property
     def mu(self) -> Any:
         """The cut of each row in bits."""
-        return None if self._state is None else self._state[0]
+        return None if self._state is None else self._state.mu
 
     @mu.setter
     def mu(self, mu: Any) -> None:
-        if mu is not None and not hasattr(mu, "device"):
-            mu = np.array(mu, np.float64)
-        if mu is not None and (mu.ndim != 1 or bool((mu != mu).any())):
-            raise ValueError(f"mu: expected numbers of shape (B,), got {mu}")
-        self._state = None if mu is None else (mu,)
+        checked = None if mu is None else checked_field(mu, "mu", self._domains["mu"])
+        self._state = None if checked is None else MirostatState(checked)
 
-    def sample(
-        self,
-        logits: Any,
-        *,
-        rng: Rng = None,
-        rows: ArrayLike | None = None,
-        step: int = 0,
-        num_threads: int | None = None,
-        **rules: Any,
-    ) -> Any:
-        """Draw a token for each row and move the cuts.
+    def _start(self) -> tuple[NDArray[np.float64]]:
+        return (2 * self._parameters["tau"],)
 
-        Parameters
-        ----------
-        logits : array_like, shape (V,) or (B, V)
-            Logits, as in `sample`.
-        rng, rows, step, num_threads
-            As in `sample`.
-        **rules
-            Rule arguments, `logit_bias` and `mask`, as in `sample`. In llama.cpp only bias and
-            temperature come before mirostat.
-
-        Returns
-        -------
-        array_like of int64, shape (B,)
-            The tokens; of shape () for one row of shape (V,).
-
-        Raises
-        ------
-        ValueError
-            If the number of rows is not that of the state, or as in `sample`.
-        """
-        tau, eta = self._parameters["tau"], self._parameters["eta"]
-        (mu,) = self._resume(logits, 2 * tau)
+    def _next(
+        self, logits: Any, state: MirostatState, given: dict[str, Any], rules: RuleArgs
+    ) -> tuple[Any, tuple[Any]]:
+        if "mirostat_mu" in rules:
+            raise TypeError("mirostat_mu: is what the sampler moves; set its mu")
+        # The cut acts after temperature, in bits of the law that it finds.
         drawn = sample(
             logits,
-            mirostat_mu=mu,
-            rng=rng,
-            rows=rows,
-            step=step,
+            mirostat_mu=state.mu,
             logprobs=0,
             logprobs_mode="processed",
-            num_threads=num_threads,
-            **rules,
+            **given,
+            **rules,  # type: ignore[misc]
         )
         logprob = _rows(drawn.logprob)
-        if self._full:
+        if self._options["surprise"] == "full":
             mass = _rows(drawn.mass)  # what truncation divided by
             logprob = logprob + (mass.log() if is_on_device(mass) else np.log(mass))
-        error = -logprob / math.log(2) - beside(tau, logits)
-        self._state = (mu - beside(eta, logits) * error,)
-        return drawn.tokens
+        tau, eta = (beside(self._parameters[name], logits) for name in ("tau", "eta"))
+        error = -logprob / math.log(2) - tau
+        return drawn.tokens, (state.mu - eta * error,)
 
 
 def _rows(x: Any) -> Any:

@@ -3,73 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from sortes import _core
 from sortes._arrays import integers_of, numbers_of, rows_of
-from sortes._check import AT_LEAST_1, COUNT, FINITE, NON_NEGATIVE, POSITIVE, Domain
+from sortes._check import AT_LEAST_1, COUNT, FINITE, NON_NEGATIVE, POSITIVE, Domain, integer, shown
 from sortes._device import is_on_device, to_host
+from sortes._progress import Progress, reporter
 from sortes.decode._call import as_bias, written
-from sortes.decode._history import host_history
+from sortes.decode._history import History
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-
-class _Parameter(NamedTuple):
-    """A penalty: the value at which it is off, and where it must lie."""
-
-    neutral: float
-    domain: Domain
-
-
-_WINDOW, _FACTOR = Domain("[-1, 2**63)", integer=True), Domain("[1, inf)")
-_PARAMETERS = {
-    "repetition_penalty": _Parameter(1.0, POSITIVE),
-    "frequency_penalty": _Parameter(0.0, FINITE),
-    "presence_penalty": _Parameter(0.0, FINITE),
-    "penalty_last_n": _Parameter(0, _WINDOW),
-    "dry_multiplier": _Parameter(0.0, NON_NEGATIVE),
-    "dry_base": _Parameter(1.75, _FACTOR),
-    "dry_allowed_length": _Parameter(2, AT_LEAST_1),
-    "dry_penalty_last_n": _Parameter(0, _WINDOW),
-    "no_repeat_ngram_size": _Parameter(0, COUNT),
-    "min_new_tokens": _Parameter(0, COUNT),
+#: The value at which each parameter is off.
+_NEUTRAL: Final = _core.decode.penalties.NEUTRAL
+_WINDOW: Final = Domain("[-1, 2**63)", integer=True)
+#: Where each parameter must lie.
+_DOMAINS: Final = {
+    "repetition_penalty": POSITIVE,
+    "frequency_penalty": FINITE,
+    "presence_penalty": FINITE,
+    "penalty_last_n": _WINDOW,
+    "dry_multiplier": NON_NEGATIVE,
+    "dry_base": Domain("[1, inf)"),
+    "dry_allowed_length": AT_LEAST_1,
+    "dry_penalty_last_n": _WINDOW,
+    "no_repeat_ngram_size": COUNT,
+    "min_new_tokens": COUNT,
 }
-
-#: Parameters for which -1, as llama.cpp writes it, means the whole history like 0.
-_WINDOWS = ("penalty_last_n", "dry_penalty_last_n")
-
-
-@dataclass(frozen=True)
-class Request:
-    """The checked arguments of one call.
-
-    Attributes
-    ----------
-    params : dict
-        Penalties that are not neutral: a number, or float64 of shape (B,).
-    lists : dict
-        The token lists: `logit_bias`, `bad_words`, `breakers`, `eos`.
-    input_ids, prompt_lengths, pad_token_id, attention_mask
-        The history as the user gave it.
-    """
-
-    params: dict[str, float | NDArray[np.float64]]
-    lists: _core.decode.penalties.TokenLists
-    input_ids: Any
-    prompt_lengths: ArrayLike | None
-    pad_token_id: int | None
-    attention_mask: Any
-
-    def host_history(self, batch: int | None) -> _core.decode.penalties.History:
-        """Lay the history out for the kernels."""
-        return host_history(
-            self.input_ids, batch, self.prompt_lengths, self.pad_token_id, self.attention_mask
-        )
 
 
 def penalize(
@@ -95,6 +59,7 @@ def penalize(
     attention_mask: Any = None,
     out: Any = None,
     num_threads: int | None = None,
+    progress: Progress = None,
 ) -> Any:
     r"""Penalize the logits of the next token by the tokens so far.
 
@@ -113,7 +78,7 @@ def penalize(
     frequency_penalty, presence_penalty : float or array_like, shape (B,)
         Subtracted for each occurrence, and once for any. 0 is off; negative values reward.
     penalty_last_n : int or array_like of int, shape (B,)
-        The three above look at the last so many tokens. 0 or -1: all of them.
+        The three above look at the last tokens, this many. 0 or -1: all of them.
     dry_multiplier : float or array_like, shape (B,)
         What a repetition of `dry_allowed_length` tokens costs. 0 is off, 0.8 is usual.
     dry_base : float or array_like, shape (B,)
@@ -121,7 +86,7 @@ def penalize(
     dry_allowed_length : int or array_like of int, shape (B,)
         The shortest repetition that costs anything, at least 1.
     dry_penalty_last_n : int or array_like of int, shape (B,)
-        DRY looks at the last so many tokens. 0 or -1: all of them.
+        DRY looks at the last tokens, this many. 0 or -1: all of them.
     dry_sequence_breakers : iterable of int or of sequences of int
         Tokens, or sequences of tokens, across which nothing counts as repeated.
     no_repeat_ngram_size : int or array_like of int, shape (B,)
@@ -129,7 +94,8 @@ def penalize(
     bad_words_ids : iterable of sequences of int, optional
         Words that are never completed.
     logit_bias : mapping of int to float, or (ids, values), optional
-        Added to the logits of these tokens; minus infinity bans.
+        Added to the logits of these tokens; minus infinity bans. It adds to what `sample` is given
+        as its own ``logit_bias``: give each bias to one of the two.
     min_new_tokens : int or array_like of int, shape (B,)
         The tokens of `eos_token_id` are banned until this many tokens follow the prompt.
     eos_token_id : int or iterable of int, optional
@@ -138,10 +104,14 @@ def penalize(
         Leading entries of this value in a row of `input_ids` are padding.
     attention_mask : array_like, in the form of `input_ids`, optional
         Entries that are zero mark padding.
-    out : array_like, shape of `logits`, optional
-        Where to write; may be `logits` itself. Of the same kind, dtype and device.
+    out : array or tensor, shape of `logits`, optional
+        Where to write the result; it must not overlap an input. It may be `logits` itself. Of the
+        same kind, dtype and device.
     num_threads : int, optional
-        Threads to use; by default what `sortes.get_num_threads` says.
+        How many threads to use at most; results never depend on it.
+    progress : bool or callable, optional
+        Show a progress bar, or call ``progress(done, total)``. The units are rows; on a device
+        there is none.
 
     Returns
     -------
@@ -161,21 +131,17 @@ def penalize(
     The order is bias, repetition, frequency and presence, DRY, n-grams, bad words, minimum length;
     each step is computed in float64 and rounded to the dtype of the logits.
 
-    DRY: for every earlier position :math:`i`, :math:`L_i` is the length of the longest common
-    suffix of :math:`t_1 \dots t_i` and :math:`t_1 \dots t_n`, counted back to the nearest breaker.
-    The token :math:`t_{i+1}`, unless it is a breaker, is charged for its largest :math:`L \ge a`:
-    :math:`l \leftarrow l - m b^{L-a}`, the exponent at most :math:`\lfloor 88.72 / \ln b \rfloor`.
+    DRY: for every earlier position $i$, $L_i$ is the length of the longest common suffix of
+    $t_1 \dots t_i$ and $t_1 \dots t_n$, counted back to the nearest breaker. The token $t_{i+1}$,
+    unless it is a breaker, is charged for its largest $L \ge a$: $l \leftarrow l - m b^{L-a}$, the
+    exponent at most $\lfloor 88.72 / \ln b \rfloor$.
 
     A row costs one copy and time linear in its history. CUDA tensors stay where they are and
     nothing waits for the device, except that DRY, n-grams and bad words of several tokens bring
     `input_ids`, never logits, to the host. There the result may be a view of a wider tensor.
 
-    The repetition penalty is that of CTRL [1]_.
-
-    References
-    ----------
-    .. [1] Keskar et al., "CTRL: A Conditional Transformer Language Model for Controllable
-       Generation", arXiv:1909.05858.
+    The repetition penalty is that of Keskar, McCann, Varshney, Xiong and Socher, "CTRL: A
+    Conditional Transformer Language Model for Controllable Generation", 2019, arXiv:1909.05858.
 
     Examples
     --------
@@ -200,40 +166,35 @@ def penalize(
     }
     batch = len(logits) if np.ndim(logits) == 2 else None
     params = _active(values, 1 if batch is None else batch)
-    eos = _ids([] if eos_token_id is None else eos_token_id, "eos_token_id")
-    if "min_new_tokens" in params and not eos:
+    lists: _core.decode.penalties.TokenLists = {
+        "logit_bias": _bias(logit_bias),
+        "bad_words": _sequences(() if bad_words_ids is None else bad_words_ids, "bad_words_ids"),
+        "breakers": _sequences(dry_sequence_breakers, "dry_sequence_breakers"),
+        "eos": [] if eos_token_id is None else _ids(eos_token_id, "eos_token_id"),
+    }
+    if "min_new_tokens" in params and not lists["eos"]:
         raise ValueError("eos_token_id: must be given with min_new_tokens")
-    request = Request(
-        params,
-        {
-            "logit_bias": _bias(logit_bias),
-            "bad_words": [_ids(word, "bad_words_ids") for word in bad_words_ids or ()],
-            "breakers": [_ids(b, "dry_sequence_breakers") for b in dry_sequence_breakers],
-            "eos": eos,
-        },
-        input_ids,
-        prompt_lengths,
-        pad_token_id,
-        attention_mask,
-    )
+    pad = None if pad_token_id is None else integer(pad_token_id, "pad_token_id")
+    history = History(input_ids, batch, prompt_lengths, pad, attention_mask)
     if is_on_device(logits):
         from sortes.decode import _torch_penalties
 
-        return _torch_penalties.penalize(logits, request, out)
+        return _torch_penalties.penalize(logits, history, params, lists, out)
 
     rows = rows_of(logits)
-    source = rows.array
-    target = np.empty_like(source) if out is None else written(out, rows, strided=True)
-    in_place = target.ctypes.data == source.ctypes.data
-    _core.decode.penalties.penalize(
-        None if in_place else source,
-        target,
-        request.host_history(batch),
-        request.params,
-        request.lists,
-        bf16=rows.bf16,
-        num_threads=num_threads,
-    )
+    x = rows.array
+    target = np.empty_like(x) if out is None else written(out, rows, strided=True)
+    with reporter(progress, "penalize") as callback:
+        _core.decode.penalties.penalize(
+            None if target.ctypes.data == x.ctypes.data else x,
+            target,
+            history.on_host(),
+            params,
+            lists,
+            bf16=rows.bf16,
+            num_threads=num_threads,
+            progress=callback,
+        )
     return rows.wrap(target) if out is None else out
 
 
@@ -241,11 +202,11 @@ def _active(values: Mapping[str, ArrayLike], rows: int) -> dict[str, float | NDA
     """Check the parameters; return those that are not neutral."""
     active: dict[str, float | NDArray[np.float64]] = {}
     for name, value in values.items():
-        neutral, domain = _PARAMETERS[name]
+        neutral, domain = _NEUTRAL[name], _DOMAINS[name]
         if type(value) in (int, float) and value == neutral:
             continue
         checked = numbers_of(value, name, domain, rows=rows)
-        if name in _WINDOWS:
+        if domain is _WINDOW:  # -1, as llama.cpp writes it, means the whole history like 0
             checked = np.maximum(checked, 0.0)
         if np.any(checked != neutral):
             active[name] = checked if checked.ndim else float(checked)
@@ -258,6 +219,19 @@ def _ids(values: Any, name: str) -> list[int]:
     return list(map(int, integers_of([ids] if np.ndim(ids) == 0 else ids, name)))
 
 
+def _sequences(values: Any, name: str) -> list[list[int]]:
+    """Sequences of token ids, of which some may be single ids."""
+    try:
+        each = list(values)
+    except TypeError:
+        raise TypeError(f"{name}: must hold sequences of ids, got {shown(values)}") from None
+    return [_ids(ids, name) for ids in each]
+
+
 def _bias(logit_bias: Any) -> list[tuple[int, float]]:
-    ids, values = as_bias({} if logit_bias is None else logit_bias)
-    return list(zip(ids.tolist(), values.tolist(), strict=True))
+    """Biases by token, each token once."""
+    if logit_bias is None:
+        return []
+    ids, values = as_bias(logit_bias)
+    tokens, at = np.unique(ids, return_inverse=True)
+    return list(zip(tokens.tolist(), np.bincount(at, values).tolist(), strict=True))

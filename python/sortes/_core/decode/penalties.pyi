@@ -1,12 +1,14 @@
-"""Penalties and the adaptive-p transform over rows."""
+"""Penalties from the tokens so far."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict, type_check_only
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, TypedDict, type_check_only
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["adaptive_p", "penalize", "subtractions"]
+__all__ = ["NEUTRAL", "penalize", "subtractions"]
+
+NEUTRAL: Final[dict[str, float]]
 
 @type_check_only
 class History(TypedDict):
@@ -35,6 +37,7 @@ def penalize(
     *,
     bf16: bool,
     num_threads: int | None = None,
+    progress: Callable[[int, int], object] | None = None,
 ) -> None: ...
 def subtractions(
     vocabulary: int,
@@ -42,11 +45,6 @@ def subtractions(
     params: Mapping[str, float | NDArray[np.float64]],
     lists: TokenLists,
     /,
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]: ...
-def adaptive_p(
-    x: NDArray[np.float32],
-    targets: NDArray[np.float64],
-    /,
     *,
-    num_threads: int | None = None,
-) -> NDArray[np.float64]: ...
+    progress: Callable[[int, int], object] | None = None,
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]: ...

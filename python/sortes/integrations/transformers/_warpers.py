@@ -701,7 +701,7 @@ class FIRELogitsWarper(Truncation):
     ) -> None:
         super().__init__(decode.Rules(**rule_args), rows=rows, rng=rng)
         self.prompt_length = COUNT.check(prompt_length, "prompt_length")
-        self.fire = decode.FIRE(fire_temperature, fire_top_k, positions)
+        self.fire = decode.FIRE(fire_temperature, fire_top_k, positions=positions)
         self._heated = decode.Rules(
             **self.fire.rules(min(self.fire.positions, default=0), **rule_args)
         )

@@ -1,5 +1,6 @@
 //! The family `decode`: one native module for each of its parts.
 
+mod adaptive_p;
 mod basis_aware;
 mod penalties;
 mod sampling;
@@ -9,6 +10,8 @@ use pyo3::prelude::*;
 /// Logits to tokens.
 #[pymodule(submodule, name = "decode")]
 pub(crate) mod native {
+    #[pymodule_export]
+    use super::adaptive_p::native as adaptive_p;
     #[pymodule_export]
     use super::basis_aware::basis_aware;
     #[pymodule_export]

@@ -3,7 +3,7 @@
 /// Calls `ban(token)` with the last token of every word whose other tokens end `history`.
 ///
 /// A word of one token is always banned. Empty words are ignored.
-pub fn bad_words(history: &[i64], words: &[Vec<i64>], mut ban: impl FnMut(i64)) {
+pub(super) fn bad_words(history: &[i64], words: &[Vec<i64>], mut ban: impl FnMut(i64)) {
     for word in words {
         if let Some((&last, prefix)) = word.split_last()
             && history.ends_with(prefix)

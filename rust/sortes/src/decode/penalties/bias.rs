@@ -3,7 +3,7 @@
 use super::Row;
 
 /// Adds each bias to its token; minus infinity bans.
-pub fn bias(row: &mut (impl Row + ?Sized), biases: &[(usize, f64)]) {
+pub(super) fn bias(row: &mut (impl Row + ?Sized), biases: &[(usize, f64)]) {
     for &(token, value) in biases {
         row.update(token, |l| l + value);
     }

@@ -3,6 +3,9 @@
 
 use std::collections::HashMap;
 
+use sortes_core::{Result, Run};
+
+use super::Penalties;
 use super::suffix::suffix_matches;
 use super::token_map::{TokenMap, in_vocabulary};
 
@@ -11,27 +14,31 @@ const LN_F32_MAX: f64 = 88.722_839;
 
 /// What a repetition costs in one row.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Dry {
+pub(super) struct Dry {
     /// Cost of a repetition of `allowed_length` tokens; 0 turns DRY off.
     pub multiplier: f64,
     /// Factor for every further token, at least 1.
     pub base: f64,
     /// Shortest repetition that costs anything, at least 1.
     pub allowed_length: usize,
-    /// Only the last so many tokens are looked at; 0 means all.
+    /// Only the last tokens are looked at, this many; 0 means all.
     pub last_n: usize,
 }
 
-impl Default for Dry {
-    fn default() -> Self {
-        Self { multiplier: 0.0, base: 1.75, allowed_length: 2, last_n: 0 }
-    }
-}
-
 impl Dry {
+    /// What `penalties` say of it.
+    pub(super) fn of(penalties: &Penalties) -> Self {
+        Self {
+            multiplier: penalties.dry_multiplier,
+            base: penalties.dry_base,
+            allowed_length: penalties.dry_allowed_length,
+            last_n: penalties.dry_penalty_last_n,
+        }
+    }
+
     /// The cost of extending a repetition of `length` tokens: `multiplier * base^(length - allowed)`,
     /// the exponent at most `floor(88.72 / ln base)`.
-    pub fn cost(&self, length: usize) -> f64 {
+    pub(super) fn cost(&self, length: usize) -> f64 {
         let cap = (LN_F32_MAX / self.base.ln()).floor();
         let exponent = (length.saturating_sub(self.allowed_length) as f64).min(cap);
         self.multiplier * self.base.powf(exponent)
@@ -83,25 +90,28 @@ impl Breakers {
 /// charged for its largest `L`, if that is at least `allowed_length` and the token is no breaker.
 ///
 /// Cost: linear in the history.
-pub fn dry(
+#[allow(clippy::too_many_arguments)] // two of them are buffers
+pub(super) fn dry(
     history: &[i64],
     vocabulary: usize,
     rule: &Dry,
     breakers: &Breakers,
     lengths: &mut Vec<usize>,
     longest: &mut TokenMap,
+    run: Run<'_>,
     mut subtract: impl FnMut(usize, f64),
-) {
+) -> Result<()> {
     if rule.multiplier == 0.0 {
-        return;
+        return Ok(());
     }
     let history = super::last(history, rule.last_n);
     let reach = breakers.tokens_since(history);
     if reach < rule.allowed_length {
-        return;
+        return Ok(());
     }
-    suffix_matches(history, reach, lengths);
-    longest.clear(vocabulary);
+    // How long each earlier token's repetition is, and the longest of each token.
+    suffix_matches(history, reach, lengths, run)?;
+    longest.clear(vocabulary, history.len())?;
     for (&follower, &length) in history.iter().rev().zip(&lengths[1..]) {
         if length >= rule.allowed_length
             && let Some(token) = in_vocabulary(follower, vocabulary)
@@ -114,6 +124,7 @@ pub fn dry(
     for &(token, length) in longest.entries() {
         subtract(token, rule.cost(length as usize));
     }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -125,9 +136,11 @@ mod tests {
     fn run(history: &[i64], rule: &Dry, breakers: &Breakers) -> BTreeMap<usize, f64> {
         let mut costs = BTreeMap::new();
         let mut map = TokenMap::default();
-        dry(history, 8, rule, breakers, &mut Vec::new(), &mut map, |token, cost| {
+        let mut lengths = Vec::new();
+        dry(history, 8, rule, breakers, &mut lengths, &mut map, Run::alone(), |token, cost| {
             assert!(costs.insert(token, cost).is_none(), "token {token} charged twice");
-        });
+        })
+        .unwrap();
         costs
     }
 
@@ -191,7 +204,7 @@ mod tests {
 
     #[test]
     fn the_exponent_is_capped_so_that_the_power_fits_a_float() {
-        let rule = Dry { multiplier: 1.0, base: 1.75, ..Dry::default() };
+        let rule = Dry { multiplier: 1.0, base: 1.75, ..Dry::of(&Penalties::default()) };
         assert_eq!(rule.cost(2 + 158), rule.cost(5000));
         assert!(rule.cost(5000) < f64::from(f32::MAX));
         assert!(rule.cost(2 + 157) < rule.cost(2 + 158));
@@ -201,7 +214,7 @@ mod tests {
     #[test]
     fn a_history_of_one_repeated_token_takes_linear_time() {
         let history = vec![1; 1 << 17];
-        let rule = Dry { multiplier: 1.0, ..Dry::default() };
+        let rule = Dry { multiplier: 1.0, ..Dry::of(&Penalties::default()) };
         assert_eq!(run(&history, &rule, &Breakers::default()).len(), 1);
     }
 }

@@ -2,32 +2,44 @@
 //!
 //! | file | idea |
 //! |---|---|
-//! | [`bias`] | additive biases on single tokens |
-//! | [`repetition`] | scale what occurred |
-//! | [`frequency_presence`] | subtract by count and by presence |
-//! | [`dry`] | subtract exponentially in the length of the repetition a token would extend |
-//! | [`ngram`] | ban what would complete an n-gram for the second time |
-//! | [`bad_words`] | ban what would complete a word |
+//! | [`Penalties`] | the parameters |
+//! | [`Batch`] | rows with their histories |
+//! | `bias` | additive biases on single tokens |
+//! | `repetition` | scale what occurred |
+//! | `frequency_presence` | subtract by count and by presence |
+//! | `dry` | subtract exponentially in the length of the repetition a token would extend |
+//! | `ngram` | ban what would complete an n-gram for the second time |
+//! | `bad_words` | ban what would complete a word |
 //!
 //! All of them look at the history and touch only tokens named there or in a list, so that a row
 //! costs time linear in its history and none in the vocabulary. [`penalize`] applies them in this
 //! order. Ids of the history outside the vocabulary are ignored.
 
-pub mod bad_words;
-pub mod bias;
-pub mod dry;
-pub mod frequency_presence;
-pub mod ngram;
-pub mod repetition;
-pub mod suffix;
-pub mod token_map;
+mod bad_words;
+mod batch;
+mod bias;
+mod dry;
+mod frequency_presence;
+mod ngram;
+mod params;
+mod repetition;
+mod suffix;
+mod token_map;
 
 use std::cell::RefCell;
 
-use sortes_core::{Error, Result};
+use sortes_core::{Error, Result, Run};
 
-pub use dry::{Breakers, Dry};
-pub use token_map::TokenMap;
+pub use batch::{Batch, Histories, Subtractions, Value};
+pub use dry::Breakers;
+pub use params::Penalties;
+
+use self::dry::Dry;
+use self::token_map::TokenMap;
+use super::Element;
+
+/// Tokens of a history between two looks at the stop request.
+const BLOCK: usize = 1 << 16;
 
 /// A row of logits that is changed one token at a time.
 ///
@@ -39,54 +51,12 @@ pub trait Row {
     fn update(&mut self, token: usize, change: impl FnOnce(f64) -> f64);
 }
 
-impl Row for [f32] {
+impl<T: Element + Into<f64>> Row for [T] {
     fn vocabulary(&self) -> usize {
         self.len()
     }
     fn update(&mut self, token: usize, change: impl FnOnce(f64) -> f64) {
-        self[token] = change(f64::from(self[token])) as f32;
-    }
-}
-
-impl Row for [f64] {
-    fn vocabulary(&self) -> usize {
-        self.len()
-    }
-    fn update(&mut self, token: usize, change: impl FnOnce(f64) -> f64) {
-        self[token] = change(self[token]);
-    }
-}
-
-/// The penalties of one row; the default is none.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Penalties {
-    /// Repetition penalty, positive; 1 is off.
-    pub repetition: f64,
-    /// Frequency penalty; 0 is off.
-    pub frequency: f64,
-    /// Presence penalty; 0 is off.
-    pub presence: f64,
-    /// The three above look at the last so many tokens; 0 means all.
-    pub last_n: usize,
-    /// DRY.
-    pub dry: Dry,
-    /// Size of the n-grams that may not occur twice; 0 is off.
-    pub no_repeat_ngram_size: usize,
-    /// The end-of-sequence tokens are banned until so many tokens were generated.
-    pub min_new_tokens: usize,
-}
-
-impl Default for Penalties {
-    fn default() -> Self {
-        Self {
-            repetition: 1.0,
-            frequency: 0.0,
-            presence: 0.0,
-            last_n: 0,
-            dry: Dry::default(),
-            no_repeat_ngram_size: 0,
-            min_new_tokens: 0,
-        }
+        self[token] = T::from_f64(change(self[token].into()));
     }
 }
 
@@ -133,14 +103,14 @@ impl Lists {
 
 /// Buffers that one thread keeps from row to row.
 #[derive(Debug, Default)]
-pub struct Scratch {
+struct Scratch {
     tokens: TokenMap,
     lengths: Vec<usize>,
 }
 
 impl Scratch {
     /// Calls `f` with the buffers of this thread.
-    pub fn with<T>(f: impl FnOnce(&mut Self) -> T) -> T {
+    fn with<T>(f: impl FnOnce(&mut Self) -> T) -> T {
         thread_local!(static SCRATCH: RefCell<Scratch> = RefCell::default());
         SCRATCH.with_borrow_mut(f)
     }
@@ -151,58 +121,66 @@ impl Scratch {
 /// The first `prompt` tokens of `history` are the prompt: frequency, presence and
 /// `min_new_tokens` count what follows it, all else looks at the whole.
 ///
-/// # Examples
 /// ```
-/// use sortes::decode::penalties::{Lists, Penalties, Scratch, penalize};
+/// use sortes::decode::penalties::{Lists, Penalties, penalize};
+/// use sortes_core::Run;
+///
 /// let mut row = [1.0_f32, 2.0, 3.0];
-/// let penalties = Penalties { repetition: 2.0, presence: 0.5, ..Penalties::default() };
-/// penalize(&mut row[..], &[0, 2], 1, &penalties, &Lists::default(), &mut Scratch::default());
+/// let penalties =
+///     Penalties { repetition_penalty: 2.0, presence_penalty: 0.5, ..Penalties::default() };
+/// penalize(&mut row[..], &[0, 2], 1, &penalties, &Lists::default(), Run::alone()).unwrap();
 /// assert_eq!(row, [0.5, 2.0, 1.0]);
 /// ```
+///
+/// # Errors
+/// [`Error::Resource`] and [`Error::Cancelled`]; the row may then be half changed.
 pub fn penalize(
     row: &mut (impl Row + ?Sized),
     history: &[i64],
     prompt: usize,
     penalties: &Penalties,
     lists: &Lists,
-    scratch: &mut Scratch,
-) {
+    run: Run<'_>,
+) -> Result<()> {
     let p = penalties;
     bias::bias(row, &lists.bias);
-    repetition::repetition(row, last(history, p.last_n), p.repetition, &mut scratch.tokens);
-    frequency_presence::frequency_presence(
-        row,
-        last(&history[prompt.min(history.len())..], p.last_n),
-        p.frequency,
-        p.presence,
-        &mut scratch.tokens,
-    );
-    subtractions(history, prompt, row.vocabulary(), p, lists, scratch, |token, amount| {
+    Scratch::with(|Scratch { tokens, .. }| {
+        let recent = last(history, p.penalty_last_n);
+        repetition::repetition(row, recent, p.repetition_penalty, tokens, run)?;
+        let generated = last(&history[prompt.min(history.len())..], p.penalty_last_n);
+        let (frequency, presence) = (p.frequency_penalty, p.presence_penalty);
+        frequency_presence::frequency_presence(row, generated, frequency, presence, tokens, run)
+    })?;
+    subtractions(history, prompt, row.vocabulary(), p, lists, run, |token, amount| {
         row.update(token, |l| l - amount);
-    });
+    })
 }
 
 /// Calls `subtract(token, amount)` for what DRY takes away and, with an infinite amount, for each
 /// ban: the part of [`penalize`] that follows the order of the tokens, not their counts alone.
 ///
 /// It needs no logits, so that logits which live on another device need not move.
-pub fn subtractions(
+fn subtractions(
     history: &[i64],
     prompt: usize,
     vocabulary: usize,
     penalties: &Penalties,
     lists: &Lists,
-    scratch: &mut Scratch,
+    run: Run<'_>,
     mut subtract: impl FnMut(usize, f64),
-) {
-    let Scratch { tokens, lengths } = scratch;
-    dry::dry(history, vocabulary, &penalties.dry, &lists.breakers, lengths, tokens, &mut subtract);
-    let mut ban = |token| subtract(token, f64::INFINITY);
-    ngram::no_repeat_ngram(history, vocabulary, penalties.no_repeat_ngram_size, lengths, &mut ban);
-    bad_words::bad_words(history, &lists.bad_words, |id| ban(id as usize));
-    if history.len().saturating_sub(prompt) < penalties.min_new_tokens {
-        lists.eos.iter().copied().for_each(ban);
-    }
+) -> Result<()> {
+    Scratch::with(|Scratch { tokens, lengths }| {
+        let rule = Dry::of(penalties);
+        dry::dry(history, vocabulary, &rule, &lists.breakers, lengths, tokens, run, &mut subtract)?;
+        let mut ban = |token| subtract(token, f64::INFINITY);
+        let size = penalties.no_repeat_ngram_size;
+        ngram::no_repeat_ngram(history, vocabulary, size, lengths, run, &mut ban)?;
+        bad_words::bad_words(history, &lists.bad_words, |id| ban(id as usize));
+        if history.len().saturating_sub(prompt) < penalties.min_new_tokens {
+            lists.eos.iter().copied().for_each(ban);
+        }
+        Ok(())
+    })
 }
 
 /// The last `n` tokens of `history`; all of them where `n` is 0.
@@ -218,7 +196,7 @@ mod tests {
 
     fn run(history: &[i64], prompt: usize, penalties: &Penalties, lists: &Lists) -> Vec<f32> {
         let mut row = vec![1.0_f32, 2.0, -3.0, 4.0];
-        penalize(&mut row[..], history, prompt, penalties, lists, &mut Scratch::default());
+        penalize(&mut row[..], history, prompt, penalties, lists, Run::alone()).unwrap();
         row
     }
 
@@ -231,12 +209,16 @@ mod tests {
     #[test]
     fn the_order_is_bias_repetition_then_frequency_and_presence() {
         let lists = Lists::new(4, &[(1, 2.0)], vec![], Breakers::default(), &[]).unwrap();
-        let p =
-            Penalties { repetition: 2.0, frequency: 0.5, presence: 0.25, ..Penalties::default() };
+        let p = Penalties {
+            repetition_penalty: 2.0,
+            frequency_penalty: 0.5,
+            presence_penalty: 0.25,
+            ..Penalties::default()
+        };
         // Token 1: (2 + 2) / 2 - 0.5 * 2 - 0.25; token 0 occurs in the prompt alone.
         assert_eq!(run(&[0, 1, 1], 1, &p, &lists), [0.5, 0.75, -3.0, 4.0]);
         // The window reaches past the prompt, but the prompt is not counted.
-        let windowed = Penalties { last_n: 1, ..p };
+        let windowed = Penalties { penalty_last_n: 1, ..p };
         assert_eq!(run(&[0, 1, 1], 1, &windowed, &lists), [1.0, 1.25, -3.0, 4.0]);
     }
 

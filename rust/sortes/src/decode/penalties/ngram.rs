@@ -1,5 +1,7 @@
 //! No n-gram twice.
 
+use sortes_core::{Result, Run};
+
 use super::suffix::suffix_matches;
 use super::token_map::in_vocabulary;
 
@@ -7,17 +9,18 @@ use super::token_map::in_vocabulary;
 ///
 /// A token may be named more than once. Size 0 is off; size 1 bans all that was said. Linear in
 /// the history, whatever `size`.
-pub fn no_repeat_ngram(
+pub(super) fn no_repeat_ngram(
     history: &[i64],
     vocabulary: usize,
     size: usize,
     lengths: &mut Vec<usize>,
+    run: Run<'_>,
     mut ban: impl FnMut(usize),
-) {
+) -> Result<()> {
     if size == 0 {
-        return;
+        return Ok(());
     }
-    suffix_matches(history, size - 1, lengths);
+    suffix_matches(history, size - 1, lengths, run)?;
     for (&follower, &length) in history.iter().rev().zip(&lengths[1..]) {
         if length == size - 1
             && let Some(token) = in_vocabulary(follower, vocabulary)
@@ -25,6 +28,7 @@ pub fn no_repeat_ngram(
             ban(token);
         }
     }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -40,9 +44,10 @@ mod tests {
             size in 0..6_usize,
         ) {
             let mut banned = BTreeSet::new();
-            no_repeat_ngram(&history, 3, size, &mut Vec::new(), |token| {
+            no_repeat_ngram(&history, 3, size, &mut Vec::new(), Run::alone(), |token| {
                 banned.insert(token);
-            });
+            })
+            .unwrap();
             let mut want = BTreeSet::new();
             if size > 0 && history.len() >= size {
                 let prefix = &history[history.len() + 1 - size..];

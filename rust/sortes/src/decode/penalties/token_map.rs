@@ -1,22 +1,32 @@
 //! Counts and maxima keyed by token id, cleared in constant time.
 
+use sortes_core::memory::reserve;
+use sortes_core::{Result, Run};
+
+use super::BLOCK;
+
 /// A map from token ids to `u32` that forgets everything without touching its memory.
 ///
 /// Each cell carries the number of the row that wrote it, so that starting a new row is one
 /// increment rather than a sweep over the vocabulary. Tokens are listed in order of first touch.
 #[derive(Debug, Default)]
-pub struct TokenMap {
-    /// High half: the generation that wrote the cell. Low half: its place in `entries`.
+pub(super) struct TokenMap {
+    /// High half: the generation that wrote the cell. Low half: its index in `entries`.
     cells: Vec<u64>,
     generation: u32,
     entries: Vec<(usize, u32)>,
 }
 
 impl TokenMap {
-    /// Forgets all tokens and makes room for ids below `vocabulary`.
-    pub fn clear(&mut self, vocabulary: usize) {
+    /// Forgets all tokens and makes room for `most` of them, with ids below `vocabulary`.
+    ///
+    /// # Errors
+    /// [`Error::Resource`](sortes_core::Error::Resource).
+    pub(super) fn clear(&mut self, vocabulary: usize, most: usize) -> Result<()> {
         self.entries.clear();
-        if self.cells.len() < vocabulary {
+        reserve(&mut self.entries, most.min(vocabulary), "tokens of a history")?;
+        if let Some(more) = vocabulary.checked_sub(self.cells.len()) {
+            reserve(&mut self.cells, more, "tokens of a vocabulary")?;
             self.cells.resize(vocabulary, 0);
         }
         self.generation = self.generation.wrapping_add(1);
@@ -24,10 +34,11 @@ impl TokenMap {
             self.cells.fill(0);
             self.generation = 1;
         }
+        Ok(())
     }
 
     /// The value of `token`, zero where it is new.
-    pub fn entry(&mut self, token: usize) -> &mut u32 {
+    pub(super) fn entry(&mut self, token: usize) -> &mut u32 {
         let cell = &mut self.cells[token];
         if (*cell >> 32) as u32 != self.generation {
             *cell = (u64::from(self.generation) << 32) | self.entries.len() as u64;
@@ -37,19 +48,30 @@ impl TokenMap {
     }
 
     /// The tokens touched since the last `clear`, each once, with their values.
-    pub fn entries(&self) -> &[(usize, u32)] {
+    pub(super) fn entries(&self) -> &[(usize, u32)] {
         &self.entries
     }
 
     /// Clears, then counts the ids of `history` that lie in the vocabulary.
-    pub fn count(&mut self, history: &[i64], vocabulary: usize) -> &[(usize, u32)] {
-        self.clear(vocabulary);
-        for &id in history {
-            if let Some(token) = in_vocabulary(id, vocabulary) {
-                *self.entry(token) += 1;
+    ///
+    /// # Errors
+    /// [`Error::Resource`](sortes_core::Error::Resource), or if the work is cancelled.
+    pub(super) fn count(
+        &mut self,
+        history: &[i64],
+        vocabulary: usize,
+        run: Run<'_>,
+    ) -> Result<&[(usize, u32)]> {
+        self.clear(vocabulary, history.len())?;
+        for block in history.chunks(BLOCK) {
+            run.check()?;
+            for &id in block {
+                if let Some(token) = in_vocabulary(id, vocabulary) {
+                    *self.entry(token) += 1;
+                }
             }
         }
-        &self.entries
+        Ok(&self.entries)
     }
 }
 
@@ -65,17 +87,19 @@ mod tests {
     #[test]
     fn counts_distinct_tokens_in_order_of_first_touch_and_ignores_foreign_ids() {
         let mut map = TokenMap::default();
-        assert_eq!(map.count(&[7, 3, 7, -1, 8, 3, 7], 8), [(7, 3), (3, 2)]);
-        assert_eq!(map.count(&[0], 4), [(0, 1)]);
-        assert_eq!(map.count(&[], 4), []);
+        let mut count =
+            |history, vocabulary| map.count(history, vocabulary, Run::alone()).unwrap().to_vec();
+        assert_eq!(count(&[7, 3, 7, -1, 8, 3, 7], 8), [(7, 3), (3, 2)]);
+        assert_eq!(count(&[0], 4), [(0, 1)]);
+        assert_eq!(count(&[], 4), []);
     }
 
     #[test]
     fn a_generation_that_wraps_does_not_resurrect_old_cells() {
         let mut map = TokenMap::default();
-        map.count(&[1, 2], 4);
+        map.count(&[1, 2], 4, Run::alone()).unwrap();
         map.generation = u32::MAX;
-        assert_eq!(map.count(&[2], 4), [(2, 1)]);
+        assert_eq!(map.count(&[2], 4, Run::alone()).unwrap(), [(2, 1)]);
         assert_eq!(map.generation, 1);
     }
 }
