@@ -4,7 +4,7 @@ use super::draw::Method;
 use super::element::Element;
 use super::params::{Params, Rule};
 use super::pipeline::Rules;
-use super::rows::{Row, Rows, each_row};
+use super::rows::{Row, Rows, each_row, with_scratch};
 use super::rules::Act;
 use super::survivors::{Scratch, Survivors, grow};
 use sortes_core::rng::{Purpose, Stream};
@@ -87,7 +87,7 @@ impl Call<'_> {
     }
 
     /// The first number of a row for one purpose.
-    fn uniform(&self, row: usize, purpose: Purpose) -> impl FnMut() -> f64 {
+    fn uniform(&self, row: usize, purpose: Purpose) -> impl FnMut() -> f64 + use<> {
         let stream = self.streams[if self.streams.len() > 1 { row } else { 0 }];
         let entity = self.rows.map_or(row as u64, |ids| u64::from(ids[row]));
         let mut draws = stream.draws(purpose, entity);
@@ -108,6 +108,20 @@ impl Call<'_> {
             let params = self.rules.row(index);
             let mut row = OneRow { call: self, index, params, scratch, run };
             f(&mut row, logits.row(index), out)
+        })
+    }
+
+    /// Calls `f(row, logits)` for one row, whose call has been [checked](Self::check).
+    pub(super) fn with_row<T: Element, R>(
+        &self,
+        logits: &impl Rows<T>,
+        index: usize,
+        run: Run<'_>,
+        f: impl FnOnce(&mut OneRow<'_>, &[T]) -> Result<R>,
+    ) -> Result<R> {
+        with_scratch(|scratch| {
+            let params = self.rules.row(index);
+            f(&mut OneRow { call: self, index, params, scratch, run }, logits.row(index))
         })
     }
 
@@ -302,7 +316,7 @@ pub(super) fn check_uniforms(uniforms: Option<&[f64]>, rows: usize) -> Result<()
     Ok(())
 }
 
-fn nothing_left(row: usize) -> Error {
+pub(super) fn nothing_left(row: usize) -> Error {
     Error::row("logits", row, "no finite logit")
 }
 
@@ -316,8 +330,13 @@ pub(super) struct OneRow<'a> {
 }
 
 impl OneRow<'_> {
+    /// The uniforms of the row's own stream by which its token is drawn.
+    pub(super) fn token_uniforms(&self) -> impl FnMut() -> f64 + use<> {
+        self.call.uniform(self.index, Purpose::Token)
+    }
+
     /// The rules that do something to this row, in their order.
-    fn rules(&self) -> impl Iterator<Item = &'static Rule> {
+    pub(super) fn rules(&self) -> impl Iterator<Item = &'static Rule> {
         let Self { call, params, .. } = self;
         call.rules.options.order.iter().copied().filter(|rule| rule.is_on(params))
     }

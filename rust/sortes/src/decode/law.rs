@@ -92,8 +92,9 @@ impl Survivors<'_> {
         (law.z * shift.exp() / all.z).min(1.0)
     }
 
-    /// Adds `share` times the law, with every exponential in `f64`.
-    pub(super) fn add_law(&mut self, share: f64, out: &mut [f64]) {
+    /// Adds `share` times the law, with every exponential in `f64`; returns the normaliser, as in
+    /// [`Law::z`].
+    pub(super) fn add_law(&mut self, share: f64, out: &mut [f64]) -> f64 {
         let window = self.window;
         let max = f64::from(self.max());
         let (x, t) = (self.row.x, self.temperature);
@@ -105,6 +106,7 @@ impl Survivors<'_> {
         for (id, p) in out.iter_mut().enumerate() {
             *p += share * weight(id) / z;
         }
+        z
     }
 
     /// Writes a function of the probability of every token of the row.

@@ -83,6 +83,11 @@ thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 
+/// Calls `f` with the buffers of this thread.
+pub(super) fn with_scratch<R>(f: impl FnOnce(&mut Scratch) -> R) -> R {
+    SCRATCH.with_borrow_mut(f)
+}
+
 /// Calls `f(row, scratch, out, run)` for every row with its chunk of `out`.
 ///
 /// Rows are spread over the threads; fewer rows than threads are taken one after the other, and `f`
@@ -97,7 +102,7 @@ pub(super) fn each_row<O: Send>(
     let few = out.len() / chunk < run.threads.count();
     let (across, within) = if few { (run.serial(), run) } else { (run, run.serial()) };
     across.try_fill_chunks(out, chunk, |row, out| {
-        SCRATCH.with_borrow_mut(|scratch| f(row, scratch, out, within))?;
+        with_scratch(|scratch| f(row, scratch, out, within))?;
         run.advance(1);
         Ok(())
     })

@@ -108,6 +108,8 @@ pub(super) struct Survivors<'a> {
     pub(super) window: Window,
     pub(super) temperature: f64,
     pub(super) run: Run<'a>,
+    /// Whether a temperature of zero has left the largest logit alone.
+    pub(super) is_greedy: bool,
     pub(super) work: &'a mut Work,
     /// Whether `work.values` and `work.ids` are exactly the survivors, in the order of the ids.
     pub(super) listed: bool,
@@ -137,6 +139,7 @@ impl<'a> Survivors<'a> {
             window: Window::ALL,
             temperature: 1.0,
             run,
+            is_greedy: false,
             work,
             listed,
             crowded: None,
@@ -250,12 +253,28 @@ impl<'a> Survivors<'a> {
             self.tied_ids(max, 1, Ties::Low).1
         };
         self.window.raise(max, (id, id));
+        self.is_greedy = true;
         self.law = None;
         self.work.values.clear();
         self.work.ids.clear();
         self.work.values.push(max);
         self.work.ids.push(id);
         self.listed = true;
+    }
+
+    /// Takes back what the rules removed, so that it is weighed and drawn again; returns the window
+    /// that they had left.
+    pub(super) fn restore(&mut self) -> Window {
+        let window = std::mem::replace(&mut self.window, Window::ALL);
+        if window != Window::ALL {
+            self.work.values.clear();
+            self.work.ids.clear();
+            self.listed = self.is_empty();
+            self.crowded = None;
+            self.law = None;
+            self.sums = None;
+        }
+        window
     }
 
     /// Keeps `l > lo`, and those at `lo` whose id lies in `ids`.

@@ -1,9 +1,14 @@
 //! Matrices whose columns are tokens, laid out so that one sweep gives every inner product.
 
+use sortes_core::Result;
+use sortes_core::memory::{reserve, with_capacity};
 use sortes_core::simd::{Level, level};
 
 /// Columns to a block: the width of a sweep.
-const LANES: usize = 16;
+pub(super) const LANES: usize = 16;
+
+/// What the blocks hold.
+const WHAT: &str = "coordinates of columns";
 
 /// Columns `a_j` of a few coordinates each, sixteen to a block, coordinate by coordinate.
 #[derive(Debug, Clone)]
@@ -15,14 +20,16 @@ pub(super) struct Columns {
 
 impl Columns {
     /// No columns yet, of `dim` coordinates.
-    pub(super) fn new(dim: usize, capacity: usize) -> Self {
-        Self { dim, len: 0, blocks: Vec::with_capacity(capacity.next_multiple_of(LANES) * dim) }
+    pub(super) fn new(dim: usize, capacity: usize) -> Result<Self> {
+        let capacity = capacity.next_multiple_of(LANES).saturating_mul(dim);
+        Ok(Self { dim, len: 0, blocks: with_capacity(capacity, WHAT)? })
     }
 
     /// Appends a column.
-    pub(super) fn push(&mut self, column: &[f32]) {
+    pub(super) fn push(&mut self, column: &[f32]) -> Result<()> {
         let lane = self.len % LANES;
         if lane == 0 {
+            reserve(&mut self.blocks, LANES * self.dim, WHAT)?;
             self.blocks.resize(self.blocks.len() + LANES * self.dim, 0.0);
         }
         let start = self.blocks.len() - LANES * self.dim;
@@ -30,6 +37,7 @@ impl Columns {
             row[lane] = value;
         }
         self.len += 1;
+        Ok(())
     }
 
     /// The number of columns.
@@ -43,7 +51,7 @@ impl Columns {
         self.blocks[start..].iter().step_by(LANES).take(self.dim).map(|&a| f64::from(a))
     }
 
-    /// Writes `a_j . y` for every column.
+    /// Writes `a_j . y` for every column; `out` has capacity for [`LANES`] more.
     ///
     /// The order of the additions is that of the coordinates, on every instruction set.
     pub(super) fn dots(&self, y: &[f64], out: &mut Vec<f64>) {

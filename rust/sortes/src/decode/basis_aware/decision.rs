@@ -1,16 +1,15 @@
 //! The test itself: critical values, keep sets, and proofs that can be checked.
 
-use std::sync::OnceLock;
+use sortes_core::memory::{filled, reserve, with_capacity};
+use sortes_core::{Error, Result, Run};
 
-use sortes_core::cancel::Cancel;
-use sortes_core::par::Threads;
-use sortes_core::{Error, Result};
-
-use super::interior::Interior;
-use super::judge::Judge;
-use super::row::Row;
+use super::distribution::Distribution;
+use super::law::{self, Law};
+use super::leverage::Leverages;
+use super::membership::Membership;
 use super::search::Search;
-use super::{Failure, Features, Settings};
+use super::{BasisAware, Failure};
+use crate::decode::{Call, Element, Rows};
 
 /// Tokens whose programs run one after the other, and may use each other's proofs.
 const CHUNK: usize = 16;
@@ -26,131 +25,213 @@ pub enum Decision {
     Removed(Vec<f64>),
 }
 
-/// Decides on one token of the distribution `p` at the threshold `tau < 1`, with a proof.
-///
-/// # Errors
-/// [`Error::Row`] if the solver gives up, [`Error::Cancelled`].
-pub fn decide(
-    features: &Features,
-    settings: Settings,
-    p: Vec<f64>,
-    token: usize,
-    tau: f64,
-    cancel: &Cancel,
-) -> Result<Decision> {
-    if p[token] == 0.0 {
-        return Ok(Decision::Removed(p));
-    }
-    let row = Row::new(features, settings, p);
-    let fail = |failure: Failure| failure.of(0, token, settings);
-    let mut search = Search::new(&row, token).map_err(fail)?;
-    let mut budget = settings.max_pivots;
-    if row.p[token] > tau || search.run(Some(tau), &mut budget, cancel).map_err(fail)? {
-        return Ok(Decision::Kept(features.unscaled(&search.proof().price)));
-    }
-    let part = search.part();
-    let rest = 1.0 - part.iter().sum::<f64>();
-    Ok(Decision::Removed(row.p.iter().zip(part).map(|(p, d)| (p - d) / rest).collect()))
-}
-
-/// The critical values of `tokens` under the distribution `p`; zero for a token without mass.
-///
-/// `row` names the distribution in errors.
-///
-/// # Errors
-/// [`Error::Row`] if the solver gives up, [`Error::Cancelled`].
-pub fn critical(
-    features: &Features,
-    settings: Settings,
-    p: Vec<f64>,
-    tokens: &[usize],
-    row: usize,
-    threads: Threads<'_>,
-    cancel: &Cancel,
-) -> Result<Vec<f64>> {
-    let shared = Row::new(features, settings, p);
-    let one = |&token: &usize| {
-        if shared.p[token] == 0.0 {
-            return Ok(0.0);
+impl BasisAware {
+    /// Checks that rows have a column for each token.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] otherwise.
+    pub(super) fn check<T>(&self, logits: &impl Rows<T>) -> Result<()> {
+        let vocabulary = self.features.vocabulary();
+        if logits.cols() == vocabulary {
+            return Ok(());
         }
-        let solved = Search::new(&shared, token).and_then(|mut search| {
-            search.run(None, &mut settings.max_pivots.clone(), cancel)?;
-            Ok(search.critical())
-        });
-        cancel.advance(1);
-        solved.map_err(|failure| failure.of(row, token, settings))
-    };
-    in_chunks(tokens, threads, cancel, |chunk| chunk.iter().map(one).collect())
-}
-
-/// The ids that are kept at `tau` under the distribution `p`, as a mask.
-///
-/// A token that the solver gives up on is kept, unless `strict`.
-///
-/// # Errors
-/// [`Error::Row`] if `strict` and the solver gives up, [`Error::Cancelled`].
-#[allow(clippy::too_many_arguments)] // each is one thing that a caller decides
-pub fn keep(
-    features: &Features,
-    settings: Settings,
-    p: Vec<f64>,
-    tau: f64,
-    strict: bool,
-    row: usize,
-    threads: Threads<'_>,
-    cancel: &Cancel,
-) -> Result<Vec<bool>> {
-    let shared = Row::new(features, settings, p);
-    let interior = Interior::new(&shared);
-    let judge = Judge::new(&shared, tau);
-    let mut mask = vec![false; shared.p.len()];
-    let mut open = Vec::new();
-    for (token, kept) in mask.iter_mut().enumerate() {
-        match judge.at_once(token) {
-            Some(known) => *kept = known,
-            None if interior.as_ref().is_some_and(|i| i.removes(&shared, token, tau)) => {}
-            None => open.push(token),
-        }
+        Err(Error::Shape {
+            name: "logits",
+            expected: format!("(B, {vocabulary})"),
+            got: format!("({}, {})", logits.rows(), logits.cols()),
+        })
     }
-    cancel.advance((mask.len() - open.len()) as u64);
-    let kept = in_chunks(&open, threads, cancel, |chunk| {
-        let mut judge = Judge::new(&shared, tau);
-        chunk
-            .iter()
-            .map(|&token| {
-                cancel.advance(1);
-                match judge.at_once(token) {
-                    Some(known) => Ok(known),
-                    None => judge
-                        .solve(token, strict, cancel)
-                        .map_err(|failure| failure.of(row, token, settings)),
+
+    /// Writes the probability at which the rules of the call cut each row.
+    ///
+    /// # Errors
+    /// As [`BasisAware::sample`].
+    pub fn cutoffs<T: Element>(
+        &self,
+        call: &Call<'_>,
+        logits: &impl Rows<T>,
+        out: &mut [f64],
+        run: Run<'_>,
+    ) -> Result<()> {
+        self.check(logits)?;
+        call.for_rows(logits, out, 1, run, |row, x, out| {
+            out[0] = law::cut_of(row, x)?;
+            Ok(())
+        })
+    }
+
+    /// Writes whether each token is kept: by the rules of the call, or by the test. Progress counts
+    /// tokens.
+    ///
+    /// # Errors
+    /// As [`BasisAware::sample`].
+    pub fn keep_mask<T: Element>(
+        &self,
+        call: &Call<'_>,
+        logits: &impl Rows<T>,
+        out: &mut [bool],
+        run: Run<'_>,
+    ) -> Result<()> {
+        self.check(logits)?;
+        call.check(logits.rows(), logits.cols())?;
+        // One row after the other: the programs of a row share the threads.
+        for (index, out) in out.chunks_mut(logits.cols().max(1)).enumerate() {
+            let law = call.with_row(logits, index, run, law::of_row)?;
+            self.keep(law, index, out, run)?;
+        }
+        Ok(())
+    }
+
+    /// Writes whether each token of a row is kept.
+    pub(super) fn keep(&self, law: Law, row: usize, out: &mut [bool], run: Run<'_>) -> Result<()> {
+        let Law { p, kept, tau } = law;
+        let distribution = Distribution::new(&self.features, self.settings, p)?;
+        // 1. What needs no program.
+        let leverages = Leverages::new(&distribution)?;
+        let members = Membership::new(&distribution, tau, &kept);
+        let mut open = Vec::new();
+        for (token, out) in out.iter_mut().enumerate() {
+            if token % CHUNK == 0 {
+                run.check()?;
+                reserve(&mut open, CHUNK, "tokens of one row")?;
+            }
+            let known = members.at_once(token);
+            *out = known == Some(true);
+            let goes = |l: &Leverages| l.remove(&distribution, token, tau);
+            if known.is_none() && !leverages.as_ref().is_some_and(goes) {
+                open.push(token);
+            }
+        }
+        run.advance((out.len() - open.len()) as u64);
+        // 2. The programs of the others.
+        let answers = in_chunks(&open, false, run, |tokens, answers, run| {
+            let mut members = Membership::new(&distribution, tau, &kept);
+            for (&token, answer) in tokens.iter().zip(answers) {
+                *answer = match members.at_once(token) {
+                    Some(known) => known,
+                    None => members
+                        .solve(token, self.strict, run)
+                        .map_err(|failure| failure.of(row, token, self.settings))?,
+                };
+                run.advance(1);
+            }
+            Ok(())
+        })?;
+        for (token, answer) in open.into_iter().zip(answers) {
+            out[token] = answer;
+        }
+        Ok(())
+    }
+
+    /// Writes the critical values of some tokens in each row, zero for a token without mass: a token
+    /// is kept if its value exceeds `tau`. Progress counts tokens.
+    ///
+    /// # Errors
+    /// As [`BasisAware::sample`], and [`Error::Row`] if the solver gives up.
+    ///
+    /// # Panics
+    /// If a token is outside the vocabulary.
+    pub fn critical<T: Element>(
+        &self,
+        call: &Call<'_>,
+        logits: &impl Rows<T>,
+        tokens: &[usize],
+        out: &mut [f64],
+        run: Run<'_>,
+    ) -> Result<()> {
+        self.check(logits)?;
+        call.check(logits.rows(), logits.cols())?;
+        for (index, out) in out.chunks_mut(tokens.len().max(1)).enumerate() {
+            let law = call.with_row(logits, index, run, law::of_row)?;
+            out.copy_from_slice(&self.critical_of(law.p, tokens, index, run)?);
+        }
+        Ok(())
+    }
+
+    /// The critical values of `tokens` under the distribution `p` of a row.
+    pub(super) fn critical_of(
+        &self,
+        p: Vec<f64>,
+        tokens: &[usize],
+        row: usize,
+        run: Run<'_>,
+    ) -> Result<Vec<f64>> {
+        let distribution = Distribution::new(&self.features, self.settings, p)?;
+        in_chunks(tokens, 0.0, run, |tokens, values, run| {
+            for (&token, value) in tokens.iter().zip(values) {
+                if distribution.p[token] > 0.0 {
+                    let solved = Search::new(&distribution, token).and_then(|mut search| {
+                        search.run(None, &mut self.settings.max_pivots.clone(), run)?;
+                        Ok(search.critical())
+                    });
+                    *value = solved.map_err(|failure| failure.of(row, token, self.settings))?;
                 }
-            })
-            .collect()
-    })?;
-    for (token, kept) in open.into_iter().zip(kept) {
-        mask[token] = kept;
+                run.advance(1);
+            }
+            Ok(())
+        })
     }
-    Ok(mask)
+
+    /// Decides on one token of the first row at the threshold `tau < 1`, with a proof. Only the law of
+    /// the call counts, not what its rules cut.
+    ///
+    /// # Errors
+    /// As [`BasisAware::sample`], and [`Error::Row`] if the solver gives up.
+    ///
+    /// # Panics
+    /// If there is no row, or the token is outside the vocabulary.
+    pub fn decide<T: Element>(
+        &self,
+        call: &Call<'_>,
+        logits: &impl Rows<T>,
+        token: usize,
+        tau: f64,
+        run: Run<'_>,
+    ) -> Result<Decision> {
+        self.check(logits)?;
+        call.check(logits.rows(), logits.cols())?;
+        let law = call.with_row(logits, 0, run, law::of_row)?;
+        self.decide_of(law.p, token, tau, run)
+    }
+
+    /// Decides on one token of the distribution `p`.
+    pub(super) fn decide_of(
+        &self,
+        p: Vec<f64>,
+        token: usize,
+        tau: f64,
+        run: Run<'_>,
+    ) -> Result<Decision> {
+        if p[token] == 0.0 {
+            return Ok(Decision::Removed(p));
+        }
+        let distribution = Distribution::new(&self.features, self.settings, p)?;
+        let fail = |failure: Failure| failure.of(0, token, self.settings);
+        let mut search = Search::new(&distribution, token).map_err(fail)?;
+        let mut budget = self.settings.max_pivots;
+        let p = &distribution.p;
+        if p[token] > tau || search.run(Some(tau), &mut budget, run).map_err(fail)? {
+            return Ok(Decision::Kept(self.features.unscaled(&search.proof().price)));
+        }
+        let part = search.part();
+        let rest = 1.0 - part.iter().sum::<f64>();
+        Ok(Decision::Removed(p.iter().zip(part).map(|(p, d)| (p - d) / rest).collect()))
+    }
 }
 
-/// Runs `f` over chunks of `items` and joins the answers.
-fn in_chunks<T: Send + Sync>(
+/// Calls `f(items, answers, run)` for chunks of `items` on all threads; the answers in order.
+fn in_chunks<T: Clone + Send>(
     items: &[usize],
-    threads: Threads<'_>,
-    cancel: &Cancel,
-    f: impl Fn(&[usize]) -> Result<Vec<T>> + Sync + Send,
+    first: T,
+    run: Run<'_>,
+    f: impl Fn(&[usize], &mut [T], Run<'_>) -> Result<()> + Sync + Send,
 ) -> Result<Vec<T>> {
-    let chunks: Vec<&[usize]> = items.chunks(CHUNK).collect();
-    let slots: Vec<OnceLock<Result<Vec<T>>>> = chunks.iter().map(|_| OnceLock::new()).collect();
-    threads.for_each(chunks.len(), |task| {
-        if !cancel.is_cancelled() {
-            let _ = slots[task].set(f(chunks[task]));
-        }
-    });
-    let mut joined = Vec::with_capacity(items.len());
-    for slot in slots {
-        joined.extend(slot.into_inner().unwrap_or(Err(Error::Cancelled))?);
-    }
-    Ok(joined)
+    let mut answers = filled(items.len(), first, "answers")?;
+    let mut chunks = with_capacity(items.len().div_ceil(CHUNK), "chunks of answers")?;
+    chunks.extend(items.chunks(CHUNK).zip(answers.chunks_mut(CHUNK)));
+    run.try_fill_chunks(&mut chunks, 1, |_, chunk| {
+        let (items, answers) = &mut chunk[0];
+        f(items, answers, run.serial())
+    })?;
+    Ok(answers)
 }

@@ -1,67 +1,87 @@
-//! From logits to probabilities, and the thresholds that basis-aware rules start from.
+//! The law of a row, what the rules keep of it, and the probability at their cut.
 
-use crate::decode::GREEDY;
+use sortes_core::memory::zeroed;
 use sortes_core::{Error, Result};
 
-/// The truncation rule whose threshold `tau` the basis-aware test takes over.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Base {
-    /// Eta sampling: `tau = min(epsilon, sqrt(epsilon) exp(-H))`, `H` the entropy in nats.
-    Eta(f64),
-    /// Epsilon sampling: `tau = epsilon`.
-    Epsilon(f64),
-    /// Nucleus sampling: the smallest probability in the nucleus of mass `top_p`.
-    TopP(f64),
+use super::super::Element;
+use super::super::call::{OneRow, nothing_left};
+use super::super::survivors::Survivors;
+use super::super::window::Window;
+
+/// A row as the test sees it.
+#[derive(Debug, Clone)]
+pub(super) struct Law {
+    /// The law before the rules cut it.
+    pub(super) p: Vec<f64>,
+    /// What the rules keep.
+    pub(super) kept: Vec<bool>,
+    /// The probability at the cut; 0 if nothing is cut.
+    pub(super) tau: f64,
 }
 
-impl Base {
-    /// The threshold for the distribution `p`.
-    pub fn threshold(self, p: &[f64]) -> f64 {
-        match self {
-            Self::Eta(epsilon) => {
-                let positive = p.iter().filter(|&&p| p > 0.0);
-                let entropy: f64 = positive.map(|&p| -p * p.ln()).sum();
-                epsilon.min(epsilon.sqrt() * (-entropy).exp())
-            }
-            Self::Epsilon(epsilon) => epsilon,
-            Self::TopP(top_p) => {
-                let mut masses: Vec<f64> = p.iter().copied().filter(|&p| p > 0.0).collect();
-                masses.sort_unstable_by(|x, y| y.total_cmp(x));
-                let mut sum = 0.0;
-                let reached = masses.iter().position(|&mass| {
-                    sum += mass;
-                    sum >= top_p
-                });
-                masses[reached.unwrap_or(masses.len() - 1)]
-            }
+impl Law {
+    /// The law of the row of survivors that have been restored; the rules had left `window`.
+    pub(super) fn of(survivors: &mut Survivors<'_>, window: Window) -> Result<Self> {
+        let x = survivors.row.x;
+        let mut p = zeroed::<f64>(x.len(), "probabilities of one row")?;
+        let mut kept = zeroed::<bool>(x.len(), "tokens of one row")?;
+        for (id, (kept, &l)) in kept.iter_mut().zip(x).enumerate() {
+            *kept = window.contains(l, id as u32);
         }
+        let z = survivors.add_law(1.0, &mut p);
+        Ok(Self { p, kept, tau: at_cut(survivors, window, z) })
+    }
+
+    /// All mass on one token.
+    fn of_one(x: &[f32], window: Window) -> Result<Self> {
+        let mut p = zeroed::<f64>(x.len(), "probabilities of one row")?;
+        let mut kept = zeroed::<bool>(x.len(), "tokens of one row")?;
+        for (id, _) in x.iter().enumerate().filter(|(id, l)| window.contains(**l, *id as u32)) {
+            (p[id], kept[id]) = (1.0, true);
+        }
+        Ok(Self { p, kept, tau: 1.0 })
     }
 }
 
-/// `softmax(logits / temperature)`; all mass on the first maximum at temperature zero.
-///
-/// # Errors
-/// [`Error::Row`] if there is a NaN, a positive infinity, or no finite logit.
-pub fn softmax(logits: &[f64], temperature: f64, row: usize) -> Result<Vec<f64>> {
-    let mut max = f64::NEG_INFINITY;
-    for &l in logits {
-        if l.is_nan() || l == f64::INFINITY {
-            return Err(Error::row("logits", row, "contains NaN or +inf"));
-        }
-        max = max.max(l);
+/// The probability at the lower end of a window, given the normaliser of the whole row.
+fn at_cut(survivors: &mut Survivors<'_>, window: Window, z: f64) -> f64 {
+    if window.lo == Window::ALL.lo {
+        return 0.0;
     }
-    if max == f64::NEG_INFINITY {
-        return Err(Error::row("logits", row, "no finite logit"));
+    let below = f64::from(survivors.max()) - f64::from(window.lo);
+    (-below / survivors.temperature()).exp() / z
+}
+
+/// The survivors of rules that keep the most likely tokens, at least one.
+pub(super) fn likely<'s, T: Element>(row: &'s mut OneRow<'_>, x: &'s [T]) -> Result<Survivors<'s>> {
+    let index = row.index;
+    if let Some(rule) = row.rules().find(|rule| !rule.keeps_best) {
+        let reason = "may remove the most likely token, which basis-aware truncation keeps";
+        return Err(Error::argument(rule.parameters[0].name, reason));
     }
-    let mut p: Vec<f64> = if temperature < GREEDY {
-        let first = logits.iter().position(|&l| l == max);
-        (0..logits.len()).map(|id| if Some(id) == first { 1.0 } else { 0.0 }).collect()
-    } else {
-        logits.iter().map(|&l| ((l - max) / temperature).exp()).collect()
-    };
-    let total: f64 = p.iter().sum();
-    for p in &mut p {
-        *p /= total;
+    let survivors = row.survivors(x)?;
+    if survivors.is_empty() { Err(nothing_left(index)) } else { Ok(survivors) }
+}
+
+/// The law of a row, and what the rules keep of it.
+pub(super) fn of_row<T: Element>(row: &mut OneRow<'_>, x: &[T]) -> Result<Law> {
+    let mut survivors = likely(row, x)?;
+    if survivors.is_greedy {
+        return Law::of_one(survivors.row.x, survivors.window);
     }
-    Ok(p)
+    let window = survivors.restore();
+    Law::of(&mut survivors, window)
+}
+
+/// The probability at the cut of the rules.
+pub(super) fn cut_of<T: Element>(row: &mut OneRow<'_>, x: &[T]) -> Result<f64> {
+    let mut survivors = likely(row, x)?;
+    if survivors.is_greedy {
+        return Ok(1.0);
+    }
+    let window = survivors.restore();
+    let (max, t) = (f64::from(survivors.max()), survivors.temperature());
+    let weights = survivors.row.x.iter().map(|&l| ((f64::from(l) - max) / t).exp());
+    let z = weights.sum();
+    Ok(at_cut(&mut survivors, window, z))
 }

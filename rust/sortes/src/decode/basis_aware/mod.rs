@@ -1,5 +1,8 @@
-//! Basis-aware truncation (Finlayson et al. 2023, arXiv:2310.01693): which tokens must have
-//! positive true probability, given that the output matrix of the model has few columns.
+//! Basis-aware truncation: which tokens must have positive true probability, given that the output
+//! matrix of the model has few columns.
+//!
+//! Finlayson, Hewitt, Koller, Swayamdipta and Sabharwal, "Closing the Curious Case of Neural Text
+//! Degeneration", ICLR 2024, arXiv:2310.01693.
 //!
 //! A model with output matrix `W` can only match the mean of its rows, `W^T p = W^T p*`, and a
 //! smoothed model overestimates no token by more than a factor: `p* <= sigma p`,
@@ -17,43 +20,61 @@
 //! `p_i a_i . y + sum_(j != i) p_j min(a_j . y, 0)`, so that either answer has a short proof. The
 //! published sampler omits `q >= 0`, that is `d <= p`; then `d_j <= t <= 1` is all that is left.
 //!
+//! The law `p` of a row is that of the family: bias, mask, smoothing and temperature shape it. The
+//! rules then cut it, and `tau` is the probability at their cut. What they keep is kept; what they
+//! remove is tested.
+//!
 //! | file | holds |
 //! |---|---|
-//! | `features` | the columns `a_j`, scaled |
+//! | `law` | the law of a row, what the rules keep of it, `tau` |
+//! | `features` | the columns `a_j`, scaled; their state as bytes |
 //! | `columns` | their layout for sweeps |
-//! | [`law`] | probabilities from logits, the threshold `tau` of a base rule |
-//! | `row` | a distribution with what its tokens' programs share |
+//! | `distribution` | a distribution with what its tokens' programs share |
 //! | `simplex` | the dual simplex method on some of the columns |
 //! | `search` | the program of a token over all of them |
-//! | `interior` | removal of improbable tokens without a program |
-//! | `judge` | decisions by the cheapest proof |
-//! | [`decision`] | critical values, keep sets, certificates |
-//! | [`sampler`] | the draw |
+//! | `leverage` | removal of improbable tokens without a program |
+//! | `membership` | whether a token is kept, by the cheapest proof |
+//! | `decision` | critical values, keep sets, certificates |
+//! | `draw` | the draw |
 
 mod columns;
-pub mod decision;
+mod decision;
+mod distribution;
+mod draw;
 mod features;
-mod interior;
-mod judge;
-pub mod law;
-mod row;
-pub mod sampler;
+mod law;
+mod leverage;
+mod membership;
 mod search;
 mod simplex;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use sortes_core::Error;
 
-pub use decision::{Decision, critical, decide, keep};
+pub use decision::Decision;
+pub use draw::Drawn;
 pub use features::Features;
-pub use law::Base;
-pub use sampler::{Drawn, Sampler};
 
 /// Vocabularies up to this size are one program.
 const DIRECT: usize = 4096;
 /// Columns of the restricted programs of larger ones.
 const BAND: usize = 1536;
+
+/// How the tokens that rules remove are tested.
+#[derive(Debug, Clone)]
+pub struct BasisAware {
+    /// The reduced output matrix.
+    pub features: Arc<Features>,
+    /// Which program is solved.
+    pub settings: Settings,
+    /// Programs for one draw; after these, the draw is from what the rules keep.
+    pub max_programs: u32,
+    /// Whether a program that the solver gives up on is an error. Its token is kept otherwise.
+    pub strict: bool,
+}
 
 /// Which program is solved, and how much work it may take.
 #[derive(Debug, Clone, Copy)]
@@ -79,7 +100,7 @@ impl Settings {
 }
 
 /// Why a program has no answer.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 enum Failure {
     /// More pivots than [`Settings::max_pivots`].
     Pivots,
@@ -87,14 +108,20 @@ enum Failure {
     Singular,
     /// The proofs of the two bounds do not meet.
     Gap { lower: f64, upper: f64 },
-    /// The caller asked to stop.
-    Stopped,
+    /// No memory, or the caller asked to stop.
+    Stopped(Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Stopped(error)
+    }
 }
 
 impl Failure {
     fn of(self, row: usize, token: usize, settings: Settings) -> Error {
         let reason = match self {
-            Self::Stopped => return Error::Cancelled,
+            Self::Stopped(error) => return error,
             Self::Pivots => format!("undecided after max_pivots={} steps", settings.max_pivots),
             Self::Singular => "the basis became singular".into(),
             Self::Gap { lower, upper } => {

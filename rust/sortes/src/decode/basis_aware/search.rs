@@ -9,11 +9,12 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use sortes_core::cancel::Cancel;
+use sortes_core::Run;
+use sortes_core::memory::{reserve, with_capacity, zeroed};
 
 use super::Failure;
-use super::columns::Columns;
-use super::row::Row;
+use super::columns::LANES;
+use super::distribution::Distribution;
 use super::simplex::{Basic, Outcome, Program, dot};
 
 /// Restricted programs rebuilt around new prices before columns are only added.
@@ -24,10 +25,13 @@ const GAP: f64 = 1e-6;
 /// Relative size of a rounding error in a residual.
 const ROUNDING: f64 = 1e-11;
 
+/// What the buffers of a search hold.
+const WHAT: &str = "tokens of one row";
+
 /// The search for one token's critical value, with the bounds reached so far.
 #[derive(Debug)]
 pub(super) struct Search<'a> {
-    row: &'a Row<'a>,
+    of: &'a Distribution<'a>,
     token: usize,
     program: Program,
     /// Tokens of the program's columns.
@@ -51,39 +55,40 @@ pub(super) struct Proof {
 
 impl Proof {
     /// The lower bound of the critical value of `token` that the prices give.
-    pub(super) fn bound(&self, row: &Row, token: usize) -> f64 {
-        let residual: f64 =
-            row.features.row(token).iter().zip(&self.price).map(|(&a, y)| f64::from(a) * y).sum();
-        row.p[token] * residual.max(0.0) + self.loss
+    pub(super) fn bound(&self, of: &Distribution, token: usize) -> f64 {
+        let column = of.features.row(token).iter();
+        let residual: f64 = column.zip(&self.price).map(|(&a, y)| f64::from(a) * y).sum();
+        of.p[token] * residual.max(0.0) + self.loss
     }
 }
 
 impl<'a> Search<'a> {
-    pub(super) fn new(row: &'a Row<'a>, token: usize) -> Result<Self, Failure> {
-        let (features, vocabulary) = (row.features, row.p.len());
-        let mass = row.p[token];
+    /// The program of one token, at the direction of the ones.
+    pub(super) fn new(of: &'a Distribution<'a>, token: usize) -> Result<Self, Failure> {
+        let (features, vocabulary) = (of.features, of.p.len());
+        let mass = of.p[token];
         let fixed = features.row(token).iter().map(|&a| mass * f64::from(a)).collect();
-        let mut caps = row.start.caps.clone();
-        if let Ok(place) = row.start.ids.binary_search(&(token as u32)) {
-            caps[place] = 0.0;
+        let mut caps = of.start.caps.clone();
+        if let Ok(index) = of.start.ids.binary_search(&(token as u32)) {
+            caps[index] = 0.0;
         }
         let units = (0..features.dim() - 1).map(Basic::Unit).collect();
-        let program = Program::new(&row.mean, fixed, row.start.columns.clone(), caps, units)?;
-        let mut in_program = vec![false; vocabulary];
-        for &id in &row.start.ids {
+        let program = Program::new(&of.mean, fixed, of.start.columns.clone(), caps, units)?;
+        let mut in_program = zeroed::<bool>(vocabulary, WHAT)?;
+        for &id in &of.start.ids {
             in_program[id as usize] = true;
         }
         Ok(Self {
-            row,
+            of,
             token,
             // The direction of the ones alone proves that no part is smaller than the token.
             lower: mass,
             proof: Proof { price: program.price().to_vec(), loss: 0.0 },
             program,
-            ids: row.start.ids.clone(),
+            ids: of.start.ids.clone(),
             in_program,
-            at_cap: vec![false; vocabulary],
-            residual: Vec::new(),
+            at_cap: zeroed(vocabulary, WHAT)?,
+            residual: residuals(of)?,
             upper: 1.0,
         })
     }
@@ -100,12 +105,13 @@ impl<'a> Search<'a> {
         &mut self,
         tau: Option<f64>,
         budget: &mut usize,
-        cancel: &Cancel,
+        run: Run<'_>,
     ) -> Result<bool, Failure> {
         let mut rebuilds = 0;
-        let mut band = self.row.settings.band;
-        if self.row.start.is_sample {
-            self.program.solve(budget, cancel)?;
+        let mut band = self.of.settings.band;
+        // 1. Where columns stand for others: rough prices, then the band of tokens around them.
+        if self.of.start.is_sample {
+            self.program.solve(budget, run)?;
             let rough = self.program.price().to_vec();
             self.evaluate(&rough);
             if tau.is_some_and(|tau| self.lower > tau) {
@@ -113,12 +119,13 @@ impl<'a> Search<'a> {
             }
             if self.lower < self.program.objective() / 2.0 {
                 // The sample promised more than the vocabulary gives.
-                self.retreat(&rough);
+                self.retreat(&rough)?;
             }
             self.rebuild(band)?;
         }
         loop {
-            let reached = match self.program.solve(budget, cancel)? {
+            // 2. The optimum of the restricted program is an upper bound.
+            let reached = match self.program.solve(budget, run)? {
                 Outcome::Optimal => {
                     self.upper = self.upper.min(self.program.objective());
                     if tau.is_some_and(|tau| self.upper <= tau) {
@@ -128,11 +135,13 @@ impl<'a> Search<'a> {
                 }
                 Outcome::Beyond(point) => point,
             };
+            // 3. Its prices, over the whole vocabulary, are a lower bound.
             self.evaluate(&reached);
             if tau.is_some_and(|tau| self.lower > tau) {
                 return Ok(true);
             }
-            let misplaced = self.misplaced();
+            // 4. The bounds meet where no token is at the wrong one of its own.
+            let misplaced = self.misplaced()?;
             if misplaced.is_empty() {
                 let (lower, upper) = (self.lower.min(1.0), self.upper);
                 // Large prices magnify the rounding errors of the lower bound.
@@ -143,10 +152,11 @@ impl<'a> Search<'a> {
                     Ok(tau.is_some_and(|tau| lower > tau))
                 };
             }
-            if self.row.settings.nonneg && misplaced.len() > band / 2 && rebuilds < REBUILDS {
+            // 5. Let them join the program, or take a wider band around better prices.
+            if self.of.settings.nonneg && misplaced.len() > band / 2 && rebuilds < REBUILDS {
                 rebuilds += 1;
                 band *= 2;
-                self.retreat(&reached);
+                self.retreat(&reached)?;
                 self.rebuild(band)?;
             } else {
                 self.admit(&misplaced)?;
@@ -156,28 +166,28 @@ impl<'a> Search<'a> {
 
     /// The critical value, once the bounds have met.
     pub(super) fn critical(&self) -> f64 {
-        self.upper.min(1.0).max(self.row.p[self.token])
+        self.upper.min(1.0).max(self.of.p[self.token])
     }
 
     /// The deficit of every token in the part found last, the token itself included.
     pub(super) fn part(&self) -> Vec<f64> {
-        let row = self.row;
+        let of = self.of;
         let mut part: Vec<f64> = self
             .at_cap
             .iter()
-            .zip(&row.p)
-            .map(|(&at_cap, &mass)| if at_cap { row.settings.cap(mass) } else { 0.0 })
+            .zip(&of.p)
+            .map(|(&at_cap, &mass)| if at_cap { of.settings.cap(mass) } else { 0.0 })
             .collect();
         for (&id, deficit) in self.ids.iter().zip(self.program.deficits()) {
             part[id as usize] = deficit;
         }
-        part[self.token] = row.p[self.token];
+        part[self.token] = of.p[self.token];
         part
     }
 
     /// Sweeps the vocabulary at `y`, and keeps the bound if it is better.
     fn evaluate(&mut self, y: &[f64]) {
-        let Row { features, settings, p, mean, support, .. } = self.row;
+        let Distribution { features, settings, p, mean, support, .. } = self.of;
         features.columns.dots(y, &mut self.residual);
         let scale: f64 = mean.iter().zip(y).map(|(m, y)| m * y).sum();
         let own = self.residual[self.token];
@@ -207,12 +217,13 @@ impl<'a> Search<'a> {
 
     /// Goes from the best prices known towards `reached`, whose residuals are at hand, to the
     /// maximum of `g` on the way.
-    fn retreat(&mut self, reached: &[f64]) {
-        let Row { features, p, support, .. } = self.row;
-        let mut from = Vec::new();
+    fn retreat(&mut self, reached: &[f64]) -> Result<(), Failure> {
+        let Distribution { features, p, support, .. } = self.of;
+        let mut from = residuals(self.of)?;
         features.columns.dots(&self.proof.price, &mut from);
         let mut slope = p[self.token] * (self.residual[self.token] - from[self.token]);
-        let mut crossings = Vec::new();
+        // The tokens whose residual changes its sign on the way, by where it does.
+        let mut crossings = with_capacity(support.len(), WHAT)?;
         for id in support.iter().map(|&id| id as usize).filter(|&id| id != self.token) {
             let (start, end) = (from[id], self.residual[id]);
             if start < 0.0 {
@@ -223,6 +234,7 @@ impl<'a> Search<'a> {
                 crossings.push(Reverse(((start / (start - end)).to_bits(), id)));
             }
         }
+        // `g` is concave: walk past them until it no longer rises.
         let mut crossings = BinaryHeap::from(crossings);
         let mut share = 0.0;
         while slope > 0.0 {
@@ -234,10 +246,11 @@ impl<'a> Search<'a> {
         let y: Vec<f64> =
             best.zip(reached).map(|(best, reached)| best + share * (reached - best)).collect();
         self.evaluate(&y);
+        Ok(())
     }
 
     /// Tokens outside of the program that the last prices want at their other bound.
-    fn misplaced(&self) -> Vec<u32> {
+    fn misplaced(&self) -> Result<Vec<u32>, Failure> {
         let noise = ROUNDING * self.residual.iter().fold(1.0, |m: f64, r| m.max(r.abs()));
         let is_misplaced = |&id: &u32| {
             let id = id as usize;
@@ -245,25 +258,28 @@ impl<'a> Search<'a> {
             let wrong = if self.at_cap[id] { r > noise } else { r < -noise };
             wrong && !self.in_program[id] && id != self.token
         };
-        let mut ids: Vec<u32> = self.row.support.iter().copied().filter(is_misplaced).collect();
-        if !self.row.settings.nonneg && ids.len() > self.row.settings.band {
+        let support = &self.of.support;
+        let mut ids = with_capacity(support.iter().copied().filter(is_misplaced).count(), WHAT)?;
+        ids.extend(support.iter().copied().filter(is_misplaced));
+        if !self.of.settings.nonneg && ids.len() > self.of.settings.band {
             let by_residual = |x: &u32, y: &u32| {
                 self.residual[*x as usize].total_cmp(&self.residual[*y as usize])
             };
-            ids.select_nth_unstable_by(self.row.settings.band, by_residual);
-            ids.truncate(self.row.settings.band);
+            ids.select_nth_unstable_by(self.of.settings.band, by_residual);
+            ids.truncate(self.of.settings.band);
             ids.sort_unstable();
         }
-        ids
+        Ok(ids)
     }
 
     fn admit(&mut self, ids: &[u32]) -> Result<(), Failure> {
-        let Row { features, settings, p, .. } = self.row;
+        let Distribution { features, settings, p, .. } = self.of;
+        reserve(&mut self.ids, ids.len(), WHAT)?;
         for &id in ids {
-            let place = id as usize;
-            let at_cap = std::mem::take(&mut self.at_cap[place]);
-            self.program.admit(features.row(place), settings.cap(p[place]), at_cap);
-            self.in_program[place] = true;
+            let token = id as usize;
+            let at_cap = std::mem::take(&mut self.at_cap[token]);
+            self.program.admit(features.row(token), settings.cap(p[token]), at_cap)?;
+            self.in_program[token] = true;
             self.ids.push(id);
         }
         self.program.settle()
@@ -271,12 +287,14 @@ impl<'a> Search<'a> {
 
     /// A new program of the `band` tokens nearest to the boundary, from the present basis.
     fn rebuild(&mut self, band: usize) -> Result<(), Failure> {
-        let Row { features, settings, p, mean, support, .. } = self.row;
-        let mut distances: Vec<f64> =
-            support.iter().map(|&id| self.residual[id as usize].abs()).collect();
+        let Distribution { features, settings, p, mean, support, .. } = self.of;
+        // 1. How far the band reaches.
+        let mut distances = with_capacity(support.len(), WHAT)?;
+        distances.extend(support.iter().map(|&id| self.residual[id as usize].abs()));
         let band = band.min(distances.len()) - 1;
         let reach = *distances.select_nth_unstable_by(band, f64::total_cmp).1;
 
+        // 2. The tokens of the basis, which stay in the program.
         let basic: Vec<Option<u32>> = self
             .program
             .basis()
@@ -290,27 +308,30 @@ impl<'a> Search<'a> {
         for &id in basic.iter().flatten() {
             self.in_program[id as usize] = true;
         }
-        let mut ids = Vec::with_capacity(band + basic.len());
+        // 3. The others move if they are in the band, and else stay at the bound of their sign.
+        let mut ids = with_capacity(band + 1 + basic.len(), WHAT)?;
         let mass = p[self.token];
         let mut fixed: Vec<f64> =
             features.row(self.token).iter().map(|&a| mass * f64::from(a)).collect();
         for &id in support {
-            let place = id as usize;
-            let r = self.residual[place];
-            self.at_cap[place] = false;
-            if place == self.token {
+            let token = id as usize;
+            let r = self.residual[token];
+            self.at_cap[token] = false;
+            if token == self.token {
                 continue;
             }
-            if r.abs() <= reach || self.in_program[place] {
-                self.in_program[place] = true;
+            if r.abs() <= reach || self.in_program[token] {
+                self.in_program[token] = true;
+                reserve(&mut ids, 1, WHAT)?;
                 ids.push(id);
             } else if r < 0.0 {
-                self.at_cap[place] = true;
-                for (fixed, &a) in fixed.iter_mut().zip(features.row(place)) {
-                    *fixed += p[place] * f64::from(a);
+                self.at_cap[token] = true;
+                for (fixed, &a) in fixed.iter_mut().zip(features.row(token)) {
+                    *fixed += p[token] * f64::from(a);
                 }
             }
         }
+        // 4. The program of these, from the same basis.
         let caps = ids.iter().map(|&id| settings.cap(p[id as usize])).collect();
         let basis = self
             .program
@@ -322,9 +343,14 @@ impl<'a> Search<'a> {
                 _ => basic,
             })
             .collect();
-        let columns: Columns = features.gather(&ids);
+        let columns = features.gather(&ids)?;
         self.program = Program::new(mean, fixed, columns, caps, basis)?;
         self.ids = ids;
         Ok(())
     }
+}
+
+/// A buffer for the residual of every token.
+fn residuals(of: &Distribution<'_>) -> Result<Vec<f64>, Failure> {
+    Ok(with_capacity(of.p.len() + LANES, WHAT)?)
 }

@@ -13,7 +13,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use sortes_core::cancel::Cancel;
+use sortes_core::Run;
 
 use super::Failure;
 use super::columns::Columns;
@@ -29,7 +29,7 @@ const PIVOT: f64 = 1e-9;
 /// `g` beyond this is more than any complete program can reach: its optimum is at most 1.
 const CEILING: f64 = 2.0;
 
-/// What stands in one place of the basis.
+/// What stands in one position of the basis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Basic {
     /// A unit column whose deficit must be zero: what the basis starts from.
@@ -54,7 +54,7 @@ pub(super) struct Program {
     fixed: Vec<f64>,
     columns: Columns,
     caps: Vec<f64>,
-    /// +1 for a deficit at zero, -1 for one at its cap, 0 for one in the basis or without room.
+    /// +1 for a deficit at zero, -1 for one at its cap, 0 for one in the basis or with a cap of zero.
     bound: Vec<f64>,
     residual: Vec<f64>,
     basis: Vec<Basic>,
@@ -92,8 +92,8 @@ impl Program {
             price: vec![0.0; dim],
             pivots: 0,
         };
-        for place in 0..dim - 1 {
-            if let Basic::Column(j) = program.basis[place] {
+        for position in 0..dim - 1 {
+            if let Basic::Column(j) = program.basis[position] {
                 program.bound[j] = 0.0;
             }
         }
@@ -135,15 +135,21 @@ impl Program {
     /// Adds a column whose deficit was held at zero, or at its cap, outside of the program.
     ///
     /// Call [`settle`](Self::settle) after the last one.
-    pub(super) fn admit(&mut self, column: &[f32], cap: f64, was_at_cap: bool) {
+    pub(super) fn admit(
+        &mut self,
+        column: &[f32],
+        cap: f64,
+        was_at_cap: bool,
+    ) -> Result<(), Failure> {
         if was_at_cap {
             for (fixed, &a) in self.fixed.iter_mut().zip(column) {
                 *fixed -= cap * f64::from(a);
             }
         }
-        self.columns.push(column);
+        self.columns.push(column)?;
         self.caps.push(cap);
         self.bound.push(if was_at_cap { -1.0 } else { 1.0 });
+        Ok(())
     }
 
     /// Recomputes the vertex after columns were admitted.
@@ -156,11 +162,7 @@ impl Program {
     }
 
     /// Walks to the optimum; `budget` counts pivots down over all the programs of a decision.
-    pub(super) fn solve(
-        &mut self,
-        budget: &mut usize,
-        cancel: &Cancel,
-    ) -> Result<Outcome, Failure> {
+    pub(super) fn solve(&mut self, budget: &mut usize, run: Run<'_>) -> Result<Outcome, Failure> {
         let last = self.dim() - 1;
         let mut stalled = 0;
         let mut slopes = Vec::new();
@@ -171,51 +173,55 @@ impl Program {
             if self.objective() > CEILING {
                 return Ok(Outcome::Beyond(self.price.clone()));
             }
+            // 1. The column to relax; without one, the vertex of a fresh inverse is optimal.
             let magnitude = self.magnitude();
-            let Some((place, excess)) = self.leaving(&magnitude, stalled >= STALL) else {
+            let Some((position, excess)) = self.leaving(&magnitude, stalled >= STALL) else {
                 if self.pivots == 0 {
                     return Ok(Outcome::Optimal);
                 }
                 self.factor()?;
                 continue;
             };
-            cancel.check().map_err(|_| Failure::Stopped)?;
+            run.check()?;
             *budget = budget.checked_sub(1).ok_or(Failure::Pivots)?;
 
-            // A deficit above its cap needs a negative residual; one below zero, a positive one.
+            // 2. The edge on which it is relaxed. A deficit above its cap needs a negative residual;
+            // one below zero, a positive one.
             let sense = -excess.signum();
-            let edge: Vec<f64> = self.inverse_row(place).iter().map(|v| sense * v).collect();
+            let edge: Vec<f64> = self.inverse_row(position).iter().map(|v| sense * v).collect();
             let before = self.objective();
             self.columns.dots(&edge, &mut slopes);
-            let slope = (excess.abs(), self.tolerance(place, &magnitude));
+            // 3. Along it to the maximum of `g`.
+            let slope = (excess.abs(), self.tolerance(position, &magnitude));
             let step = self.ratio_test(&edge, &slopes, slope, stalled >= STALL);
             let Some(entering) = step.entering else {
                 let length = step.length + (CEILING - self.value[last]).max(0.0) / step.slope;
                 let point = self.price.iter().zip(&edge).map(|(y, e)| y + length * e).collect();
                 return Ok(Outcome::Beyond(point));
             };
+            // 4. Move there, and change the basis.
             self.walk(&step, &slopes);
-            self.pivot(place, entering, sense, step.length)?;
+            self.pivot(position, entering, sense, step.length)?;
             stalled = if self.objective() > before { 0 } else { stalled + 1 };
         }
     }
 
-    /// The place of the basis to free, and how far its deficit is above its cap or below zero.
+    /// The position of the basis to free, and how far its deficit is above its cap or below zero.
     fn leaving(&self, magnitude: &[f64], bland: bool) -> Option<(usize, f64)> {
-        let candidates = (0..self.basis.len()).filter_map(|place| {
-            let cap = match self.basis[place] {
+        let candidates = (0..self.basis.len()).filter_map(|position| {
+            let cap = match self.basis[position] {
                 Basic::Unit(_) => 0.0,
                 Basic::Column(j) => self.caps[j],
             };
-            let value = self.value[place];
+            let value = self.value[position];
             let excess = if value > cap { value - cap } else { value.min(0.0) };
-            (excess.abs() > self.tolerance(place, magnitude)).then_some((place, excess))
+            (excess.abs() > self.tolerance(position, magnitude)).then_some((position, excess))
         });
         if bland {
-            return candidates.min_by_key(|&(place, _)| self.basis[place]);
+            return candidates.min_by_key(|&(position, _)| self.basis[position]);
         }
-        let steepness = |&(place, excess): &(usize, f64)| {
-            excess * excess / dot(self.inverse_row(place), self.inverse_row(place))
+        let steepness = |&(position, excess): &(usize, f64)| {
+            excess * excess / dot(self.inverse_row(position), self.inverse_row(position))
         };
         candidates.max_by(|x, y| steepness(x).total_cmp(&steepness(y)))
     }
@@ -238,14 +244,14 @@ impl Program {
         sizes
     }
 
-    /// The rounding error of the deficit at `place`.
-    fn tolerance(&self, place: usize, magnitude: &[f64]) -> f64 {
-        let terms = self.inverse_row(place).iter().zip(magnitude);
+    /// The rounding error of the deficit at `position`.
+    fn tolerance(&self, position: usize, magnitude: &[f64]) -> f64 {
+        let terms = self.inverse_row(position).iter().zip(magnitude);
         ROUNDING * terms.map(|(v, size)| v.abs() * size).sum::<f64>()
     }
 
-    /// How far to walk along `edge` and what to take in; `slope` is that at the start, and one
-    /// below `flat` is none.
+    /// How far to walk along `edge`, and the column that enters the basis there. `slope` is that of
+    /// `g` at the start; a slope of at most `flat` is a rounding error.
     fn ratio_test(
         &self,
         edge: &[f64],
@@ -255,6 +261,7 @@ impl Program {
     ) -> Step {
         let span = dot(edge, edge).sqrt();
         let least = PIVOT * span;
+        // Where each column reaches its other bound.
         let mut breakpoints = Vec::new();
         for (j, ((&alpha, &bound), &r)) in
             slopes.iter().zip(&self.bound).zip(&self.residual).enumerate()
@@ -265,6 +272,7 @@ impl Program {
                 breakpoints.push(Reverse((length.to_bits(), j)));
             }
         }
+        // Each of them makes `g` rise less: walk past them until it no longer rises.
         let mut breakpoints = BinaryHeap::from(breakpoints);
         let mut step = Step { length: 0.0, slope, entering: None, passed: Vec::new() };
         while let Some(Reverse((bits, j))) = breakpoints.pop() {
@@ -291,21 +299,22 @@ impl Program {
         }
     }
 
-    /// Lets `entering` take the place of what leaves, `length` away from its bound.
+    /// Lets `entering` take the position of what leaves, `length` away from its bound.
     fn pivot(
         &mut self,
-        place: usize,
+        position: usize,
         entering: usize,
         sense: f64,
         length: f64,
     ) -> Result<(), Failure> {
         let dim = self.dim();
+        // The entering column leaves its bound, and the leaving one goes to one of its own.
         if self.bound[entering] < 0.0 {
             self.load_column(entering, -self.caps[entering]);
         }
         self.bound[entering] = 0.0;
         self.residual[entering] = 0.0;
-        if let Basic::Column(j) = self.basis[place] {
+        if let Basic::Column(j) = self.basis[position] {
             // A step down leaves it at its cap, with a negative residual.
             self.bound[j] = sense;
             self.residual[j] = sense * length;
@@ -313,21 +322,23 @@ impl Program {
                 self.load_column(j, self.caps[j]);
             }
         }
-        self.basis[place] = Basic::Column(entering);
+        self.basis[position] = Basic::Column(entering);
 
+        // The inverse of the new basis, by elimination of one row.
         let column: Vec<f64> = self.columns.column(entering).collect();
         let image: Vec<f64> = (0..dim).map(|row| dot(self.inverse_row(row), &column)).collect();
-        let pivot = image[place];
+        let pivot = image[position];
         if !pivot.is_normal() {
             return Err(Failure::Singular);
         }
-        let (head, rest) = self.inverse.split_at_mut(place * dim);
+        let (head, rest) = self.inverse.split_at_mut(position * dim);
         let (row, tail) = rest.split_at_mut(dim);
         for v in &mut *row {
             *v /= pivot;
         }
-        let others = head.chunks_exact_mut(dim).zip(&image[..place]);
-        for (other, &weight) in others.chain(tail.chunks_exact_mut(dim).zip(&image[place + 1..])) {
+        let others = head.chunks_exact_mut(dim).zip(&image[..position]);
+        for (other, &weight) in others.chain(tail.chunks_exact_mut(dim).zip(&image[position + 1..]))
+        {
             for (v, &r) in other.iter_mut().zip(&*row) {
                 *v -= weight * r;
             }
@@ -362,12 +373,12 @@ impl Program {
     fn factor(&mut self) -> Result<(), Failure> {
         let dim = self.dim();
         let mut matrix = vec![0.0; dim * dim];
-        for (place, basic) in self.basis.iter().enumerate() {
+        for (position, basic) in self.basis.iter().enumerate() {
             match *basic {
-                Basic::Unit(k) => matrix[k * dim + place] = 1.0,
+                Basic::Unit(k) => matrix[k * dim + position] = 1.0,
                 Basic::Column(j) => {
                     for (k, a) in self.columns.column(j).enumerate() {
-                        matrix[k * dim + place] = a;
+                        matrix[k * dim + position] = a;
                     }
                 }
             }

@@ -1,11 +1,15 @@
 //! Proofs checked from the definition, and restricted programs against whole ones.
 
+use std::sync::Arc;
+
 use sortes_core::cancel::Cancel;
 use sortes_core::par::Threads;
 use sortes_core::rng::{Draws, Purpose, Stream};
 use sortes_core::simd::{available_levels, with_level};
+use sortes_core::{Result, Run};
 
 use super::columns::Columns;
+use super::law::Law;
 use super::*;
 
 fn draws(entity: u64) -> Draws {
@@ -16,7 +20,7 @@ fn draws(entity: u64) -> Draws {
 ///
 /// Every third case has coordinates from a few integers, so that tokens coincide; every fourth has
 /// tokens without mass.
-fn problem(case: u64, n: usize, rank: usize) -> (Features, Vec<f64>) {
+fn problem(case: u64, n: usize, rank: usize) -> (Arc<Features>, Vec<f64>) {
     let mut draws = draws(case);
     let mut matrix = Vec::new();
     for _ in 0..n {
@@ -35,7 +39,15 @@ fn problem(case: u64, n: usize, rank: usize) -> (Features, Vec<f64>) {
     for p in &mut p {
         *p /= total;
     }
-    (Features::new(matrix, rank + 1).unwrap(), p)
+    (features(matrix, rank + 1).unwrap(), p)
+}
+
+fn features(matrix: Vec<f32>, dim: usize) -> Result<Arc<Features>> {
+    Features::new(matrix, dim, Run::alone()).map(Arc::new)
+}
+
+fn sampler(features: &Arc<Features>, settings: Settings) -> BasisAware {
+    BasisAware { features: features.clone(), settings, max_programs: u32::MAX, strict: true }
 }
 
 /// The settings under test: whole programs, and restricted ones of very few columns.
@@ -49,10 +61,9 @@ fn all_settings() -> Vec<Settings> {
     all
 }
 
-fn critical_values(features: &Features, settings: Settings, p: &[f64]) -> Vec<f64> {
+fn critical_values(features: &Arc<Features>, settings: Settings, p: &[f64]) -> Vec<f64> {
     let tokens: Vec<usize> = (0..p.len()).collect();
-    let cancel = Cancel::default();
-    critical(features, settings, p.to_vec(), &tokens, 0, Threads::SERIAL, &cancel).unwrap()
+    sampler(features, settings).critical_of(p.to_vec(), &tokens, 0, Run::alone()).unwrap()
 }
 
 /// The coordinates of token `j` in the caller's scale.
@@ -106,9 +117,9 @@ fn both_sides_of_every_critical_value_have_a_proof() {
                 assert!(t >= p[i] && t <= 1.0);
                 for (tau, kept) in [(t * (1.0 - 1e-6), true), (t * (1.0 + 1e-6), false)] {
                     if tau < 1.0 {
-                        let cancel = Cancel::default();
-                        let decision =
-                            decide(&features, settings, p.clone(), i, tau, &cancel).unwrap();
+                        let decision = sampler(&features, settings)
+                            .decide_of(p.clone(), i, tau, Run::alone())
+                            .unwrap();
                         assert_eq!(matches!(decision, Decision::Kept(_)), kept, "{case} {i} {tau}");
                         check(&features, settings.nonneg, &p, i, tau, &decision);
                     }
@@ -142,14 +153,12 @@ fn the_keep_set_is_that_of_the_critical_values() {
         for settings in all_settings() {
             let t = critical_values(&features, settings, &p);
             for tau in [0.0, 1e-4, 3e-3, 0.02, 0.2, 0.9] {
-                let cancel = Cancel::default();
-                let mask =
-                    keep(&features, settings, p.clone(), tau, true, 0, Threads::SERIAL, &cancel);
-                let most = p.iter().copied().fold(0.0, f64::max);
-                let first = p.iter().position(|&p| p == most);
-                for (i, kept) in mask.unwrap().into_iter().enumerate() {
-                    let rule = p[i] >= tau || t[i] > tau || Some(i) == first;
-                    assert_eq!(kept, rule, "{case} {i} {tau} {}", t[i]);
+                let kept: Vec<bool> = p.iter().map(|&p| p >= tau && p > 0.0).collect();
+                let law = Law { p: p.clone(), kept: kept.clone(), tau };
+                let mut mask = vec![true; p.len()];
+                sampler(&features, settings).keep(law, 0, &mut mask, Run::alone()).unwrap();
+                for (i, is_member) in mask.into_iter().enumerate() {
+                    assert_eq!(is_member, kept[i] || t[i] > tau, "{case} {i} {tau} {}", t[i]);
                 }
             }
         }
@@ -179,15 +188,15 @@ fn the_only_token_is_kept() {
 
 #[test]
 fn a_vanishing_coordinate_changes_nothing() {
-    let (features, p) = problem(5, 20, 2);
+    let (plain, p) = problem(5, 20, 2);
     let padded = (0..20).flat_map(|j| {
-        let a = column(&features, j);
+        let a = column(&plain, j);
         [a[0] as f32, 0.0, a[1] as f32, 1.0]
     });
-    let padded = Features::new(padded.collect(), 4).unwrap();
+    let padded = features(padded.collect(), 4).unwrap();
     for settings in all_settings() {
         let (x, y) =
-            (critical_values(&features, settings, &p), critical_values(&padded, settings, &p));
+            (critical_values(&plain, settings, &p), critical_values(&padded, settings, &p));
         assert!(x.iter().zip(&y).all(|(x, y)| (x - y).abs() < 1e-12));
     }
 }
@@ -197,28 +206,29 @@ fn the_step_limit_and_cancellation_are_reported() {
     let (features, p) = problem(8, 60, 5);
     let token = (0..60).find(|&i| p[i] < 0.005).unwrap();
     let mut settings = Settings::new(true, 1);
-    let run = |settings, cancel: &Cancel| {
-        critical(&features, settings, p.clone(), &[token], 3, Threads::SERIAL, cancel)
+    let solve = |settings, cancel: &Cancel| {
+        let run = Run::new(Threads::SERIAL, cancel);
+        sampler(&features, settings).critical_of(p.clone(), &[token], 3, run)
     };
-    let error = run(settings, &Cancel::default()).unwrap_err().to_string();
+    let error = solve(settings, &Cancel::default()).unwrap_err().to_string();
     let expected =
         format!("logits: row 3: program of token {token}: undecided after max_pivots=1 steps");
     assert_eq!(error, expected);
     settings.max_pivots = 1000;
     let cancel = Cancel::default();
     cancel.cancel();
-    assert_eq!(run(settings, &cancel), Err(Error::Cancelled));
+    assert_eq!(solve(settings, &cancel), Err(Error::Cancelled));
 }
 
 #[test]
 fn sweeps_agree_on_every_instruction_set() {
     let mut draws = draws(99);
     for len in [0, 1, 15, 16, 17, 100] {
-        let mut columns = Columns::new(5, len);
+        let mut columns = Columns::new(5, len).unwrap();
         let rows: Vec<Vec<f32>> =
             (0..len).map(|_| (0..5).map(|_| draws.normal() as f32).collect()).collect();
         for row in &rows {
-            columns.push(row);
+            columns.push(row).unwrap();
         }
         let y: Vec<f64> = (0..5).map(|_| draws.normal()).collect();
         let expected: Vec<f64> = rows
@@ -238,9 +248,56 @@ fn sweeps_agree_on_every_instruction_set() {
 
 #[test]
 fn bad_features_are_reported() {
-    let error = |matrix, dim| Features::new(matrix, dim).unwrap_err().to_string();
+    let error = |matrix, dim| features(matrix, dim).unwrap_err().to_string();
     assert_eq!(error(vec![1.0; 3], 2), "features: 3 numbers are not rows of 2");
     assert_eq!(error(vec![f32::NAN, 1.0], 2), "features: column 0 is not finite");
     let expected = "features: the last column must hold ones, token 1 has another number";
     assert_eq!(error(vec![2.0, 1.0, 2.0, 3.0], 2), expected);
+}
+
+#[test]
+fn states_come_back_from_bytes_and_others_do_not() {
+    let run = Run::alone();
+    for (case, rank) in [(0, 0), (1, 2), (2, 3)] {
+        let (features, p) = problem(case, 31, rank);
+        let settings = Settings::new(case % 2 == 0, 77 + case as usize);
+        let kept = BasisAware { max_programs: 5, strict: false, ..sampler(&features, settings) };
+        let bytes = kept.to_bytes(run).unwrap();
+        let again = BasisAware::from_bytes(&bytes, run).unwrap();
+        assert_eq!(again.to_bytes(run).unwrap(), bytes);
+        assert!(again.features.matrix().eq(features.matrix()));
+        assert_eq!(
+            critical_values(&again.features, settings, &p),
+            critical_values(&features, settings, &p)
+        );
+        for at in 0..bytes.len() {
+            let mut broken = bytes.clone();
+            broken[at] ^= 4;
+            let error = BasisAware::from_bytes(&broken, run).unwrap_err().to_string();
+            assert!(error.starts_with("data: "), "{error}");
+        }
+        assert!(BasisAware::from_bytes(&bytes[..bytes.len() - 8], run).is_err());
+    }
+    // Sealed nonsense: two tokens with a rank of two, then one change each.
+    let head = &sampler(&problem(0, 2, 1).0, Settings::new(true, 9)).to_bytes(run).unwrap()[..16];
+    let head = head.as_chunks::<8>().0.iter().map(|&word| u64::from_le_bytes(word));
+    let one = u64::from(1.0_f32.to_bits());
+    let right = [1, 9, 64, 0, 2, 4, one << 32 | one, one << 32 | one];
+    for (at, value) in [(0, 2), (1, 0), (2, 1 << 32), (3, 2), (4, 3), (4, 0), (5, 5), (6, 0)] {
+        let mut fields = right;
+        fields[at] = value;
+        let words: Vec<u64> = head.clone().chain(fields).collect();
+        let error = BasisAware::from_bytes(&sortes_core::bytes::seal(&words), run).unwrap_err();
+        assert!(error.to_string().starts_with("data: corrupt"), "{at}: {error}");
+    }
+    let words: Vec<u64> = head.chain(right).collect();
+    assert!(BasisAware::from_bytes(&sortes_core::bytes::seal(&words), run).is_ok());
+}
+
+#[test]
+fn making_features_answers_a_stop_request() {
+    let cancel = Cancel::default();
+    cancel.cancel();
+    let run = Run::new(Threads::SERIAL, &cancel);
+    assert_eq!(Features::new(vec![1.0; 10], 2, run).err(), Some(Error::Cancelled));
 }

@@ -1,11 +1,14 @@
 //! One distribution over the vocabulary, with what all its tokens' programs share.
 
+use sortes_core::Result;
+use sortes_core::memory::with_capacity;
+
 use super::columns::Columns;
 use super::{Features, Settings};
 
 /// A distribution `p`, its mean column, and the columns that every program starts from.
 #[derive(Debug)]
-pub(super) struct Row<'a> {
+pub(super) struct Distribution<'a> {
     pub(super) features: &'a Features,
     pub(super) settings: Settings,
     pub(super) p: Vec<f64>,
@@ -13,8 +16,6 @@ pub(super) struct Row<'a> {
     pub(super) mean: Vec<f64>,
     /// Tokens of positive probability.
     pub(super) support: Vec<u32>,
-    /// The first of the most probable tokens, which is always kept.
-    pub(super) argmax: usize,
     pub(super) start: Start,
 }
 
@@ -28,17 +29,13 @@ pub(super) struct Start {
     pub(super) is_sample: bool,
 }
 
-impl<'a> Row<'a> {
+impl<'a> Distribution<'a> {
     /// `p` must sum to one within rounding and hold no negative number.
-    pub(super) fn new(features: &'a Features, settings: Settings, p: Vec<f64>) -> Self {
+    pub(super) fn new(features: &'a Features, settings: Settings, p: Vec<f64>) -> Result<Self> {
         let mut mean = vec![0.0; features.dim()];
-        let mut support = Vec::new();
-        let mut argmax = 0;
+        let mut support = with_capacity(p.len(), "tokens of one row")?;
         for (id, &mass) in p.iter().enumerate().filter(|&(_, &mass)| mass > 0.0) {
             support.push(id as u32);
-            if mass > p[argmax] {
-                argmax = id;
-            }
             for (m, &a) in mean.iter_mut().zip(features.row(id)) {
                 *m += mass * f64::from(a);
             }
@@ -47,23 +44,24 @@ impl<'a> Row<'a> {
             let caps = support.iter().map(|&id| settings.cap(p[id as usize])).collect();
             (support.clone(), caps)
         } else {
-            sample(&p, &support, settings)
+            sample(&p, &support, settings)?
         };
         let start = Start {
-            columns: features.gather(&ids),
+            columns: features.gather(&ids)?,
             caps,
             is_sample: settings.nonneg && ids.len() < support.len(),
             ids,
         };
-        Self { features, settings, p, mean, support, argmax, start }
+        Ok(Self { features, settings, p, mean, support, start })
     }
 }
 
 /// The most probable tokens, and a systematic sample of the others in proportion to their mass,
 /// each of which stands for an equal share of it.
-fn sample(p: &[f64], support: &[u32], settings: Settings) -> (Vec<u32>, Vec<f64>) {
+fn sample(p: &[f64], support: &[u32], settings: Settings) -> Result<(Vec<u32>, Vec<f64>)> {
     let half = (settings.band / 2).max(1);
-    let mut masses: Vec<f64> = support.iter().map(|&id| p[id as usize]).collect();
+    let mut masses = with_capacity(support.len(), "probabilities of one row")?;
+    masses.extend(support.iter().map(|&id| p[id as usize]));
     let tail = masses.len() - half;
     masses.select_nth_unstable_by(tail, f64::total_cmp);
     let least = masses[tail];
@@ -86,5 +84,5 @@ fn sample(p: &[f64], support: &[u32], settings: Settings) -> (Vec<u32>, Vec<f64>
             caps.push(settings.cap(cap));
         }
     }
-    (ids, caps)
+    Ok((ids, caps))
 }
