@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, Unpack, overload
 
 import numpy as np
 
 from sortes._arrays import host, integers_of, numbers_of
 from sortes._check import COUNT, Domain, shown
 from sortes._device import is_on_device, to_device, to_host
+from sortes._progress import Progress
+from sortes.decode._call import CallArgs, LogitBias
 from sortes.decode.rules import RuleArgs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import torch
     from numpy.typing import ArrayLike, NDArray
 
     from sortes._rng import Rng
@@ -49,9 +52,9 @@ class StatefulSampler(Generic[State]):
         raise NotImplementedError
 
     def _next(
-        self, logits: Any, state: State, given: dict[str, Any], rules: RuleArgs
+        self, logits: Any, state: State, arguments: dict[str, Any]
     ) -> tuple[Any, tuple[Any, ...]]:
-        """Draw; return the tokens and the fields of the next state. `given` is for `sample`."""
+        """Draw; return the tokens and the fields of the next state. `arguments` are `sample`'s."""
         raise NotImplementedError
 
     @property
@@ -63,17 +66,22 @@ class StatefulSampler(Generic[State]):
     def state(self, state: State | None) -> None:
         self._state = None if state is None else self._checked(state)
 
+    @overload
+    def sample(self, logits: torch.Tensor, **arguments: Unpack[CallArgs]) -> torch.Tensor: ...
+    @overload
+    def sample(self, logits: ArrayLike, **arguments: Unpack[CallArgs]) -> NDArray[np.int64]: ...
     def sample(
         self,
-        logits: Any,
+        logits: ArrayLike,
         *,
-        logit_bias: Any = None,
-        mask: Any = None,
-        rng: Rng = None,
+        logit_bias: LogitBias | None = None,
+        mask: ArrayLike | None = None,
         rows: ArrayLike | None = None,
+        rng: Rng = None,
         step: int = 0,
         num_threads: int | None = None,
-        **rules: Unpack[RuleArgs],
+        progress: Progress = None,
+        **rule_args: Unpack[RuleArgs],
     ) -> Any:
         """Draw a token for each row, and let the state follow it.
 
@@ -81,21 +89,20 @@ class StatefulSampler(Generic[State]):
         ----------
         logits : array_like or tensor, shape (V,) or (B, V)
             As in `sortes.decode.sample`.
-        logit_bias, mask
+        logit_bias, mask, rows
             As in `sortes.decode.sample`.
         rng : Rng, optional
             The randomness: None for fresh entropy, or a seed, generator or stream (see
-            `sortes.Rng`).
-        rows : array_like of int, shape (B,), optional
-            Stream ids of the rows, by default 0, 1, ...
+            `sortes.Rng`). A list has one stream for each row.
         step : int, default 0
             The position in a run, in [0, 2**32): different steps give independent draws. Give the
-            number of the token: with one seed, the same step draws the same number again.
+            number of the token in its text.
         num_threads : int, optional
             How many threads to use at most; results never depend on it.
-        **rules
-            Rule arguments (see `Rules`). They act before the sampler's own rule, in the order
-            that they say.
+        progress : bool or callable, optional
+            Show a progress bar, or call ``progress(done, total)``. It counts rows.
+        **rule_args
+            The arguments of `Rules`.
 
         Returns
         -------
@@ -116,20 +123,21 @@ class StatefulSampler(Generic[State]):
         >>> from sortes.decode import Mirostat
         >>> sampler = Mirostat(tau=2.0)
         >>> logits = np.zeros((2, 8), np.float32)
-        >>> [sampler.sample(logits, rng=0, step=step).shape for step in range(3)]
-        [(2,), (2,), (2,)]
+        >>> for step in range(3):
+        ...     tokens = sampler.sample(logits, rng=0, step=step)
+        >>> sampler.mu.round(2)
+        array([3.7, 3.7])
         """
+        arguments = {
+            **{"logit_bias": logit_bias, "mask": mask, "rows": rows, "rng": rng, "step": step},
+            **{"num_threads": num_threads, "progress": progress, **rule_args},
+        }
         state = self.init(logits) if self._state is None else self._state
-        given = {"rng": rng, "rows": rows, "step": step, "num_threads": num_threads}
-        given |= {"logit_bias": logit_bias, "mask": mask}
-        tokens, self._state = self._drawn(logits, state, given, rules)
+        tokens, self._state = self._drawn(logits, state, arguments)
         return tokens
 
-    def init(self, logits: Any) -> State:
+    def init(self, logits: ArrayLike | torch.Tensor) -> State:
         """Return the state of rows that have drawn nothing yet.
-
-        With `step` it makes the sampler a pure function of an explicit state; the object itself
-        stays as it is.
 
         Parameters
         ----------
@@ -139,7 +147,12 @@ class StatefulSampler(Generic[State]):
         Returns
         -------
         named tuple
-            The state.
+            The state, for `step`: the two make the sampler a pure function of an explicit state.
+
+        Raises
+        ------
+        ValueError
+            If parameters were given for another number of rows.
 
         Examples
         --------
@@ -149,20 +162,18 @@ class StatefulSampler(Generic[State]):
         MirostatState(mu=array([4., 4.]))
         """
         n = self._rows_of(logits)
-        return self._made(beside(np.full(n, field), logits) for field in self._start())
+        return self._made(beside(np.full(n, start), logits) for start in self._start())
 
+    @overload
     def step(
-        self,
-        logits: Any,
-        state: State,
-        *,
-        logit_bias: Any = None,
-        mask: Any = None,
-        rng: Rng = None,
-        rows: ArrayLike | None = None,
-        step: int = 0,
-        num_threads: int | None = None,
-        **rules: Unpack[RuleArgs],
+        self, logits: torch.Tensor, state: State, **arguments: Unpack[CallArgs]
+    ) -> tuple[torch.Tensor, State]: ...
+    @overload
+    def step(
+        self, logits: ArrayLike, state: State, **arguments: Unpack[CallArgs]
+    ) -> tuple[NDArray[np.int64], State]: ...
+    def step(
+        self, logits: ArrayLike, state: State, **arguments: Unpack[CallArgs]
     ) -> tuple[Any, State]:
         """Draw a token for each row from an explicit state, and leave the object as it is.
 
@@ -172,18 +183,7 @@ class StatefulSampler(Generic[State]):
             As in `sample`.
         state : named tuple
             What `init` or the last step returned.
-        logit_bias, mask
-            As in `sample`.
-        rng : Rng, optional
-            The randomness: None for fresh entropy, or a seed, generator or stream (see
-            `sortes.Rng`).
-        rows : array_like of int, shape (B,), optional
-            Stream ids of the rows, by default 0, 1, ...
-        step : int, default 0
-            The position in a run, in [0, 2**32): different steps give independent draws.
-        num_threads : int, optional
-            How many threads to use at most; results never depend on it.
-        **rules
+        **arguments
             As in `sample`.
 
         Returns
@@ -210,9 +210,7 @@ class StatefulSampler(Generic[State]):
         >>> state
         MirostatState(mu=array([3.9, 3.9]))
         """
-        given = {"rng": rng, "rows": rows, "step": step, "num_threads": num_threads}
-        given |= {"logit_bias": logit_bias, "mask": mask}
-        return self._drawn(logits, self._checked(state), given, rules)
+        return self._drawn(logits, self._checked(state), dict(arguments))
 
     def reorder(self, indices: ArrayLike) -> Self:
         """Let the rows of the state follow those of the batch.
@@ -308,16 +306,14 @@ class StatefulSampler(Generic[State]):
         shown = (f"{n}={v.tolist() if hasattr(v, 'tolist') else v!r}" for n, v in given.items())
         return f"{type(self).__name__}({', '.join(shown)})"
 
-    def _drawn(
-        self, logits: Any, state: State, given: dict[str, Any], rules: RuleArgs
-    ) -> tuple[Any, State]:
+    def _drawn(self, logits: Any, state: State, arguments: dict[str, Any]) -> tuple[Any, State]:
         n = self._rows_of(logits)
         if len(state[0]) != n:
             raise ValueError(
                 f"logits: has {n} rows, but the state holds {len(state[0])}; reorder or reset it"
             )
         there = self._made(beside(field, logits) for field in state)
-        tokens, fields = self._next(logits, there, given, rules)
+        tokens, fields = self._next(logits, there, arguments)
         return tokens, self._made(fields)
 
     def _rows_of(self, logits: Any) -> int:

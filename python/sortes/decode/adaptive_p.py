@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import ArrayLike, NDArray
 
-    from sortes.decode.rules import RuleArgs
-
 _TARGET: Final = Domain("(-inf, 1]")
 _DECAY: Final = Domain("[0, 0.99]")
+#: The arguments of the draw; the others shape the law before.
+_DRAW: Final[tuple[str, ...]] = ("rows", "rng", "step", "num_threads", "progress")
 
 
 class AdaptivePState(NamedTuple):
@@ -35,8 +35,8 @@ class AdaptivePState(NamedTuple):
         The sum of the weights.
     """
 
-    weighted_sum: Any
-    total_weight: Any
+    weighted_sum: NDArray[np.float64] | torch.Tensor
+    total_weight: NDArray[np.float64] | torch.Tensor
 
 
 class AdaptiveP(StatefulSampler[AdaptivePState]):
@@ -74,8 +74,9 @@ class AdaptiveP(StatefulSampler[AdaptivePState]):
     $W \leftarrow 1 + \lambda W$, with the probability $p$ that the token had before, and the decay
     $\lambda$. At the start $w = t W$ and $W = 1 / (1 - \lambda)$.
 
-    The softmax gives each of many unlikely tokens a little: put a rule such as `min_p` in front.
-    It is a sampler of llama.cpp. A step costs three passes over the logits and a draw.
+    The rules of a call act first, averaged over XTC. The softmax gives each of many unlikely tokens
+    a little: put a rule such as `min_p` in front. It is a sampler of llama.cpp. A step costs three
+    passes over the logits and a draw.
 
     Examples
     --------
@@ -102,7 +103,7 @@ class AdaptiveP(StatefulSampler[AdaptivePState]):
         return self._parameters["target"].clip(0, 1) * weight, weight
 
     def _next(
-        self, logits: Any, state: AdaptivePState, given: dict[str, Any], rules: RuleArgs
+        self, logits: Any, state: AdaptivePState, arguments: dict[str, Any]
     ) -> tuple[Any, tuple[Any, Any]]:
         # The target of this step, which makes up for the past; negative where it is off.
         weighted_sum, total_weight = state
@@ -112,11 +113,10 @@ class AdaptiveP(StatefulSampler[AdaptivePState]):
         adapted = (aim - weighted_sum / total_weight).clip(0, 1) - off
 
         # The rules act first: adaptive-p sees the law that they leave.
-        first = {name: given.pop(name) for name in ("logit_bias", "mask")}
+        given = {name: arguments.pop(name) for name in _DRAW if name in arguments}
         law = None
-        if rules or any(value is not None for value in first.values()):
-            threads = given["num_threads"]
-            law = distribution(logits, num_threads=threads, **first, **rules)
+        if any(value is not None for value in arguments.values()):
+            law = distribution(logits, num_threads=given.get("num_threads"), **arguments)
         draw = _draw_on_device if is_on_device(logits) else _draw_on_host
         tokens, probability = draw(logits, law, adapted, given)
 
@@ -135,7 +135,7 @@ def _draw_on_host(
             x, bf16 = np.log(np.asarray(law)).reshape(x.shape), False
     reshaped = np.empty(x.shape, np.float32)
     normalisers = _core.decode.adaptive_p.adaptive_p(
-        x, targets, reshaped, bf16=bf16, num_threads=given["num_threads"]
+        x, targets, reshaped, bf16=bf16, num_threads=given.get("num_threads")
     )
     tokens = sample(reshaped, **given)
     drawn = x[np.arange(len(x)), tokens]

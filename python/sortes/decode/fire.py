@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Literal, Unpack
+from typing import TYPE_CHECKING, Any, Final, Unpack, overload
 
 import numpy as np
 
 from sortes._arrays import host
-from sortes._check import AT_LEAST_1, POSITIVE, AtLeastOne, Positive, count, shown
+from sortes._check import AT_LEAST_1, POSITIVE, AtLeastOne, Count, Positive, count, shown
 from sortes._device import to_host
 from sortes.decode.rules import DEFAULTS, RuleArgs
-from sortes.decode.sampling import sample
+from sortes.decode.sampling import SampleArgs, SampleOutput, sample
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
+    import torch
+    from numpy.typing import ArrayLike, NDArray
 
-    from sortes._rng import Rng
+_RULE_ARGS: Final = RuleArgs.__optional_keys__
 
 
 class FIRE:
@@ -53,6 +54,8 @@ class FIRE:
     are kept), whatever the rules of the other tokens say; those follow their rules alone. The cost
     is that of `sample`. The object keeps no state: a call says how far each row is.
 
+    References
+    ----------
     Chen, Zhang, Huang, Niu, Zhang, Wen and Hu, "Flaming-hot Initiation with Regular Execution
     Sampling for Large Language Models", 2024, arXiv:2410.21236.
 
@@ -102,6 +105,8 @@ class FIRE:
         ------
         TypeError
             If positions are no integers.
+        ValueError
+            If they are an array of more than one dimension.
 
         Examples
         --------
@@ -110,6 +115,8 @@ class FIRE:
         array([20. ,  0.8])
         """
         at = host(to_host(position), "position", "iu")
+        if at.ndim > 1:
+            raise ValueError(f"position: must be an integer or have shape (B,), got {at.shape}")
         heated = np.isin(at, list(self.positions))
         given: dict[str, Any] = dict(rules)
         if not heated.any():
@@ -125,20 +132,49 @@ class FIRE:
                 given[name] = np.where(heated, fire.get(name, DEFAULTS[name]), value)
         return given  # type: ignore[return-value]
 
+    @overload
     def sample(
         self,
-        logits: Any,
+        logits: torch.Tensor,
         position: ArrayLike,
         *,
-        logit_bias: Any = None,
-        mask: Any = None,
-        rng: Rng = None,
-        rows: ArrayLike | None = None,
-        step: int = 0,
-        logprobs: int | None = None,
-        logprobs_mode: Literal["raw", "processed"] = "raw",
-        num_threads: int | None = None,
-        **rules: Unpack[RuleArgs],
+        logprobs: None = None,
+        **arguments: Unpack[SampleArgs],
+    ) -> torch.Tensor: ...
+    @overload
+    def sample(
+        self,
+        logits: torch.Tensor,
+        position: ArrayLike,
+        *,
+        logprobs: int,
+        **arguments: Unpack[SampleArgs],
+    ) -> SampleOutput[torch.Tensor]: ...
+    @overload
+    def sample(
+        self,
+        logits: ArrayLike,
+        position: ArrayLike,
+        *,
+        logprobs: None = None,
+        **arguments: Unpack[SampleArgs],
+    ) -> NDArray[np.int64]: ...
+    @overload
+    def sample(
+        self,
+        logits: ArrayLike,
+        position: ArrayLike,
+        *,
+        logprobs: int,
+        **arguments: Unpack[SampleArgs],
+    ) -> SampleOutput[NDArray[Any]]: ...
+    def sample(
+        self,
+        logits: ArrayLike,
+        position: ArrayLike,
+        *,
+        logprobs: Count | None = None,
+        **arguments: Unpack[SampleArgs],
     ) -> Any:
         """Draw a token for each row.
 
@@ -148,17 +184,11 @@ class FIRE:
             As in `sortes.decode.sample`.
         position : int or array_like of int, shape (B,)
             How many tokens each row has generated.
-        logit_bias, mask, rows, logprobs, logprobs_mode
+        logprobs : int, optional
             As in `sortes.decode.sample`.
-        rng : Rng, optional
-            The randomness: None for fresh entropy, or a seed, generator or stream (see
-            `sortes.Rng`).
-        step : int, default 0
-            The position in a run, in [0, 2**32): different steps give independent draws.
-        num_threads : int, optional
-            How many threads to use at most; results never depend on it.
-        **rules
-            The rule arguments (see `Rules`) of tokens that are not heated.
+        **arguments
+            The other arguments of `sortes.decode.sample`; the rules among them are those of tokens
+            that are not heated.
 
         Returns
         -------
@@ -177,21 +207,13 @@ class FIRE:
         >>> import numpy as np
         >>> from sortes.decode import FIRE
         >>> fire, logits = FIRE(), np.array([3.0, 2.0, 0.0])
-        >>> [fire.sample(logits, k, rng=0, step=k, top_p=0.5).item() for k in (1, 2, 3)]
-        [0, 0, 0]
+        >>> fire.sample(logits, 1, rng=0, step=1, top_p=0.5).item()
+        0
         """
-        return sample(
-            logits,
-            logit_bias=logit_bias,
-            mask=mask,
-            rng=rng,
-            rows=rows,
-            step=step,
-            logprobs=logprobs,
-            logprobs_mode=logprobs_mode,
-            num_threads=num_threads,
-            **self.rules(position, **rules),
-        )
+        others: dict[str, Any] = dict(arguments)
+        rules: Any = {name: others.pop(name) for name in _RULE_ARGS & others.keys()}
+        now: Any = self.rules(position, **rules)
+        return sample(logits, logprobs=logprobs, **others, **now)
 
     def __repr__(self) -> str:
         positions = tuple(sorted(self.positions))

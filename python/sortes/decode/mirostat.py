@@ -14,9 +14,8 @@ from sortes.decode._stateful import StatefulSampler, beside, checked_field
 from sortes.decode.sampling import sample
 
 if TYPE_CHECKING:
+    import torch
     from numpy.typing import ArrayLike, NDArray
-
-    from sortes.decode.rules import RuleArgs
 
 Surprise: TypeAlias = Literal["truncated", "full"]
 
@@ -30,7 +29,7 @@ class MirostatState(NamedTuple):
         The largest surprise that is kept, in bits.
     """
 
-    mu: Any
+    mu: NDArray[np.float64] | torch.Tensor
 
 
 class Mirostat(StatefulSampler[MirostatState]):
@@ -69,6 +68,8 @@ class Mirostat(StatefulSampler[MirostatState]):
     before mirostat. The state belongs to the sequences, not to the rows of the batch: see
     `reorder`.
 
+    References
+    ----------
     Basu, Ramachandran, Keskar and Varshney, "Mirostat: A Neural Text Decoding Algorithm that
     Directly Controls Perplexity", ICLR 2021, arXiv:2007.14966.
 
@@ -96,8 +97,8 @@ class Mirostat(StatefulSampler[MirostatState]):
         )
 
     @property
-    def mu(self) -> Any:
-        """The cut of each row in bits."""
+    def mu(self) -> NDArray[np.float64] | torch.Tensor | None:
+        """The cut of each row in bits; None before the first batch. May be set."""
         return None if self._state is None else self._state.mu
 
     @mu.setter
@@ -109,19 +110,12 @@ class Mirostat(StatefulSampler[MirostatState]):
         return (2 * self._parameters["tau"],)
 
     def _next(
-        self, logits: Any, state: MirostatState, given: dict[str, Any], rules: RuleArgs
+        self, logits: Any, state: MirostatState, arguments: dict[str, Any]
     ) -> tuple[Any, tuple[Any]]:
-        if "mirostat_mu" in rules:
+        if "mirostat_mu" in arguments:
             raise TypeError("mirostat_mu: is what the sampler moves; set its mu")
-        # The cut acts after temperature, in bits of the law that it finds.
-        drawn = sample(
-            logits,
-            mirostat_mu=state.mu,
-            logprobs=0,
-            logprobs_mode="processed",
-            **given,
-            **rules,  # type: ignore[misc]
-        )
+        arguments |= {"mirostat_mu": state.mu, "logprobs": 0, "logprobs_mode": "processed"}
+        drawn: Any = sample(logits, **arguments)
         logprob = _rows(drawn.logprob)
         if self._options["surprise"] == "full":
             mass = _rows(drawn.mass)  # what truncation divided by

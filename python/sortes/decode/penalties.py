@@ -3,42 +3,87 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    Final,
+    TypedDict,
+    Unpack,
+    get_args,
+    get_type_hints,
+    overload,
+)
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from sortes import _core
 from sortes._arrays import integers_of, numbers_of, rows_of
-from sortes._check import AT_LEAST_1, COUNT, FINITE, NON_NEGATIVE, POSITIVE, Domain, integer, shown
+from sortes._check import AT_LEAST_1, COUNT, FINITE, NON_NEGATIVE, POSITIVE, Domain, shown
 from sortes._device import is_on_device, to_host
-from sortes._progress import Progress, reporter
-from sortes.decode._call import as_bias, written
+from sortes._progress import Progress, at_once, reporter
+from sortes.decode._call import LogitBias, as_bias, rows_in, written
 from sortes.decode._history import History
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+    import torch
+    from numpy.typing import NDArray
+
+_WINDOW: Final = Domain("[-1, 2**63)", integer=True)
+_INTEGER: Final = Domain("[-2**63, 2**63)", integer=True)
+
+
+class PenaltyArgs(TypedDict, total=False):
+    """The keywords of `penalize`."""
+
+    prompt_lengths: ArrayLike | None
+    repetition_penalty: Annotated[ArrayLike, POSITIVE]
+    frequency_penalty: Annotated[ArrayLike, FINITE]
+    presence_penalty: Annotated[ArrayLike, FINITE]
+    penalty_last_n: Annotated[ArrayLike, _WINDOW]
+    dry_multiplier: Annotated[ArrayLike, NON_NEGATIVE]
+    dry_base: Annotated[ArrayLike, Domain("[1, inf)")]
+    dry_allowed_length: Annotated[ArrayLike, AT_LEAST_1]
+    dry_penalty_last_n: Annotated[ArrayLike, _WINDOW]
+    dry_sequence_breakers: Iterable[int | Sequence[int]]
+    no_repeat_ngram_size: Annotated[ArrayLike, COUNT]
+    bad_words_ids: Iterable[Sequence[int]] | None
+    logit_bias: LogitBias | None
+    min_new_tokens: Annotated[ArrayLike, COUNT]
+    eos_token_id: ArrayLike | None
+    pad_token_id: Annotated[int, _INTEGER] | None
+    attention_mask: ArrayLike | None
+    out: Any
+    num_threads: int | None
+    progress: Progress
+
 
 #: The value at which each parameter is off.
 _NEUTRAL: Final = _core.decode.penalties.NEUTRAL
-_WINDOW: Final = Domain("[-1, 2**63)", integer=True)
 #: Where each parameter must lie.
-_DOMAINS: Final = {
-    "repetition_penalty": POSITIVE,
-    "frequency_penalty": FINITE,
-    "presence_penalty": FINITE,
-    "penalty_last_n": _WINDOW,
-    "dry_multiplier": NON_NEGATIVE,
-    "dry_base": Domain("[1, inf)"),
-    "dry_allowed_length": AT_LEAST_1,
-    "dry_penalty_last_n": _WINDOW,
-    "no_repeat_ngram_size": COUNT,
-    "min_new_tokens": COUNT,
+_DOMAINS: Final[Mapping[str, Domain]] = {
+    name: get_args(hint)[1]
+    for name, hint in get_type_hints(PenaltyArgs, include_extras=True).items()
+    if name in _NEUTRAL
 }
 
 
+@overload
 def penalize(
-    logits: Any,
-    input_ids: Any,
+    logits: torch.Tensor,
+    input_ids: ArrayLike | Sequence[ArrayLike],
+    **arguments: Unpack[PenaltyArgs],
+) -> torch.Tensor: ...
+@overload
+def penalize(
+    logits: ArrayLike,
+    input_ids: ArrayLike | Sequence[ArrayLike],
+    **arguments: Unpack[PenaltyArgs],
+) -> NDArray[Any]: ...
+def penalize(
+    logits: ArrayLike,
+    input_ids: ArrayLike | Sequence[ArrayLike],
     *,
     prompt_lengths: ArrayLike | None = None,
     repetition_penalty: ArrayLike = 1.0,
@@ -52,11 +97,11 @@ def penalize(
     dry_sequence_breakers: Iterable[int | Sequence[int]] = (),
     no_repeat_ngram_size: ArrayLike = 0,
     bad_words_ids: Iterable[Sequence[int]] | None = None,
-    logit_bias: Any = None,
+    logit_bias: LogitBias | None = None,
     min_new_tokens: ArrayLike = 0,
-    eos_token_id: int | Iterable[int] | None = None,
-    pad_token_id: int | None = None,
-    attention_mask: Any = None,
+    eos_token_id: ArrayLike | None = None,
+    pad_token_id: Annotated[int, _INTEGER] | None = None,
+    attention_mask: ArrayLike | None = None,
     out: Any = None,
     num_threads: int | None = None,
     progress: Progress = None,
@@ -65,7 +110,7 @@ def penalize(
 
     Parameters
     ----------
-    logits : array_like, shape (V,) or (B, V)
+    logits : array_like or tensor, shape (V,) or (B, V)
         NumPy (float32, float16, float64, bfloat16 of ``ml_dtypes``) or Torch, on any device.
         They are not scanned: NaN and infinities pass through, and `sample` reports them.
     input_ids : array_like of int, shape (T,) or (B, T), or B sequences
@@ -98,7 +143,7 @@ def penalize(
         as its own ``logit_bias``: give each bias to one of the two.
     min_new_tokens : int or array_like of int, shape (B,)
         The tokens of `eos_token_id` are banned until this many tokens follow the prompt.
-    eos_token_id : int or iterable of int, optional
+    eos_token_id : int or array_like of int, optional
         The tokens that end a sequence.
     pad_token_id : int, optional
         Leading entries of this value in a row of `input_ids` are padding.
@@ -110,13 +155,12 @@ def penalize(
     num_threads : int, optional
         How many threads to use at most; results never depend on it.
     progress : bool or callable, optional
-        Show a progress bar, or call ``progress(done, total)``. The units are rows; on a device
-        there is none.
+        Show a progress bar, or call ``progress(done, total)``. It counts rows.
 
     Returns
     -------
-    array_like
-        The penalized logits: same kind, dtype, device and shape as `logits`; `out` if given.
+    logits : same kind, dtype, device and shape as given
+        The penalized logits; `out` if given.
 
     Raises
     ------
@@ -140,8 +184,12 @@ def penalize(
     nothing waits for the device, except that DRY, n-grams and bad words of several tokens bring
     `input_ids`, never logits, to the host. There the result may be a view of a wider tensor.
 
-    The repetition penalty is that of Keskar, McCann, Varshney, Xiong and Socher, "CTRL: A
-    Conditional Transformer Language Model for Controllable Generation", 2019, arXiv:1909.05858.
+    The repetition penalty is that of Keskar et al. 2019.
+
+    References
+    ----------
+    Keskar, McCann, Varshney, Xiong and Socher, "CTRL: A Conditional Transformer Language Model for
+    Controllable Generation", 2019, arXiv:1909.05858.
 
     Examples
     --------
@@ -164,7 +212,8 @@ def penalize(
         "no_repeat_ngram_size": no_repeat_ngram_size,
         "min_new_tokens": min_new_tokens,
     }
-    batch = len(logits) if np.ndim(logits) == 2 else None
+    shape = np.shape(logits)
+    batch = shape[0] if len(shape) == 2 else None
     params = _active(values, 1 if batch is None else batch)
     lists: _core.decode.penalties.TokenLists = {
         "logit_bias": _bias(logit_bias),
@@ -174,12 +223,13 @@ def penalize(
     }
     if "min_new_tokens" in params and not lists["eos"]:
         raise ValueError("eos_token_id: must be given with min_new_tokens")
-    pad = None if pad_token_id is None else integer(pad_token_id, "pad_token_id")
+    pad = None if pad_token_id is None else _INTEGER.check(pad_token_id, "pad_token_id")
     history = History(input_ids, batch, prompt_lengths, pad, attention_mask)
     if is_on_device(logits):
         from sortes.decode import _torch_penalties
 
-        return _torch_penalties.penalize(logits, history, params, lists, out)
+        with at_once(progress, rows_in(logits)):
+            return _torch_penalties.penalize(logits, history, params, lists, out)
 
     rows = rows_of(logits)
     x = rows.array

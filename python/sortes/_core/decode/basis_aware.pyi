@@ -1,66 +1,65 @@
 """Basis-aware truncation: programs over a reduced output matrix."""
 
-from collections.abc import Callable
-from typing import Any, final
+from typing import TypeAlias, final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .sampling import _Given, _Progress, _Streams
+
 __all__ = ["Basis"]
+
+# Whether q >= 0 is asked for, programs for one draw, steps of a program, whether giving up raises.
+_Options: TypeAlias = tuple[bool, int | None, int, bool]
 
 @final
 class Basis:
-    """A reduced output matrix and the program that is solved on it."""
+    """A reduced output matrix, and the options of the programs that are solved on it."""
 
-    def __new__(cls, features: NDArray[np.float32], nonneg: bool, max_pivots: int, /) -> Basis: ...
-    def thresholds(
-        self, x: NDArray[Any], rule: tuple[str, float], temperature: float, /, *, bf16: bool = False
-    ) -> NDArray[np.float64]: ...
+    def __new__(cls, features: NDArray[np.float32], options: _Options, /) -> Basis: ...
+    def with_options(self, options: _Options, /) -> Basis: ...
+    def copy(self) -> Basis: ...
+    @property
+    def options(self) -> _Options: ...
+    def features(self) -> NDArray[np.float32]: ...
     def sample(
         self,
-        x: NDArray[Any],
-        rule: tuple[str, float],
-        temperature: float,
-        keys: int | NDArray[np.uint64],
-        rows: NDArray[np.uint32] | None,
-        step: int,
-        max_lp: int | None,
-        strict: bool,
+        given: _Given,
+        streams: _Streams,
         /,
         *,
-        bf16: bool = False,
         num_threads: int | None = None,
+        progress: _Progress = None,
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]: ...
     def keep_mask(
         self,
-        x: NDArray[Any],
-        rule: tuple[str, float],
-        temperature: float,
-        strict: bool,
+        given: _Given,
+        out: NDArray[np.bool_],
         /,
         *,
-        bf16: bool = False,
         num_threads: int | None = None,
-        progress: Callable[[int, int], object] | None = None,
-    ) -> NDArray[np.bool_]: ...
+        progress: _Progress = None,
+    ) -> None: ...
+    def cutoffs(
+        self,
+        given: _Given,
+        out: NDArray[np.float64],
+        /,
+        *,
+        num_threads: int | None = None,
+        progress: _Progress = None,
+    ) -> None: ...
     def critical(
         self,
-        x: NDArray[Any],
-        ids: NDArray[np.int64] | None,
-        temperature: float,
+        given: _Given,
+        ids: NDArray[np.int64],
+        out: NDArray[np.float64],
         /,
         *,
-        bf16: bool = False,
         num_threads: int | None = None,
-        progress: Callable[[int, int], object] | None = None,
-    ) -> NDArray[np.float64]: ...
-    def decide(
-        self,
-        x: NDArray[Any],
-        id: int,
-        tau: float,
-        temperature: float,
-        /,
-        *,
-        bf16: bool = False,
-    ) -> tuple[bool, NDArray[np.float64]]: ...
+        progress: _Progress = None,
+    ) -> None: ...
+    def decide(self, given: _Given, id: int, tau: float, /) -> tuple[bool, NDArray[np.float64]]: ...
+    def to_bytes(self) -> bytes: ...
+    @staticmethod
+    def from_bytes(data: bytes, /) -> Basis: ...

@@ -1,279 +1,198 @@
 //! `_core.decode.basis_aware`: truncation that knows the output matrix.
 
-use half::{bf16, f16};
-use numpy::{IntoPyArray, PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2};
+use std::sync::Arc;
+
+use numpy::{IntoPyArray, PyArray1, PyArray2, PyArrayMethods};
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
-use sortes::decode::basis_aware::{self as kernels, Base, Decision, Features, Sampler, Settings};
-use sortes_core::rng::Stream;
-use sortes_core::{Error, Result};
+use pyo3::types::{PyBytes, PyTuple};
+use sortes::decode::basis_aware::{BasisAware, Decision, Drawn, Features, Settings};
+use sortes_core::memory::{copied, filled, with_capacity};
+use sortes_core::rng;
 
-use crate::arrays::Logits;
-use crate::boundary::{detached, interruptible, to_py};
-use crate::pool;
+use crate::args::{Matrix, Vector};
+use crate::arrays::{elements_mut, with_rows, writable};
+use crate::boundary::{Size, bytes, run, to_py};
+use crate::decode::sampling::{Given, Streams};
 
-/// One row in double precision.
-fn widened(logits: &Logits, row: usize) -> Vec<f64> {
-    match logits {
-        Logits::F32(x) => x.row(row).iter().map(|&l| f64::from(l)).collect(),
-        Logits::F16(x) => x.row(row).iter().copied().map(f16::to_f64).collect(),
-        Logits::Bf16(x) => x.row(row).iter().copied().map(bf16::to_f64).collect(),
-        Logits::F64(x) => x.row(row).to_vec(),
-    }
-}
+/// Nanoseconds for a number of the matrix.
+const NUMBER: f64 = 5.0;
+/// For an exponential of a logit.
+const EXPONENTIAL: f64 = 8.0;
+/// For a program, and for the programs of a draw: enough that no draw is deaf.
+const PROGRAM: f64 = 5e6;
+const DRAW: f64 = 50e6;
+/// For eight bytes of a state.
+const WORD: f64 = 30.0;
 
-/// A base rule and its parameter, both checked by the Python side.
-#[derive(FromPyObject)]
-struct Rule(String, f64);
+/// Options: `nonneg`, `max_lp`, `max_pivots`, `strict`.
+type Options = (bool, Option<u32>, usize, bool);
 
-impl Rule {
-    fn base(&self) -> PyResult<Base> {
-        match self.0.as_str() {
-            "eta" => Ok(Base::Eta(self.1)),
-            "epsilon" => Ok(Base::Epsilon(self.1)),
-            "top_p" => Ok(Base::TopP(self.1)),
-            other => {
-                let reason = format!("must be 'eta', 'epsilon' or 'top_p', got {other:?}");
-                Err(to_py(Error::argument("base", reason)))
-            }
-        }
-    }
-}
+/// What no random number is drawn from.
+const NONE: &[rng::Stream] = &[rng::Stream::new(0)];
 
-/// What draws rows: a key for all or for each, and the entity of each.
-struct Names {
-    keys: Vec<u64>,
-    rows: Option<Vec<u32>>,
-}
-
-impl Names {
-    fn extract(
-        keys: &Bound<'_, PyAny>,
-        rows: Option<PyReadonlyArray1<'_, u32>>,
-        batch: usize,
-    ) -> PyResult<Self> {
-        let keys = match keys.cast::<PyArray1<u64>>() {
-            Ok(keys) => keys.readonly().as_array().to_vec(),
-            Err(_) => vec![keys.extract()?; batch],
-        };
-        let rows = rows.map(|rows| rows.as_array().to_vec());
-        for (name, len) in [("rng", keys.len()), ("rows", rows.as_ref().map_or(batch, Vec::len))] {
-            if len != batch {
-                let (expected, got) = (format!("({batch},)"), format!("({len},)"));
-                return Err(to_py(Error::Shape { name, expected, got }));
-            }
-        }
-        Ok(Self { keys, rows })
-    }
-
-    fn of(&self, row: usize) -> (Stream, u32) {
-        let entity = self.rows.as_ref().map_or(row as u32, |rows| rows[row]);
-        (Stream::new(self.keys[row]), entity)
-    }
-}
-
-/// A reduced output matrix and the program that is solved on it.
+/// A reduced output matrix, and the options of the programs that are solved on it.
 #[pyclass(frozen, module = "sortes._core.decode.basis_aware")]
-pub(crate) struct Basis {
-    features: Features,
-    settings: Settings,
-}
+pub(crate) struct Basis(BasisAware);
 
-impl Basis {
-    fn logits(&self, x: &Bound<'_, PyAny>, bf16: bool) -> PyResult<Logits> {
-        let logits = Logits::extract(x, bf16, "logits")?;
-        let vocabulary = self.features.vocabulary();
-        if logits.cols() == vocabulary {
-            return Ok(logits);
-        }
-        Err(to_py(Error::Shape {
-            name: "logits",
-            expected: format!("(B, {vocabulary})"),
-            got: format!("({}, {})", logits.rows(), logits.cols()),
-        }))
-    }
+fn made(features: Arc<Features>, (nonneg, max_lp, max_pivots, strict): Options) -> BasisAware {
+    let settings = Settings::new(nonneg, max_pivots);
+    BasisAware { features, settings, max_programs: max_lp.unwrap_or(u32::MAX), strict }
 }
 
 #[pymethods]
 impl Basis {
     #[new]
-    #[pyo3(signature = (features, nonneg, max_pivots, /))]
-    fn new(
-        py: Python<'_>,
-        features: PyReadonlyArray2<'_, f32>,
-        nonneg: bool,
-        max_pivots: usize,
-    ) -> PyResult<Self> {
-        let dim = features.as_array().ncols();
-        let matrix: Vec<f32> = features.as_array().iter().copied().collect();
-        let features = detached(py, || Features::new(matrix, dim))?;
-        Ok(Self { features, settings: Settings::new(nonneg, max_pivots) })
+    #[pyo3(signature = (features, options, /))]
+    fn new(py: Python<'_>, features: Matrix<'_, f32>, options: Options) -> PyResult<Self> {
+        let (matrix, cols): (&[f32], usize) = (&features, features.cols());
+        let features = run(py, Size::new(matrix.len(), NUMBER), None, None, |run| {
+            Features::new(copied(matrix, "features", run)?, cols, run)
+        })?;
+        Ok(Self(made(Arc::new(features), options)))
     }
 
-    /// The threshold of each row.
-    #[pyo3(signature = (x, rule, temperature, /, *, bf16=false))]
-    fn thresholds<'py>(
-        &self,
-        py: Python<'py>,
-        x: &Bound<'py, PyAny>,
-        rule: Rule,
-        temperature: f64,
-        bf16: bool,
-    ) -> PyResult<Bound<'py, PyArray1<f64>>> {
-        let (logits, base) = (self.logits(x, bf16)?, rule.base()?);
-        let thresholds = detached(py, || {
-            let threshold = |row| {
-                let p = kernels::law::softmax(&widened(&logits, row), temperature, row)?;
-                Ok(base.threshold(&p))
-            };
-            (0..logits.rows()).map(threshold).collect::<Result<Vec<f64>>>()
+    /// The same matrix with other options.
+    #[pyo3(signature = (options, /))]
+    fn with_options(&self, options: Options) -> Self {
+        Self(made(self.0.features.clone(), options))
+    }
+
+    fn copy(&self) -> Self {
+        Self(self.0.clone())
+    }
+
+    #[getter]
+    fn options(&self) -> Options {
+        let BasisAware { settings, max_programs, strict, .. } = &self.0;
+        let max_lp = Some(*max_programs).filter(|&most| most != u32::MAX);
+        (settings.nonneg, max_lp, settings.max_pivots, *strict)
+    }
+
+    /// The matrix as it was given.
+    fn features<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray2<f32>>> {
+        let features = &self.0.features;
+        let len = features.vocabulary() * features.dim();
+        let matrix = run(py, Size::new(len, NUMBER), None, None, |run| {
+            let (mut numbers, mut matrix) = (features.matrix(), with_capacity(len, "features")?);
+            for range in run.blocks(len, 1 << 16) {
+                matrix.extend(numbers.by_ref().take(range?.len()));
+            }
+            Ok(matrix)
         })?;
-        Ok(thresholds.into_pyarray(py))
+        matrix.into_pyarray(py).reshape([features.vocabulary(), features.dim()])
     }
 
     /// Tokens, programs solved and programs given up, for each row.
-    #[pyo3(signature = (x, rule, temperature, keys, rows, step, max_lp, strict, /, *,
-                        bf16=false, num_threads=None))]
-    #[allow(clippy::too_many_arguments)]
+    #[pyo3(signature = (given, streams, /, *, num_threads=None, progress=None))]
     fn sample<'py>(
         &self,
         py: Python<'py>,
-        x: &Bound<'py, PyAny>,
-        rule: Rule,
-        temperature: f64,
-        keys: &Bound<'py, PyAny>,
-        rows: Option<PyReadonlyArray1<'py, u32>>,
-        step: u32,
-        max_lp: Option<u32>,
-        strict: bool,
-        bf16: bool,
-        num_threads: Option<i64>,
+        given: Given<'py>,
+        streams: Streams,
+        num_threads: Option<&Bound<'py, PyAny>>,
+        progress: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyTuple>> {
-        let logits = self.logits(x, bf16)?;
-        let names = Names::extract(keys, rows, logits.rows())?;
-        let threads = pool::threads_old(num_threads)?;
-        let sampler = Sampler {
-            features: &self.features,
-            settings: self.settings,
-            base: rule.base()?,
-            temperature,
-            max_programs: max_lp.unwrap_or(u32::MAX),
-            strict,
-        };
-        let drawn = interruptible(py, None, |cancel| {
-            let row = |r| widened(&logits, r);
-            sampler.sample(logits.rows(), row, |r| names.of(r), step, threads, cancel)
+        let mut drawn = filled(given.logits.rows(), Drawn::default(), "draws").map_err(to_py)?;
+        let ns = DRAW / given.logits.cols() as f64;
+        given.run(py, &streams, ns, num_threads, progress, |call, logits, run| {
+            with_rows!(logits, |rows| self.0.sample(call, rows, &mut drawn, run))
         })?;
-        let column = |f: fn(&kernels::Drawn) -> i64| {
-            drawn.iter().map(f).collect::<Vec<i64>>().into_pyarray(py)
+        let column = |f: fn(&Drawn) -> i64| {
+            let mut column = with_capacity(drawn.len(), "draws").map_err(to_py)?;
+            column.extend(drawn.iter().map(f));
+            PyResult::Ok(column.into_pyarray(py))
         };
-        let tokens = column(|d| d.token as i64);
-        let programs = column(|d| d.programs.into());
-        let failures = column(|d| d.failures.into());
-        (tokens, programs, failures).into_pyobject(py)
+        let (tokens, programs) = (column(|d| d.token as i64)?, column(|d| d.programs.into())?);
+        (tokens, programs, column(|d| d.failures.into())?).into_pyobject(py)
     }
 
-    /// The mask of kept tokens.
-    #[pyo3(signature = (x, rule, temperature, strict, /, *,
-                        bf16=false, num_threads=None, progress=None))]
-    #[allow(clippy::too_many_arguments)]
-    fn keep_mask<'py>(
+    /// Writes which tokens are kept.
+    #[pyo3(signature = (given, out, /, *, num_threads=None, progress=None))]
+    fn keep_mask(
         &self,
-        py: Python<'py>,
-        x: &Bound<'py, PyAny>,
-        rule: Rule,
-        temperature: f64,
-        strict: bool,
-        bf16: bool,
-        num_threads: Option<i64>,
-        progress: Option<&Bound<'py, PyAny>>,
-    ) -> PyResult<Bound<'py, PyArray2<bool>>> {
-        let (logits, base) = (self.logits(x, bf16)?, rule.base()?);
-        let threads = pool::threads_old(num_threads)?;
-        let Self { features, settings } = self;
-        let mask = interruptible(py, progress, |cancel| {
-            cancel.expect((logits.rows() * logits.cols()) as u64);
-            let mut mask = Vec::new();
-            for row in 0..logits.rows() {
-                let p = kernels::law::softmax(&widened(&logits, row), temperature, row)?;
-                let tau = base.threshold(&p);
-                mask.extend(kernels::keep(
-                    features, *settings, p, tau, strict, row, threads, cancel,
-                )?);
-            }
-            Ok(mask)
-        })?;
-        mask.into_pyarray(py).reshape([logits.rows(), logits.cols()])
+        py: Python<'_>,
+        given: Given<'_>,
+        out: &Bound<'_, PyArray2<bool>>,
+        num_threads: Option<&Bound<'_, PyAny>>,
+        progress: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let mut out = writable(out, "out")?;
+        let out = elements_mut(&mut out, "out")?;
+        let call = given.call(NONE);
+        run(py, Size::new(out.len(), PROGRAM), num_threads, progress, |run| {
+            with_rows!(&given.logits, |rows| self.0.keep_mask(&call, rows, out, run))
+        })
     }
 
-    /// The critical values of some tokens, or of all.
-    #[pyo3(signature = (x, ids, temperature, /, *, bf16=false, num_threads=None, progress=None))]
-    #[allow(clippy::too_many_arguments)]
-    fn critical<'py>(
+    /// Writes the probability at which the rules cut each row.
+    #[pyo3(signature = (given, out, /, *, num_threads=None, progress=None))]
+    fn cutoffs(
         &self,
-        py: Python<'py>,
-        x: &Bound<'py, PyAny>,
-        ids: Option<PyReadonlyArray1<'py, i64>>,
-        temperature: f64,
-        bf16: bool,
-        num_threads: Option<i64>,
-        progress: Option<&Bound<'py, PyAny>>,
-    ) -> PyResult<Bound<'py, PyArray2<f64>>> {
-        let logits = self.logits(x, bf16)?;
-        let ids = match ids {
-            None => (0..logits.cols()).collect(),
-            Some(ids) => ids
-                .as_array()
-                .iter()
-                .map(|&id| self.token("ids", id))
-                .collect::<PyResult<Vec<usize>>>()?,
-        };
-        let threads = pool::threads_old(num_threads)?;
-        let Self { features, settings } = self;
-        let values = interruptible(py, progress, |cancel| {
-            cancel.expect((logits.rows() * ids.len()) as u64);
-            let mut values = Vec::new();
-            for row in 0..logits.rows() {
-                let p = kernels::law::softmax(&widened(&logits, row), temperature, row)?;
-                values
-                    .extend(kernels::critical(features, *settings, p, &ids, row, threads, cancel)?);
-            }
-            Ok(values)
-        })?;
-        values.into_pyarray(py).reshape([logits.rows(), ids.len()])
+        py: Python<'_>,
+        given: Given<'_>,
+        out: &Bound<'_, PyArray1<f64>>,
+        num_threads: Option<&Bound<'_, PyAny>>,
+        progress: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let mut out = writable(out, "out")?;
+        let out = elements_mut(&mut out, "out")?;
+        let call = given.call(NONE);
+        let size = Size::new(out.len(), EXPONENTIAL * given.logits.cols() as f64);
+        run(py, size, num_threads, progress, |run| {
+            with_rows!(&given.logits, |rows| self.0.cutoffs(&call, rows, out, run))
+        })
+    }
+
+    /// Writes the critical values of some tokens.
+    #[pyo3(signature = (given, ids, out, /, *, num_threads=None, progress=None))]
+    fn critical(
+        &self,
+        py: Python<'_>,
+        given: Given<'_>,
+        ids: Vector<'_, i64>,
+        out: &Bound<'_, PyArray2<f64>>,
+        num_threads: Option<&Bound<'_, PyAny>>,
+        progress: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let ids: &[i64] = &ids;
+        let mut out = writable(out, "out")?;
+        let out = elements_mut(&mut out, "out")?;
+        let call = given.call(NONE);
+        run(py, Size::new(out.len(), PROGRAM), num_threads, progress, |run| {
+            with_rows!(&given.logits, |rows| self.0.critical(&call, rows, ids, out, run))
+        })
     }
 
     /// Whether the first row keeps `id` at `tau`, and the proof.
-    #[pyo3(signature = (x, id, tau, temperature, /, *, bf16=false))]
+    #[pyo3(signature = (given, id, tau, /))]
     fn decide<'py>(
         &self,
         py: Python<'py>,
-        x: &Bound<'py, PyAny>,
+        given: Given<'py>,
         id: i64,
         tau: f64,
-        temperature: f64,
-        bf16: bool,
     ) -> PyResult<(bool, Bound<'py, PyArray1<f64>>)> {
-        let logits = self.logits(x, bf16)?;
-        let token = self.token("id", id)?;
-        let Self { features, settings } = self;
-        let decision = interruptible(py, None, |cancel| {
-            let p = kernels::law::softmax(&widened(&logits, 0), temperature, 0)?;
-            kernels::decide(features, *settings, p, token, tau, cancel)
+        let call = given.call(NONE);
+        let decision = run(py, Size::new(1, DRAW), None, None, |run| {
+            with_rows!(&given.logits, |rows| self.0.decide(&call, rows, id, tau, run))
         })?;
         Ok(match decision {
             Decision::Kept(price) => (true, price.into_pyarray(py)),
             Decision::Removed(q) => (false, q.into_pyarray(py)),
         })
     }
-}
 
-impl Basis {
-    fn token(&self, name: &'static str, id: i64) -> PyResult<usize> {
-        let vocabulary = self.features.vocabulary();
-        usize::try_from(id).ok().filter(|&id| id < vocabulary).ok_or_else(|| {
-            to_py(Error::argument(name, format!("must be in [0, {vocabulary}), got {id}")))
-        })
+    fn to_bytes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        let features = &self.0.features;
+        let size = Size::new(features.vocabulary() * features.dim(), NUMBER);
+        bytes(py, &run(py, size, None, None, |run| self.0.to_bytes(run))?)
+    }
+
+    #[staticmethod]
+    #[pyo3(signature = (data, /))]
+    fn from_bytes(py: Python<'_>, data: &[u8]) -> PyResult<Self> {
+        let size = Size::new(data.len() / 8, WORD);
+        run(py, size, None, None, |run| BasisAware::from_bytes(data, run)).map(Self)
     }
 }
 

@@ -105,7 +105,7 @@ fn set(
 }
 
 /// One stream for all rows, or one for each.
-struct Streams(Vec<rng::Stream>);
+pub(super) struct Streams(Vec<rng::Stream>);
 
 impl<'py> FromPyObject<'_, 'py> for Streams {
     type Error = PyErr;
@@ -153,8 +153,8 @@ impl Allowed<'_> {
 }
 
 /// What most calls are given, as one tuple.
-struct Given<'py> {
-    logits: Logits,
+pub(super) struct Given<'py> {
+    pub(super) logits: Logits,
     rules: Py<Rules>,
     rows: Option<Vector<'py, u32>>,
     bias: Option<(Vector<'py, i64>, Vector<'py, f32>)>,
@@ -173,8 +173,19 @@ impl<'py> FromPyObject<'_, 'py> for Given<'py> {
 }
 
 impl Given<'_> {
+    /// The call, in which rows draw from these streams.
+    pub(super) fn call<'a>(&'a self, streams: &'a [rng::Stream]) -> Call<'a> {
+        Call {
+            rules: &self.rules.get().0,
+            streams,
+            rows: self.rows.as_deref(),
+            bias: self.bias.as_ref().map(|(ids, values)| (&**ids, &**values)),
+            mask: self.mask.as_ref().map_or(Mask::None, Allowed::mask),
+        }
+    }
+
     /// Runs a kernel on the rows, each logit of which takes about `ns`.
-    fn run<T: Send>(
+    pub(super) fn run<T: Send>(
         &self,
         py: Python<'_>,
         streams: &Streams,
@@ -183,14 +194,7 @@ impl Given<'_> {
         progress: Option<&Bound<'_, PyAny>>,
         f: impl FnOnce(&Call<'_>, &Logits, Run<'_>) -> Result<T> + Send,
     ) -> PyResult<T> {
-        let call = Call {
-            rules: &self.rules.get().0,
-            streams: &streams.0,
-            rows: self.rows.as_deref(),
-            bias: self.bias.as_ref().map(|(ids, values)| (&**ids, &**values)),
-            mask: self.mask.as_ref().map_or(Mask::None, Allowed::mask),
-        };
-        let logits = &self.logits;
+        let (logits, call) = (&self.logits, self.call(&streams.0));
         boundary::run(py, size(logits, ns), num_threads, progress, |run| f(&call, logits, run))
     }
 }

@@ -108,6 +108,9 @@ pub(super) struct Survivors<'a> {
     pub(super) window: Window,
     pub(super) temperature: f64,
     pub(super) run: Run<'a>,
+    /// Where the rules cut from below: a logit that may lie above all others, which then leaves the
+    /// largest.
+    pub(super) cut: f64,
     /// Whether a temperature of zero has left the largest logit alone.
     pub(super) is_greedy: bool,
     pub(super) work: &'a mut Work,
@@ -139,6 +142,7 @@ impl<'a> Survivors<'a> {
             window: Window::ALL,
             temperature: 1.0,
             run,
+            cut: f64::NEG_INFINITY,
             is_greedy: false,
             work,
             listed,
@@ -217,11 +221,14 @@ impl<'a> Survivors<'a> {
 
     /// Keeps `l >= cut`, and at least the `min_tokens` largest, ties included.
     pub(super) fn keep_from(&mut self, cut: f64, min_tokens: usize) {
-        let mut cut = ceil_f32(cut).min(self.max());
+        let mut least = self.max();
         if min_tokens > 1 {
-            cut = cut.min(self.kth_largest(min_tokens));
+            least = least.min(self.kth_largest(min_tokens));
+            self.cut = self.cut.max(cut.min(f64::from(least)));
+        } else {
+            self.cut = self.cut.max(cut);
         }
-        self.raise(cut, ANY);
+        self.raise(ceil_f32(cut).min(least), ANY);
     }
 
     /// Keeps the tokens within a distance of a centre.
@@ -263,7 +270,7 @@ impl<'a> Survivors<'a> {
     }
 
     /// Takes back what the rules removed, so that it is weighed and drawn again; returns the window
-    /// that they had left.
+    /// that they had left. What they [cut](Self::cut) stays known.
     pub(super) fn restore(&mut self) -> Window {
         let window = std::mem::replace(&mut self.window, Window::ALL);
         if window != Window::ALL {
@@ -281,6 +288,7 @@ impl<'a> Survivors<'a> {
     pub(super) fn raise(&mut self, lo: f32, ids: (u32, u32)) {
         let before = self.window;
         self.window.raise(lo, ids);
+        self.cut = self.cut.max(f64::from(lo));
         self.narrowed(before);
     }
 

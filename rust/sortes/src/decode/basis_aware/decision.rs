@@ -127,23 +127,28 @@ impl BasisAware {
     /// is kept if its value exceeds `tau`. Progress counts tokens.
     ///
     /// # Errors
-    /// As [`BasisAware::sample`], and [`Error::Row`] if the solver gives up.
-    ///
-    /// # Panics
-    /// If a token is outside the vocabulary.
+    /// As [`BasisAware::sample`]; [`Error::Argument`] if an id is outside the vocabulary,
+    /// [`Error::Row`] if the solver gives up.
     pub fn critical<T: Element>(
         &self,
         call: &Call<'_>,
         logits: &impl Rows<T>,
-        tokens: &[usize],
+        ids: &[i64],
         out: &mut [f64],
         run: Run<'_>,
     ) -> Result<()> {
         self.check(logits)?;
         call.check(logits.rows(), logits.cols())?;
+        let vocabulary = self.features.vocabulary();
+        let mut tokens = with_capacity(ids.len(), "tokens")?;
+        for (item, &id) in ids.iter().enumerate() {
+            let token = usize::try_from(id).ok().filter(|&token| token < vocabulary);
+            let domain = format!("[0, {vocabulary})");
+            tokens.push(token.ok_or_else(|| Error::item("ids", item, &domain, id))?);
+        }
         for (index, out) in out.chunks_mut(tokens.len().max(1)).enumerate() {
             let law = call.with_row(logits, index, run, law::of_row)?;
-            out.copy_from_slice(&self.critical_of(law.p, tokens, index, run)?);
+            out.copy_from_slice(&self.critical_of(law.p, &tokens, index, run)?);
         }
         Ok(())
     }
@@ -176,19 +181,24 @@ impl BasisAware {
     /// the call counts, not what its rules cut.
     ///
     /// # Errors
-    /// As [`BasisAware::sample`], and [`Error::Row`] if the solver gives up.
+    /// As [`BasisAware::sample`]; [`Error::Argument`] if the id is outside the vocabulary,
+    /// [`Error::Row`] if the solver gives up.
     ///
     /// # Panics
-    /// If there is no row, or the token is outside the vocabulary.
+    /// If there is no row.
     pub fn decide<T: Element>(
         &self,
         call: &Call<'_>,
         logits: &impl Rows<T>,
-        token: usize,
+        id: i64,
         tau: f64,
         run: Run<'_>,
     ) -> Result<Decision> {
         self.check(logits)?;
+        let vocabulary = self.features.vocabulary();
+        let token = usize::try_from(id).ok().filter(|&token| token < vocabulary);
+        let outside = || Error::argument("id", format!("must be in [0, {vocabulary}), got {id}"));
+        let token = token.ok_or_else(outside)?;
         call.check(logits.rows(), logits.cols())?;
         let law = call.with_row(logits, 0, run, law::of_row)?;
         self.decide_of(law.p, token, tau, run)

@@ -29,7 +29,7 @@ impl Law {
             *kept = window.contains(l, id as u32);
         }
         let z = survivors.add_law(1.0, &mut p);
-        Ok(Self { p, kept, tau: at_cut(survivors, window, z) })
+        Ok(Self { p, kept, tau: at_cut(survivors, z) })
     }
 
     /// All mass on one token.
@@ -43,13 +43,10 @@ impl Law {
     }
 }
 
-/// The probability at the lower end of a window, given the normaliser of the whole row.
-fn at_cut(survivors: &mut Survivors<'_>, window: Window, z: f64) -> f64 {
-    if window.lo == Window::ALL.lo {
-        return 0.0;
-    }
-    let below = f64::from(survivors.max()) - f64::from(window.lo);
-    (-below / survivors.temperature()).exp() / z
+/// The probability of a token at the cut, given the normaliser of the whole row.
+fn at_cut(survivors: &mut Survivors<'_>, z: f64) -> f64 {
+    let above = survivors.cut - f64::from(survivors.max());
+    ((above / survivors.temperature()).exp() / z).min(1.0)
 }
 
 /// The survivors of rules that keep the most likely tokens, at least one.
@@ -79,9 +76,9 @@ pub(super) fn cut_of<T: Element>(row: &mut OneRow<'_>, x: &[T]) -> Result<f64> {
     if survivors.is_greedy {
         return Ok(1.0);
     }
-    let window = survivors.restore();
+    survivors.restore();
     let (max, t) = (f64::from(survivors.max()), survivors.temperature());
     let weights = survivors.row.x.iter().map(|&l| ((f64::from(l) - max) / t).exp());
     let z = weights.sum();
-    Ok(at_cut(&mut survivors, window, z))
+    Ok(at_cut(&mut survivors, z))
 }
