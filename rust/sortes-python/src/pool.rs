@@ -45,15 +45,6 @@ pub(crate) fn threads(num_threads: Option<&Bound<'_, PyAny>>) -> PyResult<Thread
     if count == 1 { Ok(Threads::SERIAL) } else { Ok(Threads::new(pool_of(count)?, count)) }
 }
 
-/// OLD: to be deleted with its last caller.
-pub(crate) fn threads_old(num_threads: Option<i64>) -> PyResult<Threads<'static>> {
-    let count = match num_threads {
-        Some(count) => checked("num_threads", count)?,
-        None => default_count()?,
-    };
-    if count == 1 { Ok(Threads::SERIAL) } else { Ok(Threads::new(pool_of(count)?, count)) }
-}
-
 /// A pool of this process with at least `count` threads; an old one that is too small is leaked.
 fn pool_of(count: usize) -> PyResult<&'static rayon::ThreadPool> {
     let pid = std::process::id();
