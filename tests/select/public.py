@@ -77,8 +77,6 @@ CALLS = {
     "PivotalSampler.update": {"pi": PI, "ids": IDS},
     "PivotalSampler.merge": {"other": PivotalSampler(first=9, rng=0)},
     "PivotalSampler.finish": {},
-    "PivotalSampler.copy": {},
-    "PivotalSampler.to_bytes": {},
     "PivotalSampler.from_bytes": {"data": PivotalSampler(rng=0).to_bytes()},
     "conditional_poisson_sample": [
         {"pi": PI, "k": 2, "rng": 0},

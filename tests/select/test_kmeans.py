@@ -308,6 +308,21 @@ def test_kinds_of_dense(tmp_path):
     assert np.array_equal(kmeans_plusplus(torch.from_numpy(X), 8, random_state=0)[1], indices)
 
 
+def test_data_frames():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"a": [1, 2, 3, 5], "b": [0.5, 1, 7, 8]})
+    indices = kmeans_plusplus(frame, 2, random_state=0)[1]
+    for kinds in ({"a": "Int64", "b": "Float64"}, {"a": "Int32", "b": "float32"}):
+        centers, same = kmeans_plusplus(frame.astype(kinds), 2, random_state=0)
+        assert np.array_equal(same, indices)
+        assert centers.dtype == np.float64
+    missing = frame.assign(a=pandas.array([1, None, 3, 5], "Int64"))
+    with pytest.raises(ValueError, match="X: row 1: column 0 must be finite, got nan"):
+        kmeans_plusplus(missing, 2)
+    with pytest.raises(TypeError, match="X: must hold numbers, got object"):
+        kmeans_plusplus(frame.assign(a=["x", "y", "z", "w"]), 2)
+
+
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("kind", ["dense", "sparse"])
 def test_progress_counts_centres(method, kind):

@@ -66,3 +66,46 @@ fn check_block(pi: &[f64], first: usize) -> Result<()> {
 fn expect_pass(units: usize, run: Run<'_>) {
     run.expect(run.cancel.done() + units as u64);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sortes_core::cancel::Cancel;
+    use sortes_core::par::Threads;
+    use sortes_core::rng::Stream;
+
+    /// Every kernel polls, and none takes being cancelled for a result.
+    #[test]
+    fn a_stop_request_is_heard_by_all() {
+        let cancel = Cancel::default();
+        cancel.cancel();
+        let (run, stream) = (Run::new(Threads::SERIAL, &cancel), Stream::new(1));
+        let (pi, order): (Vec<f64>, Vec<i64>) = (vec![0.5; 100], (0..100).collect());
+        let merges: Vec<[i64; 2]> =
+            (1..100).map(|i| [if i == 1 { 0 } else { 98 + i }, i]).collect();
+        let odds = ConditionalPoisson::new(&pi, 30, Run::alone()).unwrap();
+        let done = [
+            inclusion_probabilities(&pi, 3.0, run).map(drop),
+            poisson(&pi, stream, run).map(drop),
+            systematic(&pi, 0.5, None, run).map(drop),
+            pivotal::sequential(&pi, None, stream, run).map(drop),
+            pivotal::sequential(&pi, Some(&order), stream, run).map(drop),
+            pivotal::balanced(&pi, stream, run).map(drop),
+            pivotal::over_tree(&pi, &merges, stream, run).map(drop),
+            local_pivotal(&pi, &pi, 1, stream, run).map(drop),
+            ConditionalPoisson::new(&pi, 3, run).map(drop),
+            ConditionalPoisson::fit(&pi, None, run).map(drop),
+            odds.sample(stream, run).map(drop),
+            odds.probabilities(run).map(drop),
+            log_elementary_symmetric(&pi, 3, run).map(drop),
+            allocate(&pi, 7, None, 0, run).map(drop),
+            neyman_allocation(&order, &pi, 7, 0, run).map(drop),
+            stratified(&order, &[1; 100], stream, run).map(drop),
+            stratified_masks(7, 5, stream, run).map(drop),
+            mask_weights(7, run).map(drop),
+        ];
+        for (kernel, done) in done.into_iter().enumerate() {
+            assert_eq!(done, Err(Error::Cancelled), "kernel {kernel}");
+        }
+    }
+}

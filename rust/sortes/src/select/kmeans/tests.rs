@@ -1,4 +1,17 @@
 use super::*;
+use sortes_core::cancel::Cancel;
+use sortes_core::par::Threads;
+
+const METHODS: [Method; 8] = [
+    Method::Lazy,
+    Method::Plain { local_trials: 1 },
+    Method::Plain { local_trials: 4 },
+    Method::Rejection { max_trials: None, fallback: Fallback::Exact },
+    Method::Rejection { max_trials: Some(3), fallback: Fallback::Exact },
+    Method::Chain { length: 50 },
+    Method::Parallel { oversampling: 80.0, rounds: 4 },
+    Method::Random,
+];
 
 fn points(n: usize, dim: usize) -> Vec<f64> {
     let mut draws = Stream::new(3).draws(Purpose::Uniform, 0);
@@ -56,18 +69,8 @@ fn passed_over_distances_do_not_matter() {
     let (n, dim) = (3000, 19);
     let data = points(n, dim);
     let single: Vec<f32> = data.iter().map(|&x| x as f32).collect();
-    let methods = [
-        Method::Lazy,
-        Method::Plain { local_trials: 1 },
-        Method::Plain { local_trials: 4 },
-        Method::Rejection { max_trials: None, fallback: Fallback::Exact },
-        Method::Rejection { max_trials: Some(3), fallback: Fallback::Exact },
-        Method::Chain { length: 50 },
-        Method::Parallel { oversampling: 80.0, rounds: 4 },
-        Method::Random,
-    ];
-    check(&Dense::new(data, dim), &methods);
-    check(&Dense::new(single, dim), &methods);
+    check(&Dense::new(data, dim), &METHODS);
+    check(&Dense::new(single, dim), &METHODS);
 }
 
 #[test]
@@ -161,6 +164,19 @@ fn bad_requests_are_refused() {
     ] {
         assert_eq!(ask(n_clusters, weights).unwrap_err().to_string(), message);
     }
+}
+
+#[test]
+fn a_stop_request_is_heard_by_all_methods() {
+    let cancel = Cancel::default();
+    cancel.cancel();
+    let run = Run::new(Threads::SERIAL, &cancel);
+    let (data, columns) = (points(500, 3), [0, 1, 0]);
+    for method in METHODS {
+        let seeded = request(20, method).dense(&data, 3, run);
+        assert_eq!(seeded, Err(Error::Cancelled), "{method:?}");
+    }
+    assert!(Csr::new(&[0_i64, 2, 3], &columns, &[1.0; 3], 4, "X", run).is_err());
 }
 
 #[test]

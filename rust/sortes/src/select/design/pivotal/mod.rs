@@ -42,7 +42,7 @@ fn uniform_at(gap: u64, stream: Stream) -> f64 {
     draws.uniform()
 }
 
-/// Whether a last fraction is chosen, beside so many units whose probabilities have this total.
+/// Whether a last fraction is chosen, beside `chosen` units: `total` is the sum of all probabilities.
 pub(super) fn stays(left: f64, chosen: usize, total: f64, uniform: impl FnOnce() -> f64) -> bool {
     let stays = match as_integer(total) {
         Some(size) => (chosen as f64) < size,

@@ -13,7 +13,7 @@ use super::{finish, uniform_at};
 /// Units of a subtree that one task settles.
 const TASK: usize = 1 << 14;
 
-/// What a subtree of at most [`TASK`] units comes to.
+/// The result of a subtree of at most [`TASK`] units.
 #[derive(Clone)]
 struct Settled {
     /// The fraction that is left.
