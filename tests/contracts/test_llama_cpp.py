@@ -104,7 +104,6 @@ def test_cold_processors_leave_the_best():
         ({"top_p": 1.5}, ValueError, "^top_p: must be in "),
         ({"dry_base": 0.5}, ValueError, "^dry_base: must be "),
         ({"top_q": 1.0}, TypeError, "^top_q: "),
-        ({"dynatemp_range": 0.5}, ValueError, "^dynatemp_range: needs draw=True"),
         ({"rng": "seed"}, TypeError, "^rng: must be "),
     ],
 )

@@ -208,10 +208,27 @@ def test_row_by_row_temperatures():
     assert got[2].max() == x[2].max()
 
 
-def test_dynamic_temperature_needs_the_draw():
-    with pytest.raises(ValueError, match=r"^dynatemp_range: "):
-        ours.SortesLogitsWarper(dynatemp_range=0.5)
-    ours.SortesDrawProcessor(dynatemp_range=0.5, rng=0)(IDS, scores(1, 9))
+def test_dynamic_temperature():
+    x = scores(3, 200)
+    got = ours.SortesLogitsWarper(dynatemp_range=0.5, top_k=20)(IDS, x)
+    law = decode.distribution(x, dynatemp_range=0.5, top_k=20)
+    torch.testing.assert_close(got.double().softmax(1), law, rtol=1e-5, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("temperature", [1e-6, 3e-4, 1e39])
+def test_extreme_temperatures_leave_a_law(temperature, dtype):
+    x = torch.tensor([[22.0, 21.0, 3.0, -100.0]], dtype=dtype)
+    wanted = [1.0, 0.0, 0.0, 0.0] if temperature < 1 else [0.25] * 4
+    for warper in (
+        ours.TemperatureLogitsWarper(temperature),
+        ours.TopKLogitsWarper(4, temperature=temperature),
+        ours.SortesLogitsWarper(temperature=temperature),
+    ):
+        law = warper(IDS, x).float().softmax(1)
+        torch.testing.assert_close(law, torch.tensor([wanted]))
+    removed = ours.TopKLogitsWarper(2, temperature=temperature)(IDS, x)[0, 2:]
+    assert (removed == -INF).all()
 
 
 CONFIGS = [

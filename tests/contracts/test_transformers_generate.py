@@ -175,6 +175,31 @@ def test_the_record_is_the_record(model, inputs):
     assert transitions.isfinite().all()
 
 
+@pytest.mark.parametrize("normalises", [False, True])
+@pytest.mark.parametrize("penalty", [1.0, 1.3])
+def test_scores_of_greedy_text_are_those_of_generate(model, inputs, penalty, normalises):
+    asked = {
+        **inputs,
+        "do_sample": False,
+        "max_new_tokens": 5,
+        "repetition_penalty": penalty,
+        "renormalize_logits": normalises,
+        "return_dict_in_generate": True,
+        "output_scores": True,
+    }
+    want, got = model.generate(**asked), model.generate(**asked, custom_generate=ours.sample)
+    assert torch.equal(got.sequences, want.sequences)
+    torch.testing.assert_close(got.scores, want.scores)
+
+
+def test_renormalised_scores_are_log_probabilities(model, inputs):
+    asked = {**inputs, **SAMPLE, "max_new_tokens": 4, "return_dict_in_generate": True}
+    asked |= {"output_scores": True, "renormalize_logits": True, "rng": 0, "temperature": 0.7}
+    for scores in model.generate(**asked, top_k=5).scores:
+        assert (scores.isfinite().sum(1) == 5).all()
+        torch.testing.assert_close(scores.exp().sum(1), torch.ones(len(scores)))
+
+
 @pytest.mark.parametrize("arguments", [{}, {"repetition_penalty": 1.2}], ids=["bare", "penalty"])
 def test_one_seed_one_text(model, inputs, arguments):
     asked = {**inputs, **SAMPLE, "max_new_tokens": 12, "top_k": 0, **arguments}

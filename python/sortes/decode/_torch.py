@@ -325,7 +325,8 @@ def _allowed(mask: Any, x: torch.Tensor) -> torch.Tensor:
 def _given_uniforms(uniforms: Any, batch: Logits) -> torch.Tensor:
     device, n = batch.x.device, len(batch.x)
     if not is_on_device(uniforms):
-        uniforms = to_device(numbers_of(uniforms, "uniforms", UNIT, rows=n), device)
+        numbers = numbers_of(uniforms, "uniforms", UNIT, rows=n)
+        uniforms = to_device(numbers if numbers.ndim else np.full(n, numbers), device)
     if tuple(uniforms.shape) not in ((), (n,)):
         raise ValueError(f"uniforms: must have shape ({n},), got {tuple(uniforms.shape)}")
     column: torch.Tensor = uniforms.double().expand(n)[:, None]

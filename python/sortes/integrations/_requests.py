@@ -9,19 +9,25 @@ import numpy as np
 
 from sortes import Stream, decode
 from sortes._device import to_device
+from sortes.decode._table import TABLE
 from sortes.decode.rules import DEFAULTS
 
 if TYPE_CHECKING:
     import torch
 
-#: Rules under which the most likely token stays the most likely one.
-ARGMAX_INVARIANT = (
-    *("top_k", "top_p", "min_p", "epsilon_cutoff", "eta_cutoff", "top_a", "top_n_sigma"),
-    *("top_h", "tfs", "p_less", "min_tokens_to_keep"),
-)
 
-#: Rules that may remove the most likely token.
-ARGMAX_CHANGING = ("typical_p", "xtc_probability", "xtc_threshold")
+def _arguments(*, keeps_best: bool) -> tuple[str, ...]:
+    """Return the parameters of the truncation rules that keep the most likely token, or may not."""
+    rules = (rule for rule in TABLE.values() if "reshapes" not in rule.flags)
+    chosen = (rule for rule in rules if ("keeps_best" in rule.flags) == keeps_best)
+    return tuple(parameter.name for rule in chosen for parameter in rule.parameters)
+
+
+#: Arguments of rules under which the most likely token stays the most likely one.
+ARGMAX_INVARIANT = (*_arguments(keeps_best=True), "min_tokens_to_keep")
+
+#: Arguments of rules that may remove the most likely token.
+ARGMAX_CHANGING = _arguments(keeps_best=False)
 
 #: The penalty that needs the text of the request.
 DRY = (

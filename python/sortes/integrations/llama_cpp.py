@@ -119,8 +119,9 @@ class SortesLogitsProcessor:
 
     Notes
     -----
-    What is kept is divided by the temperature. The rules act in the order ``order="hf"`` unless
-    told otherwise; ``order="llama.cpp"`` is that of the library's chain.
+    What is kept is divided by the temperature, as by `sortes.truncate` with ``scaled=True``. The
+    rules act in the order ``order="hf"`` unless told otherwise; ``order="llama.cpp"`` is that of
+    the library's chain.
 
     Examples
     --------
@@ -148,8 +149,6 @@ class SortesLogitsProcessor:
         self.logit_bias = dict(logit_bias or {})
         self.draw = flag(draw, "draw")
         self.stream = as_stream(rng)
-        if "dynatemp_range" in self.rules.params and not draw:
-            raise ValueError("dynatemp_range: needs draw=True")
         decode.penalize(np.zeros(1, np.single), [], **self.penalties)  # reports bad ones here
 
     def __call__(
@@ -189,6 +188,4 @@ class SortesLogitsProcessor:
             alone = np.full(scores.shape, -math.inf, np.single)
             alone[token] = 0.0
             return alone
-        kept: NDArray[np.single] = decode.truncate(scores, self.rules, **common)
-        temperature = self.rules.params.get("temperature", 1.0)
-        return kept / np.single(temperature) if temperature != 0 else kept
+        return decode.truncate(scores, self.rules, scaled=True, **common)

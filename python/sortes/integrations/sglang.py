@@ -36,9 +36,8 @@ _NAMES = (*ARGMAX_INVARIANT, *ARGMAX_CHANGING)
 class SortesLogitProcessor(CustomLogitProcessor):
     """Any combination of rules.
 
-    Of the ``custom_params`` of a request it reads ``epsilon_cutoff``, ``eta_cutoff``,
-    ``top_n_sigma``, ``top_a``, ``top_h``, ``tfs``, ``p_less``, ``typical_p``, ``xtc_probability``,
-    ``xtc_threshold``, ``top_k``, ``top_p``, ``min_p`` and ``min_tokens_to_keep``.
+    Of the ``custom_params`` of a request it reads the arguments of every truncation rule of
+    `sortes.decode.Rules`; the temperature is the request's own.
 
     Notes
     -----

@@ -66,9 +66,8 @@ class _Request(NamedTuple):
 class SortesLogitsProcessor(LogitsProcessor):
     """The rules that keep the most likely token: they act after vLLM's temperature.
 
-    Of ``SamplingParams.extra_args`` it reads ``epsilon_cutoff``, ``eta_cutoff``, ``top_n_sigma``,
-    ``top_a``, ``top_h``, ``tfs``, ``p_less``, ``min_tokens_to_keep``, and ``top_k``, ``top_p``,
-    ``min_p`` in the place of vLLM's own, with the domains of `sortes.decode.Rules`. vLLM's own
+    Of ``SamplingParams.extra_args`` it reads the arguments in `names`, with the domains of
+    `sortes.decode.Rules`; ``top_k``, ``top_p`` and ``min_p`` in the place of vLLM's own. vLLM's own
     ``top_k`` and ``top_p`` act afterwards.
 
     Parameters
@@ -160,9 +159,9 @@ class SortesLogitsProcessor(LogitsProcessor):
 class SortesReshapingLogitsProcessor(SortesLogitsProcessor):
     """The rules and the penalty that may remove the most likely token: typical, XTC and DRY.
 
-    Of ``SamplingParams.extra_args`` it reads ``typical_p``, ``xtc_probability``,
-    ``xtc_threshold``, ``dry_multiplier``, ``dry_base``, ``dry_allowed_length``,
-    ``dry_penalty_last_n`` and ``dry_sequence_breakers`` (token ids).
+    Of ``SamplingParams.extra_args`` it reads the arguments in `names`, and ``dry_multiplier``,
+    ``dry_base``, ``dry_allowed_length``, ``dry_penalty_last_n`` and ``dry_sequence_breakers``
+    (token ids).
 
     Parameters
     ----------
@@ -229,8 +228,7 @@ if V2LogitsProcessor is not None:
     class SortesV2LogitsProcessor(V2LogitsProcessor):
         """All rules, for vLLM's second model runner.
 
-        Of ``SamplingParams.extra_args`` it reads what `SortesLogitsProcessor` reads, and
-        ``typical_p``, ``xtc_probability`` and ``xtc_threshold``.
+        Of ``SamplingParams.extra_args`` it reads the arguments in `names`.
 
         Parameters
         ----------

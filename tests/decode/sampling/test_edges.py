@@ -139,6 +139,68 @@ def test_extreme_temperatures(backend, temperature):
     assert (np.bincount(tokens, minlength=5)[law > 0.05] > 0).all()
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16", "float64"])
+@pytest.mark.parametrize("temperature", [1e-6, 3e-4, 0.1, 1.0, 30.0, 1e39])
+def test_scaled_logits_have_the_law_of_the_draw(backend, dtype, temperature):
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    of_numpy = ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype
+    kind = of_numpy if backend.name == "numpy" else dtype
+    x = np.array([[22.0, 21.0, 3.0, -100.0, -np.inf], [-9.0, -9.5, -7.0, -60000.0, 0.0]])
+    args = {"dtype": kind, "temperature": temperature, "top_k": 4}
+    left = backend(truncate, x, scaled=True, **args).astype(np.float64)
+    assert not np.isnan(left).any()
+    assert not (left == np.inf).any()
+    weights = np.exp(left - left.max(1, keepdims=True))
+    law = backend(distribution, x, **args)
+    # The quotients of half precision are rounded to it.
+    rough = {"float16": 5e-2, "bfloat16": 0.3}.get(dtype, 1e-5)
+    np.testing.assert_allclose(weights / weights.sum(1, keepdims=True), law, atol=rough)
+    filled = backend(truncate, x, scaled=True, filter_value=-7.5, **args)
+    assert (filled[0, 4], filled[1, 3]) == (-np.inf, -7.5)
+
+
+def test_scaled_logits_are_quotients(backend):
+    x = logits_of((3, 400))
+    for temperature in (0.7, [0.7, 1.0, 2.0]):
+        args = {"temperature": temperature, "top_p": 0.9}
+        plain = backend(truncate, x, **args)
+        t = np.broadcast_to(np.asarray(temperature, np.float32), 3)[:, None]
+        np.testing.assert_array_equal(backend(truncate, x, scaled=True, **args), plain / t)
+    greedy = backend(truncate, x, scaled=True, temperature=0.0)
+    assert (np.isfinite(greedy).sum(1) == 1).all()
+    np.testing.assert_array_equal(greedy.max(1), x.max(1))
+    law = backend(distribution, x, dynatemp_range=0.5)
+    left = backend(truncate, x, scaled=True, dynatemp_range=0.5).astype(np.float64)
+    weights = np.exp(left - left.max(1, keepdims=True))
+    np.testing.assert_allclose(weights / weights.sum(1, keepdims=True), law, rtol=1e-4)
+
+
+def test_what_is_banned_stays_banned(backend):
+    x = logits_of((2, 30))
+    x[0, 3] = -np.inf
+    allowed = np.ones(30, bool)
+    allowed[5] = False
+    args = {"mask": allowed, "logit_bias": {7: -np.inf}, "top_k": 5, "filter_value": -4.0}
+    left = backend(truncate, x, **args)
+    assert (left[:, [5, 7]] == -np.inf).all()
+    assert left[0, 3] == -np.inf
+    assert ((left == -4.0).sum(1) == [22, 23]).all()
+
+
+def test_smoothing_is_exact_beside_an_offset(backend):
+    d = np.random.default_rng(1).normal(0, 2, 300)
+    for offset in (0.0, 300.0, 1e4):
+        x = (offset + d).astype(np.float32)
+        exact = -0.5 * (x.astype(np.float64) - x.max()) ** 2
+        law = np.exp(exact) / np.exp(exact).sum()
+        got = backend(distribution, x, smoothing_factor=0.5)
+        assert np.abs(got - law).sum() / 2 < 1e-6
+        shown = backend(truncate, x, smoothing_factor=0.5)
+        np.testing.assert_allclose(shown, x.max() + exact, rtol=1e-6)
+        ends = backend(cutoffs, x, smoothing_factor=0.5)
+        np.testing.assert_array_equal(ends, [shown.min(), shown.max()])
+
+
 def test_greedy_takes_the_lowest_id(backend):
     x = np.zeros((3, 1000), np.float32)
     x[1, [500, 700]] = 1.0

@@ -106,7 +106,7 @@ def without_warpers(
     """Return the processors without the warpers that ``generate`` added for `config`.
 
     They follow the user's own processors, so they are the last of their class. The normalisation
-    that may end the list goes as well: no draw depends on it.
+    that may end the list goes as well: no draw depends on it, and scores get it at the end.
     """
     kept = list(processors)
     ends = [_FIELDS[name].warper for name in configured(config)]

@@ -21,7 +21,7 @@ from sortes.integrations.transformers._config import (
     without_warpers,
 )
 from sortes.integrations.transformers._rng import stream_of
-from sortes.integrations.transformers._warpers import Truncation, truncated
+from sortes.integrations.transformers._warpers import Truncation
 
 #: What outputs call the cache: the second name until transformers 5.23.
 _CACHE = "cache" if hasattr(GenerateDecoderOnlyOutput, "cache") else "past_key_values"
@@ -91,7 +91,8 @@ def sample(
     -----
     A step costs what greedy decoding costs, and one read of the logits in the dtype of the model:
     they are neither copied nor converted unless a logits processor is to see them. ``scores``, if
-    asked for, are the logits that the rules left, divided by the temperature.
+    asked for, are the logits that the rules left, divided by the temperature, and normalised if
+    ``renormalize_logits`` says so; without sampling, those that the processors left.
 
     The configuration's ``top_k`` is 50 unless something else says otherwise, as ever.
 
@@ -215,6 +216,7 @@ class _Record:
             return () if config.return_dict_in_generate and getattr(config, name) else None
 
         self.scores = asked("output_scores")
+        self._normalises = config.renormalize_logits
         self.logits = asked("output_logits")
         self._attentions = asked("output_attentions")
         self._cross_attentions = self._attentions
@@ -226,8 +228,13 @@ class _Record:
             self.logits += (logits,)
 
     def add_scores(self, logits: torch.Tensor, rules: decode.Rules, coins: dict[str, Any]) -> None:
-        if self.scores is not None:
-            self.scores += (truncated(logits.float(), rules, **coins),)
+        if self.scores is None:
+            return
+        scores = logits.to(copy=True, dtype=torch.float32)
+        if rules is not _GREEDY:  # without sampling, ``generate`` has no warpers
+            scores = decode.truncate(scores, rules, scaled=True, **coins)
+            scores = scores.log_softmax(-1) if self._normalises else scores
+        self.scores += (scores,)
 
     def add_states(self, outputs: Any) -> None:
         decoder = "decoder_" if self._is_encoder_decoder else ""

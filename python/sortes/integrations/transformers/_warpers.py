@@ -28,6 +28,7 @@ from sortes._check import (
     shown,
 )
 from sortes.decode.rules import as_rules
+from sortes.decode.truncation import FILL
 from sortes.integrations.transformers._config import (
     enclosing_generate,
     from_generation_config,
@@ -41,19 +42,16 @@ if TYPE_CHECKING:
     from sortes._rng import Rng
 
 _OPEN = Domain("(0, 1)")
-_FILL = Domain("[-inf, inf)")
 _BASE = Domain("[1, inf)")
 _WINDOW = Domain("[-1, 2**63)", integer=True)
 _TOKEN = Domain("[-2**63, 2**63)", integer=True)
-
-#: The temperature below which the most likely token is the only one.
-_GREEDY_BELOW = 1e-7
 
 
 class Truncation(LogitsProcessor):
     """A processor that applies rules to the scores and returns them in a new tensor.
 
-    Scores that are kept are divided by the temperature of the rules, if these have one.
+    Scores that are kept are divided by the temperature of the rules, as by `truncate` with
+    ``scaled=True``.
     """
 
     #: Rows stand for themselves, so they may as well be tokens of different requests.
@@ -62,13 +60,13 @@ class Truncation(LogitsProcessor):
     def __init__(
         self,
         rules: decode.Rules,
-        filter_value: Annotated[float, _FILL] = -math.inf,
+        filter_value: Annotated[float, FILL] = -math.inf,
         *,
         rows: ArrayLike | None = None,
         rng: Rng = None,
     ) -> None:
         self.rules = rules
-        self.filter_value = _FILL.check(filter_value, "filter_value")
+        self.filter_value = FILL.check(filter_value, "filter_value")
         self.rows = ids_of_rows(rows)
         self.rng = settled(rng)
         self._looked_around = False
@@ -98,8 +96,11 @@ class Truncation(LogitsProcessor):
         if not self._looked_around:
             self._look_around()
         rules = self._rules_for(input_ids)
-        coin = coins(self.rng, input_ids) if "xtc_probability" in rules.params else {}
-        kept: torch.Tensor = truncated(scores, rules, self.filter_value, rows=self.rows, **coin)
+        coin = coins(self.rng, input_ids) if rules.is_random else {}
+        fill, rows = self.filter_value, self.rows
+        kept: torch.Tensor = decode.truncate(
+            scores, rules, filter_value=fill, scaled=True, rows=rows, **coin
+        )
         return kept
 
     def _rules_for(self, input_ids: torch.Tensor) -> decode.Rules:
@@ -112,28 +113,6 @@ class Truncation(LogitsProcessor):
         config = outer.get("generation_config")
         if config is not None and config.do_sample and not callable(outer.get("custom_generate")):
             warn_of_second_cut(self, from_generation_config(config))
-
-
-def truncated(
-    scores: torch.Tensor, rules: decode.Rules, filter_value: float = -math.inf, **coin: Any
-) -> Any:
-    """Return the scores that `rules` keep, divided by their temperature, in a new tensor."""
-    divisor = _divisor(rules, scores)
-    if math.isfinite(filter_value) and divisor is not None:
-        filter_value *= divisor
-    kept = decode.truncate(scores, rules, filter_value=filter_value, **coin)
-    return kept if divisor is None else kept.div_(divisor)
-
-
-def _divisor(rules: decode.Rules, scores: torch.Tensor) -> Any:
-    """Return what the kept scores are divided by, or None; temperature 0 leaves one score as is."""
-    temperature = rules.params.get("temperature", 1.0)
-    if isinstance(temperature, float):
-        return temperature if temperature != 1.0 and temperature >= _GREEDY_BELOW else None
-    if isinstance(temperature, np.ndarray):
-        temperature = torch.from_numpy(temperature.copy())
-    column = temperature.to(scores.device, scores.dtype)[:, None]
-    return torch.where(column >= _GREEDY_BELOW, column, 1.0)
 
 
 class _OneRule(Truncation):
@@ -532,7 +511,7 @@ class PLessLogitsWarper(Truncation):
 
     def __init__(
         self,
-        filter_value: Annotated[float, _FILL] = -math.inf,
+        filter_value: Annotated[float, FILL] = -math.inf,
         *,
         normalized: bool = False,
         temperature: NonNegative = 1.0,
@@ -567,8 +546,8 @@ class SortesLogitsWarper(Truncation):
 
     Notes
     -----
-    Kept scores are divided by the temperature. A temperature that depends on the entropy of the
-    row (`dynatemp_range`) needs the draw as well: use `sample` or `SortesDrawProcessor` for it.
+    Kept scores are divided by the temperature, also by one that depends on the entropy of the row
+    (`dynatemp_range`).
 
     Examples
     --------
@@ -586,11 +565,9 @@ class SortesLogitsWarper(Truncation):
         **rule_args: Unpack[decode.RuleArgs],
     ) -> None:
         rules = as_rules(rules, rule_args)
-        if "dynatemp_range" in rules.params:
-            raise ValueError("dynatemp_range: needs SortesDrawProcessor or custom_generate=sample")
         super().__init__(rules, rows=rows, rng=rng)
         # XTC's coin belongs to a row of the batch, which continuous batching does not keep.
-        self.supports_continuous_batching = "xtc_probability" not in rules.params
+        self.supports_continuous_batching = not rules.is_random
 
 
 class XTCLogitsWarper(SortesLogitsWarper):
