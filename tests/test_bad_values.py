@@ -81,6 +81,7 @@ SHARED |= {"random_state": SHARED["rng"], "generator": SHARED["rng"]}
 
 #: Who accepts what, and why: callable, argument, value.
 ACCEPTED: dict[tuple[str, str, str], str] = {
+    ("decode.AdaptiveP.init", "logits", "NaN"): "their shape is all that counts",
     ("decode.penalize", "logits", "NaN"): "logits pass through unseen, and `sample` reports them",
     ("select.hash_ids", "names", "dict"): "it is an iterable of strings",
     ("select.hash_ids", "names", "words"): "it is an array of strings",

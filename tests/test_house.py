@@ -136,7 +136,6 @@ HEAVY = {
 SHARED_PURPOSES = {
     "Duel": "which units meet is an option of one design: `pivotal_sample(order=)`",
     "Item": "`choice` and coordinated sketches: samples of overlapping data overlap",
-    "Token": "a row has one token, drawn with or without knowledge of the output matrix",
 }
 #: Purposes that the stream itself reads.
 OWN_PURPOSES = {

@@ -2,7 +2,6 @@
 
 import numpy as np
 from decode.rules import OTHERS, SWITCHES
-from public import FOLDER
 from sortes.decode import AdaptiveP, BasisAwareSampler, Mirostat
 
 LOGITS = np.array([[0.5, 2.0, 1.0, -1.0], [3.0, 0.0, 1.0, 2.0]], np.float32)
@@ -10,7 +9,8 @@ MASK = np.array([[True, True, True, False], [True, True, True, True]])
 BIAS = ([1, 2], [0.5, -0.5])
 ROWS = np.array([0, 1], np.uint32)
 TEXT = np.array([[0, 1, 0], [2, 2, 3]])
-GIVEN = {"logit_bias": BIAS, "mask": MASK, "rng": 0, "rows": ROWS}
+LAW = {"logit_bias": BIAS, "mask": MASK}
+GIVEN = {**LAW, "rng": 0, "rows": ROWS}
 #: A value of every argument.
 RULES = {
     **{name: values.acts for name, values in SWITCHES.items()},
@@ -19,12 +19,10 @@ RULES = {
     **{"p_less_normalized": True, "protected_ids": np.array([1, 2])},
 }
 W = np.array([[1.0, 0.0], [-1.0, 0.5], [0.0, 1.0], [0.5, 0.5]])
-FILE = FOLDER / "basis.npz"
 
 
-def _saved():
-    BasisAwareSampler(W, rank=1).save(FILE)
-    return {"file": FILE}
+def _bytes():
+    return {"data": BasisAwareSampler(W, rank=1).to_bytes()}
 
 
 CALLS = {
@@ -49,24 +47,27 @@ CALLS = {
         **{"pad_token_id": 0, "attention_mask": np.ones((2, 3), int)},
     },
     "Mirostat": {"tau": np.array([2.0, 3.0]), "eta": 0.1},
-    "Mirostat.sample": {"logits": LOGITS, "rng": 0, "rows": ROWS},
     "AdaptiveP": {"target": np.array([0.5, 0.4]), "decay": 0.9},
-    "AdaptiveP.sample": {"logits": LOGITS, "rng": 0, "rows": ROWS},
+    "AdaptiveP.sample": {"logits": LOGITS, **GIVEN, "top_p": 0.9},
+    "AdaptiveP.init": {"logits": LOGITS},
+    "AdaptiveP.step": {"logits": LOGITS, "state": ([0.5, 0.4], [1.0, 2.0]), "rng": 0},
     "AdaptiveP.reorder": {"indices": np.array([1, 0])},
     "AdaptiveP.reset": {},
+    "AdaptiveP.copy": {},
     "FIRE": {"fire_temperature": 20.0, "fire_top_k": 2, "positions": [0, 1]},
-    "FIRE.rules": {"position": np.array([0, 3])},
-    "FIRE.sample": {"logits": LOGITS, "position": np.array([0, 3]), "rng": 0, "rows": ROWS},
+    "FIRE.rules": {"position": np.array([0, 3]), "top_p": 0.9},
+    "FIRE.sample": {"logits": LOGITS, "position": np.array([0, 3]), **GIVEN, "top_p": 0.9},
     "BasisAwareSampler": {"W": W, "rank": 1},
     "BasisAwareSampler.from_features": {"features": np.c_[W, np.ones(4)]},
     "BasisAwareSampler.with_options": {"strict": True},
-    "BasisAwareSampler.sample": {"logits": LOGITS, "rng": 0, "rows": ROWS},
-    "BasisAwareSampler.keep_mask": {"logits": LOGITS},
-    "BasisAwareSampler.thresholds": {"logits": LOGITS},
-    "BasisAwareSampler.tau_crit": {"logits": LOGITS, "ids": np.array([0, 1])},
+    "BasisAwareSampler.sample": {"logits": LOGITS, **GIVEN, "eta_cutoff": 0.5},
+    "BasisAwareSampler.keep_mask": {"logits": LOGITS, **LAW, "eta_cutoff": 0.5},
+    "BasisAwareSampler.cutoffs": {"logits": LOGITS, **LAW, "eta_cutoff": 0.5},
+    "BasisAwareSampler.critical": {"logits": LOGITS, "ids": np.array([0, 1]), **LAW},
     "BasisAwareSampler.certificate": {"logits": LOGITS[0], "id": 0, "tau": 0.5},
-    "BasisAwareSampler.save": {"file": FILE},
-    "BasisAwareSampler.load": _saved,
+    "BasisAwareSampler.copy": {},
+    "BasisAwareSampler.to_bytes": {},
+    "BasisAwareSampler.from_bytes": _bytes,
 }
 
 

@@ -602,7 +602,8 @@ class TestErrors:
         sampler = sampler_of(self.W)
         for call, message in [
             (lambda: sampler.critical(self.LOGITS, [0, 4]), "ids: item 1 must be in [0, 4), got 4"),
-            (lambda: sampler.certificate(self.LOGITS, -1, 0.1), "id: must be in [0, 4), got -1"),
+            (lambda: sampler.certificate(self.LOGITS, -1, 0.1), "id: must be at least 0, got -1"),
+            (lambda: sampler.certificate(self.LOGITS, 4, 0.1), "id: must be in [0, 4), got 4"),
             (lambda: sampler.certificate(self.LOGITS, 0, 1), "tau: must be in [0, 1), got 1"),
             (
                 lambda: sampler.certificate([self.LOGITS], 0, 0.1),

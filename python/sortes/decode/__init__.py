@@ -6,7 +6,12 @@ history costs; `BasisAwareSampler` truncates with knowledge of the output matrix
 """
 
 from sortes.decode.adaptive_p import AdaptiveP, AdaptivePState
-from sortes.decode.basis_aware import BasisAwareOutput, BasisAwareSampler, Certificate
+from sortes.decode.basis_aware import (
+    BasisAwareOutput,
+    BasisAwareSampler,
+    BasisOptions,
+    Certificate,
+)
 from sortes.decode.fire import FIRE
 from sortes.decode.mirostat import Mirostat, MirostatState
 from sortes.decode.penalties import penalize
@@ -21,6 +26,7 @@ __all__ = [
     "AdaptivePState",
     "BasisAwareOutput",
     "BasisAwareSampler",
+    "BasisOptions",
     "Certificate",
     "Mirostat",
     "MirostatState",

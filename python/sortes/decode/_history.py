@@ -93,6 +93,18 @@ def _end_to_end(
     return {"input_ids": flat, "offsets": offsets, "prompt_lengths": prompts}
 
 
+def ids_of(values: Any, name: str) -> NDArray[np.int64]:
+    """Return token ids from one id or several, on the host.
+
+    Examples
+    --------
+    >>> ids_of(3, "eos_token_id")
+    array([3])
+    """
+    array = host(to_host(values), name, None)
+    return integers_of(array if array.ndim else array.reshape(1), name)
+
+
 def prompt_column(
     prompt_lengths: ArrayLike | None, rows: int, lengths: NDArray[np.int64]
 ) -> NDArray[np.int64]:

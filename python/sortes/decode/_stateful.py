@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, Unpack,
 
 import numpy as np
 
-from sortes._arrays import host, integers_of, numbers_of
+from sortes._arrays import host, integers_of, numbers_of, rows_of
 from sortes._check import COUNT, Domain, shown
 from sortes._device import is_on_device, to_device, to_host
 from sortes._progress import Progress
@@ -317,7 +317,8 @@ class StatefulSampler(Generic[State]):
         return tokens, self._made(fields)
 
     def _rows_of(self, logits: Any) -> int:
-        n = len(logits) if np.ndim(logits) == 2 else 1
+        view = logits if is_on_device(logits) else rows_of(logits).array
+        n = len(view) if view.ndim == 2 else 1
         for name, values in self._parameters.items():
             if values.shape not in ((), (n,)):
                 raise ValueError(f"{name}: has {values.size} values for {n} rows of logits")
@@ -358,7 +359,7 @@ def checked_field(value: Any, name: str, domain: Domain) -> Any:
 
 def _indices(indices: Any, n: int | None) -> NDArray[np.int64]:
     """Return indices of `n` rows, which may come as a mask of those that stay."""
-    array = host(indices, "indices", "biu") if np.size(indices) else np.zeros(0, np.int64)
+    array = host(indices, "indices", None)
     if array.dtype == np.bool_:
         if array.ndim != 1 or n not in (None, array.size):
             raise ValueError(f"indices: must have shape ({n},) as a mask, got {array.shape}")

@@ -11,6 +11,7 @@ from sortes._arrays import numbers_of, rows_of
 from sortes._check import FINITE, POSITIVE, Domain
 from sortes._device import is_on_device
 from sortes.decode._stateful import StatefulSampler, beside
+from sortes.decode.rules import RuleArgs
 from sortes.decode.sampling import sample
 from sortes.decode.truncation import distribution
 
@@ -115,7 +116,8 @@ class AdaptiveP(StatefulSampler[AdaptivePState]):
         # The rules act first: adaptive-p sees the law that they leave.
         given = {name: arguments.pop(name) for name in _DRAW if name in arguments}
         law = None
-        if any(value is not None for value in arguments.values()):
+        edits = any(arguments.get(name) is not None for name in ("logit_bias", "mask"))
+        if edits or RuleArgs.__optional_keys__ & arguments.keys():
             law = distribution(logits, num_threads=given.get("num_threads"), **arguments)
         draw = _draw_on_device if is_on_device(logits) else _draw_on_host
         tokens, probability = draw(logits, law, adapted, given)

@@ -21,12 +21,13 @@ from typing import (
 import numpy as np
 
 from sortes import _core
-from sortes._arrays import Rows, host, integers_of
-from sortes._check import NON_NEGATIVE, UNIT, Domain, NonNegative, Unit, flag
+from sortes._arrays import Rows, host
+from sortes._check import COUNT, NON_NEGATIVE, UNIT, Count, Domain, NonNegative, Unit, flag
 from sortes._device import is_on_device, to_host
 from sortes._progress import Progress, reporter
 from sortes._state import Stateful
 from sortes.decode._call import CallArgs, Given, LogitBias, Request, RowArgs, prepare, streams_of
+from sortes.decode._history import ids_of
 from sortes.decode.rules import RuleArgs, Rules, as_rules
 
 if TYPE_CHECKING:
@@ -583,8 +584,7 @@ class BasisAwareSampler(Stateful):
         if ids is None:
             tokens = np.arange(given.logits.shape[1])
         else:
-            there = to_host(ids)
-            tokens = integers_of([there] if np.ndim(there) == 0 else there, "ids")
+            tokens = ids_of(ids, "ids")
         values = np.empty((len(given.logits), len(tokens)))
         with reporter(progress, "critical") as report:
             self._native.critical(given, tokens, values, num_threads=num_threads, progress=report)
@@ -593,7 +593,7 @@ class BasisAwareSampler(Stateful):
     def certificate(
         self,
         logits: ArrayLike,
-        id: int,
+        id: Count,
         tau: Unit,
         *,
         temperature: NonNegative = 1.0,
@@ -652,7 +652,7 @@ class BasisAwareSampler(Stateful):
         view, given = _given(logits, temperature, logit_bias, mask)
         if not view.one_dim:
             raise ValueError(f"logits: must have shape (V,), got {given.logits.shape}")
-        token = int(integers_of(id, "id", n=1)[0])
+        token = COUNT.check(id, "id")
         return Certificate(*self._native.decide(given, token, UNIT.check(tau, "tau")))
 
     def __repr__(self) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from sortes._arrays import host
 from sortes._check import AT_LEAST_1, POSITIVE, AtLeastOne, Count, Positive, count, shown
 from sortes._device import to_host
-from sortes.decode.rules import DEFAULTS, RuleArgs
+from sortes.decode.rules import DEFAULTS, RuleArgs, Rules
 from sortes.decode.sampling import SampleArgs, SampleOutput, sample
 
 if TYPE_CHECKING:
@@ -104,9 +104,9 @@ class FIRE:
         Raises
         ------
         TypeError
-            If positions are no integers.
+            If positions are no integers, or as `Rules`.
         ValueError
-            If they are an array of more than one dimension.
+            If positions are an array of more than one dimension, or as `Rules`.
 
         Examples
         --------
@@ -118,6 +118,7 @@ class FIRE:
         if at.ndim > 1:
             raise ValueError(f"position: must be an integer or have shape (B,), got {at.shape}")
         heated = np.isin(at, list(self.positions))
+        Rules(**rules)  # reports what is wrong with them
         given: dict[str, Any] = dict(rules)
         if not heated.any():
             return given  # type: ignore[return-value]

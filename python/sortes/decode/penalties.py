@@ -19,12 +19,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sortes import _core
-from sortes._arrays import integers_of, numbers_of, rows_of
+from sortes._arrays import host, numbers_of, rows_of
 from sortes._check import AT_LEAST_1, COUNT, FINITE, NON_NEGATIVE, POSITIVE, Domain, shown
-from sortes._device import is_on_device, to_host
+from sortes._device import is_on_device
 from sortes._progress import Progress, at_once, reporter
 from sortes.decode._call import LogitBias, as_bias, rows_in, written
-from sortes.decode._history import History
+from sortes.decode._history import History, ids_of
 
 if TYPE_CHECKING:
     import torch
@@ -149,9 +149,9 @@ def penalize(
         Leading entries of this value in a row of `input_ids` are padding.
     attention_mask : array_like, in the form of `input_ids`, optional
         Entries that are zero mark padding.
-    out : array or tensor, shape of `logits`, optional
-        Where to write the result; it must not overlap an input. It may be `logits` itself. Of the
-        same kind, dtype and device.
+    out : array or tensor, optional
+        Where to write the result; it must not overlap an input. The one exception: it may be
+        `logits` itself. Of their kind, shape, dtype and device; rows may lie any distance apart.
     num_threads : int, optional
         How many threads to use at most; results never depend on it.
     progress : bool or callable, optional
@@ -212,31 +212,31 @@ def penalize(
         "no_repeat_ngram_size": no_repeat_ngram_size,
         "min_new_tokens": min_new_tokens,
     }
-    shape = np.shape(logits)
-    batch = shape[0] if len(shape) == 2 else None
+    x: Any = logits
+    rows = None if is_on_device(x) else rows_of(x)
+    matrix, one_dim = (x, x.ndim == 1) if rows is None else (rows.array, rows.one_dim)
+    batch = None if one_dim else len(matrix)
     params = _active(values, 1 if batch is None else batch)
     lists: _core.decode.penalties.TokenLists = {
         "logit_bias": _bias(logit_bias),
         "bad_words": _sequences(() if bad_words_ids is None else bad_words_ids, "bad_words_ids"),
         "breakers": _sequences(dry_sequence_breakers, "dry_sequence_breakers"),
-        "eos": [] if eos_token_id is None else _ids(eos_token_id, "eos_token_id"),
+        "eos": [] if eos_token_id is None else ids_of(eos_token_id, "eos_token_id").tolist(),
     }
     if "min_new_tokens" in params and not lists["eos"]:
         raise ValueError("eos_token_id: must be given with min_new_tokens")
     pad = None if pad_token_id is None else _INTEGER.check(pad_token_id, "pad_token_id")
     history = History(input_ids, batch, prompt_lengths, pad, attention_mask)
-    if is_on_device(logits):
+    if rows is None:
         from sortes.decode import _torch_penalties
 
-        with at_once(progress, rows_in(logits)):
-            return _torch_penalties.penalize(logits, history, params, lists, out)
+        with at_once(progress, rows_in(x)):
+            return _torch_penalties.penalize(x, history, params, lists, out)
 
-    rows = rows_of(logits)
-    x = rows.array
-    target = np.empty_like(x) if out is None else written(out, rows, strided=True)
+    target = np.empty_like(matrix) if out is None else written(out, rows, strided=True)
     with reporter(progress, "penalize") as callback:
         _core.decode.penalties.penalize(
-            None if target.ctypes.data == x.ctypes.data else x,
+            None if target.ctypes.data == matrix.ctypes.data else matrix,
             target,
             history.on_host(),
             params,
@@ -263,19 +263,15 @@ def _active(values: Mapping[str, ArrayLike], rows: int) -> dict[str, float | NDA
     return active
 
 
-def _ids(values: Any, name: str) -> list[int]:
-    """Token ids from one id or several."""
-    ids = to_host(values)
-    return list(map(int, integers_of([ids] if np.ndim(ids) == 0 else ids, name)))
-
-
 def _sequences(values: Any, name: str) -> list[list[int]]:
     """Sequences of token ids, of which some may be single ids."""
+    if isinstance(values, np.ndarray):
+        values = host(values, name, None)
     try:
         each = list(values)
     except TypeError:
         raise TypeError(f"{name}: must hold sequences of ids, got {shown(values)}") from None
-    return [_ids(ids, name) for ids in each]
+    return [ids_of(ids, name).tolist() for ids in each]
 
 
 def _bias(logit_bias: Any) -> list[tuple[int, float]]:
