@@ -93,6 +93,7 @@ ACCEPTED: dict[tuple[str, str, str], str] = {
 
 #: What a peer calls and no user, and why nothing is thrown at it.
 HOOKS = {
+    "Interrupted": "an exception, which holds anything",
     "integrations.*.__call__": "its arguments come from the peer's loop",
     "integrations.transformers.sample": "`generate` calls it, with a model",
     "integrations.vllm.*": "vLLM makes the processors and calls them",

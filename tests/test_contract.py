@@ -61,6 +61,7 @@ WRONG_WORDS = (*PEER_WORDS, "seed", "random_seed")
 
 #: Rules that a callable need not keep, and why: mostly those that have the shape of a peer's.
 EXCUSED: dict[tuple[str, str], str] = {
+    ("Interrupted", "docstrings"): "an exception, which holds anything",
     ("Stream*", "words"): "the step is what a stream is made of",
     ("Stream*", "sentences"): "the step is what a stream is made of",
     ("set_num_threads", "words"): "the number is what it sets",

@@ -253,7 +253,8 @@ if V2LogitsProcessor is not None:
         >>> from types import SimpleNamespace
         >>> states = SimpleNamespace(device="cpu", max_num_reqs=8)
         >>> processor = SortesV2LogitsProcessor(None, states)
-        >>> params = SimpleNamespace(temperature=1.0, seed=None, extra_args={"top_k": 2})
+        >>> rules = {"top_k": 2}
+        >>> params = SimpleNamespace(temperature=1.0, seed=None, extra_args=rules)
         >>> processor.add_request(0, params)
         True
         """

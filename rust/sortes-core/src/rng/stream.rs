@@ -56,7 +56,7 @@ purposes! {
     Permutation = 8, "permutation";
     /// The drop of a variance-optimal sketch.
     Drop = 9, "drop";
-    /// The unit of a Poisson or conditional Poisson design.
+    /// The unit of a Poisson design.
     Unit = 10, "unit";
     /// The start of a systematic design.
     Start = 11, "start";
@@ -70,6 +70,10 @@ purposes! {
     Stratum = 15, "stratum";
     /// The key of an algorithm that counts rounds of its own, at a step of the caller's.
     Rounds = 16, "rounds";
+    /// The unit of a trial of a conditional Poisson design.
+    Trial = 17, "trial";
+    /// A pick from weights that change between draws.
+    Dynamic = 18, "dynamic";
 }
 
 /// One past the largest entity: entities have 48 bits.

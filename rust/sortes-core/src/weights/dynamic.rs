@@ -291,7 +291,7 @@ impl DynamicWeights {
             return Ok(());
         }
         positive_total(self.total)?;
-        draw_each(out, stream, run, |words, out| {
+        draw_each(out, Purpose::Dynamic, stream, run, |words, out| {
             for (out, &word) in out.iter_mut().zip(words) {
                 *out = self.pick(uniform_of(word)).unwrap_or_default() as i64;
             }
@@ -322,7 +322,7 @@ impl DynamicWeights {
             };
             let Range { start, end } = range;
             for draw in start..end {
-                let mut draws = stream.draws(Purpose::Pick, draw as u64 / 2);
+                let mut draws = stream.draws(Purpose::Dynamic, draw as u64 / 2);
                 draws.seek(draw as u64 % 2);
                 let Some(index) = self.pick(draws.uniform()) else { break };
                 weights.push(self.levels[0][index]);

@@ -9,7 +9,8 @@
 //!
 //! [`first_beyond`] is the one draw that needs no preparation: a walk along the weights.
 //!
-//! Draw `j` of a call reads half `j % 2` of the block of entity `j / 2` ([`Purpose::Pick`]), and
+//! Draw `j` of a call reads half `j % 2` of the block of entity `j / 2` ([`Purpose::Pick`], or
+//! [`Purpose::Dynamic`] for weights that change), and
 //! depends on nothing else: not on how many draws there are, nor on threads.
 
 mod alias;
@@ -70,6 +71,7 @@ pub fn first_beyond(
 /// `j` is half `j % 2` of the block of entity `j / 2`.
 fn draw_each(
     out: &mut [i64],
+    purpose: Purpose,
     stream: Stream,
     run: Run<'_>,
     pick: impl Fn(&[u64], &mut [i64]) + Sync + Send,
@@ -79,7 +81,7 @@ fn draw_each(
         for (batch, out) in out.chunks_mut(BATCH).enumerate() {
             let first = (task * DRAWS + batch * BATCH) as u64 / 2;
             let blocks = &mut blocks[..out.len().div_ceil(2)];
-            bulk::words(Purpose::Pick, bulk::Ids::From(stream, first), blocks);
+            bulk::words(purpose, bulk::Ids::From(stream, first), blocks);
             pick(&blocks.as_flattened()[..out.len()], out);
         }
         run.advance(out.len() as u64);

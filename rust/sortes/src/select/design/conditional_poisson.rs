@@ -16,7 +16,7 @@ use sortes_core::error::shown;
 use sortes_core::memory::{copied, filled, with_capacity, zeroed};
 use sortes_core::num::{as_integer, sum};
 use sortes_core::order::select_nth;
-use sortes_core::rng::Stream;
+use sortes_core::rng::{Purpose, Stream};
 use sortes_core::{Error, Result, Run, vectorised};
 
 use super::marks::{Marks, WORD};
@@ -118,7 +118,7 @@ impl ConditionalPoisson {
                 let entity = trial * blocks + (range.start / SHARE) as u64;
                 let words = &mut chosen.words[range.start / WORD..];
                 run.advance(range.len() as u64);
-                poisson::draw(&self.p[range], entity, stream, words);
+                poisson::draw(&self.p[range], Purpose::Trial, entity, stream, words);
             }
             trial += 1;
         }

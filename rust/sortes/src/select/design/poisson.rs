@@ -35,7 +35,7 @@ pub fn poisson(pi: &[f64], stream: Stream, run: Run<'_>) -> Result<Vec<i64>> {
     let fine = AtomicBool::new(true);
     run.fill_chunks(&mut chosen.words, TASK / GROUP, |task, chosen| {
         let units = &pi[task * TASK..pi.len().min((task + 1) * TASK)];
-        if !draw(units, (task * TASK / SHARE) as u64, stream, chosen) {
+        if !draw(units, Purpose::Unit, (task * TASK / SHARE) as u64, stream, chosen) {
             fine.store(false, Ordering::Relaxed);
         }
         run.advance(units.len() as u64);
@@ -48,7 +48,13 @@ pub fn poisson(pi: &[f64], stream: Stream, run: Run<'_>) -> Result<Vec<i64>> {
 
 /// Sets the bits of the chosen units, and clears the others, from the sequences of the entities from
 /// `entity` on; false if something is no probability.
-pub(super) fn draw(pi: &[f64], entity: u64, stream: Stream, chosen: &mut [u64]) -> bool {
+pub(super) fn draw(
+    pi: &[f64],
+    purpose: Purpose,
+    entity: u64,
+    stream: Stream,
+    chosen: &mut [u64],
+) -> bool {
     let mut blocks = [[0u64; 2]; BATCH / SHARE];
     let mut compared = [Compared::default(); BATCH / GROUP];
     let mut fine = true;
@@ -57,7 +63,7 @@ pub(super) fn draw(pi: &[f64], entity: u64, stream: Stream, chosen: &mut [u64]) 
         let entity = entity + (batch * BATCH / SHARE) as u64;
         let blocks = &mut blocks[..pi.len().div_ceil(SHARE)];
         let compared = &mut compared[..pi.len().div_ceil(GROUP)];
-        bulk::words(Purpose::Unit, bulk::Ids::From(stream, entity), blocks);
+        bulk::words(purpose, bulk::Ids::From(stream, entity), blocks);
         fine &= compare(pi, blocks, compared);
         let groups = compared.iter().zip(chosen);
         for (group, (&Compared { below, mut tied }, chosen)) in groups.enumerate() {
@@ -66,7 +72,7 @@ pub(super) fn draw(pi: &[f64], entity: u64, stream: Stream, chosen: &mut [u64]) 
             while tied != 0 {
                 let i = group * GROUP + tied.trailing_zeros() as usize;
                 tied &= tied - 1;
-                let mut draws = stream.draws(Purpose::Unit, entity + (i / SHARE) as u64);
+                let mut draws = stream.draws(purpose, entity + (i / SHARE) as u64);
                 draws.seek(2 + 2 * (i % SHARE) as u64);
                 let rest = pi[i] * WORD - word(&blocks[i / SHARE], i % SHARE);
                 *chosen |= u64::from(draws.precise_uniform() < rest) << (i % GROUP);
