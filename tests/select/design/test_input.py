@@ -7,6 +7,7 @@ import pytest
 from sortes import Stream
 from sortes.select import (
     DesignSample,
+    Estimate,
     PivotalSampler,
     allocate,
     conditional_poisson_odds,
@@ -628,6 +629,31 @@ def test_larger_probabilities_only_add_units():
     some = set(poisson_sample(pi * 0.3, rng=3).indices.tolist())
     more = set(poisson_sample(pi * 0.8, rng=3).indices.tolist())
     assert some < more
+
+
+def test_estimates_have_one_form():
+    """A value and a standard error everywhere, NaN where the design has none."""
+    pi, y = np.full(40, 0.25), np.arange(40.0)
+    for sample, design in [
+        (poisson_sample(pi, rng=0), "poisson"),
+        (conditional_poisson_sample(pi, rng=0), "fixed_size"),
+        (pivotal_sample(pi, rng=0), None),
+        (systematic_sample(pi, rng=0), None),
+        (PivotalSampler(rng=0).update(pi).finish(), None),
+    ]:
+        values = y[sample.indices]
+        got = sample.estimate(values)
+        assert type(got) is Estimate
+        assert got == pytest.approx(
+            horvitz_thompson(values, pi[sample.indices], design=design), nan_ok=True
+        )
+        assert np.isnan(got.stderr) == (design is None)
+    strata = np.arange(40) % 3
+    sample = stratified_sample(strata, 12, rng=0)
+    mean, total = (f(y[sample.indices]) for f in (sample.mean, sample.estimate))
+    assert total == pytest.approx((40 * mean.value, 40 * mean.stderr))
+    assert total.value == pytest.approx(sample.weights @ y[sample.indices])
+    assert stratified_sample([], 0).estimate([]) == (0.0, 0.0)
 
 
 def test_samples_pickle():

@@ -151,7 +151,7 @@ impl Request<'_> {
     #[must_use]
     pub fn cost(&self, n: usize, numbers: usize) -> f64 {
         let width = numbers.div_ceil(n.max(1)).max(1) as f64;
-        let assignment = if self.assign { (n * self.n_clusters) as f64 } else { 0.0 };
+        let assignment = if self.assign { n as f64 * self.n_clusters as f64 } else { 0.0 };
         numbers as f64 + (self.method.distances(n, self.n_clusters) + assignment) * width
     }
 
