@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import smollm
 import torch
-from sortes.decode import BasisAwareSampler
+from sortes.decode import BasisAwareSampler, Rules
 
 from benches.turns import peer, processor, turns
 
-EPSILON = 0.015
+RULES = Rules(eta_cutoff=0.015)
 RANKS = (20, 30)
 DECISIONS, CHECKED = 100, 3
 TEXT = (
@@ -41,13 +41,13 @@ def model():
 
 @pytest.fixture(scope="module", params=RANKS, ids="rank={}".format)
 def sampler(request, model):
-    return BasisAwareSampler(model[0], rank=request.param, epsilon=EPSILON, max_lp=None)
+    return BasisAwareSampler(model[0], rank=request.param, max_lp=None)
 
 
 def cases(sampler, logits):
     """Return (row, token, tau), with tokens below the threshold in proportion to their mass."""
     rng = np.random.default_rng(0)
-    thresholds = sampler.thresholds(logits)
+    thresholds = sampler.cutoffs(logits, RULES)
     found = []
     while len(found) < DECISIONS:
         r = rng.integers(len(logits))
@@ -128,12 +128,12 @@ def test_decisions(benchmark, model, sampler, nonneg):
 
 def test_draws(benchmark, model, sampler):
     logits = model[1]
-    drawn = sampler.sample(logits, rng=0, details=True)
+    drawn = sampler.sample(logits, RULES, rng=0, details=True)
     record = turns(
         benchmark,
         "Basis-aware draws",
         {"rows": len(logits), "V": logits.shape[1], "rank": sampler.features.shape[1] - 1},
-        {"sortes": lambda _: sampler.sample(logits, rng=0, num_threads=1)},
+        {"sortes": lambda _: sampler.sample(logits, RULES, rng=0, num_threads=1)},
         {},
         floor_bytes=logits.nbytes,
         most=20,

@@ -364,7 +364,9 @@ def _indices(indices: Any, n: int | None) -> NDArray[np.int64]:
         if array.ndim != 1 or n not in (None, array.size):
             raise ValueError(f"indices: must have shape ({n},) as a mask, got {array.shape}")
         return np.flatnonzero(array)
-    return integers_of(array, "indices", COUNT if n is None else Domain(f"[0, {n})", integer=True))
+    return integers_of(
+        indices, "indices", COUNT if n is None else Domain(f"[0, {n})", integer=True)
+    )
 
 
 def beside(value: Any, logits: Any) -> Any:

@@ -11,7 +11,7 @@ use super::draw_each;
 use super::summary::{self, Summary, Weight};
 use crate::bytes::{Kind, Reader, Writer, corrupt};
 use crate::memory::{Zero, filled, with_capacity, zeroed};
-use crate::rng::{Purpose, Stream, uniform_of};
+use crate::rng::{Stream, uniform_of};
 use crate::{Error, Result, Run};
 use std::hint::select_unpredictable;
 use std::sync::{Mutex, PoisonError};
@@ -382,7 +382,7 @@ impl AliasTable {
             ((product >> 64) as usize, product as u64)
         };
         match &self.table {
-            Table::Narrow(table) => draw_each(out, Purpose::Pick, stream, run, |words, out| {
+            Table::Narrow(table) => draw_each(out, stream, run, |words, out| {
                 for (out, &word) in out.iter_mut().zip(words) {
                     let (item, place) = split(word, table.len());
                     let [threshold, alias] = table[item];
@@ -390,7 +390,7 @@ impl AliasTable {
                     *out = select_unpredictable(own, item as i64, i64::from(alias));
                 }
             }),
-            Table::Wide(table) => draw_each(out, Purpose::Pick, stream, run, |words, out| {
+            Table::Wide(table) => draw_each(out, stream, run, |words, out| {
                 for (out, &word) in out.iter_mut().zip(words) {
                     let (item, place) = split(word, table.len());
                     let [threshold, alias] = table[item];

@@ -3,7 +3,7 @@
 use super::draw_each;
 use super::summary::{self, Summary, Weight};
 use crate::memory::{filled, with_capacity};
-use crate::rng::{Purpose, Stream, uniform_of};
+use crate::rng::{Stream, uniform_of};
 use crate::{Error, Result, Run, vectorised};
 
 /// Weights of a block: what one draw reads of the array.
@@ -198,7 +198,7 @@ impl<'w, W: Weight> BlockSums<'w, W> {
         }
         summary::positive_total(self.total)?;
         // Stage by stage for the whole batch, so that the reads of many draws are under way at once.
-        draw_each(out, Purpose::Pick, stream, run, |words, out| {
+        draw_each(out, stream, run, |words, out| {
             for (out, &word) in out.iter_mut().zip(words) {
                 *out = self.guide_of(uniform_of(word)) as i64;
             }

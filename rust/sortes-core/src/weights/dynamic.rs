@@ -1,6 +1,6 @@
 //! Weights that change between draws.
 
-use super::draw_each;
+use super::draw_for;
 use super::summary::{Summary, Weight, check_weights, finite_total, positive_total};
 use crate::bytes::{Kind, Reader, Writer};
 use crate::memory::{reserve, with_capacity, zeroed};
@@ -291,7 +291,7 @@ impl DynamicWeights {
             return Ok(());
         }
         positive_total(self.total)?;
-        draw_each(out, Purpose::Dynamic, stream, run, |words, out| {
+        draw_for(Purpose::Dynamic, out, stream, run, |words, out| {
             for (out, &word) in out.iter_mut().zip(words) {
                 *out = self.pick(uniform_of(word)).unwrap_or_default() as i64;
             }

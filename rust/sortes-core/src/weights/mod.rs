@@ -67,11 +67,21 @@ pub fn first_beyond(
     found
 }
 
-/// Fills `out` with what `pick` makes of the words of its draws, a batch at a time: the word of draw
-/// `j` is half `j % 2` of the block of entity `j / 2`.
+/// Fills `out` with what `pick` makes of the words of its draws from weights that do not change.
 fn draw_each(
     out: &mut [i64],
+    stream: Stream,
+    run: Run<'_>,
+    pick: impl Fn(&[u64], &mut [i64]) + Sync + Send,
+) -> Result<()> {
+    draw_for(Purpose::Pick, out, stream, run, pick)
+}
+
+/// Fills `out` with what `pick` makes of the words of its draws, a batch at a time: the word of draw
+/// `j` is half `j % 2` of the block of entity `j / 2`.
+fn draw_for(
     purpose: Purpose,
+    out: &mut [i64],
     stream: Stream,
     run: Run<'_>,
     pick: impl Fn(&[u64], &mut [i64]) + Sync + Send,
