@@ -26,7 +26,7 @@ WEIGHTS = np.array([1.0, 2.0, 3.0, 4.0, 0.5])
 def sketches(kind, k, runs, seed=0, shard=None):
     """One empty native sketch for each run, with a key of its own."""
     for key in np.random.default_rng(seed).integers(0, 2**63, runs).tolist():
-        yield _core.select.sketch.Sketch(kind, k, key, shard)
+        yield _core.select.sketch.Sketch(kind, k, _core.Stream(key), shard)
 
 
 def sets(kind, k, weights, runs, pieces=1, shard=0):
@@ -171,7 +171,7 @@ def test_var_opt_merges_keep_inclusion_probabilities(tree):
         parts = [sketch, sketch.for_shard(1), sketch.for_shard(2)]
         for part, cut in zip(parts, (ids[:5], ids[5:6], ids[6:]), strict=True):
             part.update(cut, w[cut], None)
-        small = _core.select.sketch.Sketch("var_opt", k, 5, 0)
+        small = _core.select.sketch.Sketch("var_opt", k, _core.Stream(5), 0)
         a, b, c = parts
         if tree == "left":
             a.merge(b)
