@@ -575,7 +575,7 @@ class DynamicWeights(Stateful):
         --------
         >>> from sortes.select import DynamicWeights
         >>> DynamicWeights([1, 0, 3]).sample(5, rng=0)
-        array([2, 2, 0, 2, 2])
+        array([2, 2, 2, 2, 2])
         """
         shape, stream = _shape_of(size), as_stream(rng, step)
         with reporter(progress, "draws") as callback:
