@@ -9,7 +9,7 @@ from lawlib import ALPHA, assert_cdf, assert_law
 from scipy import stats
 from sortes import _core, _philox
 from sortes._core import _testing
-from sortes._rng import Rng, as_stream, as_streams, keys_and_step
+from sortes._rng import Rng, as_stream, as_streams
 
 N = 10**6
 
@@ -213,10 +213,6 @@ def test_streams_of_rows():
     assert as_streams(5, 3) == as_stream(5)
     assert as_streams([1, 2], 3) == as_stream([1, 2])
     assert as_streams(streams[0], 0, 4) == streams[0].advance(4)
-    keys, step = keys_and_step(as_streams(streams, 3, 7))
-    assert keys.dtype == np.uint64
-    assert (keys.tolist(), step) == ([stream.key for stream in streams], 7)
-    assert keys_and_step(sortes.Stream(5, 3)) == (5, 3)
 
 
 def test_steps_of_streams_add_to_the_step_of_the_call():
@@ -227,8 +223,7 @@ def test_steps_of_streams_add_to_the_step_of_the_call():
     assert as_streams([stream, stream.advance(0)], 2, 3) == [stream.advance(3)] * 2
     with pytest.raises(ValueError, match=r"^step: must be in \[0, 4294967292\), got 4294967292"):
         as_stream(stream, 2**32 - 4)
-    with pytest.raises(ValueError, match=r"^rng: streams must be at one step, got \[4, 5\]"):
-        keys_and_step(as_streams([stream, stream.advance()], 2))
+    assert as_streams([stream, stream.advance()], 2, 1) == [stream.advance(1), stream.advance(2)]
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,6 @@ from sortes import _check, _core
 
 if TYPE_CHECKING:
     import torch
-    from numpy.typing import NDArray
 
 # The names in quotes are those of modules that need not be loaded.
 Rng: TypeAlias = Union[
@@ -85,7 +84,8 @@ def as_stream(rng: Rng = None, step: int = 0, *, name: str = "rng") -> _core.Str
     if type(step) is not int or not 0 <= step < 2**32:
         step = _check.WORD.check(step, "step")
     if type(rng) is int:
-        return _core.Stream(_hash(rng, name), step)
+        stream = _seeded(rng, name)
+        return _core.Stream(stream.key, step) if step else stream
     if isinstance(rng, _core.Stream):
         return _advanced(rng, step) if step else rng
     if holds_streams(rng, name):
@@ -124,30 +124,13 @@ def as_streams(
     >>> as_streams([_core.Stream(3), _core.Stream(5)], 2, step=1)
     [Stream(key=0x0000000000000003, step=1), Stream(key=0x0000000000000005, step=1)]
     """
-    if not holds_streams(rng, name):
+    if type(rng) is int or not holds_streams(rng, name):
         return as_stream(rng, step, name=name)
     streams: Sequence[_core.Stream] = rng  # type: ignore[assignment]
     if len(streams) != n:
         raise ValueError(f"{name}: must hold one stream for each of {n} rows, got {len(streams)}")
     step = _check.WORD.check(step, "step")
     return [_advanced(stream, step) for stream in streams] if step else list(streams)
-
-
-def keys_and_step(
-    streams: _core.Stream | list[_core.Stream],
-) -> tuple[int | NDArray[np.uint64], int]:
-    """Return what kernels of rows take: the key or the keys, and the step.
-
-    Examples
-    --------
-    >>> keys_and_step([_core.Stream(3, 1), _core.Stream(5, 1)])
-    (array([3, 5], dtype=uint64), 1)
-    """
-    if isinstance(streams, _core.Stream):
-        return streams.key, streams.step
-    if len(steps := {stream.step for stream in streams}) > 1:
-        raise ValueError(f"rng: streams must be at one step, got {sorted(steps)}")
-    return np.array([stream.key for stream in streams], np.uint64), streams[0].step
 
 
 def _advanced(stream: _core.Stream, step: int) -> _core.Stream:
@@ -186,9 +169,9 @@ def _key(rng: Any, name: str) -> int:
 
 
 @functools.lru_cache(1024)
-def _hash(seed: int, name: str) -> int:
+def _seeded(seed: int, name: str) -> _core.Stream:
     """Hash a seed, which takes NumPy longer than drawing a token takes us."""
-    return int(np.random.SeedSequence(_entropy(seed, name)).generate_state(1, np.uint64)[0])
+    return _core.Stream(_key(np.random.SeedSequence(_entropy(seed, name)), name))
 
 
 def _entropy(rng: Any, name: str) -> int | list[int]:

@@ -53,6 +53,10 @@ class Request(NamedTuple):
     step: int = 0
 
 
+#: The same without names, which a call of two microseconds does not wait for.
+Asked: TypeAlias = tuple[Rules, LogitBias | None, ArrayLike | None, ArrayLike | None, Rng, int]
+
+
 class Given(NamedTuple):
     """The same as the kernels take it, with the logits."""
 
@@ -64,23 +68,25 @@ class Given(NamedTuple):
     mask: NDArray[Any] | None
 
 
-def prepare(logits: Any, request: Request) -> tuple[Rows, Given]:
+def prepare(logits: Any, request: Asked) -> tuple[Rows, Given]:
     """Turn what a call is given into what kernels take, but for the randomness.
 
     That comes last, by `streams_of`: a refused call advances no generator.
     """
     rules, logit_bias, mask, rows, _, _ = request
     view = rows_of(logits)
-    x, bf16, *_ = view
+    x = view.array
     ids = None if rows is None else row_ids(rows, len(x))
     bias = None if logit_bias is None else as_bias(logit_bias)
     allowed = None if mask is None else as_mask(mask, x.shape)
-    return view, Given(x, bf16, rules._for_host(), ids, bias, allowed)
+    given = (x, view.bf16, rules._for_host(), ids, bias, allowed)
+    return view, tuple.__new__(Given, given)  # without the checks of `Given(...)`
 
 
-def streams_of(request: Request, batch: int) -> _core.Stream | list[_core.Stream]:
+def streams_of(request: Asked, batch: int) -> _core.Stream | list[_core.Stream]:
     """Return what the rows draw from: one stream for all, or one for each."""
-    return as_streams(request.rng, batch, request.step)
+    _, _, _, _, rng, step = request
+    return as_streams(rng, batch, step)
 
 
 def rows_in(logits: torch.Tensor) -> int:

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import ArrayLike, NDArray
 
+#: Parameters that are off below their neutral value as well, and that value.
+_OFF_BELOW: Final = {p.name: p.neutral for p in PARAMETERS.values() if p.is_off_below}
 #: The domain of parameters that may be given as booleans.
 _TRUTH: Final = Domain("[0, 1]", integer=True)
 
@@ -257,7 +259,7 @@ class Rules:
         params: dict[str, Any] = {}
         options: dict[str, Any] = {}
         for name, given in args.items():
-            if name in PARAMETERS:
+            if name in DEFAULTS:
                 value = _parameter(name, given)
                 if value is not None:
                     params[name] = value
@@ -269,11 +271,11 @@ class Rules:
         on_host = {name: value for name, value in params.items() if not is_on_device(value)}
         # Their domains are checked here, and nowhere else.
         self._native = _core.decode.sampling.Rules(on_host, order, **options)
-        params = {name: value for name, value in params.items() if not _is_off(name, value)}
-        for name in params:
-            if READERS[name] and not set(READERS[name]).intersection(order):
-                wanted = " or ".join(map(repr, READERS[name]))
-                raise ValueError(f"order: must contain {wanted}, for {name} is given")
+        for name in _OFF_BELOW.keys() & params.keys():
+            if isinstance(params[name], float) and params[name] < _OFF_BELOW[name]:
+                del params[name]
+        if order is not ORDERS["hf"]:
+            _check_order(order, params)
         self._given = {name: params.get(name, args[name]) for name in args}  # type: ignore[literal-required]
         self._elsewhere = next((name for name in params if name not in on_host), None)
         self._options = options
@@ -325,8 +327,12 @@ def as_rules(rules: Rules | None, args: RuleArgs) -> Rules:
     return rules
 
 
-def _is_off(name: str, value: Any) -> bool:
-    return isinstance(value, float) and PARAMETERS[name].is_off(value)
+def _check_order(order: tuple[str, ...], params: Mapping[str, Any]) -> None:
+    """Check that each parameter has a rule in the order."""
+    for name in params:
+        if READERS[name] and not set(READERS[name]).intersection(order):
+            wanted = " or ".join(map(repr, READERS[name]))
+            raise ValueError(f"order: must contain {wanted}, for {name} is given")
 
 
 def _parameter(name: str, given: Any) -> float | NDArray[np.float64] | torch.Tensor | None:
@@ -337,17 +343,17 @@ def _parameter(name: str, given: Any) -> float | NDArray[np.float64] | torch.Ten
         if given.ndim == 1:
             return given.double()
         raise ValueError(f"{name}: must be a number or have shape (B,), got {tuple(given.shape)}")
-    parameter = PARAMETERS[name]
-    if type(given) is float or type(given) is int:
+    if type(given) is float:
+        value = given
+    elif type(given) is int:
         value = real(given, name)
     else:
-        booleans = parameter.domain == _TRUTH
-        array = numbers_of(given, name, booleans=booleans)
+        array = numbers_of(given, name, booleans=PARAMETERS[name].domain == _TRUTH)
         if array.ndim:
             array.flags.writeable = False
             return array
         value = float(array)
-    return None if value == parameter.neutral else value
+    return None if value == DEFAULTS[name] else value
 
 
 def _order(name: str, given: Any) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from sortes._check import UNIT, Count, count, one_of
 from sortes._device import is_on_device
 from sortes._progress import Progress, at_once, reporter
 from sortes.decode._call import (
+    Asked,
     CallArgs,
     Given,
     LogitBias,
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from sortes._rng import Rng
+
+_MODES = ("raw", "processed")
+_METHODS = ("auto", "scan")
 
 #: Arrays of one kind.
 Array = TypeVar("Array", bound="NDArray[Any] | torch.Tensor")
@@ -209,10 +213,10 @@ def sample(
     >>> sample(logits, top_k=1, rng=0)
     array([0, 1])
     """
-    request = Request(as_rules(rules, rule_args), logit_bias, mask, rows, rng, step)
-    asked = (logprobs, logprobs_mode)
-    one_of(method, "method", ("auto", "scan"))
-    return _sample(logits, request, None, method, asked, out, num_threads, progress)
+    one_of(method, "method", _METHODS)
+    request = (as_rules(rules, rule_args), logit_bias, mask, rows, rng, step)
+    known = (logprobs, logprobs_mode)
+    return _sample(logits, request, None, method, known, out, num_threads, progress)
 
 
 @overload
@@ -313,53 +317,56 @@ def draw(
     """
     if uniforms is None:
         raise TypeError("uniforms: must hold numbers, got None")
-    request = Request(as_rules(rules, rule_args), logit_bias, mask, rows, rng, step)
-    asked = (logprobs, logprobs_mode)
-    return _sample(logits, request, uniforms, "scan", asked, out, num_threads, progress)
+    request = (as_rules(rules, rule_args), logit_bias, mask, rows, rng, step)
+    known = (logprobs, logprobs_mode)
+    return _sample(logits, request, uniforms, "scan", known, out, num_threads, progress)
 
 
 def _sample(
     logits: Any,
-    request: Request,
+    request: Asked,
     uniforms: Any,
     method: str,
-    asked: tuple[int | None, str],
+    known: tuple[int | None, str],
     out: Any,
     num_threads: int | None,
     progress: Progress,
 ) -> Any:
-    logprobs, mode = asked
+    logprobs, mode = known
+    one_of(mode, "logprobs_mode", _MODES)
     top = None if logprobs is None else count(logprobs, "logprobs")
-    processed = one_of(mode, "logprobs_mode", ("raw", "processed")) == "processed"
     if is_on_device(logits):
         from sortes.decode import _torch
 
         with at_once(progress, rows_in(logits)):
-            parts = _torch.sample(logits, request, uniforms, top, processed, out)
+            asked = Request(*request)
+            parts = _torch.sample(logits, asked, uniforms, top, mode == "processed", out)
             return parts[0] if top is None else SampleOutput(*parts)
+    if progress is not None and not callable(progress):
+        with reporter(progress) as report:
+            return _sample(logits, request, uniforms, method, known, out, num_threads, report)
 
     view, given = prepare(logits, request)
-    batch = len(given.logits)
+    batch = len(view.array)
     if uniforms is not None:
         numbers = numbers_of(uniforms, "uniforms", rows=batch)
         uniforms = np.ascontiguousarray(np.broadcast_to(numbers, (batch,)))
     tokens = np.empty(batch, np.int64) if out is None else _tokens(out, view, given)
-    with reporter(progress) as report:
-        if top is None:
-            _core.decode.sampling.sample(
-                *(given, streams_of(request, batch), uniforms, method, tokens),
-                num_threads=num_threads,
-                progress=report,
-            )
-            return view.wrap(tokens) if out is None else out
-        table = (batch, top)
-        each = (np.empty(batch), np.empty(batch, np.int64), np.empty(batch))
-        found = (tokens, *each, np.empty(table, np.int64), np.empty(table))
-        _core.decode.sampling.sample_details(
-            *(given, streams_of(request, batch), uniforms, method, processed, found),
-            num_threads=num_threads,
-            progress=report,
+    streams = streams_of(request, batch)
+    native = _core.decode.sampling
+    if top is None:
+        native.sample(
+            given, streams, uniforms, method, tokens, num_threads=num_threads, progress=progress
         )
+        return view.wrap(tokens) if out is None else out
+    table = (batch, top)
+    each = (np.empty(batch), np.empty(batch, np.int64), np.empty(batch))
+    found = (tokens, *each, np.empty(table, np.int64), np.empty(table))
+    native.sample_details(
+        *(given, streams, uniforms, method, mode == "processed", found),
+        num_threads=num_threads,
+        progress=progress,
+    )
     output = SampleOutput(*map(view.wrap, found))
     return output if out is None else output._replace(tokens=out)
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from sortes._rng import Rng
 
 FILL: Final = Domain("[-inf, inf)")
+_NOTHING: Final = -float("inf")
 
 
 class TruncateArgs(CallArgs, total=False):
@@ -56,7 +57,7 @@ def truncate(
     logit_bias: LogitBias | None = None,
     mask: ArrayLike | None = None,
     rows: ArrayLike | None = None,
-    filter_value: Annotated[float, FILL] = -float("inf"),
+    filter_value: Annotated[float, FILL] = _NOTHING,
     scaled: bool = False,
     rng: Rng = None,
     step: int = 0,
@@ -122,22 +123,23 @@ def truncate(
     >>> truncate(np.array([1.0, 3.0, 2.0]), top_k=2, temperature=0.5, scaled=True)
     array([-inf,   6.,   4.])
     """
-    request = Request(as_rules(rules, rule_args), logit_bias, mask, rows, rng, step)
-    fill, scaled = FILL.check(filter_value, "filter_value"), flag(scaled, "scaled")
+    fill = filter_value
+    if fill is not _NOTHING:  # the check takes as long as a third of a short call
+        fill = FILL.check(filter_value, "filter_value")
+    flag(scaled, "scaled")
+    request = (as_rules(rules, rule_args), logit_bias, mask, rows, rng, step)
     if is_on_device(logits):
         from sortes.decode import _torch
 
         with at_once(progress, rows_in(logits)):
-            return _torch.truncate(logits, request, fill, scaled, out)
+            return _torch.truncate(logits, Request(*request), fill, scaled, out)
     view, given = prepare(logits, request)
-    x = given.logits
+    x = view.array
     array = np.empty(x.shape, x.dtype) if out is None else written(out, view, mask=given.mask)
+    native = _core.decode.sampling.truncate
     with reporter(progress) as report:
-        _core.decode.sampling.truncate(
-            *(given, streams_of(request, len(x)), fill, scaled, array),
-            num_threads=num_threads,
-            progress=report,
-        )
+        streams = streams_of(request, len(x))
+        native(given, streams, fill, scaled, array, num_threads=num_threads, progress=report)
     return view.wrap(array) if out is None else out
 
 
