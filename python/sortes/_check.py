@@ -3,7 +3,7 @@
 Names, types, options and scalars are checked here; the values of arrays in the kernels that read
 them. Each function takes the argument's name as the user wrote it, and its message begins with it.
 
-The domain of a scalar is declared in the signature, and the same object checks it::
+The domain of a scalar is declared in the signature, and the same object checks it:
 
     def f(k: Annotated[int, AT_LEAST_1]) -> ...:
         k = AT_LEAST_1.check(k, "k")

@@ -1,6 +1,6 @@
 """Rules as a custom logit processor of SGLang, with parameters of their own for each request.
 
-Start the server with ``--enable-custom-logit-processor`` and send with a request::
+Start the server with ``--enable-custom-logit-processor`` and send with a request:
 
     {"custom_logit_processor": SortesLogitProcessor.to_str(),
      "sampling_params": {"temperature": 0.9, "custom_params": {"eta_cutoff": 3e-4}}}

@@ -1,7 +1,7 @@
 """Rules as logits processors of vLLM, with parameters of their own for each request.
 
 Name the classes to the engine, and put rule arguments into ``SamplingParams.extra_args``
-(``vllm_xargs`` over HTTP)::
+(``vllm_xargs`` over HTTP):
 
     LLM(model, logits_processors=["sortes.integrations.vllm:SortesLogitsProcessor"])
     SamplingParams(temperature=0.9, extra_args={"eta_cutoff": 3e-4})
