@@ -164,7 +164,7 @@ def _of_class(module: str, name: str, cls: type, public: set[type]) -> Iterator[
     seen: set[str] = set()
     for base in cls.__mro__:
         ours = base.__module__.partition(".")[0] == "sortes"
-        for member, value in vars(base).items() if ours else ():
+        for member, value in sorted(vars(base).items()) if ours else ():
             shown = not member.startswith("_") or member == "__call__"
             if not shown or member in seen:
                 continue
