@@ -5,8 +5,8 @@ import pickle
 import numpy as np
 import pytest
 from lawlib import assert_law, assert_mean
-from sortes import _device
-from sortes.decode import Mirostat, distribution, keep_mask
+from sortes import Stream, _device
+from sortes.decode import AdaptiveP, Mirostat, distribution, keep_mask
 from vectors import load
 
 CASES = [case for case in load("decode/truncation.json")["cases"] if case["group"] == "mirostat"]
@@ -97,6 +97,16 @@ def test_the_surprise_settles_at_tau():
     mean = tau + (before - sampler.mu) / (eta * steps)
     assert np.abs(mean - tau).max() < 0.02
     assert_mean(mean, tau)
+
+
+@pytest.mark.parametrize("make", [Mirostat, lambda: AdaptiveP(0.4)])
+def test_the_step_is_honoured(make):
+    logits = np.random.default_rng(9).normal(0, 2, (40, 30)).astype(np.float32)
+    first = make().sample(logits, rng=Stream(7))
+    third = make().sample(logits, rng=Stream(7), step=3)
+    np.testing.assert_array_equal(make().sample(logits, rng=Stream(7), step=0), first)
+    np.testing.assert_array_equal(make().sample(logits, rng=Stream(7).advance(3)), third)
+    assert (first != third).any()
 
 
 def of_three_rows():

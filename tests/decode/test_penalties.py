@@ -252,6 +252,11 @@ def test_bias_as_a_pair(backend):
     np.testing.assert_array_equal(got, [0, 2.0, 0, 0.75])
 
 
+def test_a_bias_has_the_precision_of_the_logits(backend):
+    got = backend(np.array([0.3, 0.0]), [], logit_bias={0: 0.1})
+    assert got.tolist() == [0.3 + 0.1, 0.0]
+
+
 def test_biases_of_penalize_and_of_sample_add():
     logits = np.zeros((1, 3), np.float32)
     bias = {1: -40.0, 2: -80.0}

@@ -109,7 +109,14 @@ def row_ids(rows: Any, n: int) -> NDArray[np.uint32]:
 
 
 def as_bias(logit_bias: Any) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Return ids and values of a mapping, or of a pair of sequences."""
+    """Return ids and values as they are added to float32."""
+    ids, values = bias_of(logit_bias)
+    with np.errstate(over="ignore"):
+        return ids, values.astype(np.float32)
+
+
+def bias_of(logit_bias: Any) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    """Return ids and values of a mapping, or of a pair of sequences, in their own precision."""
     if isinstance(logit_bias, Mapping):
         logit_bias = (list(logit_bias.keys()), list(logit_bias.values()))
     try:
@@ -121,9 +128,9 @@ def as_bias(logit_bias: Any) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     if ids.shape != values.shape:
         raise ValueError(f"logit_bias: got {ids.shape} ids and {values.shape} values")
     with np.errstate(over="ignore"):
-        bias = values.astype(np.float32)
-    items(bias < np.inf, values, "logit_bias", "is NaN, or not below infinity in float32")
-    return ids, bias
+        fine = values.astype(np.float32) < np.inf
+    items(fine, values, "logit_bias", "is NaN, or not below infinity in float32")
+    return ids, values
 
 
 def as_mask(mask: Any, shape: tuple[int, ...]) -> NDArray[Any]:

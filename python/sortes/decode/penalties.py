@@ -23,7 +23,7 @@ from sortes._arrays import host, numbers_of, rows_of
 from sortes._check import AT_LEAST_1, COUNT, FINITE, NON_NEGATIVE, POSITIVE, Domain, shown
 from sortes._device import is_on_device
 from sortes._progress import Progress, at_once, reporter
-from sortes.decode._call import LogitBias, as_bias, rows_in, written
+from sortes.decode._call import LogitBias, bias_of, rows_in, written
 from sortes.decode._history import History, ids_of
 
 if TYPE_CHECKING:
@@ -278,6 +278,6 @@ def _bias(logit_bias: Any) -> list[tuple[int, float]]:
     """Biases by token, each token once."""
     if logit_bias is None:
         return []
-    ids, values = as_bias(logit_bias)
+    ids, values = bias_of(logit_bias)
     tokens, at = np.unique(ids, return_inverse=True)
     return list(zip(tokens.tolist(), np.bincount(at, values).tolist(), strict=True))
