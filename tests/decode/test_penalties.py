@@ -313,6 +313,13 @@ def test_half_precisions_round_once(name):
     np.testing.assert_array_equal(got.double().numpy(), want.astype(dtype).astype(np.float64))
 
 
+def test_rows_any_distance_apart():
+    wide = np.arange(24, dtype=np.float32).reshape(3, 8)
+    for logits in (np.broadcast_to(wide[0], (3, 8)), wide[::-1], wide[:, :5], wide[:, ::2]):
+        got = penalize(logits, [[1], [2], [3]], presence_penalty=1.0)
+        np.testing.assert_array_equal(got, logits - np.eye(8)[1:4, : logits.shape[1]])
+
+
 def test_threads_do_not_matter():
     rng = np.random.default_rng(3)
     logits = rng.normal(size=(16, 5000)).astype(np.float32)

@@ -756,7 +756,10 @@ def _in_a_thread(function: Callable[[Any], Any], x: Any) -> Any:
             results.append(error)
 
     thread = Thread(target=call, name="sortes-call", daemon=True)
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError as error:
+        raise MemoryError(f"cannot start a thread: {error}") from None
     while thread.is_alive():
         thread.join(0.05)
     (result,) = results

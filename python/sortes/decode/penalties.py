@@ -233,7 +233,8 @@ def penalize(
         with at_once(progress, rows_in(x)):
             return _torch_penalties.penalize(x, history, params, lists, out)
 
-    target = np.empty_like(matrix) if out is None else written(out, rows, strided=True)
+    fresh = out is None
+    target = np.empty(matrix.shape, matrix.dtype) if fresh else written(out, rows, strided=True)
     with reporter(progress, "penalize") as callback:
         _core.decode.penalties.penalize(
             None if target.ctypes.data == matrix.ctypes.data else matrix,
@@ -245,7 +246,7 @@ def penalize(
             num_threads=num_threads,
             progress=callback,
         )
-    return rows.wrap(target) if out is None else out
+    return rows.wrap(target) if fresh else out
 
 
 def _active(values: Mapping[str, ArrayLike], rows: int) -> dict[str, float | NDArray[np.float64]]:

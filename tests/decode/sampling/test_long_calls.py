@@ -1,12 +1,11 @@
 """Long calls: Ctrl-C, progress, little memory; outputs in the memory of inputs."""
 
 import signal
-import subprocess
-import sys
 import time
 
 import numpy as np
 import pytest
+import starved
 from decode.rules import ALONE
 from sortes.decode import (
     critical,
@@ -78,8 +77,7 @@ def test_ctrl_c_is_answered_within_half_a_second(name):
     assert answered - sent[0] < 0.5
 
 
-STARVED = """
-import resource
+SETUP = """
 import numpy as np
 from sortes.decode import *
 
@@ -88,7 +86,9 @@ row = np.random.default_rng(0).normal(0, 2, n).astype(np.float32)
 flat, half, mask = np.zeros(n, np.float32), row.astype(np.float16), np.ones(n, bool)
 rows = np.broadcast_to(row[:10], (3_000_000, 10))
 rules = {rules}
-makes = [
+sample(rows[:4], rng=0, num_threads=2)
+"""
+STARVED = """
     *[lambda args=args: keep_mask(row, rng=0, num_threads=1, **args) for args in rules],
     *[lambda args=args: keep_mask(flat, rng=0, num_threads=1, **args) for args in rules],
     *[lambda args=args: keep_mask(row, rng=0, num_threads=2, **args) for args in rules],
@@ -104,31 +104,14 @@ makes = [
     lambda: row_stats(rows, num_threads=1),
     lambda: critical(row, rule="top_p", num_threads=1),
     lambda: Rules(top_p=np.full(4_000_000, 0.5)),
-]
-sample(rows[:4], rng=0, num_threads=2)  # what the first call needs is there
-refused = 0
-for spare in (1 << 20, 6 << 20, 20 << 20, 60 << 20):
-    size = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize() + spare
-    for make in makes:
-        resource.setrlimit(resource.RLIMIT_AS, (size, resource.RLIM_INFINITY))
-        try:
-            make()
-        except MemoryError:
-            refused += 1
-        finally:
-            resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY,) * 2)
-print(refused)
 """
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc and RLIMIT_AS")
+@starved.linux_only
 def test_without_memory_calls_are_refused_and_the_process_lives():
-    script = STARVED.replace("{rules}", repr(list(ALONE.values())))
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert int(done.stdout) > 20
+    setup = SETUP.replace("{rules}", repr(list(ALONE.values())))
+    spares = [mib * starved.MIB for mib in (1, 6, 20, 60)]
+    assert starved.refused(setup, STARVED, spares) > 20
 
 
 @pytest.mark.parametrize("logprobs", [2**40, 2**62])

@@ -223,9 +223,13 @@ impl BasisAware {
         if p[token] > tau || search.run(Some(tau), &mut budget, run).map_err(fail)? {
             return Ok(Decision::Kept(self.features.unscaled(&search.proof().price)));
         }
-        let part = search.part();
-        let rest = 1.0 - part.iter().sum::<f64>();
-        Ok(Decision::Removed(p.iter().zip(part).map(|(p, d)| (p - d) / rest).collect()))
+        // What is left of the distribution without the part.
+        let mut q = search.part().map_err(fail)?;
+        let rest = 1.0 - q.iter().sum::<f64>();
+        for (q, p) in q.iter_mut().zip(p) {
+            *q = (p - *q) / rest;
+        }
+        Ok(Decision::Removed(q))
     }
 }
 

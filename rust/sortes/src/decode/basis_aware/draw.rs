@@ -4,6 +4,7 @@
 //! tokens that come up need a decision. The first of them is the token that the family's own draw
 //! gives without the cut, from the same random numbers: where it is kept, it is the token of both.
 
+use sortes_core::memory::copied;
 use sortes_core::weights::first_beyond;
 use sortes_core::{Result, Run};
 
@@ -63,7 +64,7 @@ impl BasisAware {
 
         // 2. Test it, and while tokens fail, draw others without replacement.
         let Law { p, kept, tau } = Law::of(&mut survivors, window)?;
-        let mut weights = p.clone();
+        let mut weights = copied(&p, "probabilities of one row", run)?;
         let distribution = Distribution::new(&self.features, self.settings, p)?;
         let mut members = Membership::new(&distribution, tau, &kept);
         loop {

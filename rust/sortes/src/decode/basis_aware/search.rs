@@ -170,19 +170,16 @@ impl<'a> Search<'a> {
     }
 
     /// The deficit of every token in the part found last, the token itself included.
-    pub(super) fn part(&self) -> Vec<f64> {
+    pub(super) fn part(&self) -> Result<Vec<f64>, Failure> {
         let of = self.of;
-        let mut part: Vec<f64> = self
-            .at_cap
-            .iter()
-            .zip(&of.p)
-            .map(|(&at_cap, &mass)| if at_cap { of.settings.cap(mass) } else { 0.0 })
-            .collect();
-        for (&id, deficit) in self.ids.iter().zip(self.program.deficits()) {
+        let mut part = with_capacity(of.p.len(), WHAT)?;
+        let bounds = self.at_cap.iter().zip(&of.p);
+        part.extend(bounds.map(|(&at_cap, &p)| if at_cap { of.settings.cap(p) } else { 0.0 }));
+        for (&id, deficit) in self.ids.iter().zip(self.program.deficits()?) {
             part[id as usize] = deficit;
         }
         part[self.token] = of.p[self.token];
-        part
+        Ok(part)
     }
 
     /// Sweeps the vocabulary at `y`, and keeps the bound if it is better.
@@ -332,7 +329,8 @@ impl<'a> Search<'a> {
             }
         }
         // 4. The program of these, from the same basis.
-        let caps = ids.iter().map(|&id| settings.cap(p[id as usize])).collect();
+        let mut caps = with_capacity(ids.len(), WHAT)?;
+        caps.extend(ids.iter().map(|&id| settings.cap(p[id as usize])));
         let basis = self
             .program
             .basis()

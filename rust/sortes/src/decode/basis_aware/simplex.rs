@@ -14,9 +14,10 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use sortes_core::Run;
+use sortes_core::memory::{reserve, with_capacity};
 
 use super::Failure;
-use super::columns::Columns;
+use super::columns::{Columns, LANES};
 
 /// Pivots between two recomputations of the inverse.
 const REFACTOR: usize = 50;
@@ -28,6 +29,9 @@ const ROUNDING: f64 = 1e-12;
 const PIVOT: f64 = 1e-9;
 /// `g` beyond this is more than any complete program can reach: its optimum is at most 1.
 const CEILING: f64 = 2.0;
+
+/// What the buffers of a program hold.
+const WHAT: &str = "columns of a program";
 
 /// What stands in one position of the basis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -78,10 +82,12 @@ impl Program {
         basis: Vec<Basic>,
     ) -> Result<Self, Failure> {
         let dim = mean.len();
+        let mut bound = with_capacity(caps.len(), WHAT)?;
+        bound.extend(caps.iter().map(|&cap| if cap > 0.0 { 1.0 } else { 0.0 }));
         let mut program = Self {
             mean: mean.to_vec(),
             fixed,
-            bound: caps.iter().map(|&cap| if cap > 0.0 { 1.0 } else { 0.0 }).collect(),
+            bound,
             residual: Vec::new(),
             columns,
             caps,
@@ -117,19 +123,16 @@ impl Program {
     }
 
     /// The deficit of every column at the vertex.
-    pub(super) fn deficits(&self) -> Vec<f64> {
-        let mut deficits: Vec<f64> = self
-            .bound
-            .iter()
-            .zip(&self.caps)
-            .map(|(&b, &c)| if b < 0.0 { c } else { 0.0 })
-            .collect();
+    pub(super) fn deficits(&self) -> Result<Vec<f64>, Failure> {
+        let mut deficits = with_capacity(self.caps.len(), WHAT)?;
+        let bounds = self.bound.iter().zip(&self.caps);
+        deficits.extend(bounds.map(|(&b, &c)| if b < 0.0 { c } else { 0.0 }));
         for (basic, &value) in self.basis.iter().zip(&self.value) {
             if let &Basic::Column(j) = basic {
                 deficits[j] = value.clamp(0.0, self.caps[j]);
             }
         }
-        deficits
+        Ok(deficits)
     }
 
     /// Adds a column whose deficit was held at zero, or at its cap, outside of the program.
@@ -147,6 +150,8 @@ impl Program {
             }
         }
         self.columns.push(column)?;
+        reserve(&mut self.caps, 1, WHAT)?;
+        reserve(&mut self.bound, 1, WHAT)?;
         self.caps.push(cap);
         self.bound.push(if was_at_cap { -1.0 } else { 1.0 });
         Ok(())
@@ -165,7 +170,7 @@ impl Program {
     pub(super) fn solve(&mut self, budget: &mut usize, run: Run<'_>) -> Result<Outcome, Failure> {
         let last = self.dim() - 1;
         let mut stalled = 0;
-        let mut slopes = Vec::new();
+        let mut slopes = with_capacity(self.columns.len() + LANES, WHAT)?;
         loop {
             if self.pivots >= REFACTOR {
                 self.factor()?;
@@ -193,7 +198,7 @@ impl Program {
             self.columns.dots(&edge, &mut slopes);
             // 3. Along it to the maximum of `g`.
             let slope = (excess.abs(), self.tolerance(position, &magnitude));
-            let step = self.ratio_test(&edge, &slopes, slope, stalled >= STALL);
+            let step = self.ratio_test(&edge, &slopes, slope, stalled >= STALL)?;
             let Some(entering) = step.entering else {
                 let length = step.length + (CEILING - self.value[last]).max(0.0) / step.slope;
                 let point = self.price.iter().zip(&edge).map(|(y, e)| y + length * e).collect();
@@ -258,11 +263,11 @@ impl Program {
         slopes: &[f64],
         (slope, mut flat): (f64, f64),
         bland: bool,
-    ) -> Step {
+    ) -> Result<Step, Failure> {
         let span = dot(edge, edge).sqrt();
         let least = PIVOT * span;
         // Where each column reaches its other bound.
-        let mut breakpoints = Vec::new();
+        let mut breakpoints = with_capacity(slopes.len(), WHAT)?;
         for (j, ((&alpha, &bound), &r)) in
             slopes.iter().zip(&self.bound).zip(&self.residual).enumerate()
         {
@@ -283,9 +288,10 @@ impl Program {
                 step.entering = Some(j);
                 break;
             }
+            reserve(&mut step.passed, 1, WHAT)?;
             step.passed.push(j);
         }
-        step
+        Ok(step)
     }
 
     /// Moves the residuals; everything passed on the way changes its bound.
@@ -391,6 +397,8 @@ impl Program {
             *price = -v;
         }
 
+        let more = (self.columns.len() + LANES).saturating_sub(self.residual.len());
+        reserve(&mut self.residual, more, WHAT)?;
         self.columns.dots(&self.price, &mut self.residual);
         let noise = ROUNDING * dot(&self.price, &self.price).sqrt();
         self.load.copy_from_slice(&self.fixed);
