@@ -8,7 +8,7 @@ use numpy::{Element, PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyRea
 use numpy::{PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyBool;
+use pyo3::types::{PyBool, PyInt};
 
 /// A contiguous vector, borrowed; it derefs to a slice.
 pub(crate) struct Vector<'py, T: Element>(PyReadonlyArray1<'py, T>);
@@ -159,8 +159,13 @@ pub(crate) fn integer(
     // Python refuses to write the longest integers.
     let repr = || value.py().import("reprlib")?.call_method1("repr", (value,));
     let shown = || repr().map_or_else(|_| value.get_type().to_string(), |r| r.to_string());
-    let index =
-        if value.is_instance_of::<PyBool>() { None } else { value.call_method0("__index__").ok() };
+    let index = if value.is_exact_instance_of::<PyInt>() {
+        Some(value.clone())
+    } else if value.is_instance_of::<PyBool>() {
+        None
+    } else {
+        value.call_method0("__index__").ok()
+    };
     let Some(index) = index else {
         return Err(PyTypeError::new_err(format!("{name}: must be an integer, got {}", shown())));
     };
