@@ -168,8 +168,8 @@ vectorised! {
         }
     }
 
-    /// Appends the logits inside `window` and their ids (`first_id` is that of `x[0]`), in the order
-    /// of the ids.
+    /// Appends the logits inside `window` and their ids (`first_id` is that of `x[0]`), in the
+    /// order of the ids.
     pub fn gather_window[L](
         x: &[f32],
         first_id: u32,

@@ -1,8 +1,9 @@
 //! Reductions and gathers over rows of numbers.
 //!
 //! Every kernel is written once and compiled for each instruction set (see
-//! [`vectorised`](crate::vectorised)); the best one that the processor has is picked on first use. All
-//! of them return the same bits. Set `SORTES_SIMD` to `portable`, `avx2` or `avx512` to force one.
+//! [`vectorised`](crate::vectorised)); the best one that the processor has is picked on first use.
+//! All of them return the same bits. Set `SORTES_SIMD` to `portable`, `avx2` or `avx512` to force
+//! one.
 //!
 //! | file | holds |
 //! |---|---|

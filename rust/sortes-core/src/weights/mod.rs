@@ -77,8 +77,8 @@ fn draw_each(
     draw_for(Purpose::Pick, out, stream, run, pick)
 }
 
-/// Fills `out` with what `pick` makes of the words of its draws, a batch at a time: the word of draw
-/// `j` is half `j % 2` of the block of entity `j / 2`.
+/// Fills `out` with what `pick` makes of the words of its draws, a batch at a time: the word of
+/// draw `j` is half `j % 2` of the block of entity `j / 2`.
 fn draw_for(
     purpose: Purpose,
     out: &mut [i64],

@@ -271,8 +271,8 @@ fn sample_details(
     })
 }
 
-/// Writes `fill` in place of the tokens that the rules remove, and if `scaled` divides the others by
-/// the temperature.
+/// Writes `fill` in place of the tokens that the rules remove, and if `scaled` divides the others
+/// by the temperature.
 #[pyfunction]
 #[pyo3(signature = (given, streams, fill, scaled, out, /, *, num_threads=None, progress=None))]
 fn truncate(

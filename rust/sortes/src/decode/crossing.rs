@@ -18,10 +18,10 @@ pub(super) const GROUP: usize = 1 << 16;
 const SORT: usize = 256;
 /// A sample takes this many logits out of each block.
 const SAMPLE_RUN: usize = 8;
-/// How far off the estimate of a sample may be: by which part of the mass behind the crossing, or of
-/// that before it, whichever is less. What lies behind is many light tokens, whose sum a sample
-/// knows well.
-const CAUTION: [(f64, f64); 2] = [(0.06, 0.2), (0.6, 0.6)];
+/// How wide the bracket around the estimated crossing is, at each attempt: this part of the mass
+/// behind the target, or this part of the mass before it, whichever is less. The mass behind it is
+/// spread over many light tokens, so that a sample estimates it closely.
+const MARGINS: [(f64, f64); 2] = [(0.06, 0.2), (0.6, 0.6)];
 /// Bins are gathered with this slack, in bins, at either side: in `f32` a rank may round across an
 /// edge, and the exact order is restored among the gathered.
 const SLACK: f32 = 1.0 / 64.0;
@@ -148,8 +148,8 @@ impl Survivors<'_> {
             Goal::Share(_) => self.plain_law().z,
             Goal::Count(_) => sampled,
         };
-        for caution in CAUTION {
-            let range = self.bracket(target, total, sampled, caution);
+        for margins in MARGINS {
+            let range = self.bracket(target, total, sampled, margins);
             if let Some(found) = self.cross_bracket(pass, bins_per_unit, range, target, reach) {
                 return found;
             }
@@ -186,8 +186,8 @@ impl Survivors<'_> {
         let key = pass.key(bins_per_unit);
         work.sampled.clear();
         work.sampled.resize(BINS, 0.0);
-        // Two strata: the block maxima, all of them, which carry what a peaked row has; and the rest,
-        // for which the sample stands.
+        // Two strata: the block maxima, all of them, which carry what a peaked row has; and the
+        // rest, for which the sample stands.
         let Pass { max, scale, ends, .. } = pass;
         simd::key_histogram(&work.sample, max, scale, ends, &key, &mut work.sampled);
         for bin in &mut work.sampled {
@@ -197,10 +197,10 @@ impl Survivors<'_> {
         (bins_per_unit, work.sampled.iter().sum())
     }
 
-    /// The bins of the sample between which the crossing lies, as far as one can tell.
-    fn bracket(&self, target: f64, total: f64, sampled: f64, caution: (f64, f64)) -> (f32, f32) {
-        let (behind, before) = (caution.0 * (total - target).max(0.0), caution.1 * target);
-        // Counted from the end that is known better.
+    /// The bins of the sample between which the crossing lies, by the estimate.
+    fn bracket(&self, target: f64, total: f64, sampled: f64, margins: (f64, f64)) -> (f32, f32) {
+        let (behind, before) = (margins.0 * (total - target).max(0.0), margins.1 * target);
+        // The sum starts from the end whose mass is known more closely.
         let (slack, origin) =
             if behind < before { (behind, total - sampled) } else { (before, 0.0) };
         let mut sum = origin;
@@ -217,8 +217,8 @@ impl Survivors<'_> {
         (first.unwrap_or(0.0), f32::INFINITY)
     }
 
-    /// Picks out the survivors whose rank lies in a range of bins, and finds the crossing among them;
-    /// `None` if it is elsewhere.
+    /// Picks out the survivors whose rank lies in a range of bins, and finds the crossing among
+    /// them; `None` if it is elsewhere.
     fn cross_bracket(
         &mut self,
         pass: Pass,
@@ -267,8 +267,8 @@ impl Survivors<'_> {
         self.cross_values(pass, ahead, target, reach).ok()
     }
 
-    /// Finds the crossing among the tokens of the bracket, of which `ahead` is the mass before them;
-    /// if it lies beyond them, the last of them.
+    /// Finds the crossing among the tokens of the bracket, of which `ahead` is the mass before
+    /// them; if it lies beyond them, the last of them.
     fn cross_values(
         &mut self,
         pass: Pass,

@@ -57,8 +57,8 @@ impl<'a> Details<'a> {
 }
 
 impl Call<'_> {
-    /// As [`Call::sample`], with what is known of each token; log-probabilities are those of the law
-    /// before everything (`processed` false), or after.
+    /// As [`Call::sample`], with what is known of each token; log-probabilities are those of the
+    /// law before everything (`processed` false), or after.
     ///
     /// # Errors
     /// As [`Call::sample`].

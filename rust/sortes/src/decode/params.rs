@@ -233,7 +233,8 @@ table! {
     smoothing: Rewrite(smoothing::apply), .reshaping() => {
         /// Strength of quadratic smoothing.
         smoothing_factor: 0.0, Unlike, Domain::NON_NEGATIVE;
-        /// Curve of quadratic smoothing; outside of its domain the order of the tokens would change.
+        /// Curve of quadratic smoothing; outside of its domain the order of the tokens would
+        /// change.
         smoothing_curve: 1.0, Elsewhere, Domain::reals((1.0, 3.0), (false, false));
     }
     top_n_sigma: Narrow(top_n_sigma::apply), .critical(top_n_sigma::critical) => {

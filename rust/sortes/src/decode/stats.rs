@@ -86,7 +86,8 @@ fn of_row(mut survivors: Survivors<'_>) -> RowStats {
 /// row without a finite logit. Of `options`, the tie rule and the degrees of freedom matter.
 ///
 /// # Errors
-/// [`Error::Argument`] for a rule that has none; [`Error::Row`] for a row with NaN or plus infinity.
+/// [`Error::Argument`] for a rule that has none; [`Error::Row`] for a row with NaN or plus
+/// infinity.
 pub fn critical<T: Element>(
     logits: &impl Rows<T>,
     rule: &Rule,

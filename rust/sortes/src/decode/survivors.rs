@@ -49,8 +49,8 @@ pub(super) struct Work {
 }
 
 impl Work {
-    /// Gives every buffer the capacity that a row of `len` logits can need, so that no rule runs out
-    /// of memory. What a row does not use is never touched.
+    /// Gives every buffer the capacity that a row of `len` logits can need, so that no rule runs
+    /// out of memory. What a row does not use is never touched.
     fn reserve(&mut self, len: usize) -> Result<()> {
         if len <= self.longest {
             return Ok(());

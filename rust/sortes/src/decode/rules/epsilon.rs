@@ -1,5 +1,5 @@
-//! Epsilon sampling: Hewitt, Manning and Liang, "Truncation Sampling as Language Model Desmoothing",
-//! Findings of EMNLP 2022, arXiv:2210.15191.
+//! Epsilon sampling: Hewitt, Manning and Liang, "Truncation Sampling as Language Model
+//! Desmoothing", Findings of EMNLP 2022, arXiv:2210.15191.
 
 use super::{Options, Params, Survivors, ln_or_all};
 

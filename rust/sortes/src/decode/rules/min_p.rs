@@ -1,5 +1,5 @@
-//! Min-p: Nguyen et al., "Turning Up the Heat: Min-p Sampling for Creative and Coherent LLM Outputs",
-//! ICLR 2025, arXiv:2407.01082.
+//! Min-p: Nguyen et al., "Turning Up the Heat: Min-p Sampling for Creative and Coherent LLM
+//! Outputs", ICLR 2025, arXiv:2407.01082.
 
 use super::{Options, Params, Survivors, ln_or_all};
 

@@ -2,8 +2,8 @@
 //!
 //! A rule asks the survivors for what it needs (the law, an order statistic, a crossing) and keeps
 //! part of them. Each acts on the survivors *renormalised*. Beside `apply` stands `critical`, where
-//! each token has a parameter at which it leaves the kept set. The table in `params` says with which
-//! parameters a rule is on.
+//! each token has a parameter at which it leaves the kept set. The table in `params` says with
+//! which parameters a rule is on.
 
 pub(super) mod epsilon;
 pub(super) mod eta;

@@ -1,5 +1,5 @@
-//! P-less sampling: Tan, Wu and Howard, "p-less Sampling: A Robust Hyperparameter-Free Approach for LLM
-//! Decoding", ICLR 2026, arXiv:2509.23234.
+//! P-less sampling: Tan, Wu and Howard, "p-less Sampling: A Robust Hyperparameter-Free Approach for
+//! LLM Decoding", ICLR 2026, arXiv:2509.23234.
 
 use super::{Options, Params, Survivors, ln_or_all};
 use sortes_core::simd::Wanted;

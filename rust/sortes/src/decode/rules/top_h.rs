@@ -1,5 +1,5 @@
-//! Top-h: Potraghloo, Azizi, Kundu and Pedram, "Top-H Decoding: Adapting the Creativity and Coherence
-//! with Bounded Entropy in Text Generation", `NeurIPS` 2025, arXiv:2509.02510.
+//! Top-h: Potraghloo, Azizi, Kundu and Pedram, "Top-H Decoding: Adapting the Creativity and
+//! Coherence with Bounded Entropy in Text Generation", `NeurIPS` 2025, arXiv:2509.02510.
 
 use super::{Options, Params, Survivors};
 use sortes_core::rng::elementary::ln;
