@@ -219,6 +219,14 @@ def test_torch_refusals(torch):
         rows_of(torch.ones(3, device="meta"))
 
 
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+def test_nested_tensors(torch):
+    nested = torch.nested.nested_tensor([torch.ones(3), torch.ones(3)])
+    for check in (rows_of, lambda x: host(x, "logits")):
+        with pytest.raises(TypeError, match=r"^logits: must be a dense tensor, got a nested"):
+            check(nested)
+
+
 def test_the_boundary_checks_for_itself():
     with pytest.raises(
         TypeError, match=r"^x: expected dtype float32, float16 or float64, got int64"

@@ -484,8 +484,9 @@ def _one_dim(array: NDArray[Any], name: str) -> None:
 
 def _dense(torch: Any, x: Any, name: str) -> Any:
     """Return a tensor on the CPU that NumPy can view, without its gradient."""
-    if x.layout is not torch.strided:
-        raise TypeError(f"{name}: must be a dense tensor, got {x.layout}")
+    if x.layout is not torch.strided or x.is_nested:
+        layout = "a nested tensor" if x.is_nested else x.layout
+        raise TypeError(f"{name}: must be a dense tensor, got {layout}")
     return x.detach().resolve_conj().resolve_neg()
 
 

@@ -25,8 +25,11 @@ def is_on_device(x: object) -> TypeGuard[torch.Tensor]:
 
 
 def to_host(x: Any) -> Any:
-    """Copy a Torch tensor of another device to the CPU; anything else stays as it is."""
-    return x.cpu() if is_on_device(x) else x
+    """Copy a Torch tensor of another device to the CPU; anything else stays as it is.
+
+    So does a tensor on ``meta``, which has no values: the check of the argument refuses it by name.
+    """
+    return x.cpu() if is_on_device(x) and not x.is_meta else x
 
 
 def to_device(array: NDArray[Any], device: torch.device) -> torch.Tensor:

@@ -311,6 +311,18 @@ def test_out_on_a_device(device):
         device(sample, ROWS, out=torch.zeros(2, device="meta"))
 
 
+def test_tensors_without_values():
+    torch = pytest.importorskip("torch")
+    for given in (
+        {"mask": torch.ones(5, dtype=torch.bool, device="meta")},
+        {"rows": torch.arange(2, device="meta")},
+        {"logit_bias": (torch.arange(2, device="meta"), [0.0, 1.0])},
+    ):
+        (name,) = given
+        with pytest.raises(TypeError, match=rf"^{name}: must be on the CPU, got a tensor on meta"):
+            sample(ROWS, **given)
+
+
 @pytest.mark.parametrize("threads", [0, -1])
 def test_threads(threads):
     with pytest.raises(ValueError, match=r"^num_threads: "):
