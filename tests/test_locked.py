@@ -55,11 +55,28 @@ def test_ctrl_c_ends_the_wait_for_another_thread():
     busy = _testing.Busy()
     other = in_a_thread(busy.write, 1500)
     start = time.monotonic()
-    signal.setitimer(signal.ITIMER_REAL, 0.1)
     before = signal.signal(signal.SIGALRM, signal.default_int_handler)
     try:
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
         with pytest.raises(KeyboardInterrupt):
             busy.read(100)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert time.monotonic() - start < 0.6
+    other.join()
+    assert busy.count == 1500
+
+
+@posix
+def test_ctrl_c_ends_the_wait_of_a_short_look():
+    busy = _testing.Busy()
+    other = in_a_thread(busy.write, 1500)
+    start = time.monotonic()
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        with pytest.raises(KeyboardInterrupt):
+            _ = busy.count
     finally:
         signal.signal(signal.SIGALRM, before)
     assert time.monotonic() - start < 0.6

@@ -95,8 +95,9 @@ pub(crate) struct Size {
 }
 
 impl Size {
-    /// Work below this is surely done before anyone wants to stop it.
-    const SHORT: f64 = 45e6;
+    /// Work below this stays on the calling thread: it is done well before the half second in which a
+    /// Ctrl-C must be answered, also where a machine is several times slower than the estimate.
+    const SHORT: f64 = 100e6;
     /// Work below this is not worth waking a second thread.
     const SERIAL: f64 = 40e3;
 
@@ -104,8 +105,13 @@ impl Size {
         Self { items, ns_each }
     }
 
+    /// The same work, for which the caller may have to wait: never short.
+    pub(crate) fn waiting(self) -> Self {
+        Self { ns_each: f64::INFINITY, ..self }
+    }
+
     fn ns(self) -> f64 {
-        self.items as f64 * self.ns_each
+        self.items.max(1) as f64 * self.ns_each
     }
 }
 

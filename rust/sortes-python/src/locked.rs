@@ -2,7 +2,8 @@
 //!
 //! It is taken by the thread that works, never by one that waits with the interpreter in its hands:
 //! a signal handler, a progress callback or another thread may use the object at any time, and
-//! waits. A thread that waits answers a stop request. The lock knows the process that holds it: in a
+//! waits. A thread that waits for more than a moment answers a Ctrl-C, however short its own work is.
+//! The lock knows the process that holds it: in a
 //! forked child, a lock that another thread of the parent held is free if that thread only read, and
 //! an error if it was writing. Two locked values at once would wait for each other: copy the one, then
 //! change the other.
@@ -34,6 +35,23 @@ pub(crate) struct Locked<T> {
 
 // SAFETY: the value is reached through `acquire` alone, which lets one thread in at a time.
 unsafe impl<T: Send> Sync for Locked<T> {}
+
+/// What came of work on the value.
+enum Done<R, F> {
+    /// Its result.
+    Result(R),
+    /// Nothing yet: another thread holds the lock.
+    Busy(F),
+    /// Nothing ever: a writer was lost in a fork.
+    Lost,
+}
+
+/// What came of asking for the lock.
+enum Asked<'a> {
+    Held(Guard<'a>),
+    Busy,
+    Lost,
+}
 
 /// Gives the lock back, also when the work panics.
 struct Guard<'a>(&'a AtomicU64);
@@ -82,30 +100,38 @@ impl<T: Send> Locked<T> {
         self.read(py, Size::new(1, 1.0), None, None, |value, _| Ok(f(value)))
     }
 
-    fn with<R: Send>(
+    fn with<R: Send, F: FnOnce(&mut T, Run<'_>) -> Result<R> + Send>(
         &self,
         py: Python<'_>,
         size: Size,
         num_threads: Option<&Bound<'_, PyAny>>,
         progress: Option<&Bound<'_, PyAny>>,
         mode: u64,
-        f: impl FnOnce(&mut T, Run<'_>) -> Result<R> + Send,
+        f: F,
     ) -> PyResult<R> {
-        let done = boundary::run(py, size, num_threads, progress, |run| {
-            let Some(_guard) = self.acquire(mode, run)? else { return Ok(None) };
-            // SAFETY: the guard is held, and lets no other thread in before it is dropped.
-            f(unsafe { &mut *self.value.get() }, run).map(Some)
-        })?;
-        done.ok_or_else(|| {
-            PyRuntimeError::new_err(
+        let work = |f: F, patient| {
+            move |run: Run<'_>| match self.acquire(mode, patient, run)? {
+                // SAFETY: the guard is held, and lets no other thread in before it is dropped.
+                Asked::Held(_guard) => f(unsafe { &mut *self.value.get() }, run).map(Done::Result),
+                Asked::Busy => Ok(Done::Busy(f)),
+                Asked::Lost => Ok(Done::Lost),
+            }
+        };
+        let mut done = boundary::run(py, size, num_threads, progress, work(f, false))?;
+        if let Done::Busy(f) = done {
+            done = boundary::run(py, size.waiting(), num_threads, progress, work(f, true))?;
+        }
+        match done {
+            Done::Result(result) => Ok(result),
+            _ => Err(PyRuntimeError::new_err(
                 "this object was being changed by another thread when the process forked; \
                  make a new one in the child",
-            )
-        })
+            )),
+        }
     }
 
-    /// Waits for the lock; none if a writer was lost in a fork.
-    fn acquire(&self, mode: u64, run: Run<'_>) -> Result<Option<Guard<'_>>> {
+    /// Asks for the lock; who is `patient` waits until it is free.
+    fn acquire(&self, mode: u64, patient: bool, run: Run<'_>) -> Result<Asked<'_>> {
         let own = u64::from(std::process::id()) << 1;
         let mut looks = 0;
         let mut holder = FREE;
@@ -116,7 +142,7 @@ impl<T: Send> Locked<T> {
                 Ordering::Acquire,
                 Ordering::Relaxed,
             ) {
-                Ok(_) => return Ok(Some(Guard(&self.word))),
+                Ok(_) => return Ok(Asked::Held(Guard(&self.word))),
                 Err(found) => holder = found,
             }
             if holder == FREE {
@@ -125,7 +151,7 @@ impl<T: Send> Locked<T> {
             if holder & !WRITING != own {
                 // The holder is a thread of the process that this one was forked from.
                 if holder & WRITING != 0 {
-                    return Ok(None);
+                    return Ok(Asked::Lost);
                 }
                 continue; // a reader, which is not here: the lock changes hands
             }
@@ -134,6 +160,8 @@ impl<T: Send> Locked<T> {
             if looks < SPINS {
                 looks += 1;
                 std::hint::spin_loop();
+            } else if !patient {
+                return Ok(Asked::Busy);
             } else {
                 std::thread::sleep(NAP.min(Duration::from_micros(u64::from(looks))));
                 looks = looks.saturating_add(16);

@@ -4,12 +4,20 @@ use std::ops::RangeInclusive;
 
 use numpy::PyArray1;
 use pyo3::prelude::*;
+use pyo3::types::PyList;
 use sortes_core::memory::with_capacity;
 use sortes_core::rng::stream::ENTITY_LIMIT;
 use sortes_core::rng::{self, Purpose};
 
 use crate::args::{Omittable, integer};
-use crate::boundary::to_py;
+use crate::boundary::{Size, run, to_py};
+
+/// What is made between two looks at signals.
+const BATCH: usize = 1 << 12;
+/// Nanoseconds of a uniform.
+const UNIFORM: f64 = 5.0;
+/// Words of a stream in a list: the object and the pointer to it.
+const OBJECT: usize = 6;
 
 /// An immutable name for a family of independent random sequences.
 ///
@@ -150,10 +158,21 @@ impl Stream {
     /// >>> from sortes import Stream
     /// >>> Stream(7).split(2) == Stream(7).split(3)[:2]
     /// True
-    fn split(&self, n: &Bound<'_, PyAny>) -> PyResult<Vec<Self>> {
-        let n = integer("n", n, WORD)?;
-        let mut children = with_capacity(n as usize, "streams").map_err(to_py)?;
-        children.extend((0..n).map(|i| Self(self.0.child(i))));
+    fn split<'py>(&self, n: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
+        let (py, n) = (n.py(), integer("n", n, WORD)?);
+        // Python asks for the memory of a list bit by bit: ask for all of it first.
+        drop(with_capacity::<[u64; OBJECT]>(n as usize, "streams").map_err(to_py)?);
+        let children = PyList::empty(py);
+        // Objects are made with the interpreter held: between batches, others have it.
+        for first in (0..n).step_by(BATCH) {
+            let of = |i| Self(self.0.child(i));
+            let batch: Vec<Self> =
+                py.detach(|| (first..n.min(first + BATCH as u64)).map(of).collect());
+            for child in batch {
+                children.append(child)?;
+            }
+            py.check_signals()?;
+        }
         Ok(children)
     }
 
@@ -195,9 +214,14 @@ impl Stream {
         let n = integer("n", n, WORD)?;
         let row = row.0.map_or(Ok(0), |row| integer("row", &row, ENTITY))?;
         let mut draws = self.0.draws(Purpose::Uniform, row);
-        let mut out = with_capacity(n as usize, "uniforms").map_err(to_py)?;
-        out.extend((0..n).map(|_| draws.uniform()));
-        Ok(PyArray1::from_vec(py, out))
+        let uniforms = run(py, Size::new(n as usize, UNIFORM), None, None, |run| {
+            let mut out = with_capacity(n as usize, "uniforms")?;
+            for range in run.blocks(n as usize, BATCH) {
+                out.extend(range?.map(|_| draws.uniform()));
+            }
+            Ok(out)
+        })?;
+        Ok(PyArray1::from_vec(py, uniforms))
     }
 
     fn __reduce__(slf: &Bound<'_, Self>) -> (Py<PyAny>, (u64, u32)) {
