@@ -22,6 +22,7 @@ FENCE = re.compile(r"^```[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # Pages that show how to call a model take one for granted.
 NEEDS_MODEL = {"integrations.md"}
 # The columns of a block of code on a page of the default width.
+SOURCES = sorted([*(ROOT / "python").rglob("*.py"), *(ROOT / "python").rglob("*.pyi")])
 COLUMNS = 80
 
 
@@ -137,7 +138,7 @@ def test_no_code_on_a_page_scrolls(page):
         assert not [line for line in block.splitlines() if len(line) > COLUMNS]
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "python").rglob("*.py*")), ids=named)
+@pytest.mark.parametrize("path", SOURCES, ids=named)
 def test_examples_in_docstrings_are_narrow_and_name_what_is_public(path):
     documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

@@ -562,7 +562,8 @@ class TestErrors:
         [
             (np.ones(3), ValueError, "W: must have shape (V, d), got (3,)"),
             (np.ones((0, 3)), ValueError, "W: must have shape (V, d), got (0, 3)"),
-            (np.full((3, 3), np.nan), ValueError, "W: contains NaN or infinities"),
+            ([[1.0, 0.0], [0.0, np.nan]], ValueError, "W: row 1 contains NaN or infinities"),
+            ([[1.0, 0.0], [0.0, 1e200]], ValueError, "W: the sum of its squares exceeds"),
             (np.ones((3, 3), complex), TypeError, "W: must hold numbers, got complex128"),
         ],
     )

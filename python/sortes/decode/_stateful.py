@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, Unpack, overload
 
 import numpy as np
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 State = TypeVar("State", bound=tuple[Any, ...])
 
 
-class StatefulSampler(Generic[State]):
+class StatefulSampler(ABC, Generic[State]):
     """Draws the token of each row by a rule that follows the tokens drawn before.
 
     The state is a named tuple of numbers of the rows: float64, in NumPy arrays of shape (B,); for
@@ -47,15 +48,15 @@ class StatefulSampler(Generic[State]):
         self._options = options
         self._state: State | None = None
 
+    @abstractmethod
     def _start(self) -> tuple[NDArray[np.float64], ...]:
         """Return the fields of the state of a row that has drawn nothing: of shape () or (B,)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _next(
         self, logits: Any, state: State, arguments: dict[str, Any]
     ) -> tuple[Any, tuple[Any, ...]]:
         """Draw; return the tokens and the fields of the next state. `arguments` are `sample`'s."""
-        raise NotImplementedError
 
     @property
     def state(self) -> State | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from threading import Thread
 from typing import (
     TYPE_CHECKING,
     Annotated,
@@ -28,24 +27,18 @@ from sortes._progress import Progress, reporter
 from sortes._state import Stateful
 from sortes.decode._call import CallArgs, Given, LogitBias, Request, RowArgs, prepare, streams_of
 from sortes.decode._history import ids_of
+from sortes.decode._reduction import reduced
 from sortes.decode.rules import RuleArgs, Rules, as_rules
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import torch
     from numpy.typing import ArrayLike, NDArray
 
-    from sortes._progress import Callback
     from sortes._rng import Rng
 
 #: Arrays of one kind.
 Array = TypeVar("Array", bound="NDArray[Any] | torch.Tensor")
 
-#: Directions with less than this share of the largest squared singular value are rounding errors.
-_NOISE: Final = 1e-12
-#: Products of one step of the reduction, which nothing interrupts.
-_PRODUCTS: Final = 2**31
 _RANK: Final = Domain("[0, 2**32 - 1)", integer=True)
 _STEPS: Final = Domain("[1, 2**32 - 1)", integer=True)
 
@@ -189,7 +182,7 @@ class BasisAwareSampler(Stateful):
         options = _checked(nonneg, max_lp, max_pivots, strict)
         rank = _RANK.check(rank, "rank")
         with reporter(progress, "BasisAwareSampler") as report:
-            self._native = _core.decode.basis_aware.Basis(_reduced(W, rank, report), options)
+            self._native = _core.decode.basis_aware.Basis(reduced(W, rank, report), options)
 
     @property
     def features(self) -> NDArray[np.float32]:
@@ -691,78 +684,3 @@ def _beside(view: Rows, result: NDArray[Any], logits: Any) -> Any:
     """Turn a result into the caller's kind of array, on the device of the logits."""
     wrapped = view.wrap(result)
     return wrapped.to(logits.device) if is_on_device(logits) else wrapped
-
-
-def _reduced(
-    W: Any,  # noqa: N803
-    rank: int,
-    report: Callback | None,
-) -> NDArray[np.float32]:
-    """Project the rows of `W` on its first right singular vectors, and append a one."""
-    torch: Any = None
-    if is_on_device(W):
-        import torch
-    else:
-        W = host(W, "W", "iuf")  # noqa: N806
-    if W.ndim != 2 or 0 in W.shape:
-        raise ValueError(f"W: must have shape (V, d), got {tuple(W.shape)}")
-    if rank > min(W.shape):
-        raise ValueError(f"rank: must be at most {min(W.shape)} for W of shape {tuple(W.shape)}")
-    n, d = W.shape
-    size = max(1, min(2**14, _PRODUCTS // d**2))
-    starts = range(0, n, size)
-
-    def wide(start: int) -> Any:
-        block = W[start : start + size]
-        return block.astype(np.float64) if torch is None else block.detach().double()
-
-    def done(rows: int) -> None:
-        if report is not None:
-            report(rows, 2 * n)
-
-    # The d x d moments in double precision give the leading vectors as well as a decomposition of
-    # W would, for a fraction of its cost.
-    moments: Any = 0.0
-    for start in starts:
-        block = wide(start)
-        moments = moments + block.T @ block
-        done(min(start + size, n))
-    if torch is not None:
-        moments = moments.cpu().numpy()
-    if not np.isfinite(moments).all():
-        raise ValueError("W: contains NaN or infinities")
-    squares, vectors = _in_a_thread(np.linalg.eigh, moments)
-    leading = squares[::-1][:rank] > _NOISE * squares[-1]
-    basis: Any = np.ascontiguousarray(vectors[:, ::-1][:, :rank][:, leading])
-
-    features = np.ones((n, basis.shape[1] + 1), np.float32)
-    if torch is not None:
-        basis = torch.from_numpy(basis).to(W.device)
-    for start in starts:
-        reduced = wide(start) @ basis
-        features[start : start + size, :-1] = reduced if torch is None else reduced.cpu().numpy()
-        done(n + min(start + size, n))
-    return features
-
-
-def _in_a_thread(function: Callable[[Any], Any], x: Any) -> Any:
-    """Call what holds no lock but hears no signal, on a thread that a signal lets go of."""
-    results: list[Any] = []
-
-    def call() -> None:
-        try:
-            results.append(function(x))
-        except Exception as error:  # raised again below
-            results.append(error)
-
-    thread = Thread(target=call, name="sortes-call", daemon=True)
-    try:
-        thread.start()
-    except RuntimeError as error:
-        raise MemoryError(f"cannot start a thread: {error}") from None
-    while thread.is_alive():
-        thread.join(0.05)
-    (result,) = results
-    if isinstance(result, Exception):
-        raise result
-    return result

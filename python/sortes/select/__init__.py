@@ -42,7 +42,10 @@ from sortes.select.sketch import (
     hash_ids,
     sketch_array,
 )
-from sortes.select.weighted import AliasTable, DynamicWeights, Reservoir, choice, weighted_keys
+from sortes.select.weighted.draws import choice, weighted_keys
+from sortes.select.weighted.dynamic import DynamicWeights
+from sortes.select.weighted.reservoir import Reservoir
+from sortes.select.weighted.table import AliasTable
 
 __all__ = [
     "AliasTable",
