@@ -41,8 +41,8 @@ test: ## run every test: Rust, Python, each instruction set; all but those of te
 	@echo 'The tests against vLLM, SGLang and llama.cpp are left to: make test-peers'
 
 test-rust: ## run the Rust tests only
-	@if cargo nextest --version >/dev/null 2>&1; then cargo nextest run; else cargo test --tests; fi
-	cargo test --doc
+	@unset MAKEFLAGS; if cargo nextest --version >/dev/null 2>&1; then cargo nextest run; else cargo test --tests; fi
+	@unset MAKEFLAGS; cargo test --doc
 
 # Tensors on the CPU reach the kernels as arrays do; on a device there are no such instructions.
 test-simd: ## run the tests of the families on each instruction set, with the extension as it is

@@ -1,7 +1,7 @@
 //! Weights that change between draws.
 
 use super::draw_for;
-use super::summary::{Summary, Weight, check_weights, finite_total, positive_total};
+use super::summary::{Summary, Weight, checked_sum, finite_total, positive_total};
 use crate::bytes::{Kind, Reader, Writer};
 use crate::memory::{reserve, with_capacity, zeroed};
 use crate::rng::{Purpose, Stream, uniform_of};
@@ -203,7 +203,7 @@ impl DynamicWeights {
                 (format!("({},)", indices.len()), format!("({},)", weights.len()));
             return Err(Error::Shape { name: "weights", expected, got });
         }
-        check_weights(weights, run)?;
+        checked_sum(weights, run)?;
         let mut old = with_capacity(indices.len(), "weights")?;
         for range in run.blocks(indices.len(), BLOCK) {
             for item in range? {

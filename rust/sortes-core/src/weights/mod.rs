@@ -21,9 +21,7 @@ mod summary;
 pub use alias::{AliasTable, Precision};
 pub use blocks::BlockSums;
 pub use dynamic::DynamicWeights;
-pub use summary::{
-    Summary, Weight, check_weights, fault, finite_total, positive_total, summary_of,
-};
+pub use summary::{Summary, Weight, checked_sum, fault, finite_total, positive_total, summary_of};
 
 use crate::rng::{Purpose, Stream, bulk};
 use crate::{Result, Run};

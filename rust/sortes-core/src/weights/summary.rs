@@ -60,13 +60,21 @@ impl Summary {
     /// The summary of at most a few thousand weights, in one pass without branches.
     #[inline(always)]
     pub(super) fn of_block<W: Weight>(block: &[W]) -> Self {
+        Self::block_with::<W, true>(block)
+    }
+
+    /// As [`of_block`](Self::of_block); without `EXTREMES`, only the sum and whether it is valid.
+    #[inline(always)]
+    fn block_with<W: Weight, const EXTREMES: bool>(block: &[W]) -> Self {
         let (mut sum, mut largest) = ([0.0; LANES], [0.0f64; LANES]);
         let (mut least, mut invalid) = ([f64::INFINITY; LANES], [0u64; LANES]);
         let mut add = |lane: usize, weight: f64| {
             sum[lane] += weight;
-            largest[lane] = if weight > largest[lane] { weight } else { largest[lane] };
-            let positive = if weight > 0.0 { weight } else { f64::INFINITY };
-            least[lane] = if positive < least[lane] { positive } else { least[lane] };
+            if EXTREMES {
+                largest[lane] = if weight > largest[lane] { weight } else { largest[lane] };
+                let positive = if weight > 0.0 { weight } else { f64::INFINITY };
+                least[lane] = if positive < least[lane] { positive } else { least[lane] };
+            }
             invalid[lane] |= u64::from(!(0.0..=f64::MAX).contains(&weight));
         };
         let (groups, rest) = block.as_chunks::<LANES>();
@@ -92,7 +100,7 @@ impl Summary {
     /// # Errors
     /// If a weight is negative or not finite, if the sum overflows, or if the work is cancelled.
     pub fn of<W: Weight>(weights: &[W], run: Run<'_>) -> Result<Self> {
-        let all = Self::unchecked(weights, run)?;
+        let all = Self::gathered(weights, summary_of, run)?;
         if !all.valid {
             return Err(fault(weights, run));
         }
@@ -100,15 +108,12 @@ impl Summary {
         Ok(all)
     }
 
-    /// The summary of whatever an array holds: it may be invalid, and the sum infinite.
-    ///
-    /// # Errors
-    /// If the work is cancelled.
-    pub fn unchecked<W: Weight>(weights: &[W], run: Run<'_>) -> Result<Self> {
+    /// What the blocks of an array come to together: it may be invalid, and the sum infinite.
+    fn gathered<W: Weight>(weights: &[W], of: fn(&[W]) -> Self, run: Run<'_>) -> Result<Self> {
         let mut parts = filled(weights.len().div_ceil(TASK), Self::EMPTY, "sums of weights")?;
         run.fill_chunks(&mut parts, 1, |task, part| {
             let task = &weights[task * TASK..weights.len().min((task + 1) * TASK)];
-            part[0] = task.chunks(BLOCK).map(summary_of).fold(Self::EMPTY, Self::with);
+            part[0] = task.chunks(BLOCK).map(of).fold(Self::EMPTY, Self::with);
         })?;
         // What rounding takes from the sum of all tasks is put back at the end: within a task there
         // are few terms, and over many tasks their errors cancel.
@@ -128,14 +133,20 @@ vectorised! {
     pub fn summary_of<W: Weight>(block: &[W]) -> Summary {
         Summary::of_block(block)
     }
+
+    /// The sum of a block and whether it is valid, without its extremes.
+    fn sum_of<W: Weight>(block: &[W]) -> Summary {
+        Summary::block_with::<W, false>(block)
+    }
 }
 
-/// Refuses a weight that is negative or not finite; the sum may overflow.
+/// The sum of weights, which may overflow; refuses one that is negative or not finite.
 ///
 /// # Errors
 /// One that names the first such weight; or if the work is cancelled.
-pub fn check_weights<W: Weight>(weights: &[W], run: Run<'_>) -> Result<()> {
-    if Summary::unchecked(weights, run)?.valid { Ok(()) } else { Err(fault(weights, run)) }
+pub fn checked_sum<W: Weight>(weights: &[W], run: Run<'_>) -> Result<f64> {
+    let all = Summary::gathered(weights, sum_of, run)?;
+    if all.valid { Ok(all.sum) } else { Err(fault(weights, run)) }
 }
 
 /// The error that names the first weight that is negative or not finite, or that of a stop request.

@@ -4,9 +4,9 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use sortes_core::error::shown;
-use sortes_core::memory::{copied, filled, reserve, with_capacity, zeroed};
+use sortes_core::memory::{copied, reserve, with_capacity, zeroed};
 use sortes_core::simd::distance::{Coordinate, Nearest};
-use sortes_core::{Error, Result, Run};
+use sortes_core::{Error, Result, Run, vectorised};
 
 /// Values beyond this, or all below its inverse, have squares that `f64` cannot add up.
 const LARGEST: f64 = 1e140;
@@ -123,16 +123,17 @@ pub(super) fn scale_of<T: Coordinate>(
     position: impl Fn(usize) -> (usize, usize) + Sync + Send,
     run: Run<'_>,
 ) -> Result<f64> {
-    let mut parts = filled(data.len().div_ceil(TASK), Ok(0.0), "tasks")?;
-    run.fill_chunks(&mut parts, 1, |task, part| {
-        let first = task * TASK;
-        part[0] =
-            scale_of_part(&data[first..data.len().min(first + TASK)], |at| position(first + at));
-    })?;
-    let mut scale = 0.0;
-    for part in parts {
-        scale = part?.max(scale);
+    let mut parts = zeroed(data.len().div_ceil(TASK), "tasks")?;
+    let part_of = |task: usize| &data[task * TASK..data.len().min((task + 1) * TASK)];
+    run.fill_chunks(&mut parts, 1, |task, part| part[0] = scale_of_part(part_of(task)))?;
+    if let Some(task) = parts.iter().position(|part: &f64| part.is_nan()) {
+        let is_bad = |x: &T| !Into::<f64>::into(*x).is_finite();
+        let bad = task * TASK + part_of(task).iter().position(is_bad).unwrap_or(0);
+        let (row, column) = position(bad);
+        let value = shown(data[bad].into());
+        return Err(Error::row("X", row, format!("column {column} must be finite, got {value}")));
     }
+    let scale = parts.into_iter().fold(0.0, f64::max);
     if scale > LARGEST || (scale > 0.0 && scale < 1.0 / LARGEST) {
         let reason = format!(
             "the largest absolute value is {scale:e}, whose squares leave the range of float64; \
@@ -143,34 +144,28 @@ pub(super) fn scale_of<T: Coordinate>(
     Ok(scale)
 }
 
-fn scale_of_part<T: Coordinate>(
-    data: &[T],
-    position: impl Fn(usize) -> (usize, usize),
-) -> Result<f64> {
-    const LANES: usize = 16;
-    let (chunks, rest) = data.as_chunks::<LANES>();
-    let mut lanes = [0.0f64; LANES];
-    // The maximum passes over NaN, and a sum of zeros does not.
-    let mut zeros = [0.0f64; LANES];
-    for chunk in chunks {
-        for i in 0..LANES {
-            let x: f64 = chunk[i].into();
-            lanes[i] = if x.abs() > lanes[i] { x.abs() } else { lanes[i] };
-            zeros[i] += x * 0.0;
+vectorised! {
+    /// The largest absolute value of some numbers, NaN if one is NaN or infinite.
+    fn scale_of_part<T: Coordinate>(data: &[T]) -> f64 {
+        const LANES: usize = 16;
+        let mut lanes = [0.0f64; LANES];
+        // The maximum passes over NaN, and a sum of zeros does not.
+        let mut zeros = [0.0f64; LANES];
+        let (chunks, rest) = data.as_chunks::<LANES>();
+        let mut add = |lane: usize, x: f64| {
+            lanes[lane] = if x.abs() > lanes[lane] { x.abs() } else { lanes[lane] };
+            zeros[lane] += x * 0.0;
+        };
+        for chunk in chunks {
+            for (lane, &x) in chunk.iter().enumerate() {
+                add(lane, x.into());
+            }
         }
+        for (lane, &x) in rest.iter().enumerate() {
+            add(lane, x.into());
+        }
+        lanes.into_iter().fold(0.0, f64::max) + zeros.into_iter().sum::<f64>()
     }
-    for (i, &x) in rest.iter().enumerate() {
-        let x: f64 = x.into();
-        lanes[i] = if x.abs() > lanes[i] { x.abs() } else { lanes[i] };
-        zeros[i] += x * 0.0;
-    }
-    if zeros.iter().any(|zero| zero.is_nan()) {
-        let bad = data.iter().position(|&x| !Into::<f64>::into(x).is_finite()).unwrap_or(0);
-        let (row, column) = position(bad);
-        let value = shown(data[bad].into());
-        return Err(Error::row("X", row, format!("column {column} must be finite, got {value}")));
-    }
-    Ok(lanes.into_iter().fold(0.0, f64::max))
 }
 
 impl<T: Real> Points for Dense<'_, T> {

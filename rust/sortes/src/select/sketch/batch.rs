@@ -1,7 +1,7 @@
 //! What a sketch is fed with.
 
 use sortes_core::error::shown;
-use sortes_core::weights::{self, Summary, Weight};
+use sortes_core::weights::checked_sum;
 use sortes_core::{Error, Result, Run};
 
 /// One item that a sketch holds.
@@ -58,11 +58,11 @@ impl<'a> Batch<'a> {
             Weights::Ones => ids.len() as f64,
             Weights::F32(w) => {
                 same_length("weights", w.len())?;
-                total_of(w, run)?
+                checked_sum(w, run)?
             }
             Weights::F64(w) => {
                 same_length("weights", w.len())?;
-                total_of(w, run)?
+                checked_sum(w, run)?
             }
         };
         if let Some(values) = values {
@@ -116,12 +116,6 @@ impl<'a> Batch<'a> {
     pub(super) fn item(&self, i: usize, weight: f64) -> Item {
         Item { id: self.ids[i], weight, value: self.values.map_or(0.0, |values| values[i]) }
     }
-}
-
-/// About the sum of the weights, infinite if it overflows, once each has been looked at.
-fn total_of<W: Weight>(weights: &[W], run: Run<'_>) -> Result<f64> {
-    let summary = Summary::unchecked(weights, run)?;
-    if summary.valid { Ok(summary.sum) } else { Err(weights::fault(weights, run)) }
 }
 
 /// Refuses a value that is not finite.

@@ -162,7 +162,7 @@ impl Reservoir {
             let (expected, got) = (format!("({},)", weights.len()), format!("({},)", ids.len()));
             return Err(Error::Shape { name: "ids", expected, got });
         }
-        weights::check_weights(weights, run)?;
+        weights::checked_sum(weights, run)?;
         if weights.len() <= LONG {
             self.take(weights, ids, run.to_the_end())?;
             run.advance(weights.len() as u64);
