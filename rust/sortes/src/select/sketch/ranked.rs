@@ -10,7 +10,7 @@ use sortes_core::bytes::{Kind, Reader, Writer, corrupt};
 use sortes_core::memory::{copied, refused, reserve, with_capacity};
 use sortes_core::order::{select_nth, sort};
 use sortes_core::rng::{Purpose, Stream};
-use sortes_core::{Result, Run};
+use sortes_core::{Result, Run, vectorised};
 
 use super::batch::{Batch, Item};
 use super::counters::Counters;
@@ -32,7 +32,39 @@ const LEAST: f64 = 16.0 * f64::MIN_POSITIVE;
 /// The weight that an item is drawn by.
 #[inline]
 fn rate(weight: f64) -> f64 {
-    weight.max(LEAST)
+    // One instruction, where `max` would look for NaN first.
+    if weight > LEAST { weight } else { LEAST }
+}
+
+/// Items that are looked at together: most groups hold no candidate.
+const GROUP: usize = 16;
+/// Those that are looked at side by side.
+const LANES: usize = 8;
+
+/// Whether the key of an item may lie below the limit.
+#[inline(always)]
+fn is_near(u: f64, weight: f64, limit: f64) -> bool {
+    // Without a branch, so that many are compared at once.
+    let (below, positive) = (u <= limit * rate(weight), weight > 0.0);
+    below & positive
+}
+
+vectorised! {
+    /// Writes whether each whole group of items holds one that is near.
+    fn groups_near(u: &[f64], weights: &[f64], limit: f64, near: &mut [bool]) {
+        for (group, near) in near.iter_mut().enumerate().take(u.len() / GROUP) {
+            let of_group = group * GROUP..(group + 1) * GROUP;
+            let (u, weights) = (&u[of_group.clone()], &weights[of_group]);
+            // Side by side, as the lanes of a vector.
+            let mut hits = [0u64; LANES];
+            for (u, weights) in u.chunks_exact(LANES).zip(weights.chunks_exact(LANES)) {
+                for (lane, hit) in hits.iter_mut().enumerate() {
+                    *hit |= u64::from(is_near(u[lane], weights[lane], limit));
+                }
+            }
+            *near = hits != [0; LANES];
+        }
+    }
 }
 
 /// How the uniform `u` of an item becomes its key `rank(u) / rate(w)`.
@@ -263,9 +295,15 @@ impl<R: Rank> Ranked<R> {
             self.header.counters.uniforms(Purpose::Item, skip, &batch.ids()[start..start + len], u);
             batch.weights_into(start, w);
             reserve(out, len, "candidates")?;
-            for (i, (&u, &w)) in u.iter().zip(&*w).enumerate() {
-                if u <= limit * rate(w) && w > 0.0 {
-                    out.push(Entry { key: R::rank(u) / rate(w), item: batch.item(start + i, w) });
+            let mut near = [true; CHUNK / GROUP];
+            groups_near(u, w, limit, &mut near);
+            for (group, _) in near.iter().enumerate().filter(|(_, near)| **near) {
+                for i in group * GROUP..len.min((group + 1) * GROUP) {
+                    let (u, w) = (u[i], w[i]);
+                    if is_near(u, w, limit) {
+                        let key = R::rank(u) / rate(w);
+                        out.push(Entry { key, item: batch.item(start + i, w) });
+                    }
                 }
             }
         }
