@@ -47,6 +47,7 @@ mod _core {
 
     #[pymodule_init]
     fn init(m: &Bound<'_, PyModule>) -> PyResult<()> {
+        sortes_core::simd::asked_level().map_err(crate::boundary::to_py)?;
         // NumPy's own module is imported here, not in the first call that returns an array: by then
         // a Ctrl-C may be pending, and the import would fail.
         let _ = numpy::PyArray1::<u8>::zeros(m.py(), 0, false);
