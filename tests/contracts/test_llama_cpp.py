@@ -257,6 +257,19 @@ def test_bias_and_penalties_are_those_of_the_library(llama_cpp):
     np.testing.assert_array_equal(theirs(-1), theirs(0))
 
 
+def test_ties_are_as_the_docs_say(llama_cpp):
+    """docs/faq.md: at top-p its float32 sum ends too early, at top-k it keeps k."""
+    lib = llama_cpp.llama_cpp
+    for n, p, theirs, ours in ((10, 0.8, 8, 8), (200_000, 0.9, 179_793, 180_000)):
+        logits = np.zeros(n, np.single)
+        left = samplers(lib, logits, [], lib.llama_sampler_init_top_p(p, 1))
+        assert np.isfinite(left).sum() == theirs
+        assert decode.keep_mask(logits, top_p=p).sum() == ours
+    logits = np.array([1, 0, 0, 0], np.single)
+    assert np.isfinite(samplers(lib, logits, [], lib.llama_sampler_init_top_k(2))).sum() == 2
+    assert decode.keep_mask(logits, top_k=2).sum() == 4
+
+
 def test_in_the_chain(llama_cpp):
     logits = logits_of(300)
     rules = {"typical_p": 0.6, "order": "llama.cpp"}

@@ -272,15 +272,19 @@ def test_rows_without_numbers_cost_themselves_alone(processor):
         assert torch.equal(got[row : row + 1], decode.truncate(logits[row : row + 1], top_k=2))
 
 
-def test_ties_of_top_k(folder, function_of):
-    """SGLang keeps k of equal tokens, we keep all of them: docs/faq.md says so."""
+def test_ties_are_as_the_docs_say(folder, function_of):
+    """docs/faq.md: SGLang keeps a token more at top-p, and k tokens at top-k."""
     name = "top_k_top_p_min_p_sampling_from_probs_torch"
-    filtered = function_of(folder / "layers/sampler.py", name, torch=torch)
-    logits = torch.tensor([[1.0, 0.0, 0.0, 0.0, -1.0]])
-    one = torch.ones(1)
-    _, weights, *_ = filtered(
-        *(logits.softmax(1), 2 * one, one, 0 * one, False, None, one),
-        return_filtered_probs=True,
-    )
-    assert (weights > 0).sum() == 2
+    theirs = function_of(folder / "layers/sampler.py", name, torch=torch)
+
+    def kept(logits, top_k, top_p):
+        given = (logits.softmax(1), torch.tensor([top_k]), torch.tensor([top_p]), torch.zeros(1))
+        _, weights, *_ = theirs(*given, False, None, torch.zeros(1), return_filtered_probs=True)
+        return int((weights > 0).sum())
+
+    for n, top_p, expected, ours in ((10, 0.8, 9, 8), (200_000, 0.9, 180_001, 180_000)):
+        assert kept(torch.zeros(1, n), n, top_p) == expected
+        assert decode.keep_mask(torch.zeros(1, n), top_p=top_p).sum() == ours
+    logits = torch.tensor([[1.0, 0.0, 0.0, 0.0]])
+    assert kept(logits, 2, 1.0) == 2
     assert decode.keep_mask(logits, top_k=2).sum() == 4
