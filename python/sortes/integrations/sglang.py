@@ -105,6 +105,11 @@ class SortesLogitProcessor(CustomLogitProcessor):
         -------
         tensor, shape (B, V)
             `logits`, or a new tensor.
+
+        Raises
+        ------
+        TypeError
+            If the logits are no floating-point numbers.
         """
         rows: list[Arguments] = []
         before, offset = None, 0
