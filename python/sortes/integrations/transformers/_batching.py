@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 #: A share travels as so many billionths: what users type in comes back as the same float64.
 _BILLION: Final = 10**9
 _INT32: Final = np.iinfo(np.int32)
-_FLOAT32: Final = np.finfo(np.float32)
+_FLOAT32_MAX: Final = float(np.finfo(np.float32).max)
 
 
 class PerRequest(ContinuousBatchingLogitsProcessor):
@@ -62,7 +62,8 @@ class PerRequest(ContinuousBatchingLogitsProcessor):
         """Truncate each row at the value of its request."""
         values = _decoded(tensor_arg[: len(scores)], self._parameter)
         rules = decode.Rules(**{**self._warper.rules.params, self._warper.rule: values})
-        return self._warper.truncated(scores, rules)
+        fill = self._warper.filter_value
+        return decode.truncate(scores, rules, filter_value=fill, scaled=True)
 
 
 def register() -> None:
@@ -98,7 +99,7 @@ def _coded(value: float | None, parameter: Parameter) -> int:
         nearest = round(value * _BILLION)
         near = (nearest, nearest + 1, nearest - 1)
         return next(code for code in near if code / _BILLION in parameter.domain)
-    return int(np.float32(min(max(value, _FLOAT32.min), _FLOAT32.max)).view(np.int32))
+    return int(np.float32(min(max(value, -_FLOAT32_MAX), _FLOAT32_MAX)).view(np.int32))
 
 
 def _decoded(codes: torch.Tensor, parameter: Parameter) -> torch.Tensor:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
+from transformers import StopStringCriteria
 from transformers.generation.configuration_utils import GenerationMode
 from transformers.generation.utils import (
     ALL_CACHE_NAMES,
@@ -14,9 +16,10 @@ from transformers.generation.utils import (
 )
 
 from sortes import decode
+from sortes._check import shown
 from sortes.integrations.transformers._config import (
     enclosing_generate,
-    from_generation_config,
+    rules_of_sampling,
     warn_of_second_cut,
     without_warpers,
 )
@@ -46,6 +49,8 @@ def sample(
     synced_gpus: bool = False,
     streamer: Any = None,
     *,
+    stop_strings: str | list[str] | None = None,
+    tokenizer: Any = None,
     rows: ArrayLike | None = None,
     rng: Rng = None,
     **kwargs: Any,
@@ -64,6 +69,11 @@ def sample(
         Not supported.
     streamer
         Pass it to ``generate`` as ever.
+    stop_strings : str or list of str, optional
+        Texts end with these, as in ``generate``.
+    tokenizer : PreTrainedTokenizerBase, optional
+        Needed for `stop_strings`. ``generate`` does not pass its own `tokenizer` on, so bind it:
+        ``custom_generate=functools.partial(sample, tokenizer=tokenizer)``.
     rows : array_like of int, shape (B,), optional
         Stream ids of the rows, by default 0, 1, ... The text of a row does not depend on the others
         of its batch, as long as its logits do not.
@@ -85,7 +95,8 @@ def sample(
     ------
     ValueError
         For beams, an assistant or another mode that does not draw one token per text and step; for
-        rules together with ``do_sample=False``; for a bad argument.
+        rules together with ``do_sample=False``; for stop strings without a tokenizer; for a bad
+        argument.
 
     Notes
     -----
@@ -123,7 +134,7 @@ def sample(
     streamer = streamer if streamer is not None else outer.get("streamer")
     _refuse(generation_config, outer, synced_gpus, rule_args)
     if generation_config.do_sample:
-        rules = from_generation_config(generation_config, **rule_args)
+        rules = rules_of_sampling(generation_config, **rule_args)
         processors = without_warpers(logits_processor, generation_config)
         for processor in processors:
             if isinstance(processor, Truncation):
@@ -131,6 +142,9 @@ def sample(
     else:
         rules, processors = _GREEDY, list(logits_processor)
     logits_processor = type(logits_processor)(processors)
+    if stop_strings is not None:
+        stops = _stop_strings(stop_strings, tokenizer)
+        stopping_criteria = type(stopping_criteria)([*stopping_criteria, stops])
     stream = stream_of(rng)
     record = _Record(generation_config, model.config.is_encoder_decoder)
 
@@ -185,6 +199,23 @@ def _with_rule_arguments(function: Callable[..., Any]) -> inspect.Signature:
 
 
 sample.__signature__ = _with_rule_arguments(sample)  # type: ignore[attr-defined]
+
+
+def _stop_strings(stop_strings: Any, tokenizer: Any) -> StopStringCriteria:
+    """Return the criterion that ``generate`` would have made."""
+    texts = [stop_strings] if isinstance(stop_strings, str) else stop_strings
+    if not isinstance(texts, Sequence) or not all(isinstance(text, str) for text in texts):
+        raise TypeError(
+            f"stop_strings: must be a string or a list of strings, got {shown(stop_strings)}"
+        )
+    if not texts or not all(texts):
+        raise ValueError(f"stop_strings: must not be empty, got {shown(stop_strings)}")
+    if tokenizer is None:
+        raise ValueError(
+            "tokenizer: is needed for stop_strings, and generate() does not pass it on; write "
+            "custom_generate=functools.partial(sample, tokenizer=tokenizer)"
+        )
+    return StopStringCriteria(tokenizer, list(texts))
 
 
 def _refuse(config: Any, outer: Any, synced_gpus: bool, rule_args: dict[str, Any]) -> None:

@@ -31,7 +31,7 @@ from sortes.decode.rules import as_rules
 from sortes.decode.truncation import FILL
 from sortes.integrations.transformers._config import (
     enclosing_generate,
-    from_generation_config,
+    rules_of_sampling,
     warn_of_second_cut,
 )
 from sortes.integrations.transformers._rng import coins, ids_of_rows, settled
@@ -97,10 +97,6 @@ class Truncation(LogitsProcessor):
             self._look_around()
         rules = self._rules_for(input_ids)
         coin = coins(self.rng, input_ids) if rules.is_random else {}
-        return self.truncated(scores, rules, **coin)
-
-    def truncated(self, scores: torch.Tensor, rules: decode.Rules, **coin: Any) -> torch.Tensor:
-        """Return the scores that other rules leave, in the form of this processor's."""
         fill, rows = self.filter_value, self.rows
         kept: torch.Tensor = decode.truncate(
             scores, rules, filter_value=fill, scaled=True, rows=rows, **coin
@@ -116,7 +112,7 @@ class Truncation(LogitsProcessor):
         outer = enclosing_generate()
         config = outer.get("generation_config")
         if config is not None and config.do_sample and not callable(outer.get("custom_generate")):
-            warn_of_second_cut(self, from_generation_config(config))
+            warn_of_second_cut(self, rules_of_sampling(config))
 
 
 class OneRule(Truncation):
