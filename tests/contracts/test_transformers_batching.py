@@ -162,9 +162,7 @@ def test_an_engine():
     prompt = [5, 6, 7, 8]
     manager = model.init_continuous_batching(
         generation_config=hf.GenerationConfig(do_sample=True, top_k=0, eos_token_id=-1),
-        continuous_batching_config=hf.ContinuousBatchingConfig(
-            num_blocks=32, page_size=16, max_batch_tokens=64
-        ),
+        continuous_batching_config=hf.ContinuousBatchingConfig(num_blocks=32, max_batch_tokens=64),
     )
     manager.logit_processor = listed(ours.TemperatureLogitsWarper(0.7), ours.TopKLogitsWarper(5))
     manager.start()
@@ -174,7 +172,7 @@ def test_an_engine():
         results = {}
         for _ in range(120):
             result = manager.get_result(timeout=1)
-            if result is not None and result.is_finished():
+            if result is not None and (result.is_finished() or result.error):
                 results[result.request_id] = result
             if len(results) == len(asked):
                 break
