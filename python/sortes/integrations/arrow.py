@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sortes._arrays import host, ids_of
 from sortes._check import AtLeastOne, count
+from sortes._columns import decoded
 from sortes._optional import require
 from sortes._progress import Progress, reporter
 from sortes.integrations._partitions import check_names
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
     from sortes.select.sketch import S
 
 pa = require("pyarrow", extra="arrow")
-pc = require("pyarrow.compute", extra="arrow")
 ds = require("pyarrow.dataset", extra="arrow")
 
 _NAMES = ("id", "weight", "value")
@@ -45,10 +46,11 @@ def sketch_arrow(
     sketch : Sketch
         Takes everything in.
     id : str
-        The column of ids: integers (of unsigned ones above 2**63 the bits), or strings, bytes and
-        UUIDs, which are hashed by `hash_ids`.
+        The column of ids: integers (of unsigned ones above 2**63 the bits) and decimals without
+        places, or strings, bytes and UUIDs, which are hashed by `hash_ids`. The text of a UUID is
+        another id than its bytes.
     weight : str, optional
-        The column of weights; ones by default. Decimals become float64.
+        The column of weights; ones by default. Decimals become the nearest float64.
     value : str, optional
         The column of values.
     num_threads : int, optional
@@ -89,7 +91,10 @@ def sketch_arrow(
     elif isinstance(data, pa.Table):
         batches, total = data.to_batches(max_chunksize=CHUNK), data.num_rows
     elif hasattr(data, "__arrow_c_stream__"):
-        batches = pa.RecordBatchReader.from_stream(data)
+        try:
+            batches = pa.RecordBatchReader.from_stream(data)
+        except pa.ArrowException as error:  # a column alone, or a type that only its maker knows
+            raise TypeError(f"data: must be a table of Arrow's types: {error}") from None
     else:
         raise TypeError(f"data: must be Arrow data, got {type(data).__name__}")
     return _take(batches, total, sketch, (id, weight, value), num_threads, progress)
@@ -201,36 +206,20 @@ def _column(batch: Any, name: str, key: str | None) -> Any:
     _check(name, key, batch.schema.names)
     if key is None:
         return None
-    column = batch.column(key)
-    given = column.type
-    if isinstance(given, pa.BaseExtensionType):
-        column = column.storage
-    if pa.types.is_run_end_encoded(column.type):
-        column = pc.run_end_decode(column)
+    column, given = decoded(batch.column(key), pa), batch.schema.field(key).type
     if column.null_count:
         raise ValueError(f"{name}: column {key!r} has {column.null_count} nulls")
-    if pa.types.is_dictionary(column.type) and not _is_text(column.type.value_type):
-        column = column.dictionary_decode()
+    if name == "id" and _is_text(column.type):
+        encoded = column.dictionary_encode()  # equal strings are hashed once
+        return hash_ids(encoded.dictionary)[np.asarray(encoded.indices)]
+    fits = pa.types.is_integer(column.type) or pa.types.is_decimal(column.type)
     if name == "id":
-        return _ids(column, key, given)
-    if pa.types.is_decimal(column.type):
-        column = column.cast(pa.float64())
-    if not (pa.types.is_floating(column.type) or pa.types.is_integer(column.type)):
-        raise TypeError(f"{name}: column {key!r} must hold numbers, got {given}")
-    return column.to_numpy(zero_copy_only=False)
-
-
-def _ids(column: Any, key: str, given: Any) -> Any:
-    """Return integers as they are, and the hashes of strings."""
-    if pa.types.is_uint64(column.type):
-        return column.to_numpy(zero_copy_only=False).view(np.int64)  # hashes use all bits
-    if pa.types.is_integer(column.type):
-        return column.to_numpy(zero_copy_only=False)
-    if not (pa.types.is_dictionary(column.type) or _is_text(column.type)):
+        if fits:
+            return ids_of(column, f"id: column {key!r}")
         raise TypeError(f"id: column {key!r} must hold integers or strings, got {given}")
-    # Equal strings are hashed once.
-    encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
-    return hash_ids(encoded.dictionary.to_pylist())[np.asarray(encoded.indices)]
+    if fits or pa.types.is_floating(column.type):
+        return host(column, name)
+    raise TypeError(f"{name}: column {key!r} must hold numbers, got {given}")
 
 
 def _is_text(type: Any) -> bool:
