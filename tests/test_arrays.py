@@ -335,7 +335,11 @@ def test_integers():
         ),
         (lambda: integers_of([0, 2**64], "r"), ValueError, r"r: item 1 must be in \[-2\*\*63, 2"),
         (lambda: integers_of([2**63], "r"), ValueError, r"r: item 0 must be in \[-2\*\*63, 2"),
-        (lambda: ids_of([1, 2**64], "i"), ValueError, r"i: item 1 must be in \[-2\*\*63, 2\*\*64\)"),
+        (
+            lambda: ids_of([1, 2**64], "i"),
+            ValueError,
+            r"i: item 1 must be in \[-2\*\*63, 2\*\*64\)",
+        ),
         (lambda: ids_of(["a"]), TypeError, "ids: must hold integers, got <U1; hash_ids turns"),
         (
             lambda: numbers_of(0, "t", Domain("(0, 1)")),

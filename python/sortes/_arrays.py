@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, NoReturn
 import numpy as np
 
 from sortes._check import Domain, shown
-from sortes._columns import array_of, integers_in, numbers_in, refuse_missing
+from sortes._columns import array_of, narrowed, numbers_in, refuse_missing
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
@@ -143,7 +143,8 @@ def host(x: Any, name: str, kinds: str | None = "biuf") -> NDArray[Any]:
     x : array_like
         A NumPy array, a Torch tensor on the CPU, a column or table of pandas, polars or Arrow,
         anything with ``__dlpack__`` on the CPU, or anything else that NumPy can make an array of.
-        bfloat16 becomes float32; where numbers are wanted, objects that are become float64.
+        bfloat16 becomes float32; objects that are numbers become float64 or, where any kind is
+        accepted, integers.
     name
         What error messages call it.
     kinds
@@ -181,7 +182,9 @@ def host(x: Any, name: str, kinds: str | None = "biuf") -> NDArray[Any]:
             array = array.astype(np.float32)
         elif array.dtype.kind in "OT" and array.ndim:
             refuse_missing(array, name)
-            if kinds is not None and array.dtype == object:
+            if kinds is None:
+                array = narrowed(array)
+            elif array.dtype == object:
                 array = numbers_in(array, name, booleans="b" in kinds)
     if kinds is not None and (array.dtype.kind not in kinds or array.dtype.itemsize > 8):
         raise _wrong_kind(x, array, name, "number" if "f" in kinds else "integer")
@@ -257,12 +260,11 @@ def ids_of(x: Any, name: str = "ids") -> NDArray[np.int64]:
     if array.dtype.kind == "f":
         refuse_missing(array, name)
     if array.size and array.dtype.kind in "OUST":
-        whole = integers_in(array)
-        if whole is None:
+        if not _ints(array):
             hint = "; hash_ids turns strings into ids"
             raise TypeError(f"{name}: must hold integers, got {array.dtype}{hint}")
-        _BITS64.check_items(whole, name)
-        array = (whole + 2**63) % 2**64 - 2**63
+        _BITS64.check_items(array, name)
+        array = (array + 2**63) % 2**64 - 2**63
     if array.dtype.kind == "u" and array.dtype.itemsize == 8:
         array = array.astype(np.uint64, copy=False).view(np.int64)
     return integers_of(array, name)
@@ -303,7 +305,9 @@ def integers_of(
     >>> integers_of(7, "rows", n=2)
     array([7, 7])
     """
-    array = _whole(x, host(x, name, None), name)
+    array = host(x, name, None)
+    if array.size and array.dtype.kind not in "iu" and not _ints(array):
+        raise _wrong_kind(x, array, name, "integer")
     if n is None:
         _one_dim(array, name)
     elif array.shape not in ((), (n,)):
@@ -355,7 +359,9 @@ def numbers_of(
     array([1., 2.])
     """
     if domain is not None and domain.integer:
-        array = _whole(x, host(x, name, None), name)
+        array = host(x, name, None)
+        if array.dtype.kind not in "iu" and not _ints(array):
+            raise _wrong_kind(x, array, name, "integer")
     else:
         array = host(x, name, "biuf" if booleans else "iuf")
     if array.ndim > 1 or (rows is not None and array.shape not in ((), (rows,))):
@@ -484,14 +490,9 @@ def _wrong_kind(x: Any, array: NDArray[Any], name: str, wanted: str) -> TypeErro
     return TypeError(f"{name}: must be {article} {wanted}, got {shown(x)}")
 
 
-def _whole(x: Any, array: NDArray[Any], name: str) -> NDArray[Any]:
-    """Return an array of integers, of Python's where no dtype holds them."""
-    if array.dtype.kind in "iu" or not array.size:
-        return array
-    whole = integers_in(array)
-    if whole is None:
-        raise _wrong_kind(x, array, name, "integer")
-    return whole
+def _ints(array: NDArray[Any]) -> bool:
+    """Whether these are Python's integers, too large for a dtype or in an array of objects."""
+    return array.dtype == object and all(type(item) is int for item in array.flat)
 
 
 def _one_dim(array: NDArray[Any], name: str) -> None:
@@ -544,15 +545,27 @@ def _from_host(x: Any, name: str, *, numbers: bool = True) -> NDArray[Any]:
             pass  # what DLPack or NumPy's reader lacks, bfloat16 and nulls, has `__array__`
     try:
         array = np.asarray(x)
-        if array.dtype.kind in "US" and not hasattr(x, "dtype"):
-            # NumPy turns what stands beside strings into strings, and drops zeros at their ends.
-            given = np.array(x, object)
-            return array if array.tolist() == given.tolist() else given
-        return array
+        return array if hasattr(x, "dtype") else _as_given(x, array, numbers)
     except ValueError:
         raise ValueError(f"{name}: must be an array or lists of equal lengths") from None
     except (TypeError, RuntimeError, OverflowError) as error:
         raise TypeError(f"{name}: must be an array: {error}") from None
+
+
+def _as_given(x: Any, array: NDArray[Any], numbers: bool) -> NDArray[Any]:
+    """Return an array of lists as objects where NumPy's conversion has changed the items.
+
+    It turns what stands beside strings into strings, drops zeros at their ends, and makes floats of
+    integers of which some are above 2**63.
+    """
+    text = array.dtype.kind in "US"
+    if text or (array.dtype.kind == "f" and not numbers):
+        given = np.array(x, object)
+        if text and array.tolist() != given.tolist():
+            return given
+        if not text and ((whole := narrowed(given)).dtype.kind in "iu" or _ints(whole)):
+            return whole
+    return array
 
 
 def _contiguous_rows(x: NDArray[Any]) -> NDArray[Any]:

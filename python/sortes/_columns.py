@@ -122,26 +122,34 @@ def numbers_in(x: NDArray[Any], name: str, *, booleans: bool = True) -> NDArray[
     return out
 
 
-def integers_in(x: NDArray[Any]) -> NDArray[Any] | None:
-    """Return objects that are integers as Python's, decimals without places too; None for others.
+def narrowed(x: NDArray[Any]) -> NDArray[Any]:
+    """Return objects that are all booleans, or all integers, in a dtype that holds them.
+
+    Decimals without places are integers. Integers that no dtype holds become Python's; other
+    objects stay what they are.
 
     Examples
     --------
-    >>> integers_in(np.array([Decimal("7.0"), 2**70], object))
+    >>> narrowed(np.array([Decimal("7.0"), 2], object))
+    array([7, 2])
+    >>> narrowed(np.array([7, 2**70], object))
     array([7, 1180591620717411303424], dtype=object)
-    >>> integers_in(np.array([Decimal("7.5")], object))
     """
-    if x.dtype != object:
-        return None
-    out = np.empty(x.shape, object)
+    if x.dtype != object or not x.size:
+        return x
+    if all(isinstance(item, bool | np.bool_) for item in x.flat):
+        return x.astype(bool)
+    whole = np.empty(x.shape, object)
     for at, item in np.ndenumerate(x):
-        if isinstance(item, Decimal) and item.is_finite() and item == item.to_integral_value():
-            out[at] = int(item)
-        elif isinstance(item, int | np.integer) and not isinstance(item, bool):
-            out[at] = int(item)
-        else:
-            return None
-    return out
+        decimal = isinstance(item, Decimal) and item.is_finite()
+        decimal = decimal and item == item.to_integral_value()
+        if not decimal and (not isinstance(item, int | np.integer) or isinstance(item, bool)):
+            return x
+        whole[at] = int(item)
+    low, high = min(whole.flat), max(whole.flat)
+    if -(2**63) <= low and high < 2**63:
+        return whole.astype(np.int64)
+    return whole.astype(np.uint64) if 0 <= low and high < 2**64 else whole
 
 
 def refuse_missing(x: NDArray[Any], name: str) -> None:
@@ -271,7 +279,7 @@ def _refuse(missing: NDArray[np.bool_], name: str, start: int = 0) -> None:
 
 
 def _item(at: Sequence[Any], start: int = 0) -> str:
-    """What a message calls an item, with a space behind it."""
+    """Return what a message calls an item, with a space behind it."""
     if not at:
         return ""
     return f"item {start + int(at[0]) if len(at) == 1 else tuple(map(int, at))} "

@@ -317,9 +317,9 @@ def test_data_frames():
         assert np.array_equal(same, indices)
         assert centers.dtype == np.float64
     missing = frame.assign(a=pandas.array([1, None, 3, 5], "Int64"))
-    with pytest.raises(ValueError, match="X: row 1: column 0 must be finite, got nan"):
+    with pytest.raises(ValueError, match="X: column 'a': item 1 is missing"):
         kmeans_plusplus(missing, 2)
-    with pytest.raises(TypeError, match="X: must hold numbers, got object"):
+    with pytest.raises(TypeError, match="X: column 'a': item 0 must be a number, got 'x'"):
         kmeans_plusplus(frame.assign(a=["x", "y", "z", "w"]), 2)
 
 
