@@ -179,6 +179,21 @@ class TestDask:
             ):
                 sketch_dask(data, BottomK(5), id="id")
 
+    def test_the_size_does_not_depend_on_the_partitions(self):
+        dd = pytest.importorskip("dask.dataframe", reason="needs pandas")
+        pd = pytest.importorskip("pandas")
+        from sortes.integrations.dask import sketch_dask
+
+        rows = pd.DataFrame({"id": np.arange(200)})
+        samples = []
+        for parts in (1, 20, 100):
+            frame = dd.from_pandas(rows, npartitions=parts)
+            sketch = sketch_dask(frame, BottomK(20, rng=0), id="id")
+            samples.append(sketch.sample().ids.tolist())
+            assert len(frame.sample(frac=0.2, random_state=0)) in (40, 0)  # Dask rounds in each
+        assert len(samples[0]) == 20
+        assert samples[1] == samples[2] == samples[0]
+
     def test_weights_of_all_kinds(self):
         import dask.array as da
         from sortes.integrations.dask import sketch_dask
@@ -419,6 +434,16 @@ class TestRay:
         for kind in KINDS:
             sketch = sketch_ray(dataset, kind(50, rng=1), id="id", weight="w", value="v")
             check(kind, sketch)
+
+    def test_the_seed_counts_behind_a_step_that_has_one(self, ray):
+        from sortes.integrations.ray import sketch_ray
+
+        half = ray.data.range(1000, override_num_blocks=1).random_sample(0.5, seed=1)
+
+        def ids(rng):
+            return sketch_ray(half, BottomK(50, rng=rng), id="id").sample().ids.tolist()
+
+        assert ids(2) == ids(2) != ids(3)
 
     def test_columns_of_all_kinds(self, ray):
         pa = pytest.importorskip("pyarrow")

@@ -513,3 +513,14 @@ def test_nothing_warns():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         kmeans_plusplus(blobs(300), 8)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_centres_of_equal_points_are_the_point(method, dtype):
+    X = np.full((1000, 3), 1.7, dtype)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # that the points are equal
+        centers, indices = kmeans_plusplus(X, 4, method=method, random_state=0)
+    assert np.array_equal(centers, X[:4])
+    assert len(set(indices.tolist())) == 4 or method == "afkmc2"
