@@ -114,6 +114,17 @@ class TestDask:
             sketch_dask(parts, sketch, id="id")
         assert sketch.n == 10
 
+    def test_columns_that_are_not_there(self):
+        dd = pytest.importorskip("dask.dataframe", reason="needs pandas")
+        pd = pytest.importorskip("pandas")
+        from sortes.integrations.dask import sketch_dask
+
+        frame = dd.from_pandas(pd.DataFrame({"id": [1, 2], "w": [1.0, 2.0]}), npartitions=1)
+        with pytest.raises(ValueError, match=r"^weight: no column 'u' among \['id', 'w'\]"):
+            sketch_dask(frame, BottomK(3), id="id", weight="u")
+        with pytest.raises(ValueError, match=r"^id: no column \['id'\] among \['id', 'w'\]"):
+            sketch_dask(frame, BottomK(3), id=["id"])
+
     def test_strings_and_what_is_refused(self):
         from sortes.integrations.dask import sketch_dask
 
@@ -315,8 +326,14 @@ class TestArrow:
         table = self.pa.table({"id": [1, None], "w": [1.0, None]})
         with pytest.raises(ValueError, match=r"^id: column 'id' has 1 nulls"):
             sketch_arrow(table, BottomK(9), id="id")
-        with pytest.raises(ValueError, match=r"^value: no column 'u' among"):
-            sketch_arrow(table.slice(0, 1), BottomK(9), id="id", value="u")
+        empty = table.slice(0, 0)
+        reader = self.pa.RecordBatchReader.from_batches(table.schema, [])
+        for data in (table.slice(0, 1), empty, reader, self.pa.table(empty.to_pydict())):
+            with pytest.raises(ValueError, match=r"^value: no column 'u' among"):
+                sketch_arrow(data, BottomK(9), id="id", value="u")
+        twice = self.pa.Table.from_arrays([[1], [2]], names=["id", "id"])
+        with pytest.raises(ValueError, match=r"^id: more than one column 'id' among"):
+            sketch_arrow(twice, BottomK(9), id="id")
         with pytest.raises(TypeError, match=r"^data: must be Arrow data, got dict"):
             sketch_arrow({}, BottomK(9), id="id")
 

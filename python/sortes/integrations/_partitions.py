@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 import numpy as np
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from sortes.select.sketch import S
+
+
+#: The arguments that name columns, in their order.
+NAMES: Final = ("id", "weight", "value")
 
 
 def columns_of(part: Any, id: Any, weight: Any = None, value: Any = None) -> tuple[Any, Any, Any]:
@@ -95,6 +99,22 @@ def check_names(id: Any, weight: Any, value: Any) -> None:
     for name, key in {"id": id, "weight": weight, "value": value}.items():
         if not (isinstance(key, str) or (key is None and name != "id")):
             raise TypeError(f"{name}: must be the name of a column, got {shown(key)}")
+
+
+def check_columns(keys: Sequence[Any], columns: Sequence[Any]) -> None:
+    """Refuse keys of ids, weights and values that name no column, or several.
+
+    Examples
+    --------
+    >>> check_columns(("user", None, "spent"), ["user", "bytes"])
+    Traceback (most recent call last):
+    ValueError: value: no column 'spent' among ['user', 'bytes']
+    """
+    found = list(columns)
+    for name, key in zip(NAMES, keys, strict=True):
+        if key is not None and found.count(key) != 1:
+            what = "no column" if key not in found else "more than one column"
+            raise ValueError(f"{name}: {what} {key!r} among {found}")
 
 
 def fresh_shards(sketch: S) -> Iterator[S]:

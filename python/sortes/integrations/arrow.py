@@ -11,7 +11,7 @@ from sortes._check import AtLeastOne, count
 from sortes._columns import decoded
 from sortes._optional import require
 from sortes._progress import Progress, reporter
-from sortes.integrations._partitions import check_names
+from sortes.integrations._partitions import NAMES, check_columns, check_names
 from sortes.select import hash_ids
 from sortes.select.sketch import CHUNK, check_sketch
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 pa = require("pyarrow", extra="arrow")
 ds = require("pyarrow.dataset", extra="arrow")
-
-_NAMES = ("id", "weight", "value")
 
 
 def sketch_arrow(
@@ -85,19 +83,22 @@ def sketch_arrow(
     total = 0
     batches: Iterable[Any]
     if isinstance(data, pa.RecordBatchReader):
-        batches = data
+        batches, schema = data, data.schema
     elif isinstance(data, pa.RecordBatch):
-        batches, total = [data], data.num_rows
+        batches, schema, total = [data], data.schema, data.num_rows
     elif isinstance(data, pa.Table):
-        batches, total = data.to_batches(max_chunksize=CHUNK), data.num_rows
+        batches, schema, total = data.to_batches(CHUNK), data.schema, data.num_rows
     elif hasattr(data, "__arrow_c_stream__"):
         try:
-            batches = pa.RecordBatchReader.from_stream(data)
+            batches = reader = pa.RecordBatchReader.from_stream(data)
+            schema = reader.schema
         except pa.ArrowException as error:  # a column alone, or a type that only its maker knows
             raise TypeError(f"data: must be a table of Arrow's types: {error}") from None
     else:
         raise TypeError(f"data: must be Arrow data, got {type(data).__name__}")
-    return _take(batches, total, sketch, (id, weight, value), num_threads, progress)
+    keys = (id, weight, value)
+    check_columns(keys, schema.names)
+    return _take(batches, total, sketch, keys, num_threads, progress)
 
 
 def sketch_parquet(
@@ -169,8 +170,7 @@ def sketch_parquet(
         except TypeError as error:
             raise TypeError(f"path: must be a path, paths or a Dataset: {error}") from None
     keys = (id, weight, value)
-    for name, key in zip(_NAMES, keys, strict=True):
-        _check(name, key, files.schema.names)
+    check_columns(keys, files.schema.names)
     needed = list(dict.fromkeys(key for key in keys if key is not None))
     batches = files.to_batches(columns=needed, batch_size=batch_size)
     return _take(batches, files.count_rows(), sketch, keys, num_threads, progress)
@@ -187,7 +187,7 @@ def _take(
     rows = 0
     with reporter(progress, "rows") as callback:
         for batch in batches:
-            columns = (_column(batch, *named) for named in zip(_NAMES, keys, strict=True))
+            columns = (_column(batch, *named) for named in zip(NAMES, keys, strict=True))
             sketch.update(*columns, num_threads=num_threads)
             rows += batch.num_rows
             if callback is not None:
@@ -195,15 +195,8 @@ def _take(
     return sketch
 
 
-def _check(name: str, key: str | None, columns: list[str]) -> None:
-    if key is not None and columns.count(key) != 1:
-        found = "no column" if key not in columns else "more than one column"
-        raise ValueError(f"{name}: {found} {key!r} among {columns}")
-
-
 def _column(batch: Any, name: str, key: str | None) -> Any:
     """Return a column of a batch as an array; strings as their ids."""
-    _check(name, key, batch.schema.names)
     if key is None:
         return None
     column, given = decoded(batch.column(key), pa), batch.schema.field(key).type
