@@ -6,6 +6,7 @@
 
 use super::BLOCK;
 use super::lanes::{LANES, Lanes, for_vectors, padded, reduce};
+use crate::rng::elementary::exp_negative;
 use crate::vectorised;
 
 /// Sums of one stretch of a row, with weights `w = exp((l - max) * scale)`.
@@ -96,6 +97,15 @@ vectorised! {
                 let last = L::to_array(weigh!(padded(&x[whole..n]).as_ptr()));
                 out[whole..n].copy_from_slice(&last[..n - whole]);
             }
+        }
+    }
+}
+
+vectorised! {
+    /// Writes `exp((l - max) / t)` in double precision to `out`, for logits of at most `max`.
+    pub fn exp_into_f64(x: &[f32], max: f32, t: f64, out: &mut [f64]) {
+        for (w, l) in out.iter_mut().zip(x) {
+            *w = exp_negative((f64::from(*l) - f64::from(max)) / t);
         }
     }
 }
