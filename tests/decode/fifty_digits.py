@@ -123,8 +123,9 @@ def p_less(row: Row, normalized: bool) -> set[int]:
 
 
 def xtc(row: Row, threshold: Decimal) -> set[int]:
-    likely = [i for i in row.likely() if reaches(row.p[i], threshold)]
-    return set(row.ids) - set(likely[:-1])
+    # Of equals the highest index stays.
+    likely = sorted(row.ids, key=lambda i: (row.surprise[i], i))
+    return set(row.ids) - set([i for i in likely if reaches(row.p[i], threshold)][:-1])
 
 
 def top_n_sigma(row: Row, n: Decimal) -> set[int]:

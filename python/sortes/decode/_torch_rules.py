@@ -272,7 +272,7 @@ def _temperature(survivors: Survivors, params: Params) -> None:
 def _top_n_sigma(survivors: Survivors, params: Params) -> None:
     scale, n = params["top_n_sigma"], survivors.count()
     sigma = deviation(survivors, survivors.counted(), params.options["sigma_ddof"])
-    cut = survivors.max() - scale * sigma
+    cut = survivors.max() - scale * sigma * (1 + _TIE_OF_SUMS)
     survivors.keep_from(cut.where((scale > 0) & (n > 1), -torch.inf), params)
 
 

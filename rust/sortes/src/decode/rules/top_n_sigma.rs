@@ -2,7 +2,7 @@
 //! Sampling of LLM", ACL 2025, arXiv:2411.07641.
 
 use super::{Options, Params, Survivors};
-use crate::decode::exact::Cut;
+use crate::decode::exact::{Cut, TIE_OF_SUMS};
 
 /// Keeps `l >= max - n * sigma`, with `sigma` the standard deviation of the surviving logits that
 /// [count](Survivors::counted_from).
@@ -13,10 +13,11 @@ pub(in crate::decode) fn apply(survivors: &mut Survivors<'_>, params: &Params, o
     let moments = survivors.moments(counted);
     if moments.count > 1 {
         let sigma = moments.deviation(options.sigma_ddof);
-        let at = f64::from(survivors.max()) - params.top_n_sigma * sigma;
+        let reach = params.top_n_sigma * sigma;
+        let at = f64::from(survivors.max()) - reach * (1.0 + TIE_OF_SUMS);
         // Differences in `f32` are off by 2^-24 of themselves.
         let spread = moments.squares / (moments.count as f64 * sigma * sigma);
-        let error = params.top_n_sigma * sigma * spread / f64::from(1 << 22);
+        let error = reach * spread / f64::from(1 << 22);
         survivors.keep_from(Cut { at, error }, params.min_tokens());
     }
 }
