@@ -184,7 +184,9 @@ RULES = {
     },
     "typical": Rule("typical_p", typical, lambda p: np.round(np.cumsum(by_typicality(p)), 2)),
     "epsilon": Rule("epsilon_cutoff", Row.at_least, lambda p: p),
-    "eta": Rule("eta_cutoff", eta, lambda p: np.minimum(np.exp(2 * (np.log(p) + entropy_of(p))), p)),
+    "eta": Rule(
+        "eta_cutoff", eta, lambda p: np.minimum(np.exp(2 * (np.log(p) + entropy_of(p))), p)
+    ),
     "eta-entropy": Rule("eta_cutoff", eta, lambda p: np.exp(2 * (np.log(p) + entropy_of(p))) % 1),
     "top_a": Rule(
         "top_a", lambda row, a: row.at_least(a * max(row.p) ** 2), lambda p: p / p.max() ** 2
@@ -197,7 +199,9 @@ RULES = {
         "p_less", lambda row, _: p_less(row, True), np.ones_like, {"p_less_normalized": True}
     ),
     "mirostat": Rule(
-        "mirostat_mu", lambda row, mu: row.at_least((-mu * Decimal(2).ln()).exp()), lambda p: -np.log2(p)
+        "mirostat_mu",
+        lambda row, mu: row.at_least((-mu * Decimal(2).ln()).exp()),
+        lambda p: -np.log2(p),
     ),
     "xtc": Rule("xtc_threshold", xtc, lambda p: p, {"xtc_probability": 1.0}),
     "top_n_sigma": Rule(

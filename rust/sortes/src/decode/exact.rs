@@ -4,11 +4,11 @@
 //! it compares is in doubt: it removes nothing, and acts once more with every exponential in `f64`.
 //! What `f64` does not tell apart counts as equal, as in rows whose tokens are all alike.
 //!
-//! Weights of `f32` are off by up to `u (2 + 3 d)` of themselves, with `u = 2^-24` and the depth
-//! `d = (max - l) / t`: the exponential, and what it is taken of. A block adds up to fifteen
-//! roundings more. The mean depth is at most `ln n` and the mean of its square at most
-//! `5/4 ln^2 n + 1` (Reeb and Wolf, IEEE Trans. Inf. Theory 61, 2015), which bounds what the sums
-//! are off by.
+//! Weights of `f32` are off by up to `u (2 + k d)` of themselves, with `u = 2^-24` and the depth
+//! `d = (max - l) / t`: the exponential, and the one or three roundings of what it is taken of. A
+//! block adds up to fifteen roundings more. Sums are then off by `u (17 + k D)`, with the mean depth
+//! `D = H - ln z <= ln n - ln z`, and the mean of `d^2`, which an entropy needs, is at most
+//! `D^2 + ln^2 n / 4 + 1` (Reeb and Wolf, IEEE Trans. Inf. Theory 61, 2015).
 
 use super::crossing::{Crossing, Goal, Rank, Reach, cross_ranked};
 use super::survivors::Survivors;
@@ -32,16 +32,24 @@ pub(super) enum Precision {
 pub(super) const TIE: f64 = 1.0 / (1_u64 << 50) as f64;
 /// The same for what is itself a sum of rounded terms.
 pub(super) const TIE_OF_SUMS: f64 = 16.0 * TIE;
-/// `4 u`.
-const UNIT: f64 = 1.0 / (1_u64 << 22) as f64;
+const U: f64 = 1.0 / (1_u64 << 24) as f64;
 /// Lists up to this length are always decided by the bounds.
 const SHORT: usize = 1024;
 /// Tokens of a longer row that are lighter than one in so many: roundings of many light tokens
 /// cancel, so that doubt about one of them asks for less than the bound. It keeps doubt as rare as
 /// it is where tokens are heavy.
-const LIGHT: f64 = 128.0;
+const LIGHT: f64 = 16.0;
 /// How far around a crossing the exact one is looked for, in units of the temperature.
 const NEAR: [f64; 3] = [1.0 / 64.0, 1.0, f64::INFINITY];
+
+/// How much rounding may have moved a law.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rounding {
+    /// Masses, as a part of the whole, and the logarithm of the normaliser.
+    pub(super) sum: f64,
+    /// The entropy, less the logarithm of the normaliser.
+    pub(super) entropy: f64,
+}
 
 /// A cut between logits.
 #[derive(Clone, Copy, Debug)]
@@ -86,14 +94,18 @@ impl Survivors<'_> {
         if self.listed { self.work.values.len() } else { self.row.x.len() }
     }
 
-    /// How much rounding moves masses, as a part of the whole, and the logarithm of the normaliser.
-    pub(super) fn rounding(&self) -> f64 {
-        UNIT * (1.0 + ln(self.len() as f64))
-    }
-
-    /// How much it moves an entropy, or the logarithm of a collision probability.
-    pub(super) fn rounding_of_means(&self) -> f64 {
-        4.0 * UNIT * (1.0 + ln(self.len() as f64)).powi(2)
+    /// How much rounding may have moved the law.
+    pub(super) fn rounding(&mut self) -> Rounding {
+        let law = self.plain_law();
+        let knows_entropy = self.law.is_some_and(|(_, had, _)| had.entropy);
+        let (ln_n, ln_z) = (ln(self.len() as f64), ln(law.z));
+        let entropy = if knows_entropy { law.entropy } else { ln_n };
+        let depth = (entropy - ln_z).max(0.0);
+        let k = if self.temperature == 1.0 { 1.0 } else { 3.0 };
+        Rounding {
+            sum: U * (17.0 + k * depth),
+            entropy: U * (37.0 * depth + k * (2.0 * depth * depth + ln_n * ln_n / 4.0 + 1.0)),
+        }
     }
 
     /// The part of a bound that matters to tokens of probability `p`.
@@ -101,12 +113,10 @@ impl Survivors<'_> {
         if self.len() <= SHORT { 1.0 } else { (LIGHT * p).min(1.0) }
     }
 
-    /// Where a token of probability `exp(ln_p)` would be cut from the others.
-    pub(super) fn cut_at(&mut self, ln_p: f64) -> Cut {
-        let at = self.logit_of(ln_p);
-        let Some((law, wanted, t)) = self.law else { return Cut::exact(at) };
-        let of_means = wanted.entropy || wanted.square;
-        let error = if of_means { self.rounding_of_means() } else { self.rounding() };
+    /// Where a token of probability `exp(ln_p)` is cut from less likely ones, if rounding moved
+    /// that logarithm or that of the normaliser by up to `error`.
+    pub(super) fn cut_at(&mut self, ln_p: f64, error: f64) -> Cut {
+        let (at, law, t) = (self.logit_of(ln_p), self.plain_law(), self.temperature);
         // Equals belong to what is kept.
         let ties = TIE * f64::from(law.max).abs() + TIE * t * (ln(law.z).abs() + ln_p.abs());
         Cut { at: if at.is_finite() { at - ties } else { at }, error: t * error }
@@ -138,14 +148,16 @@ impl Survivors<'_> {
         let Crossing { logit, before, weight, ties, target, .. } = *crossing;
         let (law, t) = (self.plain_law(), self.temperature);
         let share = self.share_for(law.p_of(f64::from(logit), t));
+        let rounding = self.rounding();
         // Ties may be cut between any two of them.
         let taken = ((target - before) / weight).round().clamp(0.0, ties as f64);
         let gap = before + if taken.is_nan() { 0.0 } else { taken * weight } - target;
-        let mut is_close = of_mass && gap.abs() <= self.rounding() * share * law.z;
+        let mut is_close = of_mass && gap.abs() <= rounding.sum * share * law.z;
         if let Rank::Distance(centre) = rank {
             // An error of the centre moves both sides apart by twice as much.
-            let (mirrored, error) =
-                (2.0 * centre - f64::from(logit), 2.0 * t * self.rounding_of_means() * share);
+            let mirrored = 2.0 * centre - f64::from(logit);
+            let share = share.min(self.share_for(law.p_of(mirrored, t)));
+            let error = 2.0 * t * rounding.entropy * share;
             let ends = (ceil_f32(mirrored - error), floor_f32(mirrored + error));
             is_close |= self.is_any_within(ends);
         }
@@ -174,10 +186,14 @@ impl Survivors<'_> {
         })
     }
 
+    /// Logits, and the window of the survivors among them.
+    fn values(&self) -> (&[f32], Window) {
+        if self.listed { (&self.work.values, Window::ALL) } else { (self.row.x, self.window) }
+    }
+
     /// Calls `f(l, w)` for every survivor and its weight in `f64`.
     fn each_weight(&self, max: f32, mut f: impl FnMut(f32, f64)) {
-        let values = if self.listed { &self.work.values } else { self.row.x };
-        let Window { lo, hi, .. } = if self.listed { Window::ALL } else { self.window };
+        let (values, Window { lo, hi, .. }) = self.values();
         let mut weights = [0.0; BLOCK];
         for block in values.chunks(BLOCK) {
             simd::exp_into_f64(block, max, self.temperature, &mut weights);
@@ -188,16 +204,9 @@ impl Survivors<'_> {
     }
 
     /// The sums of the law in `f64`.
-    pub(super) fn weigh_exactly(&mut self, max: f32) -> ExpSums {
-        let (mut z, mut a, mut q) = (Sum::default(), Sum::default(), Sum::default());
-        self.each_weight(max, |l, w| {
-            z.add(w);
-            if w > 0.0 {
-                a.add(w * ((f64::from(l) - f64::from(max)) / self.temperature));
-            }
-            q.add(w * w);
-        });
-        ExpSums { z: z.value(), a: a.value(), q: q.value() }
+    pub(super) fn weigh_exactly(&self, max: f32) -> ExpSums {
+        let (values, Window { lo, hi, .. }) = self.values();
+        simd::exp_sums_f64(values, max, self.temperature, (lo, hi))
     }
 
     /// Count, sum and sum of squares of what lies `from` a logit on, measured from the largest.

@@ -229,7 +229,8 @@ impl<'a> Survivors<'a> {
 
     /// Keeps `p >= exp(ln_p)`, and at least the `min_tokens` most likely tokens, ties included.
     pub(super) fn keep_likely(&mut self, ln_p: f64, min_tokens: usize) {
-        let cut = self.cut_at(ln_p);
+        let error = self.rounding().sum;
+        let cut = self.cut_at(ln_p, error);
         self.keep_from(cut, min_tokens);
     }
 

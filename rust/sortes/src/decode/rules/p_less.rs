@@ -13,9 +13,10 @@ pub(in crate::decode) fn apply(survivors: &mut Survivors<'_>, params: &Params, o
         let n = survivors.count() as f64;
         let above = n * collision - 1.0;
         threshold = if n > 1.0 { above / (n - 1.0) } else { 0.0 };
-        magnified = n * collision / above; // a difference magnifies rounding
+        magnified = n * collision / above; // by the difference
     }
-    let mut cut = survivors.cut_at(ln_or_all(threshold));
-    cut.error *= magnified;
+    // Squares are off by twice as much as the normaliser.
+    let error = 3.0 * survivors.rounding().sum * magnified;
+    let cut = survivors.cut_at(ln_or_all(threshold), error);
     survivors.keep_from(cut, params.min_tokens());
 }
