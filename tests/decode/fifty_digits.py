@@ -1,7 +1,7 @@
 """Kept sets of the float32 logits as arithmetic of fifty digits finds them, rule by rule.
 
-Rows are few round probabilities, and thresholds lie on their sums: the logits' roundings decide. What
-is equal in fifty digits, as in rows whose tokens are all alike, counts as equal.
+Rows are few round probabilities, and thresholds lie on their sums: the roundings of the logits
+decide. What is equal in fifty digits, as in rows whose tokens are all alike, counts as equal.
 """
 
 from collections.abc import Callable, Mapping
