@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tiny_model
 from lawlib import assert_law
-from sortes import decode
+from sortes import _device, decode
 
 torch = pytest.importorskip("torch")
 hf = pytest.importorskip("transformers")
@@ -110,6 +110,20 @@ def test_same_tokens_as_transformers(name, arguments, rows, vocabulary):
     assert torch.equal(got, getattr(hf, name)(**arguments)(IDS, given))
     assert torch.equal(x, given)
     assert got.data_ptr() != x.data_ptr()
+
+
+@pytest.mark.parametrize("device", [False, True])
+def test_top_p_of_round_probabilities(device, monkeypatch):
+    """Their own test of the class: sums of 0.8, and few tokens of steep rows."""
+    monkeypatch.setattr(_device, "PRETEND", device)
+    p = torch.tensor([[0.3, 0.1, 0.1, 0.5], [0.15, 0.3, 0.3, 0.25]])
+    left = ours.TopPLogitsWarper(0.8)(IDS, p.log()).exp()
+    wanted = torch.tensor([[0.3, 0.0, 0.0, 0.5], [0.0, 0.3, 0.3, 0.25]])
+    torch.testing.assert_close(left, wanted, atol=1e-3, rtol=0)
+
+    ramp = torch.arange(-5.0, 5.0) * torch.tensor([[1.0], [100.0]])
+    left = ours.TopPLogitsWarper(0.9, filter_value=0.0, min_tokens_to_keep=2)(IDS, ramp)
+    assert (left != 0).sum(1).tolist() == [3, 2]
 
 
 @pytest.mark.parametrize(("name", "arguments"), SAME, ids=name_of)

@@ -15,6 +15,7 @@
 //! | `law` | their weights and probabilities |
 //! | `order` | the largest and smallest of them, ties |
 //! | `crossing` | where their cumulative mass crosses a target, without a sort |
+//! | `exact` | decisions that rounding could turn, made again in double precision |
 //! | `draw` | the categorical draw |
 //! | `details` | log-probabilities of what was drawn |
 //! | `rows` | rows of logits, and the loop over them |
@@ -31,6 +32,7 @@ mod details;
 mod domain;
 mod draw;
 mod element;
+mod exact;
 mod law;
 mod order;
 mod params;
