@@ -1,8 +1,6 @@
 //! The work of a call: how much it is, how many threads may do it, who hears of its progress.
 
-use numpy::{Element, IntoPyArray};
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
 use sortes_core::cancel::Cancel;
 use sortes_core::par::Threads;
 use sortes_core::{Result, Run};
@@ -91,19 +89,11 @@ impl<'py> Job<'py> {
     }
 
     /// Runs a kernel whose numbers Python is to have as an array.
-    pub(crate) fn array<T: Element>(
+    pub(crate) fn array<T: Send>(
         &self,
         size: Size,
         f: impl FnOnce(Run<'_>) -> Result<Vec<T>> + Send,
-    ) -> PyResult<Array<'py, T>> {
-        Ok(self.run(size, f)?.into_pyarray(self.py))
-    }
-
-    /// A state's bytes for Python, in memory that Python may refuse.
-    pub(crate) fn bytes(&self, state: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
-        PyBytes::new_with(self.py, state.len(), |out| {
-            self.py.detach(|| out.copy_from_slice(state));
-            Ok(())
-        })
+    ) -> PyResult<Array<T>> {
+        self.run(size, f).map(Array)
     }
 }

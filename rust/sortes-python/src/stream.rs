@@ -206,11 +206,7 @@ impl Stream {
     /// >>> Stream(7).uniforms(3, row=5).shape
     /// (3,)
     #[pyo3(signature = (n, row=Omittable(None)), text_signature = "($self, n, row=0)")]
-    fn uniforms<'py>(
-        &self,
-        n: &Bound<'py, PyAny>,
-        row: Omittable<'py>,
-    ) -> PyResult<Array<'py, f64>> {
+    fn uniforms(&self, n: &Bound<'_, PyAny>, row: Omittable<'_>) -> PyResult<Array<f64>> {
         let py = n.py();
         let n = integer("n", n, WORD)?;
         let row = row.0.map_or(Ok(0), |row| integer("row", &row, ENTITY))?;
