@@ -14,6 +14,7 @@ use crate::pool;
 pub(crate) struct Size {
     items: usize,
     ns_each: f64,
+    is_serial: bool,
 }
 
 impl Size {
@@ -24,7 +25,12 @@ impl Size {
     const SERIAL: f64 = 40e3;
 
     pub(crate) fn new(items: usize, ns_each: f64) -> Self {
-        Self { items, ns_each }
+        Self { items, ns_each, is_serial: false }
+    }
+
+    /// The same work by a kernel that has no use for other threads: none are started for it.
+    pub(crate) fn serial(self) -> Self {
+        Self { is_serial: true, ..self }
     }
 
     /// The same work, for which the caller may have to wait: never short.
@@ -76,7 +82,7 @@ impl<'py> Job<'py> {
         f: impl FnOnce(Run<'_>) -> Result<T> + Send,
     ) -> PyResult<T> {
         let threads = match self.num_threads.as_ref() {
-            None if size.ns() < Size::SERIAL => Threads::SERIAL,
+            None if size.is_serial || size.ns() < Size::SERIAL => Threads::SERIAL,
             count => pool::threads(count)?,
         };
         if self.progress.is_none() && size.ns() < Size::SHORT {

@@ -93,7 +93,7 @@ impl<T: Send> Locked<T> {
         py: Python<'_>,
         f: impl FnOnce(&T) -> R + Send,
     ) -> PyResult<R> {
-        self.read(&Job::plain(py), Size::new(1, 1.0), |value, _| Ok(f(value)))
+        self.read(&Job::plain(py), Size::new(1, 1.0).serial(), |value, _| Ok(f(value)))
     }
 
     fn with<R: Send, F: FnOnce(&mut T, Run<'_>) -> Result<R> + Send>(
@@ -183,7 +183,7 @@ macro_rules! stateful {
             }
 
             fn copied(&self, py: Python<'_>) -> PyResult<$state> {
-                self.0.read(&Job::plain(py), self.all(py)?, <$state>::copied)
+                self.0.read(&Job::plain(py), self.all(py)?.serial(), <$state>::copied)
             }
         }
 
@@ -205,7 +205,7 @@ macro_rules! stateful {
             }
 
             fn to_bytes(&self, py: Python<'_>) -> PyResult<Bytes> {
-                self.0.read(&Job::plain(py), self.all(py)?, <$state>::to_bytes).map(Bytes)
+                self.0.read(&Job::plain(py), self.all(py)?.serial(), <$state>::to_bytes).map(Bytes)
             }
 
             #[staticmethod]

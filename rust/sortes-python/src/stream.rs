@@ -211,7 +211,7 @@ impl Stream {
         let n = integer("n", n, WORD)?;
         let row = row.0.map_or(Ok(0), |row| integer("row", &row, ENTITY))?;
         let mut draws = self.0.draws(Purpose::Uniform, row);
-        Job::plain(py).array(Size::new(n as usize, UNIFORM), |run| {
+        Job::plain(py).array(Size::new(n as usize, UNIFORM).serial(), |run| {
             let mut out = with_capacity(n as usize, "uniforms")?;
             for range in run.blocks(n as usize, BATCH) {
                 out.extend(range?.map(|_| draws.uniform()));

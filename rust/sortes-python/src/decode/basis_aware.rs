@@ -65,7 +65,7 @@ impl Basis {
     fn features<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray2<f32>>> {
         let features = &self.0.features;
         let len = features.vocabulary() * features.dim();
-        let matrix = Job::plain(py).array(Size::new(len, NUMBER), |run| {
+        let matrix = Job::plain(py).array(Size::new(len, NUMBER).serial(), |run| {
             let (mut numbers, mut matrix) = (features.matrix(), with_capacity(len, "features")?);
             for range in run.blocks(len, 1 << 16) {
                 matrix.extend(numbers.by_ref().take(range?.len()));

@@ -140,7 +140,7 @@ fn subtractions(
 ) -> PyResult<Entries> {
     let (batch, size) = batch_of(&history, &params, lists, vocabulary, 0.0).map_err(to_py)?;
     let Subtractions { rows, tokens, amounts } =
-        job.run(size, |run| batch.subtractions(vocabulary, run))?;
+        job.run(size.serial(), |run| batch.subtractions(vocabulary, run))?;
     Ok((Array(rows), Array(tokens), Array(amounts)))
 }
 

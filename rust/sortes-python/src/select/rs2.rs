@@ -29,7 +29,7 @@ fn rs2_epoch(
     job: Job<'_>,
 ) -> PyResult<Array<i64>> {
     let rs2 = Rs2::new(n, keep, mode.0, stream.0).map_err(to_py)?;
-    job.array(Size::new(rs2.cost() as usize, ITEM), |run| rs2.epoch(epoch, run))
+    job.array(Size::new(rs2.cost() as usize, ITEM).serial(), |run| rs2.epoch(epoch, run))
 }
 
 /// Items `start..stop` of a keyed permutation of `0..n`.
@@ -44,7 +44,7 @@ fn permutation(
 ) -> PyResult<Array<i64>> {
     let (start, stop) = (start.min(n), stop.clamp(start.min(n), n));
     let len = (stop - start) as usize;
-    Job::plain(py).array(Size::new(len, ITEM), |run| {
+    Job::plain(py).array(Size::new(len, ITEM).serial(), |run| {
         let mut items = with_capacity(len, "indices")?;
         Permutation::new(n, stream.0.rounds(), number).extend(start..stop, &mut items, run)?;
         Ok(items)

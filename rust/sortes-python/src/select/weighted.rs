@@ -176,7 +176,7 @@ impl DynamicWeights {
 
     /// Draws items one after the other and sets their weights to zero; stops when all are.
     fn pop(&self, size: usize, stream: &Stream, job: Job<'_>) -> PyResult<Array<i64>> {
-        let work = Size::new(size.min(self.__len__(job.py)?), CHANGE);
+        let work = Size::new(size.min(self.__len__(job.py)?), CHANGE).serial();
         self.0.write(&job, work, |tree, run| tree.pop(size, stream.0, run)).map(Array)
     }
 }

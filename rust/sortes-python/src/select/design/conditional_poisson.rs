@@ -58,7 +58,7 @@ fn odds(pi: Vector<'_, f64>, job: Job<'_>) -> PyResult<Array<f64>> {
 /// Logarithms of elementary symmetric polynomials of numbers given by logarithms.
 #[pyfunction]
 fn log_elementary_symmetric(logs: Vector<'_, f64>, k: usize, job: Job<'_>) -> PyResult<Array<f64>> {
-    let size = Size::new(logs.len(), 10.0 + LOG_ADD * k as f64);
+    let size = Size::new(logs.len(), 10.0 + LOG_ADD * k as f64).serial();
     job.array(size, |run| kernels::log_elementary_symmetric(&logs, k, run))
 }
 

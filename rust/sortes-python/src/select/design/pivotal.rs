@@ -76,7 +76,7 @@ impl Pivotal {
         ids: Option<Vector<'_, i64>>,
         job: Job<'_>,
     ) -> PyResult<()> {
-        let size = Size::new(pi.len(), NEXT);
+        let size = Size::new(pi.len(), NEXT).serial();
         self.0.write(&job, size, |part, run| part.extend(&pi, ids.as_deref(), run))
     }
 

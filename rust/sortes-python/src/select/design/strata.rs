@@ -17,7 +17,7 @@ fn allocate(
     min_per_stratum: u64,
     job: Job<'_>,
 ) -> PyResult<Array<i64>> {
-    job.array(Size::new(shares.len(), SHARE), |run| {
+    job.array(Size::new(shares.len(), SHARE).serial(), |run| {
         kernels::allocate(&shares, m, caps.as_deref(), min_per_stratum, run)
     })
 }
@@ -31,7 +31,7 @@ fn neyman_allocation(
     min_per_stratum: u64,
     job: Job<'_>,
 ) -> PyResult<Array<i64>> {
-    job.array(Size::new(sizes.len(), SHARE), |run| {
+    job.array(Size::new(sizes.len(), SHARE).serial(), |run| {
         kernels::neyman_allocation(&sizes, &sds, m, min_per_stratum, run)
     })
 }
