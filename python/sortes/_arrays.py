@@ -82,8 +82,11 @@ def rows_of(x: object, name: str = "logits") -> Rows:
     ((1, 3), True, ())
     """
     # What most calls bring needs no look at its memory: this path costs about a microsecond.
-    if type(x) is np.ndarray and x.ndim == 2 and x.dtype in _NATIVE and x.flags.carray:
-        return Rows(x, False, False, "numpy", _as_it_is) if x.shape[1] else _no_columns(x, name)
+    if type(x) is np.ndarray and x.dtype in _NATIVE and x.flags.carray:
+        if x.ndim == 2 and x.shape[1]:
+            return Rows(x, False, False, "numpy", _as_it_is)
+        if x.ndim == 1 and x.size:
+            return Rows(x[np.newaxis], False, True, "numpy", _only_row)
     kind: Literal["numpy", "torch"] = "numpy"
     give: Callable[[NDArray[Any]], Any] = np.asarray
     bfloat16: Any = None
@@ -129,6 +132,10 @@ def rows_of(x: object, name: str = "logits") -> Rows:
 
 def _as_it_is(result: NDArray[Any]) -> NDArray[Any]:
     return result
+
+
+def _only_row(result: NDArray[Any]) -> NDArray[Any]:
+    return result.reshape(result.shape[1:])
 
 
 def _no_columns(array: NDArray[Any], name: str) -> NoReturn:

@@ -33,14 +33,12 @@ pub enum Kind {
     Reservoir = 6,
     /// A pivotal sample of a part of a population.
     Pivotal = 7,
-    /// The position of an RS2 sampler.
-    Rs2 = 8,
     /// The features of an output matrix.
     Basis = 9,
 }
 
 impl Kind {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 8] = [
         Self::BottomK,
         Self::PrioritySample,
         Self::VarOpt,
@@ -48,7 +46,6 @@ impl Kind {
         Self::DynamicWeights,
         Self::Reservoir,
         Self::Pivotal,
-        Self::Rs2,
         Self::Basis,
     ];
 }

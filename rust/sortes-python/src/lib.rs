@@ -27,17 +27,14 @@ mod _core {
     use sortes_core::rng::Purpose;
 
     #[pymodule_export]
-    use crate::boundary::SortesError;
-    #[pymodule_export]
-    use crate::decode::native as decode;
-    #[pymodule_export]
-    use crate::pool::{get_num_threads, set_num_threads};
-    #[pymodule_export]
-    use crate::select::native as select;
-    #[pymodule_export]
-    use crate::stream::Stream;
-    #[pymodule_export]
-    use crate::testing::_testing;
+    use crate::{
+        boundary::SortesError,
+        decode::native as decode,
+        pool::{get_num_threads, set_num_threads},
+        select::native as select,
+        stream::Stream,
+        testing::_testing,
+    };
 
     /// The instruction set that the kernels were dispatched to.
     #[pyfunction]
