@@ -16,6 +16,7 @@ mod prelude;
 mod select;
 mod stream;
 mod testing;
+mod threads;
 
 use pyo3::prelude::*;
 
@@ -31,13 +32,15 @@ mod _core {
     #[pymodule_export]
     use crate::decode::native as decode;
     #[pymodule_export]
-    use crate::pool::{get_num_threads, set_num_threads};
+    use crate::pool::native as pool;
     #[pymodule_export]
     use crate::select::native as select;
     #[pymodule_export]
     use crate::stream::Stream;
     #[pymodule_export]
     use crate::testing::_testing;
+    #[pymodule_export]
+    use crate::threads::{get_num_threads, set_num_threads};
 
     /// The instruction set that the kernels were dispatched to.
     #[pyfunction]
