@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sortes._arrays import host, integers_of, matrix_of
-from sortes._check import Domain
+from sortes._check import Domain, integer
 from sortes._estimate import Estimate, Estimates
 
 if TYPE_CHECKING:
@@ -32,10 +32,10 @@ def counts_of(x: Any, name: str) -> NDArray[np.int64]:
     array = host(x, name, None)
     if array.ndim > 2:
         raise ValueError(f"{name}: must have at most two dimensions, got shape {array.shape}")
-    return integers_of(array.reshape(-1), name).reshape(array.shape)
+    return _integers(x, array, name).reshape(array.shape)
 
 
-def ks_of(k: Any) -> tuple[NDArray[np.int64], tuple[int, ...]]:
+def ks_of(k: Any, domain: Domain | None = None) -> tuple[NDArray[np.int64], tuple[int, ...]]:
     """Return numbers of samples to look at as a vector, and the shape that they have.
 
     Examples
@@ -48,7 +48,17 @@ def ks_of(k: Any) -> tuple[NDArray[np.int64], tuple[int, ...]]:
     array = host(k, "k", None)
     if array.ndim > 1:
         raise ValueError(f"k: must be an integer or have shape (K,), got {array.shape}")
-    return integers_of(array.reshape(-1), "k"), array.shape
+    ks = _integers(k, array, "k")
+    if domain is not None:
+        domain.check_items(ks if array.ndim else ks[0], "k")
+    return ks, array.shape
+
+
+def _integers(x: Any, array: NDArray[Any], name: str) -> NDArray[np.int64]:
+    """Return the integers of an array as a vector; `x` is what the user gave."""
+    if not array.ndim:
+        integer(x, name)  # which shows it
+    return integers_of(array.reshape(-1), name)
 
 
 def pools_of(x: Any, name: str) -> tuple[NDArray[Any], tuple[int, ...]]:

@@ -9,7 +9,8 @@ from sortes._progress import Progress, job_of
 from sortes.pool._shapes import ks_of, pools_of, same_shape, shaped
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
+    import numpy as np
+    from numpy.typing import ArrayLike, NDArray
 
     from sortes.pool._shapes import Values
 
@@ -79,7 +80,8 @@ def max_at_k(
     >>> round(max_at_k([0, 1], 3, weights=[0.9, 0.1]), 6)  # 1 - 0.9**3
     0.271
     """
-    return _best(scores, None, k, weights, num_threads, progress)
+    given, lead = pools_of(scores, "scores")
+    return _best(given, lead, None, k, weights, num_threads, progress)
 
 
 def best_of_k(
@@ -134,22 +136,21 @@ def best_of_k(
     >>> best_of_k([0.2, 0.9, 0.5, 0.5], [1, 0, 1, 0], [1, 2, 4])
     array([0.5 , 0.25, 0.  ])
     """
-    return _best(scores, rewards, k, weights, num_threads, progress)
+    given, lead = pools_of(scores, "scores")
+    worth = same_shape(pools_of(rewards, "rewards")[0], given, "rewards")
+    return _best(given, lead, worth, k, weights, num_threads, progress)
 
 
 def _best(
-    scores: ArrayLike,
-    rewards: ArrayLike | None,
+    scores: NDArray[np.float64],
+    lead: tuple[int, ...],
+    rewards: NDArray[np.float64] | None,
     k: ArrayLike,
     weights: ArrayLike | None,
     num_threads: int | None,
     progress: Progress,
 ) -> Values:
-    given, lead = pools_of(scores, "scores")
-    worth = (
-        None if rewards is None else same_shape(pools_of(rewards, "rewards")[0], given, "rewards")
-    )
-    w = None if weights is None else same_shape(pools_of(weights, "weights")[0], given, "weights")
+    w = None if weights is None else same_shape(pools_of(weights, "weights")[0], scores, "weights")
     ks, shape = ks_of(k)
     with job_of(num_threads, progress, "samples") as job:
-        return shaped(_core.pool.best.expected(given, worth, w, ks, job), lead + shape)
+        return shaped(_core.pool.best.expected(scores, rewards, w, ks, job), lead + shape)

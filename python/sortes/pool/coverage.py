@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING, Final, Literal, get_args
 import numpy as np
 
 from sortes import _core
-from sortes._arrays import host, integers_of, vector_of
+from sortes._arrays import integers_of, vector_of
 from sortes._check import PROBABILITY, Domain, one_of
 from sortes._progress import Progress, job_of
-from sortes.pool._shapes import SAMPLES, estimates_of, shaped
+from sortes.pool._shapes import SAMPLES, estimates_of, ks_of, shaped
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from numpy.typing import ArrayLike, NDArray
 
     from sortes._estimate import Estimate, Estimates
@@ -75,8 +73,8 @@ class CoverageFit:
         >>> round(coverage_fit([1, 10, 100], [0.2, 0.4, 0.6]).predict(10_000), 3)
         0.845
         """
-        counts, shape = _ks(k, _POSITIVE_COUNT)
-        return shaped(np.exp(self.a * counts**self.b), shape)
+        ks, shape = ks_of(k, _POSITIVE_COUNT)
+        return shaped(np.exp(self.a * ks.astype(np.float64) ** self.b), shape)
 
 
 def coverage_fit(k: ArrayLike, coverage: ArrayLike, *, space: Space = "coverage") -> CoverageFit:
@@ -244,7 +242,8 @@ class BetaBinomialFit:
         >>> round(value, 3), round(stderr, 3)
         (0.835, 0.204)
         """
-        counts, shape = _ks(k, SAMPLES)
+        ks, shape = ks_of(k, SAMPLES)
+        counts = ks.astype(np.float64)
         if self.boundary is None:
             ((va, vab), (_, vb)) = self.covariance.tolist()
             with job_of(None, None) as job:
@@ -310,10 +309,3 @@ def beta_binomial_fit(n: ArrayLike, c: ArrayLike, *, progress: Progress = None) 
     boundary = None if optimum == "inside" else optimum
     covariance = np.array([[va, vab], [vab, vb]])
     return BetaBinomialFit(alpha, beta, mean, log_likelihood, covariance, boundary)
-
-
-def _ks(k: Any, domain: Domain) -> tuple[NDArray[np.float64], tuple[int, ...]]:
-    array = host(k, "k", None)
-    if array.ndim > 1:
-        raise ValueError(f"k: must be an integer or have shape (K,), got {array.shape}")
-    return integers_of(array.reshape(-1), "k", domain).astype(np.float64), array.shape

@@ -82,14 +82,14 @@ def average(
     """
     x = _finite(values, "values")
     problems, shape = len(x), x.shape[1:]
-    if variances is not None and groups is not None:
-        raise ValueError("groups: must not be given with variances, which keep the problems")
     if variances is not None:
         spread = _finite(variances, "variances")
         if spread.shape != x.shape:
             raise ValueError(f"variances: must have shape {x.shape}, got {spread.shape}")
         if (spread < 0).any():
             raise ValueError(f"variances: must not be negative, got {spread[spread < 0][0]}")
+        if groups is not None:
+            raise ValueError("groups: must not be given with variances, which keep the problems")
         stderr = np.sqrt(spread.sum(0)) / problems
     else:
         left = x - x.mean(0)
