@@ -149,7 +149,8 @@ def coverage_fit(k: ArrayLike, coverage: ArrayLike, *, space: Space = "coverage"
 
 
 def _curve(theta: NDArray[np.float64], log_k: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.exp(-np.exp(np.minimum(theta[0] + theta[1] * log_k, 700.0)))
+    curve: NDArray[np.float64] = np.exp(-np.exp(np.minimum(theta[0] + theta[1] * log_k, 700.0)))
+    return curve
 
 
 def _gauss_newton(

@@ -110,6 +110,6 @@ def pass_at_k_distinct(
     ks, shape = ks_of(k)
     with job_of(num_threads, progress, "samples") as job:
         value, variance = _core.pool.distinct.estimates(
-            np.require(right, np.bool_, "CA").reshape(logs.shape), logs, ks, job
+            np.require(right, np.bool_, ("C", "A")).reshape(logs.shape), logs, ks, job
         )
     return estimates_of(value, np.sqrt(variance), lead + shape)

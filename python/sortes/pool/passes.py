@@ -211,7 +211,10 @@ def _rows(
     except ValueError:
         listed = ", ".join(map(str, shapes))
         raise ValueError(f"k: n, c and k must broadcast, got shapes {listed}") from None
-    # One number stays one.
-    flat = [x.reshape(1) if x.size == 1 else np.broadcast_to(x, shape).reshape(-1) for x in counts]
+    samples, right, looked = (
+        # One number stays one.
+        x.reshape(1) if x.size == 1 else np.broadcast_to(x, shape).reshape(-1)
+        for x in counts
+    )
     with job_of(num_threads, progress, "rows") as job:
-        return shaped(_core.pool.passes.rows(what, *flat, job), shape)
+        return shaped(_core.pool.passes.rows(what, samples, right, looked, job), shape)

@@ -245,7 +245,7 @@ def problems_needed(
 
 
 def _finite(x: Any, name: str) -> NDArray[np.float64]:
-    array = host(x, name).astype(np.float64)
+    array: NDArray[np.float64] = host(x, name).astype(np.float64)
     if array.ndim not in (1, 2) or not len(array):
         raise ValueError(f"{name}: must have shape (P,) or (P, K), got {array.shape}")
     bad = np.argwhere(~np.isfinite(array))
@@ -274,14 +274,15 @@ def _pilot(n: Any, c: Any, k: int) -> tuple[NDArray[np.int64], NDArray[np.int64]
 
 def _rows(what: str, n: NDArray[np.int64], c: NDArray[np.int64], k: int) -> NDArray[np.float64]:
     with job_of(None, None) as job:
-        return _core.pool.passes.rows(what, n, c, np.array([k]), job)
+        return _core.pool.passes.rows(what, n, c, np.array([k], np.int64), job)
 
 
 def _overlaps(n: NDArray[np.int64], c: NDArray[np.int64], k: int) -> NDArray[np.float64]:
     """Return the means over problems of the covariance of two subsets that share j samples."""
     _rows("any", n, c, k)  # checks the counts
     wrong = [_rows("all", n, n - c, 2 * k - j).mean() for j in range(k + 1)]
-    return np.maximum(np.array(wrong) - wrong[0], 0.0)
+    shares: NDArray[np.float64] = np.maximum(np.array(wrong) - wrong[0], 0.0)
+    return shares
 
 
 def _within(shares: NDArray[np.float64], samples: int) -> float:

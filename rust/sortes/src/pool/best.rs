@@ -43,7 +43,7 @@ struct Sample {
 pub fn best(pools: Pools<'_>, k: &[i64], run: Run<'_>) -> Result<Vec<f64>> {
     let n = pools.size;
     check_k(k, pools.weights.is_none().then_some(n))?;
-    let rows = if n == 0 { 0 } else { pools.scores.len() / n };
+    let rows = pools.scores.len().checked_div(n).unwrap_or(0);
     let mut out = zeroed(rows.saturating_mul(k.len()), "values")?;
     if out.is_empty() {
         return Ok(out);
@@ -138,7 +138,9 @@ fn share(samples: &mut [Sample], run: Run<'_>) -> Result<()> {
         let weight: f64 = group.iter().map(|s| s.weight).sum();
         if equal > 1 && weight > 0.0 {
             let mean = group.iter().map(|s| s.weight / weight * s.reward).sum();
-            group.iter_mut().for_each(|s| s.reward = mean);
+            for sample in group {
+                sample.reward = mean;
+            }
         }
         rest = others;
     }

@@ -56,7 +56,7 @@ pub struct Distinct<'a> {
 pub fn distinct(pools: Distinct<'_>, k: &[i64], run: Run<'_>) -> Result<Vec<[f64; 2]>> {
     let n = pools.size;
     check_k(k, Some(n))?;
-    let rows = if n == 0 { 0 } else { pools.correct.len() / n };
+    let rows = pools.correct.len().checked_div(n).unwrap_or(0);
     let mut out = filled(rows.saturating_mul(k.len()), [0.0; 2], "values")?;
     if out.is_empty() {
         return Ok(out);

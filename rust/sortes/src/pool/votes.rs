@@ -51,7 +51,7 @@ pub struct Ballots<'a> {
 pub fn majority(ballots: Ballots<'_>, k: &[i64], ties: Ties, run: Run<'_>) -> Result<Vec<f64>> {
     let n = ballots.size;
     check_k(k, ballots.weights.is_none().then_some(n))?;
-    let rows = if n == 0 { 0 } else { ballots.answers.len() / n };
+    let rows = ballots.answers.len().checked_div(n).unwrap_or(0);
     let mut out = zeroed(rows.saturating_mul(k.len()), "values")?;
     if out.is_empty() {
         return Ok(out);
