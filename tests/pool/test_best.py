@@ -107,7 +107,7 @@ def test_shapes():
             lambda: best_of_k([1, 2], [1, np.nan], 1),
             "rewards: row 0: item 1 must be in (-inf, inf)",
         ),
-        (lambda: best_of_k([1, 2], [1], 1), "rewards: must have as many rows and samples"),
+        (lambda: best_of_k([1, 2], [1], 1), "rewards: must have the shape of the pools"),
         (
             lambda: max_at_k([1, 2], 1, weights=[1, -1]),
             "weights: row 0: item 1 must be in [0, inf)",

@@ -101,10 +101,10 @@ def same_shape(x: NDArray[Any], like: NDArray[Any], name: str) -> NDArray[Any]:
     --------
     >>> same_shape(np.ones((1, 2)), np.ones((1, 3)), "weights")
     Traceback (most recent call last):
-    ValueError: weights: must have as many rows and samples as the pools, (1, 3), got (1, 2)
+    ValueError: weights: must have the shape of the pools, (1, 3), got (1, 2)
     """
     if x.shape != like.shape:
-        expected = f"as many rows and samples as the pools, {like.shape}"
+        expected = f"the shape of the pools, {like.shape}"
         raise ValueError(f"{name}: must have {expected}, got {x.shape}")
     return x
 

@@ -71,7 +71,7 @@ class CoverageFit:
         --------
         >>> from sortes.pool import coverage_fit
         >>> round(coverage_fit([1, 10, 100], [0.2, 0.4, 0.6]).predict(10_000), 3)
-        0.845
+        0.85
         """
         ks, shape = ks_of(k, _POSITIVE_COUNT)
         return shaped(np.exp(self.a * ks.astype(np.float64) ** self.b), shape)

@@ -78,7 +78,7 @@ def pass_at_k_distinct(
     It is unbiased for $1 - (1 - \pi)^k$, with $\pi$ the mass of all right sequences of the model,
     as a conditional expectation of an unbiased estimate. For ``k = 1`` it is the unordered-set
     estimate (Kool and others 2020). Where no sample is likely it is `pass_at_k` of `m` samples;
-    where the samples are everything, it is exact. In between it is worth as many independent
+    where the samples are everything, it is exact. In between it is worth about as many independent
     samples as it takes to see `m` distinct ones and one more.
 
     With $e_k$ the estimate of $(1 - \pi)^k$, the variance is estimated by $e_k^2 - e_{2k}$, zero if
@@ -98,7 +98,7 @@ def pass_at_k_distinct(
     >>> p = np.array([0.5, 0.2, 0.1, 0.05])
     >>> value, stderr = pass_at_k_distinct([0, 1, 0, 0], np.log(p), 2)
     >>> round(value, 3), round(stderr, 3)
-    (0.412, 0.118)
+    (0.412, 0.146)
     """
     logs, lead = pools_of(logprobs, "logprobs")
     right = host(correct, "correct", "biu")

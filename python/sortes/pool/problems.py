@@ -76,7 +76,8 @@ def average(
     >>> value, stderr = average(pass_at_k(n, c, 1))
     >>> round(value, 3), round(stderr, 3)
     (0.5, 0.22)
-    >>> value, rerun = average(pass_at_k(n, c, 1), variances=pass_at_k_variance(n, c, 1))
+    >>> variances = pass_at_k_variance(n, c, 1)
+    >>> value, rerun = average(pass_at_k(n, c, 1), variances=variances)
     >>> round(rerun, 3)
     0.054
     """

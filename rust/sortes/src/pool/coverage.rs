@@ -268,13 +268,13 @@ mod tests {
         assert!(((f(1.0, 0.0) - f(-1.0, 0.0)) / (2.0 * h) - ga).abs() < 1e-7);
         assert!(((f(0.0, 1.0) - f(0.0, -1.0)) / (2.0 * h) - gb).abs() < 1e-7);
         let slope = |i: f64, j: f64| data.slopes(a * (i * h).exp(), b * (j * h).exp()).0;
-        for i in 0..2 {
+        for (i, row) in hessian.into_iter().enumerate() {
             let numeric = [
                 (slope(1.0, 0.0)[i] - slope(-1.0, 0.0)[i]) / (2.0 * h),
                 (slope(0.0, 1.0)[i] - slope(0.0, -1.0)[i]) / (2.0 * h),
             ];
-            assert!((numeric[0] - hessian[i][0]).abs() < 1e-6);
-            assert!((numeric[1] - hessian[i][1]).abs() < 1e-6);
+            assert!((numeric[0] - row[0]).abs() < 1e-6);
+            assert!((numeric[1] - row[1]).abs() < 1e-6);
         }
     }
 

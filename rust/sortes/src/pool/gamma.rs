@@ -83,7 +83,7 @@ mod tests {
     fn values_are_those_of_a_table() {
         let close = |a: f64, b: f64| assert!((a - b).abs() <= 4e-15 * b.abs().max(1.0), "{a} {b}");
         close(digamma(1.0), -0.577_215_664_901_532_9);
-        close(digamma(0.001), -1000.575_571_931_811);
+        close(digamma(0.001), -1_000.575_571_931_811);
         close(digamma(50.0), 3.901_989_673_427_892);
         close(trigamma(1.0), 1.644_934_066_848_226_4);
         close(trigamma(0.25), 17.197_329_154_507_11);
