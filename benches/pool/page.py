@@ -1,5 +1,5 @@
-"""Rows of pass@k are problems. The copied product is what human-eval's `estimate_pass_at_k` does, in
-other words; the floor moves the counts that are read and the values that are written.
+"""Rows of pass@k are problems. The copied product is what human-eval's `estimate_pass_at_k` does,
+in other words; the floor moves the counts that are read and the values that are written.
 """
 
 PEERS = ("scipy",)

@@ -65,9 +65,9 @@ def pass_at_k(
     one. It is the unbiased estimate of $1 - (1 - p)^k$ of least variance, where each sample is
     right with probability $p$ (Chen and others 2021).
 
-    The relative error is at most ``3 min(c, k) + 4`` times 2**-53 up to ``min(c, k) = 64``, and
-    2e-14 beyond. It takes ``min(c, k)`` divisions, at most 64 (beyond, up to some hundred
-    logarithms); with one `n` and one `k` for many rows, one look-up each.
+    The relative error is at most ``3 min(c, k) + 4`` times 2**-53 up to ``min(c, k) = 128``, and
+    4e-14 beyond. A row takes ``min(c, k)`` multiplications, and beyond 128 some ten to hundred
+    logarithms; many rows with one `n` and one `k` are looked up.
 
     References
     ----------

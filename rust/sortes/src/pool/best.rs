@@ -2,7 +2,7 @@
 //!
 //! Without weights the `k` samples are a random subset of the pool. The best of them is the one of
 //! rank `b`, counted from the worst, with probability `C(b, k)/C(n, k) - C(b - 1, k)/C(n, k)`, which is
-//! `k / b` times the first term. With weights they are independent draws in proportion to these.
+//! `k / b` times the first term and the same for all pools. With weights they are independent draws in proportion to these.
 
 use sortes_core::error::shown;
 use sortes_core::memory::{with_capacity, zeroed};
@@ -11,6 +11,8 @@ use sortes_core::{Error, Result, Run};
 
 /// Samples of one task.
 const TASK: usize = 1 << 12;
+/// Products that are added up side by side.
+const LANES: usize = 8;
 
 /// Pools of `size` samples each, row by row.
 #[derive(Debug, Clone, Copy)]
@@ -49,20 +51,25 @@ pub fn best(pools: Pools<'_>, k: &[i64], run: Run<'_>) -> Result<Vec<f64>> {
         return Ok(out);
     }
     let group = (TASK / n).max(1);
+    let mut by_rank = with_capacity(k.len(), "numbers of samples")?;
+    if pools.weights.is_none() {
+        for &k in k {
+            by_rank.push(shares(n, k, run)?);
+        }
+    }
     run.try_fill_chunks(&mut out, group * k.len(), |task, out| {
         let mut samples = with_capacity(n, "samples")?;
+        let mut rewards = with_capacity(n, "rewards")?;
         for (i, out) in out.chunks_mut(k.len()).enumerate() {
-            pools.read(task * group + i, &mut samples, run)?;
-            sort(&mut samples, |a, b| b.score.total_cmp(&a.score), run.serial())?;
-            if pools.rewards.is_some() {
-                share(&mut samples, run)?;
-            }
-            for (out, &k) in out.iter_mut().zip(k) {
-                *out = if pools.weights.is_some() {
-                    weighted(&samples, k as f64, run)?
-                } else {
-                    unweighted(&samples, k, run)?
-                };
+            pools.read(task * group + i, &mut samples, &mut rewards, run)?;
+            if pools.weights.is_some() {
+                for (out, &k) in out.iter_mut().zip(k) {
+                    *out = weighted(&samples, k as f64, run)?;
+                }
+            } else {
+                for (out, shares) in out.iter_mut().zip(&by_rank) {
+                    *out = dot(shares, &rewards, run)?;
+                }
             }
             run.advance(n as u64);
         }
@@ -104,28 +111,60 @@ pub(super) fn refused(name: &'static str, row: usize, i: usize, domain: &str, x:
 }
 
 impl Pools<'_> {
-    /// Fills `samples` with the pool of a row.
-    fn read(&self, row: usize, samples: &mut Vec<Sample>, run: Run<'_>) -> Result<()> {
-        let (n, first) = (self.size, row * self.size);
-        if let Some(weights) = self.weights {
-            check_weights(&weights[first..first + n], row)?;
-        }
+    /// Reads the pool of a row, the best sample first: with weights or rewards into `samples`, and
+    /// without weights the rewards alone into `rewards`.
+    fn read(
+        &self,
+        row: usize,
+        samples: &mut Vec<Sample>,
+        rewards: &mut Vec<f64>,
+        run: Run<'_>,
+    ) -> Result<()> {
+        let own = row * self.size..(row + 1) * self.size;
+        let scores = &self.scores[own.clone()];
+        finite("scores", row, scores, run)?;
+        rewards.clear();
         samples.clear();
-        for range in run.blocks(n, TASK) {
-            for i in range? {
-                let score = self.scores[first + i];
-                let reward = self.rewards.map_or(score, |rewards| rewards[first + i]);
-                let weight = self.weights.map_or(1.0, |weights| weights[first + i]);
-                for (name, x) in [("scores", score), ("rewards", reward)] {
-                    if !x.is_finite() {
-                        return Err(refused(name, row, i, "(-inf, inf)", x));
-                    }
-                }
-                samples.push(Sample { score, reward, weight });
+        if self.rewards.is_none() && self.weights.is_none() {
+            for range in run.blocks(scores.len(), TASK) {
+                rewards.extend_from_slice(&scores[range?]);
+            }
+            return sort(rewards, |a, b| b.total_cmp(a), run.serial());
+        }
+        let worth = self.rewards.map_or(scores, |rewards| &rewards[own.clone()]);
+        finite("rewards", row, worth, run)?;
+        let weights = self.weights.map(|weights| &weights[own]);
+        if let Some(weights) = weights {
+            check_weights(weights, row)?;
+        }
+        for range in run.blocks(scores.len(), TASK) {
+            samples.extend(range?.map(|i| Sample {
+                score: scores[i],
+                reward: worth[i],
+                weight: weights.map_or(1.0, |weights| weights[i]),
+            }));
+        }
+        sort(samples, |a, b| b.score.total_cmp(&a.score), run.serial())?;
+        share(samples, run)?;
+        if weights.is_none() {
+            for range in run.blocks(samples.len(), TASK) {
+                rewards.extend(samples[range?].iter().map(|sample| sample.reward));
             }
         }
         Ok(())
     }
+}
+
+/// Refuses numbers that are not finite: those of the pool of a row.
+fn finite(name: &'static str, row: usize, x: &[f64], run: Run<'_>) -> Result<()> {
+    for range in run.blocks(x.len(), TASK) {
+        let range = range?;
+        if let Some(i) = x[range.clone()].iter().position(|x| !x.is_finite()) {
+            let i = range.start + i;
+            return Err(refused(name, row, i, "(-inf, inf)", x[i]));
+        }
+    }
+    Ok(())
 }
 
 /// Gives samples of one score, which are neighbours, their mean reward.
@@ -147,22 +186,40 @@ fn share(samples: &mut [Sample], run: Run<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Of `k` distinct samples; the best comes first.
-fn unweighted(samples: &[Sample], k: i64, run: Run<'_>) -> Result<f64> {
-    let (k, n) = (k as f64, samples.len());
-    // `share` is C(b, k)/C(n, k), the chance that all k are among the b worst.
-    let (mut share, mut value) = (1.0, 0.0);
-    for range in run.blocks(n, TASK) {
+/// The chance of each rank, the best first, to be the best of `k` distinct samples of `n`; without the
+/// ranks that never are.
+fn shares(n: usize, k: i64, run: Run<'_>) -> Result<Vec<f64>> {
+    let mut shares = zeroed(n + 1 - k as usize, "ranks")?;
+    // `below` is C(b, k)/C(n, k), the chance that all k are among the b worst.
+    let mut below = 1.0;
+    for range in run.blocks(shares.len(), TASK) {
         for i in range? {
             let b = (n - i) as f64;
-            value += share * (k / b) * samples[i].reward;
-            share *= (b - k) / b;
-        }
-        if share <= 0.0 {
-            break;
+            shares[i] = below * (k as f64 / b);
+            below *= (b - k as f64) / b;
         }
     }
-    Ok(value)
+    Ok(shares)
+}
+
+/// The sum of the products of the shares and as many of the rewards.
+fn dot(shares: &[f64], rewards: &[f64], run: Run<'_>) -> Result<f64> {
+    let mut total = 0.0;
+    for range in run.blocks(shares.len(), TASK) {
+        let range = range?;
+        let (shares, rewards) = (&shares[range.clone()], &rewards[range]);
+        let ((a, rest_a), (b, rest_b)) =
+            (shares.as_chunks::<LANES>(), rewards.as_chunks::<LANES>());
+        let mut lanes = [0.0; LANES];
+        for (a, b) in a.iter().zip(b) {
+            for l in 0..LANES {
+                lanes[l] += a[l] * b[l];
+            }
+        }
+        let rest: f64 = rest_a.iter().zip(rest_b).map(|(a, b)| a * b).sum();
+        total += lanes.iter().sum::<f64>() + rest;
+    }
+    Ok(total)
 }
 
 /// Of `k` independent draws; the best comes first.

@@ -15,7 +15,7 @@ use super::LARGEST;
 /// Rows of one task.
 const BLOCK: usize = 1 << 12;
 /// Up to this many factors are multiplied one by one.
-const FACTORS: i64 = 64;
+const FACTORS: i64 = 128;
 
 /// What is counted: for each row the samples, the right ones among them, and how many are looked at.
 /// A vector of one number holds for all rows.
@@ -142,7 +142,7 @@ fn refused_correct(row: usize, c: i64, n: i64) -> Error {
 /// The chance that some of `k` samples of `n` are among `c` of them.
 ///
 /// The error is at most `3 min(c, k) + 4` units in the last place, and about 60 of them where
-/// `min(c, k)` exceeds 64.
+/// `min(c, k)` exceeds 128.
 pub fn some(n: i64, c: i64, k: i64) -> f64 {
     let (few, many) = (c.min(k), c.max(k));
     if few == 0 {
@@ -154,12 +154,38 @@ pub fn some(n: i64, c: i64, k: i64) -> f64 {
     if few > FACTORS {
         return -ln_none(n, few, many).exp_m1();
     }
+    let (n, many) = (n as f64, many as f64);
+    if few == 1 {
+        return many / n;
+    }
+    let missed = product(n, few, many);
+    if missed <= 0.5 {
+        return 1.0 - missed;
+    }
     // The chance of a first hit with each sample: all terms are positive, nothing cancels.
     let mut hit = 0.0;
     for i in 0..few {
-        hit += (1.0 - hit) * (many as f64 / (n - i) as f64);
+        hit += (1.0 - hit) * (many / (n - i as f64));
     }
     hit
+}
+
+/// The factors `(n - many - i) / (n - i)`, multiplied: one division for sixteen, whose products are
+/// below `2^(16 * 53)`.
+fn product(n: f64, few: i64, many: f64) -> f64 {
+    let mut missed = 1.0;
+    let (mut above, mut below) = (n - many, n);
+    for first in (0..few).step_by(16) {
+        let (mut over, mut under) = (1.0, 1.0);
+        for _ in first..few.min(first + 16) {
+            over *= above;
+            under *= below;
+            above -= 1.0;
+            below -= 1.0;
+        }
+        missed *= over / under;
+    }
+    missed
 }
 
 /// The chance that none of `k` samples of `n` are among `c` of them.
@@ -171,7 +197,7 @@ pub fn none(n: i64, c: i64, k: i64) -> f64 {
     if few > FACTORS {
         return ln_none(n, few, many).exp();
     }
-    (0..few).fold(1.0, |missed, i| missed * ((n - many - i) as f64 / (n - i) as f64))
+    product(n as f64, few, many as f64)
 }
 
 /// An unbiased estimate of the variance of [`some`] over sets of `n` samples: the square of [`none`]
@@ -237,8 +263,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// The product with one factor for each of the `few`, whatever their number.
-    fn product(n: i64, few: i64, many: i64) -> f64 {
+    /// The logarithm of the product with one factor for each of the `few`, whatever their number.
+    fn ln_product(n: i64, few: i64, many: i64) -> f64 {
         (0..few).map(|i| (-many as f64 / (n - i) as f64).ln_1p()).sum()
     }
 
@@ -247,7 +273,7 @@ mod tests {
         fn the_integral_is_the_sum(few in 1i64..3000, more in 0i64..100_000, rest in 0i64..100_000) {
             let many = few + more;
             let n = few + many + rest;
-            let (fast, slow) = (ln_none(n, few, many), product(n, few, many));
+            let (fast, slow) = (ln_none(n, few, many), ln_product(n, few, many));
             prop_assert!((fast - slow).abs() <= 1e-13 * slow.abs(), "{fast} {slow}");
         }
 
