@@ -8,11 +8,11 @@ use crate::prelude::*;
 #[pyfunction]
 fn estimates<'py>(
     correct: Matrix<'py, bool>,
-    log_p: Matrix<'py, f64>,
+    logprobs: Matrix<'py, f64>,
     k: Vector<'py, i64>,
     job: Job<'py>,
 ) -> PyResult<(Array<'py, f64>, Array<'py, f64>)> {
-    let pools = kernels::Distinct { size: correct.cols(), correct: &correct, log_p: &log_p };
+    let pools = kernels::Distinct { size: correct.cols(), correct: &correct, log_p: &logprobs };
     // Some 200 steps of an integral, each a product of polynomials of degree k and 2 k.
     let ns_each = k.iter().map(|&k| 200.0 * (30.0 + (k as f64).powi(2))).sum();
     let found =
