@@ -7,7 +7,7 @@ use sortes_core::{Result, Run};
 
 use crate::arrays::Array;
 use crate::boundary::{detached, interruptible};
-use crate::pool;
+use crate::threads;
 
 /// How much there is to do: how many items, and about how many nanoseconds each takes on one thread.
 #[derive(Clone, Copy)]
@@ -83,7 +83,7 @@ impl<'py> Job<'py> {
     ) -> PyResult<T> {
         let threads = match self.num_threads.as_ref() {
             None if size.is_serial || size.ns() < Size::SERIAL => Threads::SERIAL,
-            count => pool::threads(count)?,
+            count => threads::threads(count)?,
         };
         if self.progress.is_none() && size.ns() < Size::SHORT {
             return detached(self.py, || f(Run::new(threads, &Cancel::default())));

@@ -16,6 +16,7 @@ mod prelude;
 mod select;
 mod stream;
 mod testing;
+mod threads;
 
 use pyo3::prelude::*;
 
@@ -30,10 +31,11 @@ mod _core {
     use crate::{
         boundary::SortesError,
         decode::native as decode,
-        pool::{get_num_threads, set_num_threads},
+        pool::native as pool,
         select::native as select,
         stream::Stream,
         testing::_testing,
+        threads::{get_num_threads, set_num_threads},
     };
 
     /// The instruction set that the kernels were dispatched to.

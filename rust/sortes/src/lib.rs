@@ -3,10 +3,12 @@
 //! | module | holds |
 //! |---|---|
 //! | [`decode`] | logits to tokens: truncation rules, penalties, the fused draw |
+//! | [`pool`] | many samples of each problem: pass@k and its relatives, votes, coverage |
 //! | [`select`] | points and subsets from data: weighted draws, sketches, designs, k-means++ seeding |
 //!
 //! Functions take slices and return slices; randomness is an argument
 //! ([`sortes_core::rng::Stream`]), and so are the threads ([`sortes_core::par::Threads`]).
 
 pub mod decode;
+pub mod pool;
 pub mod select;
