@@ -1,8 +1,11 @@
 """Masses that end at the threshold but for the last bits: no rounding decides what is kept."""
 
+from decimal import Context, Decimal, localcontext
+
 import numpy as np
 import pytest
-from decode.fifty_digits import EQUAL, RULES, cases
+from decode.fifty_digits import EQUAL, RULES, Row, cases, typical
+from scipy.special import logsumexp, softmax
 from sortes.decode import keep_mask
 
 
@@ -32,3 +35,25 @@ def test_kept_sets_of_rows_too_long_to_list(backend, rule, ban):
         long[:, ids] = few
         args = {name: values[:60], "temperature": 0.7, "order": "vllm", **beside}
         np.testing.assert_array_equal(backend(keep_mask, long, **args)[:, ids], wanted[:60])
+
+
+def test_typical_tokens_equally_far_on_both_sides(backend):
+    """Two tokens, one likelier and one less likely than the entropy says, as far from it."""
+    rng = np.random.default_rng(3)
+    rows, values, wanted = [], [], []
+    while len(rows) < 400:
+        x = np.sort(rng.normal(size=6)).astype(np.float32)
+        for _ in range(100):
+            p = softmax(x.astype(np.float64))
+            x[0] = 2 * (p @ np.log(p) + logsumexp(x.astype(np.float64))) - x[5]
+        if x[0] > x[1]:
+            continue
+        # The four between them come first. If the likelier of the two is next, the other goes.
+        value = float(1 - p[5] - p[0] / 2)
+        with localcontext(Context(prec=50)):
+            kept = typical(Row(x, 1.0), Decimal(value))
+        rows.append(x)
+        values.append(value)
+        wanted.append(np.isin(np.arange(6), list(kept)))
+    assert 0.2 < np.mean(wanted, axis=0)[0] < 0.8
+    np.testing.assert_array_equal(backend(keep_mask, np.array(rows), typical_p=values), wanted)
