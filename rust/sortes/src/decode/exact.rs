@@ -129,7 +129,7 @@ impl Survivors<'_> {
         }
         let share = match self.law {
             Some((law, _, t)) => self.share_for(law.p_of(cut.at, t)),
-            None => (SHORT as f64 / self.len() as f64).min(1.0),
+            None => self.share_for(1.0 / self.len() as f64), // all alike
         };
         let Cut { at, error } = cut;
         let ends = (ceil_f32(at - error * share), floor_f32(at + error * share));
