@@ -56,7 +56,7 @@ pub(super) struct Rounding {
 pub(super) struct Cut {
     /// Logits from here on are kept.
     pub(super) at: f64,
-    /// How far rounding may have moved it.
+    /// How far rounding may have moved it, as far as that matters to the tokens there.
     pub(super) error: f64,
 }
 
@@ -109,7 +109,7 @@ impl Survivors<'_> {
     }
 
     /// The part of a bound that matters to tokens of probability `p`.
-    fn share_for(&self, p: f64) -> f64 {
+    pub(super) fn share_for(&self, p: f64) -> f64 {
         if self.len() <= SHORT { 1.0 } else { (LIGHT * p).min(1.0) }
     }
 
@@ -119,7 +119,8 @@ impl Survivors<'_> {
         let (at, law, t) = (self.logit_of(ln_p), self.plain_law(), self.temperature);
         // Equals belong to what is kept.
         let ties = TIE * f64::from(law.max).abs() + TIE * t * (ln(law.z).abs() + ln_p.abs());
-        Cut { at: if at.is_finite() { at - ties } else { at }, error: t * error }
+        let error = t * error * self.share_for(law.p_of(at, t));
+        Cut { at: if at.is_finite() { at - ties } else { at }, error }
     }
 
     /// Raises doubt where a cut may remove a survivor below `least` or not.
@@ -127,12 +128,8 @@ impl Survivors<'_> {
         if self.precision != Precision::Single || cut.error == 0.0 {
             return;
         }
-        let share = match self.law {
-            Some((law, _, t)) => self.share_for(law.p_of(cut.at, t)),
-            None => (SHORT as f64 / self.len() as f64).min(1.0),
-        };
         let Cut { at, error } = cut;
-        let ends = (ceil_f32(at - error * share), floor_f32(at + error * share));
+        let ends = (ceil_f32(at - error), floor_f32(at + error));
         if self.is_any_within((ends.0, ends.1.min(least.next_down()))) {
             self.precision = Precision::Doubtful;
         }

@@ -15,9 +15,10 @@ pub(in crate::decode) fn apply(survivors: &mut Survivors<'_>, params: &Params, o
         let sigma = moments.deviation(options.sigma_ddof);
         let reach = params.top_n_sigma * sigma;
         let at = f64::from(survivors.max()) - reach * (1.0 + TIE_OF_SUMS);
-        // Differences in `f32` are off by 2^-24 of themselves.
-        let spread = moments.squares / (moments.count as f64 * sigma * sigma);
-        let error = reach * spread / f64::from(1 << 22);
+        // Differences in `f32` are off by 2^-24 of themselves; all tokens weigh alike.
+        let each = 1.0 / moments.count as f64;
+        let spread = moments.squares * each / (sigma * sigma);
+        let error = reach * spread / f64::from(1 << 22) * survivors.share_for(each);
         survivors.keep_from(Cut { at, error }, params.min_tokens());
     }
 }
