@@ -9,7 +9,7 @@ use std::env;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
-use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyMemoryError, PyValueError};
 use pyo3::prelude::*;
 use sortes_core::par::Threads;
 
@@ -80,7 +80,7 @@ fn build(count: usize) -> PyResult<rayon::ThreadPool> {
         .num_threads(count)
         .thread_name(|i| format!("sortes-{i}"))
         .build()
-        .map_err(|e| PyRuntimeError::new_err(format!("cannot start {count} threads: {e}")))
+        .map_err(|e| PyMemoryError::new_err(format!("cannot start {count} threads: {e}")))
 }
 
 fn count_of(name: &str, count: &Bound<'_, PyAny>) -> PyResult<usize> {
