@@ -124,7 +124,8 @@ def as_streams(
     >>> as_streams([_core.Stream(3), _core.Stream(5)], 2, step=1)
     [Stream(key=0x0000000000000003, step=1), Stream(key=0x0000000000000005, step=1)]
     """
-    if type(rng) is int or not holds_streams(rng, name):
+    # The two that most calls bring need no look at what a list holds.
+    if type(rng) in (int, _core.Stream) or not holds_streams(rng, name):
         return as_stream(rng, step, name=name)
     streams: Sequence[_core.Stream] = rng  # type: ignore[assignment]
     if len(streams) != n:

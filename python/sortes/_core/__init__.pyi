@@ -2,7 +2,7 @@
 
 A family is a module in this one, and each of its ideas is a module in the family's:
 ``_core.decode.sampling``. They are attributes, which cannot be imported by path. What is public
-here has its docstring here as well, where editors look.
+here has its docstring here alone, where editors look: the native objects are built with it.
 """
 
 from typing import Annotated, Final, final

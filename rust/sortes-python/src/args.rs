@@ -24,7 +24,7 @@ pub(crate) struct Elements<'py, T: Element, D: Dimension> {
 pub(crate) type Vector<'py, T> = Elements<'py, T, Ix1>;
 pub(crate) type Matrix<'py, T> = Elements<'py, T, Ix2>;
 
-// SAFETY: a shared reference reaches the shape and the elements, which the borrow keeps where they are.
+// SAFETY: a shared reference reaches the shape and the elements alone, which the borrow keeps.
 unsafe impl<T: Element + Sync, D: Dimension> Sync for Elements<'_, T, D> {}
 
 impl<T: Element> Matrix<'_, T> {

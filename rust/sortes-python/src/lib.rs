@@ -1,9 +1,16 @@
 //! The extension module `sortes._core`: arguments in, kernels, arrays out. No algorithm lives here.
 
 // Documentation of what Python sees is written for Python.
-#![allow(clippy::doc_markdown)]
+#![allow(clippy::doc_markdown, clippy::doc_lazy_continuation)]
 // PyO3 hands over what it extracts.
 #![allow(clippy::needless_pass_by_value)]
+
+/// The docstring of something public, as the stub has it.
+macro_rules! stub {
+    ($name:literal) => {
+        include_str!(concat!(env!("OUT_DIR"), "/", $name))
+    };
+}
 
 mod args;
 mod arrays;

@@ -9,7 +9,7 @@ use std::env;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
-use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyMemoryError, PyValueError};
 use pyo3::prelude::*;
 use sortes_core::par::Threads;
 
@@ -80,7 +80,7 @@ fn build(count: usize) -> PyResult<rayon::ThreadPool> {
         .num_threads(count)
         .thread_name(|i| format!("sortes-{i}"))
         .build()
-        .map_err(|e| PyRuntimeError::new_err(format!("cannot start {count} threads: {e}")))
+        .map_err(|e| PyMemoryError::new_err(format!("cannot start {count} threads: {e}")))
 }
 
 fn count_of(name: &str, count: &Bound<'_, PyAny>) -> PyResult<usize> {
@@ -138,29 +138,7 @@ fn in_data_loader_worker(py: Python<'_>) -> bool {
     info().unwrap_or(false)
 }
 
-/// Set how many threads calls of this process use when they do not say.
-///
-/// Results never depend on it.
-///
-/// Parameters
-/// ----------
-/// num_threads : int, optional
-///     A count in [1, 1024]; None goes back to the environment.
-///
-/// Raises
-/// ------
-/// ValueError
-///     If the count is out of range.
-/// TypeError
-///     If it is no integer.
-///
-/// Examples
-/// --------
-/// >>> import sortes
-/// >>> sortes.set_num_threads(2)
-/// >>> sortes.get_num_threads()
-/// 2
-/// >>> sortes.set_num_threads(None)
+#[doc = stub!("set_num_threads")]
 #[pyfunction]
 #[pyo3(signature = (num_threads, /))]
 pub(crate) fn set_num_threads(num_threads: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
@@ -169,28 +147,7 @@ pub(crate) fn set_num_threads(num_threads: Option<&Bound<'_, PyAny>>) -> PyResul
     Ok(())
 }
 
-/// How many threads a call uses when it does not say.
-///
-/// The first of these that is there: the count given to `set_num_threads`; the variables
-/// ``SORTES_NUM_THREADS`` and ``RAYON_NUM_THREADS``; 1 if ``OMP_NUM_THREADS`` is 1, or in a worker
-/// of a Torch ``DataLoader``; the processors that this process may use, 16 at most. The environment
-/// is read once in each process.
-///
-/// Returns
-/// -------
-/// int
-///     The count.
-///
-/// Raises
-/// ------
-/// ValueError
-///     If ``SORTES_NUM_THREADS`` is not an integer in [1, 1024].
-///
-/// Examples
-/// --------
-/// >>> import sortes
-/// >>> sortes.get_num_threads() >= 1
-/// True
+#[doc = stub!("get_num_threads")]
 #[pyfunction]
 pub(crate) fn get_num_threads() -> PyResult<usize> {
     default_count()
