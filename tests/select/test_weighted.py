@@ -269,7 +269,7 @@ def test_bad_weights_are_found_anywhere(place, dtype):
             r"^precision: must be 'auto', 'narrow' or 'wide', got",
         ),
         (lambda: Reservoir(-1), r"^k: must be at least 0, got -1$"),
-        (lambda: Reservoir(1).update([1.0], [1, 2]), r"^ids: expected shape \(1,\), got \(2,\)$"),
+        (lambda: Reservoir(1).update([1.0], [1, 2]), r"^ids: must have shape \(1,\), got \(2,\)$"),
         (
             lambda: weighted_keys([0.0, np.inf], log=True),
             r"^weights: item 1 must be in \[-inf, inf\)",
@@ -283,7 +283,7 @@ def test_bad_weights_are_found_anywhere(place, dtype):
             lambda: DynamicWeights([1]).update(0, -1.0),
             r"^weights: item 0 must be in \[0, inf\), got -1\.0$",
         ),
-        (lambda: DynamicWeights([1]).update([0, 0], [1]), r"^weights: expected shape"),
+        (lambda: DynamicWeights([1]).update([0, 0], [1]), r"^weights: must have shape"),
         (
             lambda: DynamicWeights([1e308, 0]).update(1, 1.7e308),
             r"^weights: their sum exceeds the range",

@@ -308,7 +308,8 @@ def hash_ids(names: Iterable[str | bytes | UUID]) -> NDArray[np.int64]:
     >>> hash_ids(["a", b"a", "b"])
     array([3405396810240292928, 3405396810240292928, 8453121595177857668])
     """
-    if isinstance(names, str | bytes) or not isinstance(names, Iterable):
+    several = isinstance(names, Iterable) and getattr(names, "ndim", 1) != 0
+    if isinstance(names, str | bytes) or not several:
         raise TypeError(f"names: must be several strings, got {shown(names)}")
     if (column := array_of(names, "names", numbers=False)) is not None:
         names = column.tolist()

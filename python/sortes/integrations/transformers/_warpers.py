@@ -163,13 +163,12 @@ class _Named(OneRule):
         argument, value = next(iter(given.items()))
         least = given.get("min_tokens_to_keep", 1)
         try:
-            self._domain.check(value, argument)
-            AT_LEAST_1.check(least, "min_tokens_to_keep")
-            NON_NEGATIVE.check(given["temperature"], "temperature")
+            value = self._domain.check(value, argument)
+            least = AT_LEAST_1.check(least, "min_tokens_to_keep")
+            temperature = NON_NEGATIVE.check(given["temperature"], "temperature")
         except TypeError as error:  # Transformers raises nothing but ValueError
             raise ValueError(str(error)) from None
-        rules = {self.rule: value, "min_tokens_to_keep": least}
-        rules["temperature"] = given["temperature"]
+        rules = {self.rule: value, "min_tokens_to_keep": least, "temperature": temperature}
         super().__init__(decode.Rules(**rules), given["filter_value"])
         setattr(self, argument, value)
         self.min_tokens_to_keep = least
