@@ -1,10 +1,10 @@
 """Odd values at every public argument, drawn by seed, in a process that may die of them.
 
-    python tests/odd_values.py MODULE SEED FIRST CALLS LOG
+    python tests/odd_values.py MODULE SEED CALLS FIRST LOG
 
-makes the calls FIRST, FIRST + 1, ... of a seed at what ``sortes.MODULE`` offers ("" is the top
-level), writes to LOG what it is about to call, and prints the outcomes and the faults as JSON. The
-valid calls are those of `public`, what must be refused comes from `test_bad_values`.
+makes the calls FIRST to CALLS of a seed at what ``sortes.MODULE`` offers ("" is the top level), as
+`workers` says. The valid calls are those of `public`, what must be refused comes from
+`test_bad_values`.
 """
 
 import array
@@ -12,7 +12,6 @@ import collections
 import decimal
 import faulthandler
 import fractions
-import json
 import random
 import signal
 import sys
@@ -25,6 +24,7 @@ from typing import Any
 import numpy as np
 import public as tables
 import test_bad_values as bad
+import workers
 from signatures import Public
 from sortes import _device
 from sortes._check import shown
@@ -362,9 +362,9 @@ class Caller:
         self.faults: dict[str, str] = {}
         self._expected: dict[tuple[str, int], tuple[Any, str]] = {}
 
-    def call(self, seed: str) -> None:
-        """Make the call that a seed stands for."""
-        rng = random.Random(seed)
+    def call(self, index: int, seed: str) -> None:
+        """Make the call of a number."""
+        rng = random.Random(f"{seed} {index}")
         public = rng.choice(self.publics)
         case = rng.randrange(len(tables.valid_calls(public)))
         result, expected = self._valid(public, case)
@@ -378,7 +378,7 @@ class Caller:
             wanted.add(want)
             labels.append(f"{name}={label}")
             given.update(changed)
-        said = f"{seed} {public}({', '.join(labels)})"
+        said = f"{index} {public}({', '.join(labels)})"
         print(said, file=self.log, flush=True)
         _device.PRETEND = rng.random() < 0.3
         function = tables.function(public)
@@ -461,7 +461,7 @@ def limit_memory() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (size, resource.RLIM_INFINITY))
 
 
-def main(module: str, seed: str, first: str, calls: str, path: str) -> None:
+def main(module: str, seed: str, calls: str, first: str, path: str) -> None:
     """Make calls and print what came of them."""
     warnings.simplefilter("ignore")
     np.seterr(all="ignore")
@@ -471,8 +471,8 @@ def main(module: str, seed: str, first: str, calls: str, path: str) -> None:
         _testing.parallel_sum(1000, 256)  # the threads that some of `INTEGERS` ask for are there
         limit_memory()
         for index in range(int(first), int(calls)):
-            caller.call(f"{seed}-{index}")
-    print(json.dumps({"counts": caller.counts, "faults": caller.faults}))
+            caller.call(index, seed)
+    workers.report(caller.counts, caller.faults)
 
 
 if __name__ == "__main__":

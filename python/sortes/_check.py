@@ -234,7 +234,7 @@ def several(value: Any, name: str, what: str) -> list[Any]:
     Parameters
     ----------
     value
-        Any iterable but a string, bytes or a mapping.
+        Any iterable but a string, bytes, a mapping or a masked array.
     name
         What error messages call it.
     what
@@ -258,7 +258,7 @@ def several(value: Any, name: str, what: str) -> list[Any]:
     Traceback (most recent call last):
     TypeError: ids: must hold integers, got '012'
     """
-    if not isinstance(value, str | bytes | bytearray | Mapping):
+    if not isinstance(value, str | bytes | bytearray | Mapping | np.ma.MaskedArray):
         try:
             return list(value)
         except MemoryError:
