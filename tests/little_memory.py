@@ -6,6 +6,8 @@ makes each valid call of ``sortes.MODULE``, of the size that `public.resize` set
 may have no more than some mebibytes beyond what it holds, and reports as `workers` says.
 """
 
+import contextlib
+import ctypes
 import resource
 import signal
 import sys
@@ -54,6 +56,8 @@ def outcome(public: tables.Public, case: int, spare: int) -> str:
     """What comes of a call with little memory."""
     given = tables.valid_calls(public)[case]
     function = tables.function(public)
+    with contextlib.suppress(AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)  # what is free is no longer held
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     size = pages * resource.getpagesize() + spare
     try:

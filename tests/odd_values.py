@@ -36,17 +36,8 @@ PATIENCE, HANG = 3, 20
 SPARE = 1 << 30
 
 #: Arguments that say how long to work: a call that Ctrl-C ends is as good as one that returns.
-WORK = {
-    "chain_length",
-    "max_trials",
-    "n_rounds",
-    "n",
-    "n_features",
-    "num_samples",
-    "k",
-    "size",
-    "m",
-}
+WORK = {"k", "m", "n", "size", "chain_length", "logprobs", "max_trials", "n_features"}
+WORK |= {"n_local_trials", "n_rounds", "num_samples"}
 
 
 class Raises:
@@ -439,9 +430,10 @@ class Caller:
         system and documented, or the user's own callback raised it.
         """
         documented = {entry.type for entry in public.doc.entries("Raises")}
-        if isinstance(error, OSError) and type(error).__name__ in documented:
-            return f"refused: {type(error).__name__}", str(error)
-        return ("accepted" if callable(given.get("progress")) else "fault"), _described(error)
+        if isinstance(error, OSError) and "FileNotFoundError" in documented:
+            return "refused: OSError", str(error)
+        called = any(callable(given.get(name)) for name in ("progress", "where", "of"))
+        return ("accepted" if called else "fault"), _described(error)
 
 
 def _described(error: BaseException) -> str:

@@ -6,6 +6,7 @@ last line: JSON of ``{"counts": {kind: how many}, "faults": {trial: what is wron
 """
 
 import json
+import os
 import subprocess
 import sys
 from collections import Counter
@@ -27,13 +28,14 @@ class Found(NamedTuple):
         )
 
 
-def run(script: str, arguments: list[object], folder: Path) -> Found:
+def run(script: str, arguments: list[object], folder: Path, **environment: str) -> Found:
     """Run a script, and once more from the next trial wherever one ends the process."""
+    env = {**os.environ, **environment}
     log, first, found = folder / "log", 0, Found(Counter(), {})
     while True:
         log.write_text("")
         command = [sys.executable, script, *map(str, arguments), str(first), str(log)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
         if done.returncode == 0:
             last = json.loads(done.stdout.splitlines()[-1])
             found.counts.update(last["counts"])

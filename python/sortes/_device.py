@@ -42,6 +42,16 @@ def check_dense(x: torch.Tensor, name: str) -> None:
         raise TypeError(f"{name}: must be a dense tensor, got {got}")
 
 
+def check_real(x: torch.Tensor, name: str, *, booleans: bool = False) -> None:
+    """Refuse tensors on a device that hold no numbers, or some that arrays cannot hold."""
+    import torch
+
+    check_dense(x, name)
+    small = x.is_floating_point() and x.dtype.itemsize == 1
+    if x.is_complex() or small or (x.dtype is torch.bool and not booleans):
+        raise TypeError(f"{name}: must hold numbers, got {x.dtype}")
+
+
 def to_device(array: NDArray[Any], device: torch.device) -> torch.Tensor:
     """Send an array to a device without waiting for it.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from sortes._arrays import host
-from sortes._device import check_dense, is_on_device, to_host
+from sortes._device import check_real, is_on_device, to_host
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,9 +33,7 @@ def reduced(
     if is_on_device(W):
         import torch
 
-        check_dense(W, "W")
-        if W.is_complex() or W.dtype is torch.bool:
-            raise TypeError(f"W: must hold numbers, got {W.dtype}")
+        check_real(W, "W")
     else:
         W = host(W, "W", "iuf")  # noqa: N806
     if W.ndim != 2 or 0 in W.shape:

@@ -313,6 +313,9 @@ class StatefulSampler(ABC, Generic[State]):
             raise ValueError(
                 f"logits: has {n} rows, but the state holds {len(state[0])}; reorder or reset it"
             )
+        for name, field in zip(self._domains, state, strict=True):
+            if is_on_device(field) and not is_on_device(logits):
+                raise TypeError(f"state: {name} is on {field.device}, but the logits are not")
         there = self._made(beside(field, logits) for field in state)
         tokens, fields = self._next(logits, there, arguments)
         return tokens, self._made(fields)

@@ -34,7 +34,7 @@ from sortes._check import (
     real,
     shown,
 )
-from sortes._device import check_dense, is_on_device
+from sortes._device import check_real, is_on_device
 from sortes.decode._table import PARAMETERS, READERS, TABLE
 
 if TYPE_CHECKING:
@@ -341,9 +341,7 @@ def _parameter(name: str, given: Any) -> float | NDArray[np.float64] | torch.Ten
     if given is None:
         return None
     if is_on_device(given):
-        check_dense(given, name)
-        if given.is_complex():
-            raise TypeError(f"{name}: must hold numbers, got {given.dtype}")
+        check_real(given, name, booleans=PARAMETERS[name].domain == _TRUTH)
         if given.ndim == 1:
             return given.double()
         raise ValueError(f"{name}: must be a number or have shape (B,), got {tuple(given.shape)}")

@@ -18,6 +18,8 @@ use pyo3::prelude::*;
 use sortes_core::cancel::Cancel;
 use sortes_core::{Error, Result};
 
+use crate::pool;
+
 pyo3::create_exception!(
     sortes,
     SortesError,
