@@ -18,7 +18,7 @@ use pyo3::prelude::*;
 use sortes_core::cancel::Cancel;
 use sortes_core::{Error, Result};
 
-use crate::pool;
+use crate::threads;
 
 pyo3::create_exception!(
     sortes,
@@ -103,7 +103,7 @@ pub(crate) fn interruptible_partial<T: Send>(
     let guarded = std::thread::scope(|scope| {
         let (sender, mut receiver) = sync_channel(1);
         let worker = &cancel;
-        let spawned = pool::named("sortes-call").and_then(|thread| {
+        let spawned = threads::named("sortes-call").and_then(|thread| {
             thread.spawn_scoped(scope, move || {
                 // The receiver waits for this message, so that sending cannot fail.
                 let _ = sender.send(guard(|| f(worker)));
