@@ -3,6 +3,7 @@
 ``CALLS`` maps a name to the arguments of one call, or to a list of several. ``MADE`` maps a class
 to a function that returns an object, for classes that users are given and for those whose methods
 need more than a fresh object. Where a table of arguments is a function, it imports what it needs.
+The tables are as large as `resize` says: they find ``SCALE`` and ``TALL`` among their globals.
 """
 
 import atexit
@@ -36,11 +37,22 @@ CALLS: Mapping[str, Any] = {
 MADE: Mapping[str, Callable[[], Any]] = {}
 
 
+def resize(scale: int, *, tall: bool = False) -> None:
+    """Let the data of all calls be this many times as long, or as high where they have rows."""
+    _SIZE.update(SCALE=scale, TALL=tall)
+    _table.cache_clear()
+
+
 def valid_calls(public: Public) -> list[Arguments]:
     """The arguments of each valid call, fresh ones every time."""
     said = _table(public.module).CALLS[public.name]
     given = said() if callable(said) else said
     return copy.deepcopy(given if isinstance(given, list) else [given])
+
+
+def values(public: Public) -> "_Table":
+    """Other values of arguments, ``VALUES``, and what they need beside them, ``BESIDE``."""
+    return _table(public.module)
 
 
 def names(module: str) -> set[str]:
@@ -65,9 +77,15 @@ def an_object(public: Public) -> Any:
     return constructor.object(**valid_calls(constructor)[0])
 
 
+#: How large the data are: what the tables of the families read.
+_SIZE = {"SCALE": 1, "TALL": False}
+
+
 class _Table(NamedTuple):
     CALLS: Mapping[str, Any]
     MADE: Mapping[str, Callable[[], Any]]
+    VALUES: Mapping[str, Any] = {}
+    BESIDE: Mapping[str, Any] = {}
 
 
 @cache
@@ -75,8 +93,9 @@ def _table(module: str) -> _Table:
     if not module:
         return _Table(CALLS, MADE)
     folder = module if module in sortes.FAMILIES else "contracts"
-    found = runpy.run_path(str(Path(__file__).parent / folder / "public.py"))
+    found = runpy.run_path(str(Path(__file__).parent / folder / "public.py"), _SIZE)
     calls, made = found["CALLS"], found.get("MADE", {})
+    more = found.get("VALUES", {}), found.get("BESIDE", {})
     if folder == "contracts":  # one table for all integrations, by module
         calls, made = calls.get(module, {}), made.get(module, {})
-    return _Table(calls, made)
+    return _Table(calls, made, *more)

@@ -229,12 +229,12 @@ def test_nested_tensors(torch):
 
 def test_the_boundary_checks_for_itself():
     with pytest.raises(
-        TypeError, match=r"^x: expected dtype float32, float16 or float64, got int64"
+        TypeError, match=r"^x: dtype must be float32, float16 or float64, got int64"
     ):
         _testing.row_sums(np.ones((2, 3), np.int64))
-    with pytest.raises(TypeError, match=r"^x: expected dtype uint16 \(bfloat16\), got float32"):
+    with pytest.raises(TypeError, match=r"^x: dtype must be uint16 \(bfloat16\), got float32"):
         _testing.row_sums(np.ones((2, 3), np.float32), bf16=True)
-    with pytest.raises(ValueError, match=r"^x: expected shape \(rows, columns\), got \[3\]"):
+    with pytest.raises(ValueError, match=r"^x: must have shape \(rows, columns\), got \[3\]"):
         _testing.row_sums(np.ones(3, np.float32))
     with pytest.raises(TypeError, match=r"^x: must be a NumPy array, got list"):
         _testing.row_sums([[1.0]])

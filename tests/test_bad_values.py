@@ -4,8 +4,10 @@ What is thrown follows from the annotation: values of other types, and those out
 that the annotation declares. The valid calls come from the tables of `public`.
 """
 
+import contextlib
 import inspect
 import re
+import sys
 import typing
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date
@@ -20,6 +22,9 @@ import signatures
 import sortes
 from numpy.typing import ArrayLike
 from signatures import Public, members
+
+with contextlib.suppress(ImportError):
+    import torch
 
 #: What is refused: ``MemoryError`` for sizes beyond any memory.
 REFUSALS = (ValueError, TypeError, MemoryError)
@@ -38,6 +43,9 @@ POOL = {
     "object": object(),
     "dict": {"a": 1},
     "list": [1, 2],
+    "bytes": b"ab",
+    "date": date(2026, 1, 1),
+    "set": {1, 2},
 }
 _SCALARS = {"True", "2", "1.5", "2**100", "NaN", "inf", "1j"}
 REFUSED = {
@@ -49,8 +57,9 @@ REFUSED = {
     type(None): POOL.keys() - {"None"},
     Callable: POOL.keys(),
     Mapping: POOL.keys() - {"dict"},
-    PathLike: POOL.keys() - {"text", "True", "2", "2**100"},  # numbers are open files
-    ArrayLike: {"None", "text", "object", "dict"},  # one number may stand for all
+    PathLike: POOL.keys() - {"text", "bytes", "True", "2", "2**100"},  # numbers are open files
+    # One number may stand for all.
+    ArrayLike: {"None", "text", "object", "dict", "bytes", "date"},
     object: POOL.keys(),  # any other class
 }
 
@@ -88,6 +97,8 @@ ACCEPTED: dict[tuple[str, str, str], str] = {
     ("integrations.transformers.EtaLogitsWarper", "device", "object"): "as Transformers' own does",
     ("select.stratified_sample", "strata", "complex"): "labels are anything that sorts",
     ("select.stratified_sample", "strata", "dates"): "labels are anything that sorts",
+    ("select.stratified_sample", "strata", "spans of time"): "labels are anything that sorts",
+    ("select.stratified_sample", "strata", "records"): "labels are anything that sorts",
     ("select.stratified_sample", "strata", "words"): "labels are anything that sorts",
 }
 
@@ -160,7 +171,14 @@ def _bad_arrays(valid: Any) -> Iterator[tuple[str, Any]]:
     yield "3-d", np.ones((2, 2, 2), x.dtype)
     yield "complex", x.astype(complex) + 1j
     yield "dates", np.full(x.shape, date(2026, 1, 1), "M8[D]")
+    yield "spans of time", np.full(x.shape, 1, "m8[s]")
     yield "words", np.full(x.shape, "a")
+    yield "objects", np.full(x.shape, None)
+    yield "records", np.zeros(x.shape, [("a", float), ("b", int)])
+    if "torch" in sys.modules:
+        yield "sparse", torch.ones(x.shape).to_sparse()
+        yield "without values", torch.ones(x.shape, device="meta")
+        yield "of eight bits", torch.ones(x.shape).to(torch.float8_e4m3fn)
     yield "NaN", _with_first(x, np.nan)
     if x.ndim:
         mask = np.zeros(x.shape, bool)

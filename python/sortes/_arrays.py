@@ -10,6 +10,7 @@ import numpy as np
 
 from sortes._check import Domain, shown
 from sortes._columns import array_of, narrowed, numbers_in, refuse_missing
+from sortes._device import check_dense
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
@@ -181,8 +182,11 @@ def host(x: Any, name: str, kinds: str | None = "biuf") -> NDArray[Any]:
     if torch is not None and isinstance(x, torch.Tensor):
         if not x.is_cpu:
             raise TypeError(f"{name}: must be on the CPU, got a tensor on {x.device}")
-        x = _dense(torch, x, name)
-        array = (x.float() if x.dtype is torch.bfloat16 else x).numpy()
+        x = _dense(x, name)
+        try:
+            array = (x.float() if x.dtype is torch.bfloat16 else x).numpy()
+        except TypeError:  # quantised numbers and those of eight bits
+            raise TypeError(f"{name}: must hold numbers that NumPy knows, got {x.dtype}") from None
     else:
         array = _from_host(x, name, numbers=kinds is not None)
         if array.dtype.name == "bfloat16":
@@ -507,11 +511,9 @@ def _one_dim(array: NDArray[Any], name: str) -> None:
         raise ValueError(f"{name}: must have shape (n,), got {array.shape}")
 
 
-def _dense(torch: Any, x: Any, name: str) -> Any:
+def _dense(x: Any, name: str) -> Any:
     """Return a tensor on the CPU that NumPy can view, without its gradient."""
-    if x.layout is not torch.strided or x.is_nested:
-        layout = "a nested tensor" if x.is_nested else x.layout
-        raise TypeError(f"{name}: must be a dense tensor, got {layout}")
+    check_dense(x, name)
     return x.detach().resolve_conj().resolve_neg()
 
 
@@ -521,7 +523,7 @@ def _from_torch(torch: Any, x: Any, name: str) -> tuple[NDArray[Any], Any]:
             f"{name}: this function works on the CPU, got a tensor on {x.device}; "
             f"use {name}.cpu(), or sortes.decode functions that keep tensors on their device"
         )
-    x = _dense(torch, x, name)
+    x = _dense(x, name)
     if x.dtype is torch.float32:
         return x.numpy(), None
     if x.dtype is torch.bfloat16:
@@ -541,22 +543,29 @@ def _from_host(x: Any, name: str, *, numbers: bool = True) -> NDArray[Any]:
         return array
     if hasattr(x, "tocsr"):
         raise TypeError(f"{name}: must be dense, got a {type(x).__name__}")
-    if hasattr(x, "__dlpack__") and hasattr(x, "__dlpack_device__"):
-        device, _ = x.__dlpack_device__()
-        if device not in _DLPACK_HOST:
-            at = f"a DLPack device of type {int(device)}"
-            raise TypeError(f"{name}: must be on the CPU, got {at}")
-        try:
-            return np.from_dlpack(x)
-        except (BufferError, RuntimeError, TypeError):
-            pass  # what DLPack or NumPy's reader lacks, bfloat16 and nulls, has `__array__`
     try:
-        array = np.asarray(x)
-        return array if hasattr(x, "dtype") else _as_given(x, array, numbers)
+        device = _dlpack_device(x)
+        if device in _DLPACK_HOST:
+            try:
+                return np.from_dlpack(x)
+            except (BufferError, RuntimeError, TypeError):
+                pass  # what DLPack or NumPy's reader lacks, bfloat16 and nulls, has `__array__`
+        if device is None or device in _DLPACK_HOST:
+            array = np.asarray(x)
+            return array if hasattr(x, "dtype") else _as_given(x, array, numbers)
+    except MemoryError:
+        raise
     except ValueError:
         raise ValueError(f"{name}: must be an array or lists of equal lengths") from None
-    except (TypeError, RuntimeError, OverflowError) as error:
+    except Exception as error:  # whatever a foreign object raises
         raise TypeError(f"{name}: must be an array: {error}") from None
+    raise TypeError(f"{name}: must be on the CPU, got a DLPack device of type {int(device)}")
+
+
+def _dlpack_device(x: Any) -> Any:
+    """Return the type of the device of what speaks DLPack, None for anything else."""
+    speaks = hasattr(x, "__dlpack__") and hasattr(x, "__dlpack_device__")
+    return x.__dlpack_device__()[0] if speaks and not isinstance(x, type) else None
 
 
 def _as_given(x: Any, array: NDArray[Any], numbers: bool) -> NDArray[Any]:

@@ -15,6 +15,7 @@ import math
 import operator
 import re
 import reprlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias, TypeVar, final
 
@@ -225,6 +226,46 @@ def one_of(value: Option, name: str, known: Sequence[str]) -> Option:
     options = f"{', '.join(others)} or {last}" if others else last
     error = ValueError if isinstance(value, str) else TypeError
     raise error(f"{name}: must be {options}, got {shown(value)}")
+
+
+def several(value: Any, name: str, what: str) -> list[Any]:
+    """Return the items of an iterable.
+
+    Parameters
+    ----------
+    value
+        Any iterable but a string, bytes, a mapping or a masked array.
+    name
+        What error messages call it.
+    what
+        What they say that it must hold.
+
+    Returns
+    -------
+    list
+        The items.
+
+    Raises
+    ------
+    TypeError
+        If it is something else.
+
+    Examples
+    --------
+    >>> several(range(3), "ids", "integers")
+    [0, 1, 2]
+    >>> several("012", "ids", "integers")
+    Traceback (most recent call last):
+    TypeError: ids: must hold integers, got '012'
+    """
+    if not isinstance(value, str | bytes | bytearray | Mapping | np.ma.MaskedArray):
+        try:
+            return list(value)
+        except MemoryError:
+            raise
+        except Exception:  # whatever a foreign `__iter__` raises
+            pass
+    raise TypeError(f"{name}: must hold {what}, got {shown(value)}")
 
 
 def items(fine: NDArray[np.bool_], x: NDArray[Any], name: str, fault: str) -> None:

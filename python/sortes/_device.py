@@ -32,6 +32,26 @@ def to_host(x: Any) -> Any:
     return x.cpu() if is_on_device(x) and not x.is_meta else x
 
 
+def check_dense(x: torch.Tensor, name: str) -> None:
+    """Refuse tensors that have no rows and columns in memory: sparse, nested and without values."""
+    import torch
+
+    if x.layout is not torch.strided or x.is_nested or x.is_meta or x.is_quantized:
+        named = {"a nested one": x.is_nested, "one on meta": x.is_meta, x.dtype: x.is_quantized}
+        got = next((kind for kind, is_it in named.items() if is_it), x.layout)
+        raise TypeError(f"{name}: must be a dense tensor, got {got}")
+
+
+def check_real(x: torch.Tensor, name: str, *, booleans: bool = False) -> None:
+    """Refuse tensors on a device that hold no numbers, or some that arrays cannot hold."""
+    import torch
+
+    check_dense(x, name)
+    small = x.is_floating_point() and x.dtype.itemsize == 1
+    if x.is_complex() or small or (x.dtype is torch.bool and not booleans):
+        raise TypeError(f"{name}: must hold numbers, got {x.dtype}")
+
+
 def to_device(array: NDArray[Any], device: torch.device) -> torch.Tensor:
     """Send an array to a device without waiting for it.
 

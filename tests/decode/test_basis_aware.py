@@ -591,7 +591,7 @@ class TestErrors:
             ([[0.0] * 4, [0, np.nan, 0, 0]], "logits: row 1: contains NaN or +inf"),
             ([0, np.inf, 0, 0], "logits: row 0: contains NaN or +inf"),
             ([-np.inf] * 4, "logits: row 0: no finite logit"),
-            ([0.0] * 3, "logits: expected shape (B, 4), got (1, 3)"),
+            ([0.0] * 3, "logits: must have shape (B, 4), got (1, 3)"),
         ],
     )
     @pytest.mark.parametrize("method", ["sample", "keep_mask", "critical", "cutoffs"])

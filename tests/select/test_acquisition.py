@@ -179,7 +179,7 @@ def test_small_cases():
         (lambda: acquisition_probs([1], strategy="best"), r"^strategy: must be 'power', 'softmax'"),
         (
             lambda: stochastic_acquisition([1, 2], 1, noise=[0.0]),
-            r"^noise: expected shape \(2,\), got \(1,\)$",
+            r"^noise: must have shape \(2,\), got \(1,\)$",
         ),
         (
             lambda: stochastic_acquisition([1, 2], 1, noise=[0.0, np.nan]),

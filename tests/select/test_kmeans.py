@@ -412,7 +412,7 @@ BAD = {
         **{"method": "afkmc2", "chain_length": 2**31 + 1}
     },
     r"n_clusters: must be below 2\*\*63, got 10{30}": {"n_clusters": 10**30},
-    r"sample_weight: expected shape \(20,\), got \(19,\)": {"sample_weight": np.ones(19)},
+    r"sample_weight: must have shape \(20,\), got \(19,\)": {"sample_weight": np.ones(19)},
     r"sample_weight: item 3 must be in \[0, inf\), got -1.0": {
         "sample_weight": np.where(np.arange(20) == 3, -1.0, 1)
     },

@@ -442,7 +442,7 @@ def test_strings():
             ValueError,
             r"^weights: item 1 must be in \[0, inf\), got -inf",
         ),
-        (([1, 2], [1, 2, 3]), ValueError, r"^weights: expected shape \(2,\), got \(3,\)"),
+        (([1, 2], [1, 2, 3]), ValueError, r"^weights: must have shape \(2,\), got \(3,\)"),
         (([1, 2], [[1, 2]]), ValueError, r"^weights: must have shape \(n,\), got \(1, 2\)"),
         (([1, 2], ["a", "b"]), TypeError, r"^weights: must hold numbers, got <U1"),
         (([1, 2], [1j, 2j]), TypeError, r"^weights: must hold numbers, got complex128"),
@@ -455,7 +455,7 @@ def test_strings():
             ValueError,
             r"^values: item 1 must be in \(-inf, inf\), got nan",
         ),
-        (([1, 2], None, [1.0]), ValueError, r"^values: expected shape \(2,\), got \(1,\)"),
+        (([1, 2], None, [1.0]), ValueError, r"^values: must have shape \(2,\), got \(1,\)"),
         (([1, 2], None, [1.0, 2.0]), ValueError, r"^values: must come with every batch or"),
     ],
 )

@@ -11,7 +11,7 @@ import time
 import numpy as np
 import pytest
 from lawlib import assert_law
-from sortes import Stream
+from sortes import Stream, select
 from sortes.select import (
     AliasTable,
     DynamicWeights,
@@ -269,7 +269,7 @@ def test_bad_weights_are_found_anywhere(place, dtype):
             r"^precision: must be 'auto', 'narrow' or 'wide', got",
         ),
         (lambda: Reservoir(-1), r"^k: must be at least 0, got -1$"),
-        (lambda: Reservoir(1).update([1.0], [1, 2]), r"^ids: expected shape \(1,\), got \(2,\)$"),
+        (lambda: Reservoir(1).update([1.0], [1, 2]), r"^ids: must have shape \(1,\), got \(2,\)$"),
         (
             lambda: weighted_keys([0.0, np.inf], log=True),
             r"^weights: item 1 must be in \[-inf, inf\)",
@@ -283,7 +283,7 @@ def test_bad_weights_are_found_anywhere(place, dtype):
             lambda: DynamicWeights([1]).update(0, -1.0),
             r"^weights: item 0 must be in \[0, inf\), got -1\.0$",
         ),
-        (lambda: DynamicWeights([1]).update([0, 0], [1]), r"^weights: expected shape"),
+        (lambda: DynamicWeights([1]).update([0, 0], [1]), r"^weights: must have shape"),
         (
             lambda: DynamicWeights([1e308, 0]).update(1, 1.7e308),
             r"^weights: their sum exceeds the range",
@@ -359,6 +359,49 @@ def test_refused_updates_change_nothing():
     with pytest.raises(ValueError, match=r"^weights: "):
         reservoir.update([1.0, np.nan])
     assert (reservoir.seen, reservoir.sample().size) == (0, 0)
+
+
+def test_a_pop_of_too_many_changes_nothing():
+    weights = DynamicWeights([1.0, 0.0, 3.0])
+    before = weights.to_bytes()
+    for size in (3, 2**63 - 1):
+        with pytest.raises(ValueError, match=r"^size: must be at most .*, 2, got"):
+            weights.pop(size, rng=0)
+    assert weights.to_bytes() == before
+    assert sorted(weights.pop(2, rng=0).tolist()) == [0, 2]
+
+
+NOTHING = [0.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda: choice(NOTHING, 1),
+        lambda: choice(NOTHING, 1, replace=False),
+        lambda: AliasTable(NOTHING),
+        lambda: DynamicWeights(NOTHING).sample(1),
+        lambda: DynamicWeights(NOTHING).pop(1),
+        lambda: select.conditional_poisson_sample(odds=NOTHING, k=1),
+        lambda: select.kmeans_plusplus(np.eye(3), 1, sample_weight=NOTHING),
+    ],
+)
+def test_what_must_draw_refuses_weights_that_are_all_zero(draw):
+    with pytest.raises(ValueError, match=r"^(weights|size|k|sample_weight): must "):
+        draw()
+
+
+def test_all_else_takes_weights_that_are_all_zero():
+    assert choice(NOTHING, 0).size == 0
+    assert choice(NOTHING, 1, replace=False, on_short="all").size == 0
+    assert np.all(weighted_keys(NOTHING) == np.inf)
+    assert DynamicWeights(NOTHING).total == 0
+    assert Reservoir(1).update(NOTHING).sample().size == 0
+    for kind in (select.BottomK, select.PrioritySample, select.VarOpt):
+        assert kind(1).update([1, 2, 3], NOTHING).sample().ids.size == 0
+    assert not select.inclusion_probabilities(NOTHING, 1).pi.any()
+    assert select.poisson_sample(NOTHING).indices.size == 0
+    assert not select.allocate(NOTHING, 2).any()
 
 
 def test_updates_are_seen():

@@ -91,6 +91,9 @@ def streams_of(request: Asked, batch: int) -> _core.Stream | list[_core.Stream]:
 
 def rows_in(logits: torch.Tensor) -> int:
     """Return how many rows there are on a device."""
+    from sortes.decode._torch import checked
+
+    logits = checked(logits)
     return len(logits) if logits.ndim == 2 else 1
 
 
@@ -127,7 +130,7 @@ def bias_of(logit_bias: Any) -> tuple[NDArray[np.int64], NDArray[Any]]:
         logit_bias = (list(logit_bias.keys()), list(logit_bias.values()))
     try:
         ids, values = logit_bias
-    except (TypeError, ValueError):
+    except Exception:  # whatever a foreign `__iter__` raises
         raise TypeError("logit_bias: must map ids to numbers, or be (ids, values)") from None
     ids = integers_of(to_host(ids), "logit_bias")
     values = host(to_host(values), "logit_bias", "iuf")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from sortes._arrays import host
-from sortes._device import is_on_device, to_host
+from sortes._device import check_real, is_on_device, to_host
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +32,8 @@ def reduced(
     torch: Any = None
     if is_on_device(W):
         import torch
+
+        check_real(W, "W")
     else:
         W = host(W, "W", "iuf")  # noqa: N806
     if W.ndim != 2 or 0 in W.shape:

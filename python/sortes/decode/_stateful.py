@@ -11,7 +11,7 @@ from sortes._arrays import host, integers_of, numbers_of, rows_of
 from sortes._check import COUNT, Domain, shown
 from sortes._device import is_on_device, to_device, to_host
 from sortes._progress import Progress
-from sortes.decode._call import CallArgs, LogitBias
+from sortes.decode._call import CallArgs, LogitBias, rows_in
 from sortes.decode.rules import RuleArgs
 
 if TYPE_CHECKING:
@@ -313,13 +313,15 @@ class StatefulSampler(ABC, Generic[State]):
             raise ValueError(
                 f"logits: has {n} rows, but the state holds {len(state[0])}; reorder or reset it"
             )
+        for name, field in zip(self._domains, state, strict=True):
+            if is_on_device(field) and not is_on_device(logits):
+                raise TypeError(f"state: {name} is on {field.device}, but the logits are not")
         there = self._made(beside(field, logits) for field in state)
         tokens, fields = self._next(logits, there, arguments)
         return tokens, self._made(fields)
 
     def _rows_of(self, logits: Any) -> int:
-        view = logits if is_on_device(logits) else rows_of(logits).array
-        n = len(view) if view.ndim == 2 else 1
+        n = rows_in(logits) if is_on_device(logits) else len(rows_of(logits).array)
         for name, values in self._parameters.items():
             if values.shape not in ((), (n,)):
                 raise ValueError(f"{name}: has {values.size} values for {n} rows of logits")

@@ -14,7 +14,7 @@ import torch
 from sortes import _core, _philox
 from sortes._arrays import numbers_of
 from sortes._check import UNIT
-from sortes._device import is_on_device, to_device
+from sortes._device import check_dense, is_on_device, to_device
 from sortes.decode._call import Request, as_bias, as_mask, check_mask, row_ids, streams_of
 from sortes.decode._torch_rules import CRITICAL, Params, Survivors, collision, deviation, narrow
 from sortes.decode.rules import Rules
@@ -77,19 +77,25 @@ class Logits(NamedTuple):
         return result[0] if self.one_dim else result
 
 
+def checked(logits: torch.Tensor) -> torch.Tensor:
+    """Return rows of logits without their gradient."""
+    check_dense(logits, "logits")
+    shape = tuple(logits.shape)
+    if logits.dtype not in _FLOATS:
+        expected = "float32, float16, bfloat16 or float64"
+        raise TypeError(f"logits: dtype must be {expected}, got {logits.dtype}")
+    if len(shape) not in (1, 2):
+        raise ValueError(f"logits: must have shape (V,) or (B, V), got {shape}")
+    if shape[-1] == 0:
+        raise ValueError(f"logits: must have at least one column, got shape {shape}")
+    return logits.detach()
+
+
 def read(logits: torch.Tensor, request: Request | None = None) -> Logits:
     """Check logits, with the bias and the mask of a request."""
-    x = logits.detach()
-    if x.dtype not in _FLOATS:
-        expected = "float32, float16, bfloat16 or float64"
-        raise TypeError(f"logits: dtype must be {expected}, got {x.dtype}")
+    x = checked(logits)
     if x.device.type == "mps":
         raise TypeError("logits: mps has no float64, which exact draws need; use logits.cpu()")
-    if x.ndim not in (1, 2):
-        raise ValueError(f"logits: must have shape (V,) or (B, V), got {tuple(x.shape)}")
-    if x.shape[-1] == 0:
-        shape = tuple(x.shape)
-        raise ValueError(f"logits: must have at least one column, got shape {shape}")
     one_dim = x.ndim == 1
     as_given = x[None] if one_dim else x
     x, biased = as_given.float(), False

@@ -17,6 +17,7 @@ from sortes._arrays import host
 from sortes._check import shown
 from sortes._device import to_device
 from sortes.decode._history import History, prompt_column
+from sortes.decode._torch import checked
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -70,11 +71,9 @@ def penalize(
     tensor
         `out`, or a new tensor.
     """
-    if logits.ndim not in (1, 2):
-        raise ValueError(f"logits: must have shape (V,) or (B, V), got {tuple(logits.shape)}")
+    matrix = checked(logits)
     if out is not None:
         _check_out(out, logits)
-    matrix = logits.detach()
     matrix = matrix if logits.ndim == 2 else matrix[None]
     vocabulary = matrix.shape[1]
     _check_ids(lists, vocabulary)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final, Unpack, overload
 
 import numpy as np
 
-from sortes._arrays import host
-from sortes._check import AT_LEAST_1, POSITIVE, AtLeastOne, Count, Positive, count, shown
+from sortes._arrays import host, numbers_of
+from sortes._check import AT_LEAST_1, POSITIVE, AtLeastOne, Count, Positive, count, several
 from sortes._device import to_host
 from sortes.decode.rules import DEFAULTS, RuleArgs, Rules
 from sortes.decode.sampling import SampleArgs, SampleOutput, sample
@@ -80,10 +80,7 @@ class FIRE:
     ) -> None:
         self.fire_temperature = POSITIVE.check(fire_temperature, "fire_temperature")
         self.fire_top_k = AT_LEAST_1.check(fire_top_k, "fire_top_k")
-        try:
-            each = list(positions)
-        except TypeError:
-            raise TypeError(f"positions: must hold integers, got {shown(positions)}") from None
+        each = several(positions, "positions", "integers")
         self.positions = frozenset(count(position, "positions") for position in each)
 
     def rules(self, position: ArrayLike, **rules: Unpack[RuleArgs]) -> RuleArgs:
@@ -128,8 +125,9 @@ class FIRE:
             return kept | fire  # type: ignore[return-value]
         # Row by row: what heats, with every other rule off, or the rules as given.
         for name in fire.keys() | (DEFAULTS.keys() & given.keys()):
-            value = given.get(name, DEFAULTS[name])
+            value = to_host(given.get(name, DEFAULTS[name]))
             if value is not None:
+                value = numbers_of(value, name, rows=heated.size, booleans=True)
                 given[name] = np.where(heated, fire.get(name, DEFAULTS[name]), value)
         return given  # type: ignore[return-value]
 

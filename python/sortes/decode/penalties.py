@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike
 
 from sortes import _core
 from sortes._arrays import host, numbers_of, rows_of
-from sortes._check import AT_LEAST_1, COUNT, FINITE, NON_NEGATIVE, POSITIVE, Domain, shown
+from sortes._check import AT_LEAST_1, COUNT, FINITE, NON_NEGATIVE, POSITIVE, Domain, several
 from sortes._device import is_on_device
 from sortes._progress import Progress, at_once, job_of
 from sortes.decode._call import LogitBias, bias_of, rows_in, written
@@ -269,10 +269,7 @@ def _sequences(values: Any, name: str) -> list[list[int]]:
     """Sequences of token ids, of which some may be single ids."""
     if isinstance(values, np.ndarray):
         values = host(values, name, None)
-    try:
-        each = list(values)
-    except TypeError:
-        raise TypeError(f"{name}: must hold sequences of ids, got {shown(values)}") from None
+    each = several(values, name, "sequences of ids")
     return [ids_of(ids, name).tolist() for ids in each]
 
 

@@ -34,7 +34,7 @@ from sortes._check import (
     real,
     shown,
 )
-from sortes._device import is_on_device
+from sortes._device import check_real, is_on_device
 from sortes.decode._table import PARAMETERS, READERS, TABLE
 
 if TYPE_CHECKING:
@@ -277,7 +277,7 @@ class Rules:
                 del params[name]
         if order is not ORDERS["hf"]:
             _check_order(order, params)
-        self._given = {name: params.get(name, args[name]) for name in args}  # type: ignore[literal-required]
+        self._given = {**args, **options, **params}
         self._elsewhere = next((name for name in params if name not in on_host), None)
         self._options = options
         self._order = order
@@ -341,6 +341,7 @@ def _parameter(name: str, given: Any) -> float | NDArray[np.float64] | torch.Ten
     if given is None:
         return None
     if is_on_device(given):
+        check_real(given, name, booleans=PARAMETERS[name].domain == _TRUTH)
         if given.ndim == 1:
             return given.double()
         raise ValueError(f"{name}: must be a number or have shape (B,), got {tuple(given.shape)}")
@@ -363,7 +364,11 @@ def _order(name: str, given: Any) -> tuple[str, ...]:
             return ORDERS[given]
         known = ", ".join(map(repr, ORDERS))
         raise ValueError(f"{name}: must be {known} or a sequence of rule names, got {given!r}")
-    if not isinstance(given, Sequence) or not all(isinstance(rule, str) for rule in given):
+    # Half a surrogate pair is text that native code cannot read.
+    text = isinstance(given, Sequence) and all(
+        isinstance(r, str) and r.isprintable() for r in given
+    )
+    if not text:
         raise TypeError(f"{name}: must be a name or a sequence of rule names, got {shown(given)}")
     return tuple(given)
 

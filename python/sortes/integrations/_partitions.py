@@ -10,7 +10,7 @@ from uuid import UUID
 import numpy as np
 
 from sortes._arrays import host, ids_of
-from sortes._check import shown
+from sortes._check import several, shown
 from sortes.select import hash_ids
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def columns_of(part: Any, id: Any, weight: Any = None, value: Any = None) -> tup
     (array([7, 8]), array([0.5, 1.5]), None)
     """
     by_column = any(hasattr(part, name) for name in ("keys", "dtype", "columns"))
-    records = None if by_column else list(part)
+    records = None if by_column else several(part, "data", "partitions of columns or of records")
 
     def pick(name: str, key: Any) -> Any:
         try:

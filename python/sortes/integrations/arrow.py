@@ -167,8 +167,11 @@ def sketch_parquet(
     if not isinstance(path, ds.Dataset):
         try:
             files = ds.dataset(path, format="parquet", partitioning="hive")
-        except TypeError as error:
-            raise TypeError(f"path: must be a path, paths or a Dataset: {error}") from None
+        except (OSError, MemoryError):
+            raise
+        except Exception as error:  # Arrow's own, or whatever a foreign object raises
+            kind = ValueError if isinstance(error, ValueError) else TypeError
+            raise kind(f"path: must be a path, paths or a Dataset: {error}") from None
     keys = (id, weight, value)
     check_columns(keys, files.schema.names)
     needed = list(dict.fromkeys(key for key in keys if key is not None))

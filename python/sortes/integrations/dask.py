@@ -102,7 +102,11 @@ def _of_records(data: Any, sketch: Sketch, id: Any, weight: Any, value: Any) -> 
         return empty.copy().update(*columns_of(part, id, weight, value), num_threads=1)
 
     delayed = dask.delayed(task, pure=False)
-    return [delayed(empty, part) for part, empty in zip(data, fresh_shards(sketch), strict=False)]
+    parts = zip(data, fresh_shards(sketch), strict=False)
+    try:
+        return [delayed(empty, part) for part, empty in parts]
+    except RecursionError:
+        raise TypeError("data: must be a Dask collection, got lists in lists without end") from None
 
 
 def _of_array(weights: Any, sketch: Sketch, ids: Any, weight: Any, values: Any) -> list[Any]:

@@ -23,6 +23,7 @@ from sortes._check import (
     Domain,
     count,
     flag,
+    several,
     shown,
 )
 from sortes._rng import as_stream
@@ -300,11 +301,7 @@ def _words(bad_words_ids: Any) -> list[list[int]]:
     """Check words."""
     if bad_words_ids is None:
         return []
-    try:
-        each = list(bad_words_ids)
-    except TypeError:
-        fault = f"must hold sequences of ids, got {shown(bad_words_ids)}"
-        raise TypeError(f"bad_words_ids: {fault}") from None
+    each = several(bad_words_ids, "bad_words_ids", "sequences of ids")
     return [_ids(word, "bad_words_ids") for word in each]
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from sortes import _core
 from sortes._arrays import vector_of
-from sortes._check import COUNT, FINITE, NON_NEGATIVE, Count, NonNegative, one_of
+from sortes._check import COUNT, FINITE, NON_NEGATIVE, WORD, Count, NonNegative, one_of
 from sortes._progress import Progress, job_of
 from sortes._rng import as_stream
 
@@ -148,7 +148,7 @@ def acquisition_probs(
 def _given(noise: ArrayLike, rng: Rng, step: int) -> NDArray[np.float64]:
     """Return the noise, beside which there must be no randomness."""
     values = vector_of(noise, "noise", double=True)
-    for name, given in (("rng", rng is not None), ("step", step != 0)):
+    for name, given in (("rng", rng is not None), ("step", WORD.check(step, "step") != 0)):
         if given:
             FINITE.check_items(values, "noise")
             if not (hasattr(rng, "bit_generator") or hasattr(rng, "get_state")):

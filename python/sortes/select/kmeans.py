@@ -415,7 +415,7 @@ def _points(X: Any) -> tuple[Any, _Native]:
     if x.dtype not in (np.float32, np.float64) or not x.dtype.isnative:
         x = x.astype(_wider(x.dtype))
     _check_shape(x.shape)
-    x = np.ascontiguousarray(x)
+    x = np.require(x, None, ("C", "A"))
     return x, x
 
 

@@ -304,7 +304,8 @@ class RS2Sampler:
         if not isinstance(state, Mapping):
             raise TypeError(f"state: must be a dict, got {shown(state)}")
         for name, value in {"version": _VERSION, **self._arguments()}.items():
-            if state.get(name) != value:
+            given = state.get(name)
+            if type(given) is not type(value) or given != value:
                 raise ValueError(f"state: {name} must be {value!r}, got {shown(state.get(name))}")
         key, step = _field(state, "key", _KEY), _field(state, "step", WORD)
         epoch, position = _field(state, "epoch", COUNT), _field(state, "position", COUNT)

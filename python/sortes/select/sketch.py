@@ -308,12 +308,16 @@ def hash_ids(names: Iterable[str | bytes | UUID]) -> NDArray[np.int64]:
     >>> hash_ids(["a", b"a", "b"])
     array([3405396810240292928, 3405396810240292928, 8453121595177857668])
     """
-    if isinstance(names, str | bytes) or not isinstance(names, Iterable):
+    try:
+        each = None if isinstance(names, str | bytes) else iter(names)
+    except Exception:  # whatever a foreign `__iter__` raises
+        each = None
+    if each is None:
         raise TypeError(f"names: must be several strings, got {shown(names)}")
     if (column := array_of(names, "names", numbers=False)) is not None:
-        names = column.tolist()
+        each = iter(column.tolist())
     digests = bytearray()
-    for i, name in enumerate(names):
+    for i, name in enumerate(each):
         if not isinstance(name, str | bytes | UUID):
             raise TypeError(f"names: item {i} must be a string or bytes, got {shown(name)}")
         try:

@@ -185,7 +185,7 @@ impl<'a> Reader<'a> {
     pub fn column<T>(
         &mut self,
         count: usize,
-        what: &str,
+        what: &'static str,
         run: Run<'_>,
         read: impl Fn(u64) -> T,
     ) -> Result<Vec<T>> {

@@ -18,7 +18,7 @@ pub enum Error {
         reason: String,
     },
     /// An array has the wrong shape (`ValueError` in Python).
-    #[error("{name}: expected shape {expected}, got {got}")]
+    #[error("{name}: must have shape {expected}, got {got}")]
     Shape {
         /// Name of the argument.
         name: &'static str,
@@ -28,7 +28,7 @@ pub enum Error {
         got: String,
     },
     /// An array has the wrong element type (`TypeError` in Python).
-    #[error("{name}: expected dtype {expected}, got {got}")]
+    #[error("{name}: dtype must be {expected}, got {got}")]
     Dtype {
         /// Name of the argument.
         name: &'static str,
@@ -51,11 +51,15 @@ pub enum Error {
     #[error("cancelled")]
     Cancelled,
     /// The result would not fit in memory (`MemoryError` in Python).
-    #[error("{what}: needs {bytes} bytes, which cannot be allocated")]
+    ///
+    /// It is made where there is no memory, and takes none.
+    #[error("{len} {what}: needs {bytes} bytes, which cannot be allocated")]
     Resource {
         /// What was to be allocated.
-        what: String,
-        /// Its size.
+        what: &'static str,
+        /// How many.
+        len: u64,
+        /// The size of all.
         bytes: u64,
     },
 }

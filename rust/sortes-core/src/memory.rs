@@ -20,7 +20,7 @@ const BLOCK: usize = 1 << 16;
 ///
 /// # Errors
 /// If they cannot be allocated.
-pub fn with_capacity<T>(len: usize, what: &str) -> Result<Vec<T>> {
+pub fn with_capacity<T>(len: usize, what: &'static str) -> Result<Vec<T>> {
     let mut out = Vec::new();
     match out.try_reserve_exact(len) {
         Ok(()) => Ok(out),
@@ -32,7 +32,7 @@ pub fn with_capacity<T>(len: usize, what: &str) -> Result<Vec<T>> {
 ///
 /// # Errors
 /// If they cannot be allocated.
-pub fn filled<T: Clone>(len: usize, value: T, what: &str) -> Result<Vec<T>> {
+pub fn filled<T: Clone>(len: usize, value: T, what: &'static str) -> Result<Vec<T>> {
     let mut out = with_capacity(len, what)?;
     out.resize(len, value);
     Ok(out)
@@ -50,7 +50,7 @@ pub fn filled<T: Clone>(len: usize, value: T, what: &str) -> Result<Vec<T>> {
 ///
 /// # Errors
 /// If they cannot be allocated.
-pub fn zeroed<T: Zero>(len: usize, what: &str) -> Result<Vec<T>> {
+pub fn zeroed<T: Zero>(len: usize, what: &'static str) -> Result<Vec<T>> {
     if len == 0 {
         return Ok(Vec::new());
     }
@@ -70,7 +70,7 @@ pub fn zeroed<T: Zero>(len: usize, what: &str) -> Result<Vec<T>> {
 ///
 /// # Errors
 /// If they cannot be allocated; the vector is as it was.
-pub fn reserve<T>(out: &mut Vec<T>, more: usize, what: &str) -> Result<()> {
+pub fn reserve<T>(out: &mut Vec<T>, more: usize, what: &'static str) -> Result<()> {
     let len = out.len().saturating_add(more);
     out.try_reserve(more).map_err(|_| refused::<T>(len, what))
 }
@@ -79,7 +79,7 @@ pub fn reserve<T>(out: &mut Vec<T>, more: usize, what: &str) -> Result<()> {
 ///
 /// # Errors
 /// If it cannot be allocated, or the work is cancelled.
-pub fn copied<T: Copy>(items: &[T], what: &str, run: Run<'_>) -> Result<Vec<T>> {
+pub fn copied<T: Copy>(items: &[T], what: &'static str, run: Run<'_>) -> Result<Vec<T>> {
     let mut out = with_capacity(items.len(), what)?;
     for range in run.blocks(items.len(), BLOCK) {
         out.extend_from_slice(&items[range?]);
@@ -88,9 +88,10 @@ pub fn copied<T: Copy>(items: &[T], what: &str, run: Run<'_>) -> Result<Vec<T>> 
 }
 
 /// The error of `len` elements that cannot be allocated; they are `what`.
-pub fn refused<T>(len: usize, what: &str) -> Error {
+pub fn refused<T>(len: usize, what: &'static str) -> Error {
     Error::Resource {
-        what: format!("{len} {what}"),
+        what,
+        len: len as u64,
         bytes: (len as u64).saturating_mul(size_of::<T>() as u64),
     }
 }

@@ -18,6 +18,8 @@ use pyo3::prelude::*;
 use sortes_core::cancel::Cancel;
 use sortes_core::{Error, Result};
 
+use crate::threads;
+
 pyo3::create_exception!(
     sortes,
     SortesError,
@@ -101,10 +103,11 @@ pub(crate) fn interruptible_partial<T: Send>(
     let guarded = std::thread::scope(|scope| {
         let (sender, mut receiver) = sync_channel(1);
         let worker = &cancel;
-        let thread = std::thread::Builder::new().name("sortes-call".into());
-        let spawned = thread.spawn_scoped(scope, move || {
-            // The receiver waits for this message, so that sending cannot fail.
-            let _ = sender.send(guard(|| f(worker)));
+        let spawned = threads::named("sortes-call").and_then(|thread| {
+            thread.spawn_scoped(scope, move || {
+                // The receiver waits for this message, so that sending cannot fail.
+                let _ = sender.send(guard(|| f(worker)));
+            })
         });
         spawned.map_err(|error| {
             PyMemoryError::new_err(format!("a thread for this call cannot be started: {error}"))

@@ -5,12 +5,14 @@
 //! own and leaks the inherited one, whose threads do not exist on its side of the fork. The slot is
 //! an atomic pointer, because a mutex may be held by another thread at the moment of the fork.
 
-use std::env;
-use std::ptr;
+use std::hint::black_box;
 use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::sync_channel;
+use std::{env, io, ptr, thread};
 
 use pyo3::exceptions::{PyMemoryError, PyValueError};
 use pyo3::prelude::*;
+use sortes_core::memory::with_capacity;
 use sortes_core::par::Threads;
 
 use crate::args::integer;
@@ -19,6 +21,9 @@ use crate::args::integer;
 const MOST_THREADS: usize = 1024;
 /// Without a word from the user, larger machines are not filled.
 const MOST_DEFAULT_THREADS: usize = 16;
+
+/// A stack, and as much again for what a thread allocates as it begins.
+const THREAD_BYTES: usize = 4 << 20;
 
 struct Slot {
     pid: u32,
@@ -76,11 +81,32 @@ fn pool_of(count: usize) -> PyResult<&'static rayon::ThreadPool> {
 }
 
 fn build(count: usize) -> PyResult<rayon::ThreadPool> {
-    rayon::ThreadPoolBuilder::new()
-        .num_threads(count)
-        .thread_name(|i| format!("sortes-{i}"))
-        .build()
-        .map_err(|e| PyMemoryError::new_err(format!("cannot start {count} threads: {e}")))
+    rayon::ThreadPoolBuilder::new().num_threads(count).spawn_handler(start).build().map_err(
+        |error| PyMemoryError::new_err(format!("num_threads: {count} cannot be started: {error}")),
+    )
+}
+
+/// Starts one thread, and waits until it runs: what it takes to begin is then no longer free.
+fn start(thread: rayon::ThreadBuilder) -> io::Result<()> {
+    let (begun, wait) = sync_channel(1);
+    named(&format!("sortes-{}", thread.index()))?.spawn(move || {
+        // The pool waits for this message, so that sending cannot fail.
+        let _ = begun.send(());
+        thread.run();
+    })?;
+    // It fails if the thread has ended, and the pool is then the one to notice.
+    let _ = wait.recv();
+    Ok(())
+}
+
+/// What starts a thread, if there is memory for one: the C library ends a process in which a thread
+/// begins without.
+pub(crate) fn named(name: &str) -> io::Result<thread::Builder> {
+    let Ok(room) = with_capacity::<u8>(THREAD_BYTES, "bytes of a thread") else {
+        return Err(io::ErrorKind::OutOfMemory.into());
+    };
+    drop(black_box(room)); // or the compiler would see that nobody needs it
+    Ok(thread::Builder::new().name(name.into()))
 }
 
 fn count_of(name: &str, count: &Bound<'_, PyAny>) -> PyResult<usize> {

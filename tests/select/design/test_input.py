@@ -114,7 +114,7 @@ inf, nan = np.inf, np.nan
         (
             lambda: systematic_sample(HALF, order=[0, 1]),
             ValueError,
-            r"order: expected shape \(4,\), got \(2,\)",
+            r"order: must have shape \(4,\), got \(2,\)",
         ),
         (
             lambda: systematic_sample(HALF, order=[0, 1, 2, 4]),
@@ -151,12 +151,12 @@ inf, nan = np.inf, np.nan
         (
             lambda: pivotal_sample(HALF, order="local", X=LINE[:3]),
             ValueError,
-            r"X: expected shape \(4, d\) with d > 0, got \(3, 1\)",
+            r"X: must have shape \(4, d\) with d > 0, got \(3, 1\)",
         ),
         (
             lambda: pivotal_sample(HALF, order="local", X=LINE[:, :0]),
             ValueError,
-            r"X: expected shape",
+            r"X: must have shape",
         ),
         (
             lambda: pivotal_sample(HALF, order="local", X=LINE[:, 0]),
@@ -171,7 +171,7 @@ inf, nan = np.inf, np.nan
         (
             lambda: pivotal_sample(HALF, order=[[0, 1], [2, 3]]),
             ValueError,
-            r"order: expected shape \(3, 2\), got \(2, 2\)",
+            r"order: must have shape \(3, 2\), got \(2, 2\)",
         ),
         (
             lambda: pivotal_sample(HALF, order=[[0, 1], [2, 3], [4, 4]]),
@@ -194,7 +194,7 @@ inf, nan = np.inf, np.nan
         (
             lambda: PivotalSampler().update([0.5], ids=[1, 2]),
             ValueError,
-            r"ids: expected shape \(1,\), got \(2,\)",
+            r"ids: must have shape \(1,\), got \(2,\)",
         ),
         (lambda: PivotalSampler().merge(3), TypeError, r"other: must be a PivotalSampler, got int"),
         (lambda: PivotalSampler.from_bytes("x"), TypeError, r"data: must be bytes, got str"),
@@ -317,7 +317,7 @@ inf, nan = np.inf, np.nan
             r"shares: item 1 must be in \[0, inf\), got -1.0",
         ),
         (lambda: allocate([1, 1], -3), ValueError, r"m: must be at least 0, got -3"),
-        (lambda: allocate([1, 1], 3, [1]), ValueError, r"caps: expected shape \(2,\), got \(1,\)"),
+        (lambda: allocate([1, 1], 3, [1]), ValueError, r"caps: must have shape \(2,\), got \(1,\)"),
         (
             lambda: allocate([1, 1], 3, [1, -1]),
             ValueError,
@@ -331,7 +331,7 @@ inf, nan = np.inf, np.nan
         (
             lambda: neyman_allocation([3, 4], [1], 2),
             ValueError,
-            r"sds: expected shape \(2,\), got \(1,\)",
+            r"sds: must have shape \(2,\), got \(1,\)",
         ),
         (
             lambda: neyman_allocation([3, 4], [1, nan], 2),

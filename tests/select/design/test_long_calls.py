@@ -1,8 +1,6 @@
 """Every design honours the step, reports progress, and can be stopped."""
 
 import signal
-import subprocess
-import sys
 import time
 from functools import partial
 
@@ -152,55 +150,3 @@ def test_ctrl_c_is_answered_within_half_a_second(name):
         signal.signal(signal.SIGALRM, before)
     # The handler runs as soon as the interpreter may, and that is when the work has stopped.
     assert answered - sent[0] < 0.5
-
-
-STARVED = """
-import resource, sys
-import numpy as np
-from sortes.select import *
-
-pi, n = np.full(3_000_000, 0.5), 3_000_000
-strata, order, sampler = np.arange(n) % 7, np.arange(n), PivotalSampler(rng=0).update(pi)
-calls = [
-    lambda: inclusion_probabilities(pi, 2.5e6, num_threads=1),
-    lambda: poisson_sample(pi, rng=0, num_threads=1),
-    lambda: systematic_sample(pi, rng=0, num_threads=1),
-    lambda: pivotal_sample(pi, rng=0, num_threads=1),
-    lambda: pivotal_sample(pi, order=order, rng=0, num_threads=1),
-    lambda: pivotal_sample(pi, order="tree", rng=0, num_threads=1),
-    lambda: pivotal_sample(pi, order="local", X=pi[:, None], rng=0, num_threads=1),
-    lambda: conditional_poisson_sample(pi, rng=0, num_threads=1),
-    lambda: conditional_poisson_sample(odds=pi, k=9, rng=0, num_threads=1),
-    lambda: conditional_poisson_probabilities(pi, 9, num_threads=1),
-    lambda: log_elementary_symmetric(pi[:5], 10**8),
-    lambda: allocate(pi, n),
-    lambda: neyman_allocation(order, pi, n),
-    lambda: stratified_sample(strata, n // 2, rng=0, num_threads=1),
-    lambda: stratified_masks(10_000, 10_000, rng=0, num_threads=1),
-    lambda: mask_weights(10**8),
-    lambda: sampler.copy().update(pi),
-    lambda: sampler.finish(),
-    lambda: sampler.to_bytes(),
-    lambda: kmeans_plusplus(pi[:, None], 3, random_state=0, num_threads=1),
-]
-poisson_sample(pi[:9], rng=0)  # what the first call needs is there
-refused = 0
-for spare in (4 << 20, 12 << 20, 30 << 20):
-    size = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize() + spare
-    for call in calls:
-        resource.setrlimit(resource.RLIMIT_AS, (size, resource.RLIM_INFINITY))
-        try:
-            call()
-        except MemoryError:
-            refused += 1
-        finally:
-            resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY,) * 2)
-print(refused)
-"""
-
-
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc and RLIMIT_AS")
-def test_without_memory_calls_are_refused_and_the_process_lives():
-    done = subprocess.run([sys.executable, "-c", STARVED], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert int(done.stdout) > 20

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from inspect import Parameter, Signature
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Unpack
 
-import numpy as np
 import torch
 from transformers import LogitsProcessor
 
@@ -25,6 +24,7 @@ from sortes._check import (
     Positive,
     Probability,
     flag,
+    several,
     shown,
 )
 from sortes.decode.rules import as_rules
@@ -163,13 +163,12 @@ class _Named(OneRule):
         argument, value = next(iter(given.items()))
         least = given.get("min_tokens_to_keep", 1)
         try:
-            self._domain.check(value, argument)
-            AT_LEAST_1.check(least, "min_tokens_to_keep")
-            NON_NEGATIVE.check(given["temperature"], "temperature")
+            value = self._domain.check(value, argument)
+            least = AT_LEAST_1.check(least, "min_tokens_to_keep")
+            temperature = NON_NEGATIVE.check(given["temperature"], "temperature")
         except TypeError as error:  # Transformers raises nothing but ValueError
             raise ValueError(str(error)) from None
-        rules = {self.rule: value, "min_tokens_to_keep": least}
-        rules["temperature"] = given["temperature"]
+        rules = {self.rule: value, "min_tokens_to_keep": least, "temperature": temperature}
         super().__init__(decode.Rules(**rules), given["filter_value"])
         setattr(self, argument, value)
         self.min_tokens_to_keep = least
@@ -628,7 +627,7 @@ class XTCLogitsWarper(SortesLogitsWarper):
         temperature: NonNegative = 1.0,
         rng: Rng = None,
     ) -> None:
-        ids = None if protected_ids is None else _listed(protected_ids, "protected_ids")
+        ids = None if protected_ids is None else several(protected_ids, "protected_ids", "integers")
         super().__init__(
             rows=rows,
             rng=rng,
@@ -752,7 +751,7 @@ class DRYLogitsWarper(LogitsProcessor):
         dry_sequence_breakers: Iterable[int | Sequence[int]] = (),
         pad_token_id: Annotated[int, _TOKEN] | None = None,
     ) -> None:
-        breakers = _listed(dry_sequence_breakers, "dry_sequence_breakers")
+        breakers = several(dry_sequence_breakers, "dry_sequence_breakers", "integers")
         pad = None if pad_token_id is None else _TOKEN.check(pad_token_id, "pad_token_id")
         self.arguments: dict[str, Any] = {
             "dry_multiplier": NON_NEGATIVE.check(dry_multiplier, "dry_multiplier"),
@@ -788,10 +787,3 @@ class DRYLogitsWarper(LogitsProcessor):
         """
         charged: torch.Tensor = decode.penalize(scores, input_ids, **self.arguments)
         return charged
-
-
-def _listed(given: Iterable[Any], name: str) -> list[Any]:
-    """Return the items of an iterable, which can perhaps be read only once."""
-    if not isinstance(given, Iterable) or isinstance(given, str | bytes | np.ma.MaskedArray):
-        raise TypeError(f"{name}: must hold integers, got {shown(given)}")
-    return list(given)

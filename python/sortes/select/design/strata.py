@@ -397,6 +397,8 @@ def _strata(
     if given.ndim != 1:
         raise ValueError(f"strata: must have shape (n,), got {given.shape}")
     refuse_missing(given, "strata")
+    if not given.dtype.isnative:
+        given = given.astype(given.dtype.newbyteorder("="))
     if given.dtype.kind in "iu" and given.size and given.min() >= 0 and given.max() < given.size:
         codes = integers_of(given, "strata")
         sizes = np.bincount(codes)

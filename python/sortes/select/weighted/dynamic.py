@@ -13,7 +13,7 @@ from sortes._check import COUNT, Count
 from sortes._progress import Progress, job_of
 from sortes._rng import as_stream
 from sortes._state import Stateful
-from sortes.select.weighted._size import Shape, shape_of, shaped, too_many
+from sortes.select.weighted._size import Shape, shape_of, shaped
 
 if TYPE_CHECKING:
     from typing import Self
@@ -243,8 +243,7 @@ class DynamicWeights(Stateful):
         Raises
         ------
         ValueError
-            If fewer weights are positive; those that are have been drawn then. (If Ctrl-C stops a
-            long call, none have.)
+            If fewer weights are positive. Nothing is drawn then, nor if Ctrl-C stops the call.
 
         Examples
         --------
@@ -257,6 +256,4 @@ class DynamicWeights(Stateful):
         stream = as_stream(rng, step)
         with job_of(None, progress, "draws") as job:
             drawn = self._native.pop(wanted, stream, job)
-        if drawn.size < wanted:
-            raise too_many(wanted, drawn.size)
         return int(drawn[0]) if size is None else drawn

@@ -299,28 +299,45 @@ impl DynamicWeights {
     }
 
     /// Draws `size` items one after the other, each from what the others have left, and sets their
-    /// weights to zero; fewer if no more are positive. The first draw is draw 0 of the stream.
+    /// weights to zero. The first draw is draw 0 of the stream.
     ///
     /// # Errors
-    /// If there is no memory, or the work is cancelled; the weights are as they were then.
+    /// If fewer are positive, there is no memory, or the work is cancelled; the weights are as they
+    /// were then.
     pub fn pop(&mut self, size: usize, stream: Stream, run: Run<'_>) -> Result<Vec<i64>> {
         let most = size.min(self.len);
-        let mut out: Vec<i64> = with_capacity(most, "items")?;
+        let mut out = with_capacity(most, "items")?;
         let mut weights = with_capacity(most, "weights of items")?;
-        for range in run.blocks(most, BLOCK) {
-            let range = match range {
-                Ok(range) => range,
-                Err(cancelled) => {
-                    let put_back = |leaves: &mut [f64]| {
-                        for (&index, weight) in out.iter().zip(weights) {
-                            leaves[index as usize] = weight;
-                        }
-                    };
-                    self.refill(put_back, run.to_the_end())?;
-                    return Err(cancelled);
+        let mut done = self.pop_into(most, &mut out, &mut weights, stream, run);
+        if done.is_ok() && out.len() < size {
+            let reason = format!(
+                "must be at most the number of positive weights, {}, got {size}",
+                out.len()
+            );
+            done = Err(Error::argument("size", reason));
+        }
+        if done.is_err() {
+            let put_back = |leaves: &mut [f64]| {
+                for (&index, &weight) in out.iter().zip(&weights) {
+                    leaves[index as usize] = weight;
                 }
             };
-            let Range { start, end } = range;
+            self.refill(put_back, run.to_the_end())?;
+        }
+        done.map(|()| out)
+    }
+
+    /// Draws this many items, or as many as are positive.
+    fn pop_into(
+        &mut self,
+        most: usize,
+        out: &mut Vec<i64>,
+        weights: &mut Vec<f64>,
+        stream: Stream,
+        run: Run<'_>,
+    ) -> Result<()> {
+        for range in run.blocks(most, BLOCK) {
+            let Range { start, end } = range?;
             for draw in start..end {
                 let mut draws = stream.draws(Purpose::Dynamic, draw as u64 / 2);
                 draws.seek(draw as u64 % 2);
@@ -334,7 +351,7 @@ impl DynamicWeights {
                 break;
             }
         }
-        Ok(out)
+        Ok(())
     }
 }
 

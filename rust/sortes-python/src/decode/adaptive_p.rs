@@ -16,7 +16,8 @@ fn adaptive_p(
     mut out: OutMatrix<'_, f32>,
     job: Job<'_>,
 ) -> PyResult<Array<f64>> {
-    let (out, size) = (&mut *out, Size::new(logits.rows(), LOGIT * logits.cols() as f64));
+    let (out, size) =
+        (&mut *out, Size::new(logits.rows(), super::ROW + LOGIT * logits.cols() as f64));
     job.array(size, |run| with_rows!(&logits, |rows| kernel::adaptive_p(rows, &targets, out, run)))
 }
 

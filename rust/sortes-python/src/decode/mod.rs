@@ -7,6 +7,9 @@ mod sampling;
 
 use pyo3::prelude::*;
 
+/// Nanoseconds of one thread for a row, beside those for its logits.
+const ROW: f64 = 500.0;
+
 /// Logits to tokens.
 #[pymodule(submodule, name = "decode")]
 pub(crate) mod native {

@@ -81,7 +81,7 @@ fn batch_of<'a>(
     }
     let rows = prompt_lengths.len();
     let tokens = input_ids.len() as f64 / rows.max(1) as f64;
-    let ns_each = per_logit * vocabulary as f64 + TOKEN * tokens + WORD * words;
+    let ns_each = super::ROW + per_logit * vocabulary as f64 + TOKEN * tokens + WORD * words;
     Ok((batch, Size::new(rows, ns_each)))
 }
 

@@ -195,7 +195,7 @@ impl Given<'_> {
 }
 
 fn size(logits: &Logits, ns: f64) -> Size {
-    Size::new(logits.rows(), logits.cols() as f64 * ns)
+    Size::new(logits.rows(), super::ROW + logits.cols() as f64 * ns)
 }
 
 /// Draws one token per row.

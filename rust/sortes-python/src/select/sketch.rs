@@ -5,7 +5,7 @@ use sortes_core::bytes::Kind;
 
 use crate::prelude::*;
 
-/// An item that comes in, if it is kept: most are not.
+/// An item that comes in; as many as the sketch has room for are then held.
 const UPDATE: f64 = 45.0;
 /// An item that is held, in all else: it is sorted, merged or written.
 const HELD: f64 = 300.0;
@@ -49,7 +49,8 @@ impl Sketch {
             Some(Floats::F64(weights)) => Weights::F64(weights),
             Some(Floats::F32(weights)) => Weights::F32(weights),
         };
-        self.0.write(&job, Size::new(ids.len(), UPDATE), |sketch, run| {
+        let kept = ids.len().min(self.k(job.py)?) as f64 / ids.len().max(1) as f64;
+        self.0.write(&job, Size::new(ids.len(), UPDATE + kept * HELD), |sketch, run| {
             sketch.update(&Batch::new(&ids, weights, values.as_deref(), run)?, run)
         })
     }

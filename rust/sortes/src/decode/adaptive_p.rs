@@ -156,6 +156,6 @@ mod tests {
             assert_eq!(run(&rows, &[0.5; 3], 9), "logits: row 1: contains NaN or +inf");
         }
         assert_eq!(run(&[[0.0; 3]], &[0.5; 2], 3), "targets: has 2 values for 1 rows of logits");
-        assert!(run(&[[0.0; 3]], &[0.5], 4).starts_with("out: expected shape (1, 3)"));
+        assert!(run(&[[0.0; 3]], &[0.5], 4).starts_with("out: must have shape (1, 3)"));
     }
 }

@@ -100,7 +100,7 @@ impl Work {
 }
 
 /// Gives a buffer capacity for `len` elements in all, which are `what`.
-pub(super) fn grow<T>(buffer: &mut Vec<T>, len: usize, what: &str) -> Result<()> {
+pub(super) fn grow<T>(buffer: &mut Vec<T>, len: usize, what: &'static str) -> Result<()> {
     reserve(buffer, len.saturating_sub(buffer.len()), what)
 }
 

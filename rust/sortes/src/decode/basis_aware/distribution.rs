@@ -1,10 +1,12 @@
 //! One distribution over the vocabulary, with what all its tokens' programs share.
 
 use sortes_core::Result;
-use sortes_core::memory::with_capacity;
+use sortes_core::memory::{reserve, with_capacity};
 
 use super::columns::Columns;
 use super::{Features, Settings};
+
+const WHAT: &str = "tokens of one row";
 
 /// A distribution `p`, its mean column, and the columns that every program starts from.
 #[derive(Debug)]
@@ -33,7 +35,7 @@ impl<'a> Distribution<'a> {
     /// `p` must sum to one within rounding and hold no negative number.
     pub(super) fn new(features: &'a Features, settings: Settings, p: Vec<f64>) -> Result<Self> {
         let mut mean = vec![0.0; features.dim()];
-        let mut support = with_capacity(p.len(), "tokens of one row")?;
+        let mut support = with_capacity(p.len(), WHAT)?;
         for (id, &mass) in p.iter().enumerate().filter(|&(_, &mass)| mass > 0.0) {
             support.push(id as u32);
             for (m, &a) in mean.iter_mut().zip(features.row(id)) {
@@ -41,8 +43,11 @@ impl<'a> Distribution<'a> {
             }
         }
         let (ids, caps) = if support.len() <= settings.direct.max(settings.band) {
-            let caps = support.iter().map(|&id| settings.cap(p[id as usize])).collect();
-            (support.clone(), caps)
+            let mut ids = with_capacity(support.len(), WHAT)?;
+            ids.extend_from_slice(&support);
+            let mut caps = with_capacity(ids.len(), WHAT)?;
+            caps.extend(ids.iter().map(|&id| settings.cap(p[id as usize])));
+            (ids, caps)
         } else {
             sample(&p, &support, settings)?
         };
@@ -60,7 +65,7 @@ impl<'a> Distribution<'a> {
 /// each of which stands for an equal share of it.
 fn sample(p: &[f64], support: &[u32], settings: Settings) -> Result<(Vec<u32>, Vec<f64>)> {
     let half = (settings.band / 2).max(1);
-    let mut masses = with_capacity(support.len(), "probabilities of one row")?;
+    let mut masses = with_capacity(support.len(), WHAT)?;
     masses.extend(support.iter().map(|&id| p[id as usize]));
     let tail = masses.len() - half;
     masses.select_nth_unstable_by(tail, f64::total_cmp);
@@ -80,6 +85,8 @@ fn sample(p: &[f64], support: &[u32], settings: Settings) -> Result<(Vec<u32>, V
             }
         }
         if cap > 0.0 {
+            reserve(&mut ids, 1, WHAT)?;
+            reserve(&mut caps, 1, WHAT)?;
             ids.push(id);
             caps.push(settings.cap(cap));
         }

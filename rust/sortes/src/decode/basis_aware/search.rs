@@ -15,7 +15,7 @@ use sortes_core::memory::{reserve, with_capacity, zeroed};
 use super::Failure;
 use super::columns::LANES;
 use super::distribution::Distribution;
-use super::simplex::{Basic, Outcome, Program, dot};
+use super::simplex::{Basic, Outcome, POLL, Program, dot};
 
 /// Restricted programs rebuilt around new prices before columns are only added.
 const REBUILDS: usize = 4;
@@ -119,7 +119,7 @@ impl<'a> Search<'a> {
             }
             if self.lower < self.program.objective() / 2.0 {
                 // The sample promised more than the vocabulary gives.
-                self.retreat(&rough)?;
+                self.retreat(&rough, run)?;
             }
             self.rebuild(band)?;
         }
@@ -136,6 +136,7 @@ impl<'a> Search<'a> {
                 Outcome::Beyond(point) => point,
             };
             // 3. Its prices, over the whole vocabulary, are a lower bound.
+            run.check()?;
             self.evaluate(&reached);
             if tau.is_some_and(|tau| self.lower > tau) {
                 return Ok(true);
@@ -156,10 +157,10 @@ impl<'a> Search<'a> {
             if self.of.settings.nonneg && misplaced.len() > band / 2 && rebuilds < REBUILDS {
                 rebuilds += 1;
                 band *= 2;
-                self.retreat(&reached)?;
+                self.retreat(&reached, run)?;
                 self.rebuild(band)?;
             } else {
-                self.admit(&misplaced)?;
+                self.admit(&misplaced, run)?;
             }
         }
     }
@@ -214,7 +215,7 @@ impl<'a> Search<'a> {
 
     /// Goes from the best prices known towards `reached`, whose residuals are at hand, to the
     /// maximum of `g` on the way.
-    fn retreat(&mut self, reached: &[f64]) -> Result<(), Failure> {
+    fn retreat(&mut self, reached: &[f64], run: Run<'_>) -> Result<(), Failure> {
         let Distribution { features, p, support, .. } = self.of;
         let mut from = residuals(self.of)?;
         features.columns.dots(&self.proof.price, &mut from);
@@ -236,6 +237,9 @@ impl<'a> Search<'a> {
         let mut share = 0.0;
         while slope > 0.0 {
             let Some(Reverse((bits, id))) = crossings.pop() else { break };
+            if crossings.len() % POLL == 0 {
+                run.check()?;
+            }
             share = f64::from_bits(bits);
             slope -= p[id] * (self.residual[id] - from[id]).abs();
         }
@@ -269,10 +273,13 @@ impl<'a> Search<'a> {
         Ok(ids)
     }
 
-    fn admit(&mut self, ids: &[u32]) -> Result<(), Failure> {
+    fn admit(&mut self, ids: &[u32], run: Run<'_>) -> Result<(), Failure> {
         let Distribution { features, settings, p, .. } = self.of;
         reserve(&mut self.ids, ids.len(), WHAT)?;
-        for &id in ids {
+        for (i, &id) in ids.iter().enumerate() {
+            if i % POLL == 0 {
+                run.check()?;
+            }
             let token = id as usize;
             let at_cap = std::mem::take(&mut self.at_cap[token]);
             self.program.admit(features.row(token), settings.cap(p[token]), at_cap)?;

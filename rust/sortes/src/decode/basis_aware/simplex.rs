@@ -32,6 +32,8 @@ const CEILING: f64 = 2.0;
 
 /// What the buffers of a program hold.
 const WHAT: &str = "columns of a program";
+/// Breakpoints between two looks at the stop request.
+pub(super) const POLL: usize = 1 << 14;
 
 /// What stands in one position of the basis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -198,7 +200,7 @@ impl Program {
             self.columns.dots(&edge, &mut slopes);
             // 3. Along it to the maximum of `g`.
             let slope = (excess.abs(), self.tolerance(position, &magnitude));
-            let step = self.ratio_test(&edge, &slopes, slope, stalled >= STALL)?;
+            let step = self.ratio_test(&edge, &slopes, slope, stalled >= STALL, run)?;
             let Some(entering) = step.entering else {
                 let length = step.length + (CEILING - self.value[last]).max(0.0) / step.slope;
                 let point = self.price.iter().zip(&edge).map(|(y, e)| y + length * e).collect();
@@ -263,6 +265,7 @@ impl Program {
         slopes: &[f64],
         (slope, mut flat): (f64, f64),
         bland: bool,
+        run: Run<'_>,
     ) -> Result<Step, Failure> {
         let span = dot(edge, edge).sqrt();
         let least = PIVOT * span;
@@ -281,6 +284,9 @@ impl Program {
         let mut breakpoints = BinaryHeap::from(breakpoints);
         let mut step = Step { length: 0.0, slope, entering: None, passed: Vec::new() };
         while let Some(Reverse((bits, j))) = breakpoints.pop() {
+            if breakpoints.len() % POLL == 0 {
+                run.check()?;
+            }
             step.length = f64::from_bits(bits);
             step.slope -= slopes[j].abs() * self.caps[j];
             flat += 4.0 * f64::EPSILON * span * self.caps[j];

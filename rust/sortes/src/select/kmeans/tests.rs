@@ -157,7 +157,7 @@ fn bad_requests_are_refused() {
     for (n_clusters, weights, message) in [
         (0, None, "n_clusters: must be in [1, 3], the number of points, got 0"),
         (4, None, "n_clusters: must be in [1, 3], the number of points, got 4"),
-        (1, Some(&[1.0, 1.0][..]), "sample_weight: expected shape (3,), got (2,)"),
+        (1, Some(&[1.0, 1.0][..]), "sample_weight: must have shape (3,), got (2,)"),
         (1, Some(&[1.0, -1.0, 1.0]), "sample_weight: item 1 must be in [0, inf), got -1.0"),
         (1, Some(&[1.0, 1.0, f64::NAN]), "sample_weight: item 2 must be in [0, inf), got nan"),
         (1, Some(&[0.0; 3]), "sample_weight: must hold a positive item, all are zero"),

@@ -444,7 +444,7 @@ mod tests {
             update(&mut reservoir, &[1.0, -2.0], &[1, 2]),
             "weights: item 1 must be in [0, inf), got -2.0"
         );
-        assert_eq!(update(&mut reservoir, &[1.0], &[1, 2]), "ids: expected shape (1,), got (2,)");
+        assert_eq!(update(&mut reservoir, &[1.0], &[1, 2]), "ids: must have shape (1,), got (2,)");
         assert_eq!(bytes(&reservoir), bytes(&Reservoir::new(2, Stream::new(0))));
     }
 
