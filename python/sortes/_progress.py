@@ -11,6 +11,8 @@ from typing import Final, TypeAlias
 Callback: TypeAlias = Callable[[int, int], object]
 #: What every function takes as ``progress``.
 Progress: TypeAlias = bool | Callback | None
+#: What a kernel is told of its work: nothing, or how many threads may do it and who hears of it.
+Job: TypeAlias = tuple[int | None, Callback | None] | None
 
 
 def reporter(progress: Progress, label: str = "sortes") -> AbstractContextManager[Callback | None]:
@@ -48,6 +50,37 @@ def reporter(progress: Progress, label: str = "sortes") -> AbstractContextManage
     if progress is True:
         return _bar(label)
     raise TypeError(f"progress: must be a bool or a callable, got {type(progress).__name__}")
+
+
+def job_of(
+    num_threads: int | None, progress: Progress, label: str = "sortes"
+) -> AbstractContextManager[Job]:
+    """Open what the kernels of a call are told.
+
+    Parameters
+    ----------
+    num_threads
+        As the user gave it; kernels check it. None where there is no such argument.
+    progress, label
+        As in `reporter`.
+
+    Examples
+    --------
+    >>> with job_of(2, None) as job:
+    ...     job
+    (2, None)
+    """
+    if progress is None or progress is False:
+        return _SILENCE if num_threads is None else nullcontext((num_threads, None))
+    return _reported(num_threads, reporter(progress, label))
+
+
+@contextmanager
+def _reported(
+    num_threads: int | None, reports: AbstractContextManager[Callback | None]
+) -> Iterator[Job]:
+    with reports as callback:
+        yield num_threads, callback
 
 
 @contextmanager

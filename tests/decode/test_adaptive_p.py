@@ -32,7 +32,7 @@ def test_vectors(case):
     logits, target = np.array([case["logits"]], np.float32), case["expect"]["adapted_target"]
     reshaped = np.empty_like(logits)
     kernel = _core.decode.adaptive_p.adaptive_p
-    normaliser = kernel(logits, np.array([target]), reshaped, bf16=False)
+    normaliser = kernel((logits, False), np.array([target]), reshaped, None)
     np.testing.assert_allclose(reshaped[0], case["expect"]["logits"], rtol=2e-6)
     np.testing.assert_allclose(normaliser, np.log(np.exp(case["logits"]).sum()), rtol=1e-7)
 
@@ -141,14 +141,14 @@ def test_the_kernel_reports_rows_and_hears_a_callback():
     kernel, calls = _core.decode.adaptive_p.adaptive_p, []
     x, targets = np.zeros((5, 100)), np.full(5, 0.5)
     report = lambda *units: calls.append(units)  # noqa: E731
-    kernel(x, targets, np.empty((5, 100), np.float32), bf16=False, progress=report)
+    kernel((x, False), targets, np.empty((5, 100), np.float32), (None, report))
     assert calls[-1] == (5, 5)
 
     def stop(done, total):
         raise LookupError(f"enough of {total}")
 
     with pytest.raises(LookupError, match=r"^enough of 5$"):
-        kernel(x, targets, np.empty((5, 100), np.float32), bf16=False, progress=stop)
+        kernel((x, False), targets, np.empty((5, 100), np.float32), (None, stop))
 
 
 def test_state_follows_reordered_rows():

@@ -26,9 +26,9 @@ EXACT = {
 
 def draw(X, k, method, n, weights=None):
     """The centres of `n` streams, shape (n, k)."""
-    X, options = np.ascontiguousarray(X), {"assign": False, "num_threads": 1}
+    X, job = np.ascontiguousarray(X), (1, None)
     streams = map(Stream, range(n))
-    return np.array([seed(X, k, method, weights, stream, **options)[0] for stream in streams])
+    return np.array([seed(X, k, method, weights, stream, False, job)[0] for stream in streams])
 
 
 def tally(tuples, n_points):
@@ -122,7 +122,7 @@ def test_trials_from_loose_bounds(dtype, weighted):
     law = ordered_law(sites.astype(np.float64), 4, weights)
     spread = None if weights is None else np.repeat(weights, many)
     streams = [Stream(key) for key in range(100)]
-    seeded = [seed(X, 4, ("lazy",), spread, stream, assign=False) for stream in streams]
+    seeded = [seed(X, 4, ("lazy",), spread, stream, False, None) for stream in streams]
     assert sum(counts[0] for _, counts, _ in seeded) > 100 * 8
     centres = draw(X, 4, ("lazy",), 60_000, spread) // many
     assert_law(tally(centres, 8), law)

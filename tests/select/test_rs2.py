@@ -145,7 +145,7 @@ def test_subsets_are_equally_likely(keep):
     n = 5
     got = np.array(
         [
-            np.sort(_core.select.rs2.rs2_epoch(n, keep, "distinct", _core.Stream(key), 3))
+            np.sort(_core.select.rs2.rs2_epoch(n, keep, "distinct", _core.Stream(key), 3, None))
             for key in range(20_000)
         ]
     )

@@ -37,7 +37,7 @@ def sets(kind, k, weights, runs, pieces=1, shard=0):
     counts = Counter()
     for sketch in sketches(kind, k, runs, shard=shard):
         for cut in cuts:
-            sketch.update(ids[cut], weights[cut], None)
+            sketch.update(ids[cut], weights[cut], None, None)
         counts[tuple(sorted(sketch.sample()[0].tolist()))] += 1
     return counts
 
@@ -64,7 +64,7 @@ def test_var_opt_drops():
         w, ids = np.array(case["weights"], np.float64), np.arange(len(case["weights"]))
         gone = np.zeros(w.size, int)
         for sketch in sketches("var_opt", w.size - 1, RUNS // 4, shard=0):
-            sketch.update(ids, w, None)
+            sketch.update(ids, w, None, None)
             kept, _, adjusted, _, _, tau = sketch.sample()
             gone[(set(ids.tolist()) - set(kept.tolist())).pop()] += 1
         assert tau == pytest.approx(case["tau"], rel=1e-12)
@@ -77,7 +77,7 @@ def test_bottom_k_is_drawing_without_replacement(shard):
     """All 60 ordered outcomes of three from five; w = 0.012 is seen: n = 300,000."""
     counts, ids = Counter(), np.arange(5)
     for sketch in sketches("bottom_k", 3, 300_000, shard=shard):
-        sketch.update(ids, WEIGHTS, None)
+        sketch.update(ids, WEIGHTS, None, None)
         counts[tuple(sketch.sample()[0].tolist())] += 1
     law = {}
     for outcome in itertools.permutations(range(5), 3):
@@ -112,10 +112,10 @@ def estimates(kind, k, runs, merge=False):
     coordinated = kind != "var_opt"
     out = np.empty((runs, 2))
     for r, sketch in enumerate(sketches(kind, k, runs, shard=None if coordinated else 0)):
-        sketch.update(shards[0], DATA[shards[0]], None)
+        sketch.update(shards[0], DATA[shards[0]], None, None)
         for s, shard in enumerate(shards[1:], 1):
             other = sketch.for_shard(s)
-            other.update(shard, DATA[shard], None)
+            other.update(shard, DATA[shard], None, None)
             sketch.merge(other)
         kept, _, adjusted, inclusion, _, _ = sketch.sample()
         inside = np.isin(kept, PART)
@@ -148,7 +148,7 @@ def test_var_opt_has_the_least_variance():
     for kind in ("bottom_k", "priority", "var_opt"):
         adjusted = np.zeros((20_000, DATA.size))
         for r, sketch in enumerate(sketches(kind, 5, len(adjusted), shard=0)):
-            sketch.update(ids, DATA, None)
+            sketch.update(ids, DATA, None, None)
             kept, _, a, *_ = sketch.sample()
             adjusted[r, kept] = a
         spread[kind] = adjusted.var(0).sum()
@@ -170,7 +170,7 @@ def test_var_opt_merges_keep_inclusion_probabilities(tree):
     for sketch in sketches("var_opt", 4, runs, shard=0):  # the first has room for one more
         parts = [sketch, sketch.for_shard(1), sketch.for_shard(2)]
         for part, cut in zip(parts, (ids[:5], ids[5:6], ids[6:]), strict=True):
-            part.update(cut, w[cut], None)
+            part.update(cut, w[cut], None, None)
         small = _core.select.sketch.Sketch("var_opt", k, _core.Stream(5), 0)
         a, b, c = parts
         if tree == "left":
@@ -240,7 +240,7 @@ def test_the_tail_of_tiny_weights():
     w[:500] = 1e-6
     runs = 20_000
     for sketch in sketches("var_opt", 100, runs, shard=0):
-        sketch.update(ids, w, None)
+        sketch.update(ids, w, None, None)
         kept += int((sketch.sample()[0] < 500).sum())
     tau = w.sum() / 100
     expected = runs * 500 * 1e-6 / tau

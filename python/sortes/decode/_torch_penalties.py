@@ -163,6 +163,7 @@ def _subtract(x: torch.Tensor, history: History, params: Params, lists: Lists) -
         history.on_host(),
         {name: value for name, value in params.items() if name != "min_new_tokens"},
         {**lists, "bad_words": bad_words},
+        None,
     )
     # DRY may charge what is then banned: one change for each logit.
     cells, inverse = np.unique(rows * x.shape[1] + columns, return_inverse=True)

@@ -10,6 +10,7 @@ from sortes import _core
 from sortes._arrays import numbers_of, rows_of
 from sortes._check import FINITE, POSITIVE, Domain
 from sortes._device import is_on_device
+from sortes._progress import job_of
 from sortes.decode._stateful import StatefulSampler, beside
 from sortes.decode.rules import RuleArgs
 from sortes.decode.sampling import sample
@@ -136,9 +137,8 @@ def _draw_on_host(
         with np.errstate(divide="ignore"):
             x, bf16 = np.log(np.asarray(law)).reshape(x.shape), False
     reshaped = np.empty(x.shape, np.float32)
-    normalisers = _core.decode.adaptive_p.adaptive_p(
-        x, targets, reshaped, bf16=bf16, num_threads=given.get("num_threads")
-    )
+    with job_of(given.get("num_threads"), None) as job:
+        normalisers = _core.decode.adaptive_p.adaptive_p((x, bf16), targets, reshaped, job)
     tokens = sample(reshaped, **given)
     drawn = x[np.arange(len(x)), tokens]
     if bf16:

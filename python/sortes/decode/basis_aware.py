@@ -23,7 +23,7 @@ from sortes import _core
 from sortes._arrays import Rows, host
 from sortes._check import COUNT, NON_NEGATIVE, UNIT, Count, Domain, NonNegative, Unit, flag
 from sortes._device import is_on_device, to_host
-from sortes._progress import Progress, reporter
+from sortes._progress import Progress, job_of, reporter
 from sortes._state import Stateful
 from sortes.decode._call import CallArgs, Given, LogitBias, Request, RowArgs, prepare, streams_of
 from sortes.decode._history import ids_of
@@ -371,12 +371,8 @@ class BasisAwareSampler(Stateful):
         details = flag(details, "details")
         request = Request(as_rules(rules, rule_args), logit_bias, mask, rows, rng, step)
         view, given = prepare(to_host(logits), request)
-        with reporter(progress) as report:
-            parts = self._native.sample(
-                *(given, streams_of(request, len(given.logits))),
-                num_threads=num_threads,
-                progress=report,
-            )
+        with job_of(num_threads, progress) as job:
+            parts = self._native.sample(given, streams_of(request, len(given.logits)), job)
         output = BasisAwareOutput(*(_beside(view, part, logits) for part in parts))
         return output if details else output.tokens
 
@@ -437,8 +433,8 @@ class BasisAwareSampler(Stateful):
         request = Request(as_rules(rules, rule_args), logit_bias, mask)
         view, given = prepare(to_host(logits), request)
         keep = np.empty(given.logits.shape, np.bool_)
-        with reporter(progress, "keep_mask") as report:
-            self._native.keep_mask(given, keep, num_threads=num_threads, progress=report)
+        with job_of(num_threads, progress, "keep_mask") as job:
+            self._native.keep_mask(given, keep, job)
         return _beside(view, keep, logits)
 
     @overload
@@ -499,8 +495,8 @@ class BasisAwareSampler(Stateful):
         request = Request(as_rules(rules, rule_args), logit_bias, mask)
         view, given = prepare(to_host(logits), request)
         tau = np.empty(len(given.logits))
-        with reporter(progress) as report:
-            self._native.cutoffs(given, tau, num_threads=num_threads, progress=report)
+        with job_of(num_threads, progress) as job:
+            self._native.cutoffs(given, tau, job)
         return _beside(view, tau, logits)
 
     @overload
@@ -579,8 +575,8 @@ class BasisAwareSampler(Stateful):
         else:
             tokens = ids_of(ids, "ids")
         values = np.empty((len(given.logits), len(tokens)))
-        with reporter(progress, "critical") as report:
-            self._native.critical(given, tokens, values, num_threads=num_threads, progress=report)
+        with job_of(num_threads, progress, "critical") as job:
+            self._native.critical(given, tokens, values, job)
         return _beside(view, values, logits)
 
     def certificate(

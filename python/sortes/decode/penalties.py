@@ -22,7 +22,7 @@ from sortes import _core
 from sortes._arrays import host, numbers_of, rows_of
 from sortes._check import AT_LEAST_1, COUNT, FINITE, NON_NEGATIVE, POSITIVE, Domain, shown
 from sortes._device import is_on_device
-from sortes._progress import Progress, at_once, reporter
+from sortes._progress import Progress, at_once, job_of
 from sortes.decode._call import LogitBias, bias_of, rows_in, written
 from sortes.decode._history import History, ids_of
 
@@ -235,16 +235,15 @@ def penalize(
 
     fresh = out is None
     target = np.empty(matrix.shape, matrix.dtype) if fresh else written(out, rows, strided=True)
-    with reporter(progress, "penalize") as callback:
+    with job_of(num_threads, progress, "penalize") as job:
         _core.decode.penalties.penalize(
             None if target.ctypes.data == matrix.ctypes.data else matrix,
             target,
+            rows.bf16,
             history.on_host(),
             params,
             lists,
-            bf16=rows.bf16,
-            num_threads=num_threads,
-            progress=callback,
+            job,
         )
     return rows.wrap(target) if fresh else out
 

@@ -354,19 +354,14 @@ def _sample(
     tokens = np.empty(batch, np.int64) if out is None else _tokens(out, view, given)
     streams = streams_of(request, batch)
     native = _core.decode.sampling
+    job = None if num_threads is None and progress is None else (num_threads, progress)
     if top is None:
-        native.sample(
-            given, streams, uniforms, method, tokens, num_threads=num_threads, progress=progress
-        )
+        native.sample(given, streams, uniforms, method, tokens, job)
         return view.wrap(tokens) if out is None else out
     table = (batch, top)
     each = (np.empty(batch), np.empty(batch, np.int64), np.empty(batch))
     found = (tokens, *each, np.empty(table, np.int64), np.empty(table))
-    native.sample_details(
-        *(given, streams, uniforms, method, mode == "processed", found),
-        num_threads=num_threads,
-        progress=progress,
-    )
+    native.sample_details(given, streams, uniforms, method, mode == "processed", found, job)
     output = SampleOutput(*map(view.wrap, found))
     return output if out is None else output._replace(tokens=out)
 

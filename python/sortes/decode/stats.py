@@ -10,7 +10,7 @@ from sortes import _core
 from sortes._arrays import rows_of
 from sortes._check import one_of
 from sortes._device import is_on_device
-from sortes._progress import Progress, at_once, reporter
+from sortes._progress import Progress, at_once, job_of
 from sortes.decode._call import rows_in
 from sortes.decode.rules import DDOF, Ddof, Ties
 from sortes.decode.sampling import Array
@@ -101,10 +101,8 @@ def row_stats(
         with at_once(progress, rows_in(logits)):
             return RowStats(*_torch.row_stats(logits))
     view = rows_of(logits)
-    with reporter(progress) as report:
-        found = _core.decode.sampling.row_stats(
-            *(view.array, view.bf16), num_threads=num_threads, progress=report
-        )
+    with job_of(num_threads, progress) as job:
+        found = _core.decode.sampling.row_stats((view.array, view.bf16), job)
     return RowStats(*(view.wrap(part) for part in found))
 
 
@@ -191,10 +189,6 @@ def critical(
             return _torch.critical(logits, rule, sigma_ddof, ties)
     view = rows_of(logits)
     out = np.empty(view.array.shape)
-    with reporter(progress) as report:
-        _core.decode.sampling.critical(
-            *(view.array, view.bf16, rule, sigma_ddof, ties, out),
-            num_threads=num_threads,
-            progress=report,
-        )
+    with job_of(num_threads, progress) as job:
+        _core.decode.sampling.critical((view.array, view.bf16), rule, sigma_ddof, ties, out, job)
     return view.wrap(out)

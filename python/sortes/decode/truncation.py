@@ -9,7 +9,7 @@ import numpy as np
 from sortes import _core
 from sortes._check import Domain, flag
 from sortes._device import is_on_device
-from sortes._progress import Progress, at_once, reporter
+from sortes._progress import Progress, at_once, job_of
 from sortes.decode._call import (
     CallArgs,
     LogitBias,
@@ -137,9 +137,9 @@ def truncate(
     x = view.array
     array = np.empty(x.shape, x.dtype) if out is None else written(out, view, mask=given.mask)
     native = _core.decode.sampling.truncate
-    with reporter(progress) as report:
+    with job_of(num_threads, progress) as job:
         streams = streams_of(request, len(x))
-        native(given, streams, fill, scaled, array, num_threads=num_threads, progress=report)
+        native(given, streams, fill, scaled, array, job)
     return view.wrap(array) if out is None else out
 
 
@@ -347,6 +347,6 @@ def _by_rows(
     view, given = prepare(logits, request)
     rows, vocabulary = given.logits.shape
     out = np.empty((rows, width or vocabulary), dtype)
-    with reporter(progress) as report:
-        kernel(*(given, streams_of(request, rows), out), num_threads=num_threads, progress=report)
+    with job_of(num_threads, progress) as job:
+        kernel(given, streams_of(request, rows), out, job)
     return view.wrap(out)

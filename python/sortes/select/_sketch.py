@@ -13,7 +13,7 @@ from sortes import _core
 from sortes._arrays import host, ids_of, vector_of
 from sortes._check import ENTITY, FINITE, Entity
 from sortes._estimate import Estimate
-from sortes._progress import Progress, reporter
+from sortes._progress import Progress, job_of
 from sortes._state import Stateful, bytes_of
 
 if TYPE_CHECKING:
@@ -119,8 +119,8 @@ class Sketch(Stateful, ABC):
             None if weights is None else vector_of(weights),
             None if values is None else vector_of(values, "values", double=True),
         )
-        with reporter(progress, type(self).__name__) as callback:
-            self._native.update(*columns, num_threads=num_threads, progress=callback)
+        with job_of(num_threads, progress, type(self).__name__) as job:
+            self._native.update(*columns, job)
         return self
 
     def merge(self, other: Self) -> Self:

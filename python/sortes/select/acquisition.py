@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 from sortes import _core
 from sortes._arrays import vector_of
 from sortes._check import COUNT, FINITE, NON_NEGATIVE, Count, NonNegative, one_of
-from sortes._progress import Progress, reporter
+from sortes._progress import Progress, job_of
 from sortes._rng import as_stream
 
 if TYPE_CHECKING:
@@ -93,10 +93,8 @@ def stochastic_acquisition(
     values = vector_of(scores, "scores", double=True)
     k, beta = COUNT.check(k, "k"), NON_NEGATIVE.check(beta, "beta")
     source = as_stream(rng, step) if noise is None else _given(noise, rng, step)
-    with reporter(progress, "scores") as callback:
-        return _core.select.acquisition.acquire(
-            values, k, strategy, beta, source, num_threads=num_threads, progress=callback
-        )
+    with job_of(num_threads, progress, "scores") as job:
+        return _core.select.acquisition.acquire(values, k, strategy, beta, source, job)
 
 
 def acquisition_probs(
@@ -143,10 +141,8 @@ def acquisition_probs(
     one_of(strategy, "strategy", get_args(Strategy))
     values = vector_of(scores, "scores", double=True)
     beta = NON_NEGATIVE.check(beta, "beta")
-    with reporter(progress, "scores") as callback:
-        return _core.select.acquisition.acquisition_probs(
-            values, strategy, beta, num_threads=num_threads, progress=callback
-        )
+    with job_of(num_threads, progress, "scores") as job:
+        return _core.select.acquisition.acquisition_probs(values, strategy, beta, job)
 
 
 def _given(noise: ArrayLike, rng: Rng, step: int) -> NDArray[np.float64]:

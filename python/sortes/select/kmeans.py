@@ -22,7 +22,7 @@ import numpy as np
 from sortes import _core
 from sortes._arrays import host, vector_of
 from sortes._check import AT_LEAST_1, POSITIVE, AtLeastOne, Domain, Positive, flag, one_of
-from sortes._progress import Progress, reporter
+from sortes._progress import Progress, job_of
 from sortes._rng import as_stream
 
 if TYPE_CHECKING:
@@ -293,16 +293,9 @@ def kmeans_plusplus(
     one_of(on_degenerate, "on_degenerate", ("warn", "raise"))
     return_stats = flag(return_stats, "return_stats")
     stream = as_stream(random_state, step, name="random_state")
-    with reporter(progress, "k-means++") as callback:
+    with job_of(num_threads, progress, "k-means++") as job:
         indices, counts, nearest = _core.select.kmeans.seed(
-            native,
-            k,
-            how,
-            weights,
-            stream,
-            assign=return_stats,
-            num_threads=num_threads,
-            progress=callback,
+            native, k, how, weights, stream, return_stats, job
         )
     if degenerate := counts[-1]:
         message = (

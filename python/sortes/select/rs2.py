@@ -21,7 +21,7 @@ from sortes._check import (
     real,
     shown,
 )
-from sortes._progress import Progress, reporter
+from sortes._progress import Progress, job_of
 from sortes._rng import as_stream
 
 if TYPE_CHECKING:
@@ -186,10 +186,8 @@ class RS2Sampler:
         """
         epoch = self.epoch if epoch is None else COUNT.check(epoch, "epoch")
         mode = "replacement" if self.replacement else self.wrap
-        with reporter(progress, "epoch") as callback:
-            return _core.select.rs2.rs2_epoch(
-                self.n, self.keep, mode, self._stream, epoch, progress=callback
-            )
+        with job_of(None, progress, "epoch") as job:
+            return _core.select.rs2.rs2_epoch(self.n, self.keep, mode, self._stream, epoch, job)
 
     def set_epoch(self, epoch: Count) -> None:
         """Let the next iteration go through `epoch`, from its beginning.

@@ -2,78 +2,113 @@
 //! of options that exist; what is wrong with these is a mistake of this package, not of its user. The
 //! integers at the end come from the user.
 
-use std::ops::{Deref, RangeInclusive};
+use std::ops::{Deref, DerefMut, RangeInclusive};
 
-use numpy::{Element, PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2};
-use numpy::{PyUntypedArray, PyUntypedArrayMethods};
+use numpy::ndarray::{Dimension, Ix1, Ix2};
+use numpy::{Element, PyArray, PyReadonlyArray, PyReadwriteArray};
+use numpy::{PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyInt};
+use sortes_core::Error;
 
-/// A contiguous vector, borrowed; it derefs to a slice.
-pub(crate) struct Vector<'py, T: Element>(PyReadonlyArray1<'py, T>);
+use crate::boundary::to_py;
 
-impl<T: Element> Deref for Vector<'_, T> {
-    type Target = [T];
-
-    fn deref(&self) -> &[T] {
-        // `extract` let contiguous vectors through alone.
-        self.0.as_slice().unwrap_or(&[])
-    }
+/// A C-contiguous array, borrowed; it derefs to the slice of its elements, for threads as well.
+pub(crate) struct Elements<'py, T: Element, D: Dimension> {
+    elements: *const [T],
+    array: PyReadonlyArray<'py, T, D>,
 }
 
-impl<'py, T: Element> FromPyObject<'_, 'py> for Vector<'py, T> {
-    type Error = PyErr;
+pub(crate) type Vector<'py, T> = Elements<'py, T, Ix1>;
+pub(crate) type Matrix<'py, T> = Elements<'py, T, Ix2>;
 
-    fn extract(x: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
-        let array = x.cast::<PyArray1<T>>().map_err(|_| unfit::<T>(&x, 1))?.try_readonly()?;
-        if array.as_slice().is_ok() { Ok(Self(array)) } else { Err(unfit::<T>(&x, 1)) }
-    }
-}
-
-/// A C-contiguous matrix, borrowed; it derefs to the slice of its elements.
-pub(crate) struct Matrix<'py, T: Element>(PyReadonlyArray2<'py, T>);
+// SAFETY: a shared reference reaches the elements alone, which the borrow keeps where they are.
+unsafe impl<T: Element + Sync, D: Dimension> Sync for Elements<'_, T, D> {}
 
 impl<T: Element> Matrix<'_, T> {
     pub(crate) fn rows(&self) -> usize {
-        self.0.shape()[0]
+        self.array.shape()[0]
     }
 
     pub(crate) fn cols(&self) -> usize {
-        self.0.shape()[1]
+        self.array.shape()[1]
     }
 }
 
-impl<T: Element> Deref for Matrix<'_, T> {
+impl<T: Element, D: Dimension> Deref for Elements<'_, T, D> {
     type Target = [T];
 
     fn deref(&self) -> &[T] {
-        // `extract` let contiguous matrices through alone.
-        self.0.as_slice().unwrap_or(&[])
+        // SAFETY: `extract` took the slice from the array that is borrowed as long as `self` is there.
+        unsafe { &*self.elements }
     }
 }
 
-impl<'py, T: Element> FromPyObject<'_, 'py> for Matrix<'py, T> {
+impl<'py, T: Element, D: Dimension> FromPyObject<'_, 'py> for Elements<'py, T, D> {
     type Error = PyErr;
 
     fn extract(x: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
-        let array = x.cast::<PyArray2<T>>().map_err(|_| unfit::<T>(&x, 2))?.try_readonly()?;
+        let array = x.cast::<PyArray<T, D>>().map_err(|_| unfit::<T, D>(&x))?.try_readonly()?;
         // A slice of an array in Fortran's order would have its rows mixed up.
-        if array.is_c_contiguous() && array.as_slice().is_ok() {
-            Ok(Self(array))
-        } else {
-            Err(unfit::<T>(&x, 2))
+        match array.as_slice() {
+            Ok(elements) if array.is_c_contiguous() => Ok(Self { elements, array }),
+            _ => Err(unfit::<T, D>(&x)),
         }
     }
 }
 
-fn unfit<T: Element>(x: &Bound<'_, PyAny>, dims: usize) -> PyErr {
+fn unfit<T: Element, D: Dimension>(x: &Bound<'_, PyAny>) -> PyErr {
     let got = match x.cast::<PyUntypedArray>() {
         Ok(array) => format!("{} of shape {:?}", array.dtype(), array.shape()),
         Err(_) => x.get_type().to_string(),
     };
-    let wanted = numpy::dtype::<T>(x.py());
+    let (wanted, dims) = (numpy::dtype::<T>(x.py()), D::NDIM.unwrap_or_default());
     PyTypeError::new_err(format!("expected {wanted} of {dims} dimensions, contiguous, got {got}"))
+}
+
+/// A C-contiguous array to write to, named `out`; it derefs to the slice of its elements.
+pub(crate) struct Out<'py, T: Element, D: Dimension>(PyReadwriteArray<'py, T, D>);
+
+pub(crate) type OutVector<'py, T> = Out<'py, T, Ix1>;
+pub(crate) type OutMatrix<'py, T> = Out<'py, T, Ix2>;
+
+impl<'py, T: Element, D: Dimension> FromPyObject<'_, 'py> for Out<'py, T, D> {
+    type Error = PyErr;
+
+    fn extract(x: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        let given = x.cast::<PyArray<T, D>>()?;
+        let mut array = writable(&given)?;
+        // A slice of an array in Fortran's order would have its rows mixed up.
+        if array.is_c_contiguous() && array.as_slice_mut().is_ok() {
+            Ok(Self(array))
+        } else {
+            Err(to_py(Error::argument("out", "must be C-contiguous")))
+        }
+    }
+}
+
+impl<T: Element, D: Dimension> Deref for Out<'_, T, D> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        // `extract` let contiguous arrays through alone.
+        self.0.as_slice().unwrap_or(&[])
+    }
+}
+
+impl<T: Element, D: Dimension> DerefMut for Out<'_, T, D> {
+    fn deref_mut(&mut self) -> &mut [T] {
+        self.0.as_slice_mut().unwrap_or(&mut [])
+    }
+}
+
+/// The borrow of an array to write to, named `out`.
+pub(crate) fn writable<'py, T: Element, D: Dimension>(
+    out: &Bound<'py, PyArray<T, D>>,
+) -> PyResult<PyReadwriteArray<'py, T, D>> {
+    let refused = |error| to_py(Error::argument("out", format!("cannot be written: {error}")));
+    out.try_readwrite().map_err(refused)
 }
 
 /// A vector of either precision; [`with_floats`] calls a generic kernel with it.

@@ -1,10 +1,9 @@
 //! NumPy arrays as rows that any thread may read, or that one thread each may write.
 
 use half::{bf16, f16};
-use numpy::ndarray::Dimension;
 use numpy::{
-    Element, PyArray, PyArray2, PyArrayMethods, PyReadwriteArray, PyReadwriteArray2,
-    PyUntypedArray, PyUntypedArrayMethods,
+    Element, IntoPyArray, PyArray1, PyArray2, PyArrayMethods, PyReadwriteArray2, PyUntypedArray,
+    PyUntypedArrayMethods,
 };
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -12,6 +11,20 @@ use sortes_core::Error;
 use sortes_core::memory::with_capacity;
 
 use crate::boundary::to_py;
+
+/// A vector that Python receives.
+pub(crate) type Array<'py, T> = Bound<'py, PyArray1<T>>;
+
+/// One number of every record.
+pub(crate) fn column<'py, R, T: Element>(
+    py: Python<'py>,
+    records: &[R],
+    f: impl Fn(&R) -> T,
+) -> PyResult<Array<'py, T>> {
+    let mut column = with_capacity(records.len(), "results").map_err(to_py)?;
+    column.extend(records.iter().map(f));
+    Ok(column.into_pyarray(py))
+}
 
 /// The rows of a 2-D array: each row contiguous, any distance (negative, zero) between rows.
 ///
@@ -91,9 +104,22 @@ pub(crate) enum Logits {
     F64(RowsView<f64>),
 }
 
+/// Evaluates `$body` with `$rows` bound to the view of the logits, whatever their precision.
+macro_rules! with_rows {
+    ($logits:expr, |$rows:ident| $body:expr) => {
+        match $logits {
+            $crate::arrays::Logits::F32($rows) => $body,
+            $crate::arrays::Logits::F16($rows) => $body,
+            $crate::arrays::Logits::Bf16($rows) => $body,
+            $crate::arrays::Logits::F64($rows) => $body,
+        }
+    };
+}
+pub(crate) use with_rows;
+
 impl Logits {
     /// A view of the 2-D array `x`; `uint16` is read as bfloat16 where `bf16` says so.
-    pub(crate) fn extract(x: &Bound<'_, PyAny>, bf16: bool, name: &'static str) -> PyResult<Self> {
+    pub(crate) fn view(x: &Bound<'_, PyAny>, bf16: bool, name: &'static str) -> PyResult<Self> {
         if bf16 {
             if let Ok(x) = x.cast::<PyArray2<u16>>() {
                 return RowsView::new(x, name).map(Self::Bf16);
@@ -120,22 +146,22 @@ impl Logits {
 
     /// The number of rows.
     pub(crate) fn rows(&self) -> usize {
-        match self {
-            Self::F32(x) => x.rows(),
-            Self::F16(x) => x.rows(),
-            Self::Bf16(x) => x.rows(),
-            Self::F64(x) => x.rows(),
-        }
+        with_rows!(self, |x| x.rows())
     }
 
     /// The length of each row.
     pub(crate) fn cols(&self) -> usize {
-        match self {
-            Self::F32(x) => x.cols(),
-            Self::F16(x) => x.cols(),
-            Self::Bf16(x) => x.cols(),
-            Self::F64(x) => x.cols(),
-        }
+        with_rows!(self, |x| x.cols())
+    }
+}
+
+/// From an array and whether it holds bfloat16.
+impl<'py> FromPyObject<'_, 'py> for Logits {
+    type Error = PyErr;
+
+    fn extract(x: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        let (array, bf16): (Bound<'py, PyAny>, bool) = x.extract()?;
+        Self::view(&array, bf16, "logits")
     }
 }
 
@@ -164,61 +190,25 @@ precision!(f64, f64, F64);
 precision!(f16, f16, F16);
 precision!(bf16, u16, Bf16);
 
-/// Evaluates `$body` with `$rows` bound to the view of the logits, whatever their precision.
-macro_rules! with_rows {
-    ($logits:expr, |$rows:ident| $body:expr) => {
-        match $logits {
-            $crate::arrays::Logits::F32($rows) => $body,
-            $crate::arrays::Logits::F16($rows) => $body,
-            $crate::arrays::Logits::Bf16($rows) => $body,
-            $crate::arrays::Logits::F64($rows) => $body,
-        }
-    };
-}
-pub(crate) use with_rows;
-
-/// The borrow of an array to write to.
-pub(crate) fn writable<'py, T: Element, D: Dimension>(
-    array: &Bound<'py, PyArray<T, D>>,
-    name: &'static str,
-) -> PyResult<PyReadwriteArray<'py, T, D>> {
-    let refused = |error| to_py(Error::argument(name, format!("cannot be written: {error}")));
-    array.try_readwrite().map_err(refused)
-}
-
-/// All elements of an array to write to, in C order.
-pub(crate) fn elements_mut<'a, T: Element, D: Dimension>(
-    array: &'a mut PyReadwriteArray<'_, T, D>,
-    name: &'static str,
-) -> PyResult<&'a mut [T]> {
-    let refused = || to_py(Error::argument(name, "must be C-contiguous"));
-    // A slice of an array in Fortran's order would have its rows mixed up.
-    if !array.is_c_contiguous() {
-        return Err(refused());
-    }
-    array.as_slice_mut().map_err(|_| refused())
-}
-
 /// The rows of an array to write to: each contiguous, any distance apart, none of them in the memory
 /// of another.
 pub(crate) fn rows_mut<'a, T: Precision>(
-    array: &'a mut PyReadwriteArray2<'_, T::Stored>,
-    name: &'static str,
+    out: &'a mut PyReadwriteArray2<'_, T::Stored>,
 ) -> PyResult<Vec<&'a mut [T]>> {
     const { assert!(size_of::<T::Stored>() == size_of::<T>()) };
     const { assert!(align_of::<T::Stored>() == align_of::<T>()) };
-    let refused = |reason| to_py(Error::argument(name, reason));
-    let (&[rows, cols], &[stride, _]) = (array.shape(), array.strides()) else {
+    let refused = |reason| to_py(Error::argument("out", reason));
+    let (&[rows, cols], &[stride, _]) = (out.shape(), out.strides()) else {
         unreachable!("a 2-D array has two lengths and two strides")
     };
     if rows > 1 && stride.unsigned_abs() < cols * size_of::<T>() {
         return Err(refused("rows must not overlap"));
     }
-    let mut out = with_capacity(rows, "rows").map_err(to_py)?;
-    for row in array.as_array_mut().outer_iter_mut() {
+    let mut slices = with_capacity(rows, "rows").map_err(to_py)?;
+    for row in out.as_array_mut().outer_iter_mut() {
         let row = row.into_slice().ok_or_else(|| refused("rows must be contiguous"))?;
         // SAFETY: `Stored` is how NumPy stores a `T`: the same size, alignment and bits.
-        out.push(unsafe { std::slice::from_raw_parts_mut(row.as_mut_ptr().cast(), row.len()) });
+        slices.push(unsafe { std::slice::from_raw_parts_mut(row.as_mut_ptr().cast(), row.len()) });
     }
-    Ok(out)
+    Ok(slices)
 }

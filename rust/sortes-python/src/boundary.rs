@@ -1,8 +1,8 @@
-//! Where Rust and Python meet: errors, panics, the interpreter lock, Ctrl-C, progress.
+//! Where Rust and Python meet: errors, panics, the interpreter lock, Ctrl-C, progress. Kernels come
+//! here by [`Job::run`](crate::job::Job::run), which chooses the door by the size of the work.
 //!
 //! | door | for | interpreter | on Ctrl-C |
 //! |---|---|---|---|
-//! | [`run`] | kernels: it chooses the door and the threads by the size of the work | released | as one of the next two |
 //! | [`detached`] | work that is surely short: a look at a state | released | handled after the call |
 //! | [`interruptible`] | long work, all or nothing | released | work stops, exception raised |
 //! | [`interruptible_partial`] | long work whose beginnings are results | released | work stops, caller decides |
@@ -15,12 +15,8 @@ use pyo3::exceptions::{
     PyKeyboardInterrupt, PyMemoryError, PyRuntimeError, PyTypeError, PyValueError,
 };
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
 use sortes_core::cancel::Cancel;
-use sortes_core::par::Threads;
-use sortes_core::{Error, Result, Run};
-
-use crate::pool;
+use sortes_core::{Error, Result};
 
 pyo3::create_exception!(
     sortes,
@@ -85,66 +81,6 @@ pub(crate) fn interruptible<T: Send>(
         (value, None) => Ok(value),
         (_, Some(interrupt)) => Err(interrupt),
     }
-}
-
-/// How much there is to do: how many items, and about how many nanoseconds each takes on one thread.
-#[derive(Clone, Copy)]
-pub(crate) struct Size {
-    items: usize,
-    ns_each: f64,
-}
-
-impl Size {
-    /// Work below this stays on the calling thread: it is done well before the half second in which a
-    /// Ctrl-C must be answered, also where a machine is several times slower than the estimate.
-    const SHORT: f64 = 100e6;
-    /// Work below this is not worth waking a second thread.
-    const SERIAL: f64 = 40e3;
-
-    pub(crate) fn new(items: usize, ns_each: f64) -> Self {
-        Self { items, ns_each }
-    }
-
-    /// The same work, for which the caller may have to wait: never short.
-    pub(crate) fn waiting(self) -> Self {
-        Self { ns_each: f64::INFINITY, ..self }
-    }
-
-    fn ns(self) -> f64 {
-        self.items.max(1) as f64 * self.ns_each
-    }
-}
-
-/// Runs a kernel behind the door that the size of its work asks for; progress counts its items.
-///
-/// `num_threads` is what the user gave, and wins; without it, small work stays on one thread.
-pub(crate) fn run<T: Send>(
-    py: Python<'_>,
-    size: Size,
-    num_threads: Option<&Bound<'_, PyAny>>,
-    progress: Option<&Bound<'_, PyAny>>,
-    f: impl FnOnce(Run<'_>) -> Result<T> + Send,
-) -> PyResult<T> {
-    let threads = if num_threads.is_none() && size.ns() < Size::SERIAL {
-        Threads::SERIAL
-    } else {
-        pool::threads(num_threads)?
-    };
-    if progress.is_none() && size.ns() < Size::SHORT {
-        return detached(py, || f(Run::new(threads, &Cancel::default())));
-    }
-    interruptible(py, progress, |cancel| {
-        cancel.expect(size.items as u64);
-        f(Run::new(threads, cancel))
-    })
-}
-
-/// A state's bytes for Python, in memory that Python may refuse.
-pub(crate) fn bytes<'py>(py: Python<'py>, state: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
-    PyBytes::new_with(py, state.len(), |out| {
-        py.detach(|| out.copy_from_slice(state));
-        Ok(())
-    })
 }
 
 /// As [`interruptible`], for work that returns what it has when it is cancelled.

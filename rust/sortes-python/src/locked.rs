@@ -16,7 +16,7 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use sortes_core::{Result, Run};
 
-use crate::boundary::{self, Size};
+use crate::job::{Job, Size};
 
 /// What the lock word says: nobody, or a process id above one bit for writing.
 const FREE: u64 = 0;
@@ -67,28 +67,24 @@ impl<T: Send> Locked<T> {
         Self { word: AtomicU64::new(FREE), value: UnsafeCell::new(value) }
     }
 
-    /// Runs a kernel that reads the value, as [`boundary::run`] does.
+    /// Runs a kernel that reads the value, as [`Job::run`] does.
     pub(crate) fn read<R: Send>(
         &self,
-        py: Python<'_>,
+        job: &Job<'_>,
         size: Size,
-        num_threads: Option<&Bound<'_, PyAny>>,
-        progress: Option<&Bound<'_, PyAny>>,
         f: impl FnOnce(&T, Run<'_>) -> Result<R> + Send,
     ) -> PyResult<R> {
-        self.with(py, size, num_threads, progress, 0, |value, run| f(value, run))
+        self.with(job, size, 0, |value, run| f(value, run))
     }
 
     /// Runs a kernel that changes the value. After an error it must be as it was.
     pub(crate) fn write<R: Send>(
         &self,
-        py: Python<'_>,
+        job: &Job<'_>,
         size: Size,
-        num_threads: Option<&Bound<'_, PyAny>>,
-        progress: Option<&Bound<'_, PyAny>>,
         f: impl FnOnce(&mut T, Run<'_>) -> Result<R> + Send,
     ) -> PyResult<R> {
-        self.with(py, size, num_threads, progress, WRITING, f)
+        self.with(job, size, WRITING, f)
     }
 
     /// A short look.
@@ -97,15 +93,13 @@ impl<T: Send> Locked<T> {
         py: Python<'_>,
         f: impl FnOnce(&T) -> R + Send,
     ) -> PyResult<R> {
-        self.read(py, Size::new(1, 1.0), None, None, |value, _| Ok(f(value)))
+        self.read(&Job::plain(py), Size::new(1, 1.0), |value, _| Ok(f(value)))
     }
 
     fn with<R: Send, F: FnOnce(&mut T, Run<'_>) -> Result<R> + Send>(
         &self,
-        py: Python<'_>,
+        job: &Job<'_>,
         size: Size,
-        num_threads: Option<&Bound<'_, PyAny>>,
-        progress: Option<&Bound<'_, PyAny>>,
         mode: u64,
         f: F,
     ) -> PyResult<R> {
@@ -117,9 +111,9 @@ impl<T: Send> Locked<T> {
                 Asked::Lost => Ok(Done::Lost),
             }
         };
-        let mut done = boundary::run(py, size, num_threads, progress, work(f, false))?;
+        let mut done = job.run(size, work(f, false))?;
         if let Done::Busy(f) = done {
-            done = boundary::run(py, size.waiting(), num_threads, progress, work(f, true))?;
+            done = job.run(size.waiting(), work(f, true))?;
         }
         match done {
             Done::Result(result) => Ok(result),
@@ -169,3 +163,48 @@ impl<T: Send> Locked<T> {
         }
     }
 }
+
+/// Gives a class around a `Locked` state what all of them have. `$len` says how many items the state
+/// holds; `$item` and `$byte` are the nanoseconds of one that is copied or written, and of a byte that
+/// is read.
+macro_rules! stateful {
+    ($class:ident($state:ty), $len:ident, $item:expr, $byte:expr) => {
+        impl $class {
+            fn of(state: $state) -> Self {
+                Self(Locked::new(state))
+            }
+
+            /// Work on all items.
+            fn all(&self, py: Python<'_>) -> PyResult<Size> {
+                Ok(Size::new(self.__len__(py)?, $item))
+            }
+
+            fn copied(&self, py: Python<'_>) -> PyResult<$state> {
+                self.0.read(&Job::plain(py), self.all(py)?, <$state>::copied)
+            }
+        }
+
+        #[pymethods]
+        impl $class {
+            fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
+                self.0.get(py, <$state>::$len)
+            }
+
+            fn copy(&self, py: Python<'_>) -> PyResult<Self> {
+                self.copied(py).map(Self::of)
+            }
+
+            fn to_bytes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+                let job = Job::plain(py);
+                job.bytes(&self.0.read(&job, self.all(py)?, <$state>::to_bytes)?)
+            }
+
+            #[staticmethod]
+            fn from_bytes(py: Python<'_>, data: &[u8]) -> PyResult<Self> {
+                let size = Size::new(data.len(), $byte);
+                Job::plain(py).run(size, |run| <$state>::from_bytes(data, run)).map(Self::of)
+            }
+        }
+    };
+}
+pub(crate) use stateful;

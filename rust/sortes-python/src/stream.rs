@@ -2,7 +2,6 @@
 
 use std::ops::RangeInclusive;
 
-use numpy::PyArray1;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 use sortes_core::memory::with_capacity;
@@ -10,7 +9,9 @@ use sortes_core::rng::stream::ENTITY_LIMIT;
 use sortes_core::rng::{self, Purpose};
 
 use crate::args::{Omittable, integer};
-use crate::boundary::{Size, run, to_py};
+use crate::arrays::Array;
+use crate::boundary::to_py;
+use crate::job::{Job, Size};
 
 /// What is made between two looks at signals.
 const BATCH: usize = 1 << 12;
@@ -209,19 +210,18 @@ impl Stream {
         &self,
         n: &Bound<'py, PyAny>,
         row: Omittable<'py>,
-    ) -> PyResult<Bound<'py, PyArray1<f64>>> {
+    ) -> PyResult<Array<'py, f64>> {
         let py = n.py();
         let n = integer("n", n, WORD)?;
         let row = row.0.map_or(Ok(0), |row| integer("row", &row, ENTITY))?;
         let mut draws = self.0.draws(Purpose::Uniform, row);
-        let uniforms = run(py, Size::new(n as usize, UNIFORM), None, None, |run| {
+        Job::plain(py).array(Size::new(n as usize, UNIFORM), |run| {
             let mut out = with_capacity(n as usize, "uniforms")?;
             for range in run.blocks(n as usize, BATCH) {
                 out.extend(range?.map(|_| draws.uniform()));
             }
             Ok(out)
-        })?;
-        Ok(PyArray1::from_vec(py, uniforms))
+        })
     }
 
     fn __reduce__(slf: &Bound<'_, Self>) -> (Py<PyAny>, (u64, u32)) {

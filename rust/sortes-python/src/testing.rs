@@ -3,18 +3,23 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use numpy::PyArray1;
+use pyo3::exceptions::PyKeyError;
 use pyo3::prelude::*;
+use sortes_core::par::Threads;
 use sortes_core::rng::{Purpose, Stream};
+use sortes_core::{Result, Run};
 
-use crate::boundary::{self, Size};
-use crate::locked::Locked;
+use crate::arrays::RowsView;
+use crate::boundary::{detached, interruptible, interruptible_partial};
+use crate::prelude::{Array, IntoPyArray, Job, Locked, Logits, Size};
+
+type Progress<'py> = Option<Bound<'py, PyAny>>;
 
 /// Sums the integers below `n`, one task each.
 #[pyfunction]
 #[pyo3(signature = (n, num_threads=None))]
-fn parallel_sum(py: Python<'_>, n: usize, num_threads: Option<&Bound<'_, PyAny>>) -> PyResult<u64> {
-    boundary::run(py, Size::new(n, 1.0), num_threads, None, |run| {
+fn parallel_sum(py: Python<'_>, n: usize, num_threads: Option<Bound<'_, PyAny>>) -> PyResult<u64> {
+    Job::new(py, num_threads, None).run(Size::new(n, 1.0), |run| {
         let sum = AtomicU64::new(0);
         run.for_each(n, |task| {
             sum.fetch_add(task as u64, Ordering::Relaxed);
@@ -23,28 +28,31 @@ fn parallel_sum(py: Python<'_>, n: usize, num_threads: Option<&Bound<'_, PyAny>>
     })
 }
 
-/// Spins for some milliseconds, polling at each; returns how many it spun.
+/// Spins for some milliseconds and polls before each.
+fn spin_for(milliseconds: u64, run: Run<'_>, mut each: impl FnMut()) -> Result<()> {
+    for _ in 0..milliseconds {
+        run.check()?;
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_millis(1) {
+            std::hint::spin_loop();
+        }
+        each();
+        run.advance(1);
+    }
+    Ok(())
+}
+
+/// Spins for some milliseconds; returns how many it spun.
 ///
 /// With `keep`, an interrupted call returns what it has done.
 #[pyfunction]
 #[pyo3(signature = (milliseconds, progress=None, *, keep=false))]
-fn spin(
-    py: Python<'_>,
-    milliseconds: u64,
-    progress: Option<&Bound<'_, PyAny>>,
-    keep: bool,
-) -> PyResult<u64> {
-    let (spun, interrupt) = boundary::interruptible_partial(py, progress, |cancel| {
+fn spin(py: Python<'_>, milliseconds: u64, progress: Progress<'_>, keep: bool) -> PyResult<u64> {
+    let (spun, interrupt) = interruptible_partial(py, progress.as_ref(), |cancel| {
         cancel.expect(milliseconds);
-        for spun in 0..milliseconds {
-            if keep && cancel.is_cancelled() {
-                return Ok(spun);
-            }
-            cancel.check()?;
-            spin_once();
-            cancel.advance(1);
-        }
-        Ok(milliseconds)
+        let mut spun = 0;
+        let done = spin_for(milliseconds, Run::new(Threads::SERIAL, cancel), || spun += 1);
+        if keep { Ok(spun) } else { done.map(|()| spun) }
     })?;
     match interrupt {
         Some(interrupt) if !keep => Err(interrupt),
@@ -52,21 +60,13 @@ fn spin(
     }
 }
 
-/// Spins one millisecond.
-fn spin_once() {
-    let start = Instant::now();
-    while start.elapsed() < Duration::from_millis(1) {
-        std::hint::spin_loop();
-    }
-}
-
 /// A locked count; its calls last as many milliseconds as they are told.
 #[pyclass(frozen, module = "sortes._core._testing")]
 struct Busy(Locked<u64>);
 
-impl Busy {
-    /// Milliseconds, in nanoseconds.
-    const MILLISECOND: f64 = 1e6;
+/// A millisecond of work for each.
+fn work(milliseconds: u64) -> Size {
+    Size::new(milliseconds as usize, 1e6)
 }
 
 #[pymethods]
@@ -78,43 +78,21 @@ impl Busy {
 
     /// Reads the count, slowly.
     #[pyo3(signature = (milliseconds, progress=None))]
-    fn read(
-        &self,
-        py: Python<'_>,
-        milliseconds: usize,
-        progress: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<u64> {
-        let size = Size::new(milliseconds, Self::MILLISECOND);
-        self.0.read(py, size, None, progress, |count, run| {
-            for _ in 0..milliseconds {
-                run.check()?;
-                spin_once();
-                run.advance(1);
-            }
-            Ok(*count)
+    fn read(&self, py: Python<'_>, milliseconds: u64, progress: Progress<'_>) -> PyResult<u64> {
+        let job = Job::new(py, None, progress);
+        self.0.read(&job, work(milliseconds), |count, run| {
+            spin_for(milliseconds, run, || ()).map(|()| *count)
         })
     }
 
     /// Counts the milliseconds; nothing is counted if it is interrupted.
     #[pyo3(signature = (milliseconds, progress=None))]
-    fn write(
-        &self,
-        py: Python<'_>,
-        milliseconds: usize,
-        progress: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<u64> {
-        let size = Size::new(milliseconds, Self::MILLISECOND);
-        self.0.write(py, size, None, progress, |count, run| {
+    fn write(&self, py: Python<'_>, milliseconds: u64, progress: Progress<'_>) -> PyResult<u64> {
+        let job = Job::new(py, None, progress);
+        self.0.write(&job, work(milliseconds), |count, run| {
             let before = *count;
-            for _ in 0..milliseconds {
-                if let Err(stopped) = run.check() {
-                    *count = before;
-                    return Err(stopped);
-                }
-                spin_once();
-                *count += 1;
-                run.advance(1);
-            }
+            let done = spin_for(milliseconds, run, || *count += 1);
+            done.inspect_err(|_| *count = before)?;
             Ok(*count)
         })
     }
@@ -131,9 +109,9 @@ impl Busy {
 #[pyo3(signature = (*, long=false))]
 fn panic(py: Python<'_>, long: bool) -> PyResult<()> {
     if long {
-        boundary::interruptible(py, None, |_| panic!("a long call panicked"))
+        interruptible(py, None, |_| panic!("a long call panicked"))
     } else {
-        boundary::detached(py, || panic!("a short call panicked"))
+        detached(py, || panic!("a short call panicked"))
     }
 }
 
@@ -144,7 +122,7 @@ fn draws<'py>(
     distribution: &str,
     key: u64,
     n: usize,
-) -> PyResult<Bound<'py, PyArray1<f64>>> {
+) -> PyResult<Array<'py, f64>> {
     let mut draws = Stream::new(key).draws(Purpose::Uniform, 0);
     let mut read: Box<dyn FnMut() -> f64 + Send> = match distribution {
         "uniform" => Box::new(move || draws.uniform()),
@@ -153,32 +131,27 @@ fn draws<'py>(
         "exponential" => Box::new(move || draws.exponential()),
         "normal" => Box::new(move || draws.normal()),
         "below_1000" => Box::new(move || draws.below(1000) as f64),
-        _ => return Err(pyo3::exceptions::PyKeyError::new_err(distribution.to_string())),
+        _ => return Err(PyKeyError::new_err(distribution.to_string())),
     };
-    let values = boundary::detached(py, || Ok((0..n).map(|_| read()).collect()))?;
-    Ok(PyArray1::from_vec(py, values))
+    let values: Vec<f64> = detached(py, || Ok((0..n).map(|_| read()).collect()))?;
+    Ok(values.into_pyarray(py))
 }
 
 /// What the boundary makes of an array: its kind, rows, columns, and the sum of each row.
 #[pyfunction]
 #[pyo3(signature = (x, *, bf16=false))]
 fn row_sums(x: &Bound<'_, PyAny>, bf16: bool) -> PyResult<(&'static str, usize, usize, Vec<f64>)> {
-    use crate::arrays::{Logits, RowsView};
-
-    fn sums<T: Copy>(
-        kind: &'static str,
-        x: &RowsView<T>,
-        widen: impl Fn(T) -> f64,
-    ) -> (&'static str, usize, usize, Vec<f64>) {
-        let sum = |i| x.row(i).iter().map(|&v| widen(v)).sum();
-        (kind, x.rows(), x.cols(), (0..x.rows()).map(sum).collect())
+    fn sums<T: Copy + Into<f64>>(x: &RowsView<T>) -> Vec<f64> {
+        (0..x.rows()).map(|i| x.row(i).iter().map(|&v| v.into()).sum()).collect()
     }
-    Ok(match Logits::extract(x, bf16, "x")? {
-        Logits::F32(x) => sums("float32", &x, f64::from),
-        Logits::F64(x) => sums("float64", &x, |v| v),
-        Logits::F16(x) => sums("float16", &x, f64::from),
-        Logits::Bf16(x) => sums("bfloat16", &x, f64::from),
-    })
+    let logits = Logits::view(x, bf16, "x")?;
+    let (kind, sums) = match &logits {
+        Logits::F32(x) => ("float32", sums(x)),
+        Logits::F64(x) => ("float64", sums(x)),
+        Logits::F16(x) => ("float16", sums(x)),
+        Logits::Bf16(x) => ("bfloat16", sums(x)),
+    };
+    Ok((kind, logits.rows(), logits.cols(), sums))
 }
 
 /// Hidden module: nothing in it is part of the interface.

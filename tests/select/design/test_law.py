@@ -38,7 +38,7 @@ def check_sets(draw, law, n=N):
 
 
 def systematic(pi, stream):
-    return inclusion.systematic(pi, inclusion.start(stream), None)
+    return inclusion.systematic(pi, inclusion.start(stream), None, None)
 
 
 def sets_of(case):
@@ -140,9 +140,9 @@ def test_pivotal_sets(case):
     assert exact.keys() == law.keys()
     assert all(abs(exact[chosen] - p) < 1e-12 for chosen, p in law.items())
     if case["order"] == "sequential":
-        check_sets(lambda step: pivotal.sequential(pi, None, Stream(1, step)), law)
+        check_sets(lambda step: pivotal.sequential(pi, None, Stream(1, step), None), law)
     else:
-        check_sets(lambda step: pivotal.balanced(pi, Stream(1, step)), law)
+        check_sets(lambda step: pivotal.balanced(pi, Stream(1, step), None), law)
 
 
 @pytest.mark.parametrize(
@@ -153,14 +153,14 @@ def test_pivotal_sets_over_any_tree(tree):
     pi = np.array([0.3, 0.9, 0.15, 0.5, 0.05, 0.8])
     merges = np.array(merges_of(tree, 6))
     law = law_over_tree(pi.tolist(), tree)
-    check_sets(lambda step: pivotal.over_tree(pi, merges, Stream(2, step)), law)
+    check_sets(lambda step: pivotal.over_tree(pi, merges, Stream(2, step), None), law)
 
 
 def test_pivotal_sets_in_any_order():
     """n = 200,000."""
     pi, order = np.array([0.2, 0.7, 0.6, 0.5, 0.4]), np.array([3, 0, 4, 2, 1])
     law = law_over_tree(pi.tolist(), [[[[3, 0], 4], 2], 1])
-    check_sets(lambda step: pivotal.sequential(pi, order, Stream(3, step)), law)
+    check_sets(lambda step: pivotal.sequential(pi, order, Stream(3, step), None), law)
 
 
 def test_pivotal_sets_of_merged_shards():
@@ -199,7 +199,7 @@ def test_pivotal_sets_of_parts_that_grow_after_a_merger():
 def test_local_pivotal_sets(points):
     """n = 200,000 on a line: pairs, ties between neighbours, duplicates. The sum is 2.3."""
     pi, line = np.array([0.3, 0.6, 0.5, 0.7, 0.2]), np.array(points, np.float64)[:, None]
-    check_sets(lambda step: pivotal.local(pi, line, Stream(5, step)), local_law(pi, line))
+    check_sets(lambda step: pivotal.local(pi, line, Stream(5, step), None), local_law(pi, line))
 
 
 @pytest.mark.parametrize("pi", [[0.2, 0.7, 0.6, 0.5], [1.0, 0.05, 0.0, 0.9, 0.35]])
@@ -211,7 +211,7 @@ def test_poisson_sets(pi):
         p = np.prod(np.where(chosen, pi, 1 - pi))
         if p > 0:
             law[tuple(np.flatnonzero(chosen).tolist())] = p
-    check_sets(lambda step: inclusion.poisson(pi, Stream(6, step)), law)
+    check_sets(lambda step: inclusion.poisson(pi, Stream(6, step), None), law)
 
 
 @pytest.mark.parametrize("case", [c for c in VECTORS["conditional_poisson"] if "sets" in c])
@@ -219,7 +219,7 @@ def test_conditional_poisson_sets(case):
     """n = 200,000."""
     odds = np.array(case["odds"], np.float64)
     law = sets_of(case)
-    check_sets(lambda step: conditional.sample(odds, case["k"], Stream(7, step))[0], law)
+    check_sets(lambda step: conditional.sample(odds, case["k"], Stream(7, step), None)[0], law)
 
 
 def test_conditional_poisson_sets_from_probabilities():
@@ -270,9 +270,9 @@ def test_margins_and_sizes(design):
     pi[np.argmax(pi < 1)] += 18 - pi.sum()
     points = rng.random((60, 2))
     draw = {
-        "sequential": lambda step: pivotal.sequential(pi, None, Stream(1, step)),
-        "tree": lambda step: pivotal.balanced(pi, Stream(1, step)),
-        "local": lambda step: pivotal.local(pi, points, Stream(1, step)),
+        "sequential": lambda step: pivotal.sequential(pi, None, Stream(1, step), None),
+        "tree": lambda step: pivotal.balanced(pi, Stream(1, step), None),
+        "local": lambda step: pivotal.local(pi, points, Stream(1, step), None),
         "shards": lambda step: shards(pi, step),
     }[design]
     chosen = np.concatenate([draw(step) for step in range(n)])
@@ -297,8 +297,8 @@ def test_sizes_without_an_integer_sum():
     """n = 200,000: the size is the sum rounded down or up, with the sum as its mean."""
     pi = np.full(7, 0.35)
     for draw in (
-        lambda step: pivotal.sequential(pi, None, Stream(1, step)).size,
-        lambda step: pivotal.balanced(pi, Stream(1, step)).size,
+        lambda step: pivotal.sequential(pi, None, Stream(1, step), None).size,
+        lambda step: pivotal.balanced(pi, Stream(1, step), None).size,
         lambda step: systematic(pi, Stream(1, step)).size,
     ):
         sizes = np.array([draw(step) for step in range(N)])
@@ -320,7 +320,7 @@ def test_neighbours_repel_each_other():
     pi, line = np.full(size, 0.25), np.arange(float(size))[:, None]
     chosen = np.zeros((n, size), bool)
     for step in range(n):
-        chosen[step, pivotal.local(pi, line, Stream(2, step))] = True
+        chosen[step, pivotal.local(pi, line, Stream(2, step), None)] = True
     pairs = (chosen[:, 1:] & chosen[:, :-1]).mean(0)
     assert pairs.max() < 0.25**2 / 2
     # The exact covariance of the sample is not known; that no pair attracts each other is.
@@ -340,7 +340,8 @@ def test_spread_makes_estimates_of_smooth_functions_better():
     poisson = (0.9 * y**2 / 0.1).sum()
     simple = 400**2 * 0.9 * y.var(ddof=1) / 40
     errors = [
-        10 * y[pivotal.local(pi, points, Stream(3, step))].sum() - y.sum() for step in range(2000)
+        10 * y[pivotal.local(pi, points, Stream(3, step), None)].sum() - y.sum()
+        for step in range(2000)
     ]
     assert poisson / np.mean(np.square(errors)) > 20
     assert simple / np.mean(np.square(errors)) > 2.5
@@ -353,11 +354,11 @@ def test_horvitz_thompson_is_unbiased(design):
     y, pi = rng.normal(size=12) + 1, inclusion_probabilities(rng.random(12) + 0.2, 4).pi
     odds = conditional_poisson_odds(pi)
     draw = {
-        "poisson": lambda step: inclusion.poisson(pi, Stream(1, step)),
-        "pivotal": lambda step: pivotal.sequential(pi, None, Stream(1, step)),
-        "tree": lambda step: pivotal.balanced(pi, Stream(1, step)),
+        "poisson": lambda step: inclusion.poisson(pi, Stream(1, step), None),
+        "pivotal": lambda step: pivotal.sequential(pi, None, Stream(1, step), None),
+        "tree": lambda step: pivotal.balanced(pi, Stream(1, step), None),
         "systematic": lambda step: systematic(pi, Stream(1, step)),
-        "conditional": lambda step: conditional.sample(odds, 4, Stream(1, step))[0],
+        "conditional": lambda step: conditional.sample(odds, 4, Stream(1, step), None)[0],
     }[design]
     n = 100_000
     samples = [draw(step) for step in range(n)]
@@ -383,7 +384,9 @@ def test_variance_of_fixed_size_is_about_right():
     results = np.array(
         [
             horvitz_thompson(y[s], pi[s], design="fixed_size")
-            for s in (conditional.sample(odds, 20, Stream(1, step))[0] for step in range(20_000))
+            for s in (
+                conditional.sample(odds, 20, Stream(1, step), None)[0] for step in range(20_000)
+            )
         ]
     )
     assert (results[:, 1] ** 2).mean() == pytest.approx(results[:, 0].var(), rel=0.1)
@@ -394,7 +397,7 @@ def test_tiny_and_huge_weights():
     pi, _ = inclusion_probabilities([1e-300, 1e300, 3e300, 1e-5, 0.0], 1)
     hits = np.zeros(5, int)
     for step in range(100_000):
-        chosen = pivotal.sequential(pi, None, Stream(1, step))
+        chosen = pivotal.sequential(pi, None, Stream(1, step), None)
         assert chosen.size == 1
         hits[chosen] += 1
     assert_law(hits[[1, 2]], [0.25, 0.75])
@@ -412,7 +415,7 @@ def test_conditional_poisson_margins(n, k):
     groups = np.minimum(np.argsort(np.argsort(pi)) * 10 // n, 9)
     hits = np.zeros(10, int)
     for step in range(draws):
-        chosen = conditional.sample(odds, k, Stream(1, step))[0]
+        chosen = conditional.sample(odds, k, Stream(1, step), None)[0]
         assert chosen.size == k
         hits += np.bincount(groups[chosen], minlength=10)
     expected = draws * np.bincount(groups, pi)
@@ -424,9 +427,11 @@ def test_public_functions_draw_what_the_kernels_draw():
     pi = np.random.default_rng(0).random(50)
     stream = Stream(11, 3)
     assert_same = np.testing.assert_array_equal
-    assert_same(poisson_sample(pi, rng=stream).indices, inclusion.poisson(pi, Stream(11, 3)))
-    assert_same(pivotal_sample(pi, rng=stream).indices, pivotal.sequential(pi, None, Stream(11, 3)))
+    assert_same(poisson_sample(pi, rng=stream).indices, inclusion.poisson(pi, Stream(11, 3), None))
+    assert_same(
+        pivotal_sample(pi, rng=stream).indices, pivotal.sequential(pi, None, Stream(11, 3), None)
+    )
     tree = pivotal_sample(pi, order="tree", rng=stream)
-    assert_same(tree.indices, pivotal.balanced(pi, Stream(11, 3)))
+    assert_same(tree.indices, pivotal.balanced(pi, Stream(11, 3), None))
     assert_same(tree.weights, 1 / pi[tree.indices])
     assert_same(systematic_sample(pi, rng=stream).indices, systematic(pi, Stream(11, 3)))

@@ -30,7 +30,7 @@ def test_sets_of_strata():
         for parts in product(*(combinations(g, m) for g, m in zip(groups, wanted, strict=True)))
     ]
     counts = Counter(
-        tuple(stratified(strata, wanted, Stream(1, step)).tolist()) for step in range(200_000)
+        tuple(stratified(strata, wanted, Stream(1, step), None).tolist()) for step in range(200_000)
     )
     assert counts.keys() <= set(sets)
     assert_law([counts[s] for s in sets], np.full(len(sets), 1 / len(sets)))
@@ -48,7 +48,7 @@ def test_mean_and_variance_are_unbiased():
     wanted = np.array(counts)
     results = np.empty((100_000, 2))
     for step in range(len(results)):
-        chosen = stratified(strata, wanted, Stream(1, step))
+        chosen = stratified(strata, wanted, Stream(1, step), None)
         values, own = y[chosen], strata[chosen]
         means = np.bincount(own, values) / wanted
         spread = np.bincount(own, (values - means[own]) ** 2) / (wanted - 1)

@@ -4,8 +4,9 @@ from typing import TypeAlias, final
 
 import numpy as np
 from numpy.typing import NDArray
+from sortes._progress import Job
 
-from .sampling import _Given, _Progress, _Streams
+from .sampling import _Given, _Streams
 
 __all__ = ["Basis"]
 
@@ -16,50 +17,21 @@ _Options: TypeAlias = tuple[bool, int | None, int, bool]
 class Basis:
     """A reduced output matrix, and the options of the programs that are solved on it."""
 
-    def __new__(cls, features: NDArray[np.float32], options: _Options, /) -> Basis: ...
-    def with_options(self, options: _Options, /) -> Basis: ...
+    def __new__(cls, features: NDArray[np.float32], options: _Options) -> Basis: ...
+    def with_options(self, options: _Options) -> Basis: ...
     def copy(self) -> Basis: ...
     @property
     def options(self) -> _Options: ...
     def features(self) -> NDArray[np.float32]: ...
     def sample(
-        self,
-        given: _Given,
-        streams: _Streams,
-        /,
-        *,
-        num_threads: int | None = None,
-        progress: _Progress = None,
+        self, given: _Given, streams: _Streams, job: Job
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]: ...
-    def keep_mask(
-        self,
-        given: _Given,
-        out: NDArray[np.bool_],
-        /,
-        *,
-        num_threads: int | None = None,
-        progress: _Progress = None,
-    ) -> None: ...
-    def cutoffs(
-        self,
-        given: _Given,
-        out: NDArray[np.float64],
-        /,
-        *,
-        num_threads: int | None = None,
-        progress: _Progress = None,
-    ) -> None: ...
+    def keep_mask(self, given: _Given, out: NDArray[np.bool_], job: Job) -> None: ...
+    def cutoffs(self, given: _Given, out: NDArray[np.float64], job: Job) -> None: ...
     def critical(
-        self,
-        given: _Given,
-        ids: NDArray[np.int64],
-        out: NDArray[np.float64],
-        /,
-        *,
-        num_threads: int | None = None,
-        progress: _Progress = None,
+        self, given: _Given, ids: NDArray[np.int64], out: NDArray[np.float64], job: Job
     ) -> None: ...
-    def decide(self, given: _Given, id: int, tau: float, /) -> tuple[bool, NDArray[np.float64]]: ...
+    def decide(self, given: _Given, id: int, tau: float) -> tuple[bool, NDArray[np.float64]]: ...
     def to_bytes(self) -> bytes: ...
     @staticmethod
-    def from_bytes(data: bytes, /) -> Basis: ...
+    def from_bytes(data: bytes) -> Basis: ...

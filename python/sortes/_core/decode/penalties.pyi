@@ -1,10 +1,11 @@
 """Penalties from the tokens so far."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypedDict, type_check_only
 
 import numpy as np
 from numpy.typing import NDArray
+from sortes._progress import Job
 
 __all__ = ["NEUTRAL", "penalize", "subtractions"]
 
@@ -30,21 +31,16 @@ class TokenLists(TypedDict):
 def penalize(
     x: NDArray[Any] | None,
     out: NDArray[Any],
+    bf16: bool,
     history: History,
     params: Mapping[str, float | NDArray[np.float64]],
     lists: TokenLists,
-    /,
-    *,
-    bf16: bool,
-    num_threads: int | None = None,
-    progress: Callable[[int, int], object] | None = None,
+    job: Job,
 ) -> None: ...
 def subtractions(
     vocabulary: int,
     history: History,
     params: Mapping[str, float | NDArray[np.float64]],
     lists: TokenLists,
-    /,
-    *,
-    progress: Callable[[int, int], object] | None = None,
+    job: Job,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]: ...

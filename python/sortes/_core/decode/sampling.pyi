@@ -4,11 +4,12 @@ Logits are 2-D: float32, float16 or float64, or the bits of bfloat16 as uint16. 
 the arrays that they are given.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeAlias, final
 
 import numpy as np
 from numpy.typing import NDArray
+from sortes._progress import Job
 
 from .. import Stream
 
@@ -45,7 +46,6 @@ _Given: TypeAlias = tuple[
     NDArray[Any] | None,
 ]
 _Streams: TypeAlias = Stream | Sequence[Stream]
-_Progress: TypeAlias = Callable[[int, int], object] | None
 
 @final
 class Rules:
@@ -69,10 +69,7 @@ def sample(
     uniforms: NDArray[np.float64] | None,
     method: str,
     out: NDArray[np.int64],
-    /,
-    *,
-    num_threads: int | None = None,
-    progress: _Progress = None,
+    job: Job,
 ) -> None: ...
 def sample_details(
     given: _Given,
@@ -81,66 +78,20 @@ def sample_details(
     method: str,
     processed: bool,
     out: tuple[NDArray[Any], ...],
-    /,
-    *,
-    num_threads: int | None = None,
-    progress: _Progress = None,
+    job: Job,
 ) -> None: ...
 def truncate(
-    given: _Given,
-    streams: _Streams,
-    fill: float,
-    scaled: bool,
-    out: NDArray[Any],
-    /,
-    *,
-    num_threads: int | None = None,
-    progress: _Progress = None,
+    given: _Given, streams: _Streams, fill: float, scaled: bool, out: NDArray[Any], job: Job
 ) -> None: ...
-def keep_mask(
-    given: _Given,
-    streams: _Streams,
-    out: NDArray[np.bool_],
-    /,
-    *,
-    num_threads: int | None = None,
-    progress: _Progress = None,
-) -> None: ...
-def cutoffs(
-    given: _Given,
-    streams: _Streams,
-    out: NDArray[np.float64],
-    /,
-    *,
-    num_threads: int | None = None,
-    progress: _Progress = None,
-) -> None: ...
-def distribution(
-    given: _Given,
-    streams: _Streams,
-    out: NDArray[np.float64],
-    /,
-    *,
-    num_threads: int | None = None,
-    progress: _Progress = None,
-) -> None: ...
-def row_stats(
-    x: NDArray[Any],
-    bf16: bool,
-    /,
-    *,
-    num_threads: int | None = None,
-    progress: _Progress = None,
-) -> tuple[NDArray[Any], ...]: ...
+def keep_mask(given: _Given, streams: _Streams, out: NDArray[np.bool_], job: Job) -> None: ...
+def cutoffs(given: _Given, streams: _Streams, out: NDArray[np.float64], job: Job) -> None: ...
+def distribution(given: _Given, streams: _Streams, out: NDArray[np.float64], job: Job) -> None: ...
+def row_stats(logits: tuple[NDArray[Any], bool], job: Job) -> tuple[NDArray[Any], ...]: ...
 def critical(
-    x: NDArray[Any],
-    bf16: bool,
+    logits: tuple[NDArray[Any], bool],
     rule: str,
     sigma_ddof: int,
     ties: str,
     out: NDArray[np.float64],
-    /,
-    *,
-    num_threads: int | None = None,
-    progress: _Progress = None,
+    job: Job,
 ) -> None: ...

@@ -1,9 +1,8 @@
 """Batches by scores, for active learning."""
 
-from collections.abc import Callable
-
 import numpy as np
 from numpy.typing import NDArray
+from sortes._progress import Job
 
 from .. import Stream
 
@@ -15,17 +14,8 @@ def acquire(
     strategy: str,
     beta: float,
     noise: Stream | NDArray[np.float64],
-    /,
-    *,
-    num_threads: int | None = None,
-    progress: Callable[[int, int], object] | None = None,
+    job: Job,
 ) -> NDArray[np.int64]: ...
 def acquisition_probs(
-    scores: NDArray[np.float64],
-    strategy: str,
-    beta: float,
-    /,
-    *,
-    num_threads: int | None = None,
-    progress: Callable[[int, int], object] | None = None,
+    scores: NDArray[np.float64], strategy: str, beta: float, job: Job
 ) -> NDArray[np.float64]: ...

@@ -4,7 +4,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from sortes._progress import Callback
+from sortes._progress import Job
 
 from .. import Stream
 
@@ -24,11 +24,8 @@ def seed(
     method: _Method,
     sample_weight: NDArray[np.float64] | None,
     stream: Stream,
-    /,
-    *,
     assign: bool,
-    num_threads: int | None = None,
-    progress: Callback | None = None,
+    job: Job,
 ) -> tuple[
     NDArray[np.int64],
     tuple[int, int, int, int],

@@ -9,7 +9,7 @@ import numpy as np
 from sortes import _core
 from sortes._arrays import vector_of
 from sortes._check import COUNT, PROBABILITY, Count
-from sortes._progress import Progress, reporter
+from sortes._progress import Progress, job_of
 from sortes._rng import as_stream
 from sortes.select.design.sample import DesignSample, sample_of
 
@@ -92,19 +92,15 @@ def conditional_poisson_sample(
         if relative is not None:
             PROBABILITY.check_items(p, "pi")
             raise ValueError("odds: must not be given with pi, which has odds of its own")
-        with reporter(progress, "conditional_poisson_sample") as callback:
-            chosen = native.fitted_sample(
-                p, size, as_stream(rng, step), num_threads=num_threads, progress=callback
-            )
+        with job_of(num_threads, progress, "conditional_poisson_sample") as job:
+            chosen = native.fitted_sample(p, size, as_stream(rng, step), job)
         return sample_of(chosen, p, "fixed_size")
     if relative is None:
         raise ValueError("pi: must be given, or else odds and k")
     if size is None:
         raise ValueError("k: must be given with odds")
-    with reporter(progress, "conditional_poisson_sample") as callback:
-        chosen, p = native.sample(
-            relative, size, as_stream(rng, step), num_threads=num_threads, progress=callback
-        )
+    with job_of(num_threads, progress, "conditional_poisson_sample") as job:
+        chosen, p = native.sample(relative, size, as_stream(rng, step), job)
     return sample_of(chosen, p, "fixed_size")
 
 
@@ -153,10 +149,8 @@ def conditional_poisson_probabilities(
     array([0.2571, 0.4571, 0.6   , 0.6857])
     """
     relative, size = vector_of(odds, "odds", double=True), COUNT.check(k, "k")
-    with reporter(progress, "conditional_poisson_probabilities") as callback:
-        return _core.select.design.conditional_poisson.probabilities(
-            relative, size, num_threads=num_threads, progress=callback
-        )
+    with job_of(num_threads, progress, "conditional_poisson_probabilities") as job:
+        return _core.select.design.conditional_poisson.probabilities(relative, size, job)
 
 
 def conditional_poisson_odds(
@@ -201,10 +195,8 @@ def conditional_poisson_odds(
     array([0.3534, 1.9393, 1.3884, 1.0509])
     """
     p = vector_of(pi, "pi", double=True)
-    with reporter(progress, "conditional_poisson_odds") as callback:
-        odds = _core.select.design.conditional_poisson.odds(
-            p, num_threads=num_threads, progress=callback
-        )
+    with job_of(num_threads, progress, "conditional_poisson_odds") as job:
+        odds = _core.select.design.conditional_poisson.odds(p, job)
     inner = (odds > 0) & np.isfinite(odds)
     if inner.any():
         logs = np.log(odds[inner])
@@ -252,7 +244,5 @@ def log_elementary_symmetric(
     array([1. , 3.5, 3.5, 1. ])
     """
     x, degree = vector_of(logs, "logs", double=True), COUNT.check(k, "k")
-    with reporter(progress, "log_elementary_symmetric") as callback:
-        return _core.select.design.conditional_poisson.log_elementary_symmetric(
-            x, degree, progress=callback
-        )
+    with job_of(None, progress, "log_elementary_symmetric") as job:
+        return _core.select.design.conditional_poisson.log_elementary_symmetric(x, degree, job)

@@ -9,7 +9,7 @@ import numpy as np
 from sortes import _core
 from sortes._arrays import integers_of, vector_of
 from sortes._check import NON_NEGATIVE, UNIT, NonNegative, Unit
-from sortes._progress import Progress, reporter
+from sortes._progress import Progress, job_of
 from sortes._rng import as_stream
 from sortes.select.design.sample import DesignSample, sample_of
 
@@ -84,10 +84,8 @@ def inclusion_probabilities(
     (array([1.   , 0.333, 0.333, 0.333]), 3.0)
     """
     w, size = vector_of(weights, "weights", double=True), NON_NEGATIVE.check(k, "k")
-    with reporter(progress, "inclusion_probabilities") as callback:
-        pi, tau = _core.select.design.inclusion.inclusion_probabilities(
-            w, size, num_threads=num_threads, progress=callback
-        )
+    with job_of(num_threads, progress, "inclusion_probabilities") as job:
+        pi, tau = _core.select.design.inclusion.inclusion_probabilities(w, size, job)
     return InclusionProbabilities(pi, tau)
 
 
@@ -146,10 +144,8 @@ def poisson_sample(
     {100.0}
     """
     p = vector_of(pi, "pi", double=True)
-    with reporter(progress, "poisson_sample") as callback:
-        chosen = _core.select.design.inclusion.poisson(
-            p, as_stream(rng, step), num_threads=num_threads, progress=callback
-        )
+    with job_of(num_threads, progress, "poisson_sample") as job:
+        chosen = _core.select.design.inclusion.poisson(p, as_stream(rng, step), job)
     return sample_of(chosen, p, "poisson")
 
 
@@ -228,8 +224,6 @@ def systematic_sample(
         for name, given in (("rng", rng is not None), ("step", step != 0)):
             if given:
                 raise ValueError(f"{name}: must not be given with u, which replaces the draw")
-    with reporter(progress, "systematic_sample") as callback:
-        chosen = _core.select.design.inclusion.systematic(
-            p, start, along, num_threads=num_threads, progress=callback
-        )
+    with job_of(num_threads, progress, "systematic_sample") as job:
+        chosen = _core.select.design.inclusion.systematic(p, start, along, job)
     return sample_of(chosen, p)

@@ -8,7 +8,7 @@ import numpy as np
 
 from sortes import _core
 from sortes._check import COUNT, Count
-from sortes._progress import Progress, reporter
+from sortes._progress import Progress, job_of
 from sortes._rng import as_stream
 
 if TYPE_CHECKING:
@@ -95,9 +95,9 @@ def stratified_masks(
     [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
     """
     n, rows = COUNT.check(n_features, "n_features"), COUNT.check(num_samples, "num_samples")
-    with reporter(progress, "stratified_masks") as callback:
+    with job_of(num_threads, progress, "stratified_masks") as job:
         masks, weights = _core.select.design.masks.stratified_masks(
-            n, rows, as_stream(rng, step), num_threads=num_threads, progress=callback
+            n, rows, as_stream(rng, step), job
         )
     return Masks(masks, weights)
 

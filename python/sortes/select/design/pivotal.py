@@ -9,7 +9,7 @@ import numpy as np
 from sortes import _core
 from sortes._arrays import host, ids_of, integers_of, matrix_of, vector_of
 from sortes._check import ENTITY, Entity, one_of
-from sortes._progress import Progress, reporter
+from sortes._progress import Progress, job_of
 from sortes._rng import as_stream
 from sortes._state import Stateful
 from sortes.select.design.sample import DesignSample, sample_of
@@ -111,15 +111,15 @@ def pivotal_sample(
     if (points is not None) != (named == "local"):
         raise ValueError("X: must be given for order='local', and for no other order")
     stream = as_stream(rng, step)
-    with reporter(progress, "pivotal_sample") as callback:
+    with job_of(num_threads, progress, "pivotal_sample") as job:
         if points is not None:
-            chosen = native.local(p, points, stream, num_threads=num_threads, progress=callback)
+            chosen = native.local(p, points, stream, job)
         elif named == "tree":
-            chosen = native.balanced(p, stream, num_threads=num_threads, progress=callback)
+            chosen = native.balanced(p, stream, job)
         elif along is not None and along.ndim == 2:
-            chosen = native.over_tree(p, along, stream, num_threads=num_threads, progress=callback)
+            chosen = native.over_tree(p, along, stream, job)
         else:
-            chosen = native.sequential(p, along, stream, num_threads=num_threads, progress=callback)
+            chosen = native.sequential(p, along, stream, job)
     return sample_of(chosen, p)
 
 
@@ -206,8 +206,8 @@ class PivotalSampler(Stateful):
         """
         p = vector_of(pi, "pi", double=True)
         names = None if ids is None else ids_of(ids)
-        with reporter(progress, "PivotalSampler.update") as callback:
-            self._native.extend(p, names, progress=callback)
+        with job_of(None, progress, "PivotalSampler.update") as job:
+            self._native.extend(p, names, job)
         return self
 
     def merge(self, other: PivotalSampler) -> Self:

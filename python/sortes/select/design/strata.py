@@ -12,7 +12,7 @@ from sortes import _core
 from sortes._arrays import host, integers_of, vector_of
 from sortes._check import COUNT, Count, Domain, items, one_of
 from sortes._estimate import Estimate
-from sortes._progress import Progress, reporter
+from sortes._progress import Progress, job_of
 from sortes._rng import as_stream
 from sortes.select.design.sample import DesignSample
 
@@ -163,8 +163,8 @@ def allocate(
     s, size = vector_of(shares, "shares", double=True), COUNT.check(m, "m")
     most = None if caps is None else integers_of(caps, "caps", COUNT)
     least = COUNT.check(min_per_stratum, "min_per_stratum")
-    with reporter(progress, "allocate") as callback:
-        return _core.select.design.strata.allocate(s, size, most, least, progress=callback)
+    with job_of(None, progress, "allocate") as job:
+        return _core.select.design.strata.allocate(s, size, most, least, job)
 
 
 def neyman_allocation(
@@ -220,10 +220,8 @@ def neyman_allocation(
     """
     n, sigma = integers_of(sizes, "sizes", COUNT), vector_of(sds, "sds", double=True)
     size, least = COUNT.check(m, "m"), COUNT.check(min_per_stratum, "min_per_stratum")
-    with reporter(progress, "neyman_allocation") as callback:
-        return _core.select.design.strata.neyman_allocation(
-            n, sigma, size, least, progress=callback
-        )
+    with job_of(None, progress, "neyman_allocation") as job:
+        return _core.select.design.strata.neyman_allocation(n, sigma, size, least, job)
 
 
 def stratified_sample(
@@ -291,10 +289,8 @@ def stratified_sample(
     """
     codes, labels, sizes = _strata(strata)
     counts = _allocation(allocation, sizes, m, sds, min_per_stratum)
-    with reporter(progress, "stratified_sample") as callback:
-        chosen = _core.select.design.strata.stratified(
-            codes, counts, as_stream(rng, step), num_threads=num_threads, progress=callback
-        )
+    with job_of(num_threads, progress, "stratified_sample") as job:
+        chosen = _core.select.design.strata.stratified(codes, counts, as_stream(rng, step), job)
     own = codes[chosen]
     weights = (sizes / np.maximum(counts, 1))[own]
     return StratifiedSample(chosen, weights, "stratified", own, labels, sizes, counts)

@@ -10,7 +10,7 @@ import numpy as np
 from sortes import _core
 from sortes._arrays import vector_of
 from sortes._check import flag, one_of
-from sortes._progress import Progress, reporter
+from sortes._progress import Progress, job_of
 from sortes._rng import as_stream
 from sortes.select.weighted._size import Shape, shape_of, shaped, too_many
 
@@ -154,16 +154,12 @@ def choice(
     elif method != "auto":
         raise ValueError(f"method: must be 'auto' without replacement, got {method!r}")
     stream = as_stream(rng, step)
-    with reporter(progress, "draws") as callback:
+    with job_of(num_threads, progress, "draws") as job:
         if replace:
             alias = method == "alias" or (method == "auto" and wanted >= weights.size)
-            drawn = _core.select.weighted.choice(
-                weights, wanted, alias, stream, num_threads=num_threads, progress=callback
-            )
+            drawn = _core.select.weighted.choice(weights, wanted, alias, stream, job)
         else:
-            drawn = _core.select.weighted.successive(
-                weights, wanted, stream, num_threads=num_threads, progress=callback
-            )
+            drawn = _core.select.weighted.successive(weights, wanted, stream, job)
     if drawn.size < wanted:
         if on_short == "raise":
             raise too_many(wanted, drawn.size)
@@ -224,7 +220,5 @@ def weighted_keys(
     """
     weights, log = vector_of(weights), flag(log, "log")
     stream = as_stream(rng, step)
-    with reporter(progress, "keys") as callback:
-        return _core.select.weighted.weighted_keys(
-            weights, log, stream, num_threads=num_threads, progress=callback
-        )
+    with job_of(num_threads, progress, "keys") as job:
+        return _core.select.weighted.weighted_keys(weights, log, stream, job)

@@ -10,7 +10,7 @@ import numpy as np
 from sortes import _core
 from sortes._arrays import host, ids_of, vector_of
 from sortes._check import COUNT, Count
-from sortes._progress import Progress, reporter
+from sortes._progress import Progress, job_of
 from sortes._rng import as_stream
 from sortes._state import Stateful
 from sortes.select.weighted._size import Shape, shape_of, shaped, too_many
@@ -72,10 +72,8 @@ class DynamicWeights(Stateful):
         num_threads: int | None = None,
         progress: Progress = None,
     ) -> None:
-        with reporter(progress, "weights") as callback:
-            self._native = self._native_class(
-                vector_of(weights), num_threads=num_threads, progress=callback
-            )
+        with job_of(num_threads, progress, "weights") as job:
+            self._native = self._native_class(vector_of(weights), job)
 
     def __len__(self) -> int:
         """Return the number of weights."""
@@ -135,8 +133,8 @@ class DynamicWeights(Stateful):
         items = ids_of(items if items.ndim else items[np.newaxis], "indices")
         given = host(weights, "weights")
         changed = vector_of(given if given.ndim else np.full(items.size, given), double=True)
-        with reporter(progress, "changes") as callback:
-            self._native.update(items, changed, num_threads=num_threads, progress=callback)
+        with job_of(num_threads, progress, "changes") as job:
+            self._native.update(items, changed, job)
         return self
 
     @overload
@@ -203,10 +201,8 @@ class DynamicWeights(Stateful):
         array([2, 2, 2, 2, 2])
         """
         shape, stream = shape_of(size), as_stream(rng, step)
-        with reporter(progress, "draws") as callback:
-            drawn = self._native.sample(
-                math.prod(shape), stream, num_threads=num_threads, progress=callback
-            )
+        with job_of(num_threads, progress, "draws") as job:
+            drawn = self._native.sample(math.prod(shape), stream, job)
         return shaped(drawn, size, shape)
 
     @overload
@@ -259,8 +255,8 @@ class DynamicWeights(Stateful):
         """
         wanted = 1 if size is None else COUNT.check(size, "size")
         stream = as_stream(rng, step)
-        with reporter(progress, "draws") as callback:
-            drawn = self._native.pop(wanted, stream, progress=callback)
+        with job_of(None, progress, "draws") as job:
+            drawn = self._native.pop(wanted, stream, job)
         if drawn.size < wanted:
             raise too_many(wanted, drawn.size)
         return int(drawn[0]) if size is None else drawn

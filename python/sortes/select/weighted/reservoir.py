@@ -9,7 +9,7 @@ import numpy as np
 from sortes import _core
 from sortes._arrays import ids_of, vector_of
 from sortes._check import COUNT, Count
-from sortes._progress import Progress, reporter
+from sortes._progress import Progress, job_of
 from sortes._rng import as_stream
 from sortes._state import Stateful
 
@@ -125,8 +125,8 @@ class Reservoir(Stateful):
         """
         weights = vector_of(weights)
         ids = None if ids is None else ids_of(ids)
-        with reporter(progress, "items") as callback:
-            self._native.update(weights, ids, num_threads=num_threads, progress=callback)
+        with job_of(num_threads, progress, "items") as job:
+            self._native.update(weights, ids, job)
         return self
 
     def sample(self) -> NDArray[np.int64]:

@@ -10,7 +10,7 @@ import numpy as np
 from sortes import _core
 from sortes._arrays import vector_of
 from sortes._check import one_of
-from sortes._progress import Progress, reporter
+from sortes._progress import Progress, job_of
 from sortes._rng import as_stream
 from sortes._state import Stateful
 from sortes.select.weighted._size import Shape, shape_of, shaped
@@ -85,10 +85,8 @@ class AliasTable(Stateful):
         progress: Progress = None,
     ) -> None:
         one_of(precision, "precision", get_args(Precision))
-        with reporter(progress, "table") as callback:
-            self._native = self._native_class(
-                vector_of(weights), precision, num_threads=num_threads, progress=callback
-            )
+        with job_of(num_threads, progress, "table") as job:
+            self._native = self._native_class(vector_of(weights), precision, job)
 
     @property
     def precision(self) -> str:
@@ -164,10 +162,8 @@ class AliasTable(Stateful):
                [0, 2]])
         """
         shape, stream = shape_of(size), as_stream(rng, step)
-        with reporter(progress, "draws") as callback:
-            drawn = self._native.sample(
-                math.prod(shape), stream, num_threads=num_threads, progress=callback
-            )
+        with job_of(num_threads, progress, "draws") as job:
+            drawn = self._native.sample(math.prod(shape), stream, job)
         return shaped(drawn, size, shape)
 
     def probabilities(self) -> NDArray[np.float64]:

@@ -11,11 +11,8 @@ use pyo3::prelude::*;
 #[pymodule(submodule, name = "decode")]
 pub(crate) mod native {
     #[pymodule_export]
-    use super::adaptive_p::native as adaptive_p;
-    #[pymodule_export]
-    use super::basis_aware::basis_aware;
-    #[pymodule_export]
-    use super::penalties::penalties;
-    #[pymodule_export]
-    use super::sampling::sampling;
+    use super::{
+        adaptive_p::native as adaptive_p, basis_aware::basis_aware, penalties::penalties,
+        sampling::sampling,
+    };
 }

@@ -3,18 +3,17 @@
 use std::collections::HashMap;
 
 use half::f16;
-use numpy::{IntoPyArray, PyArray1, PyArray2};
+use numpy::PyArray2;
 use pyo3::exceptions::PyTypeError;
-use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use sortes::decode::penalties::{
     Batch, Breakers, Histories, Lists, Penalties, Row, Subtractions, Value,
 };
-use sortes_core::{Error, Run};
+use sortes_core::Error;
 
-use crate::args::Vector;
-use crate::arrays::{Logits, Precision, rows_mut, writable};
-use crate::boundary::{Size, run, to_py};
+use crate::args::writable;
+use crate::arrays::{Precision, rows_mut};
+use crate::prelude::*;
 
 /// Nanoseconds to copy a logit.
 const COPY: f64 = 0.3;
@@ -88,21 +87,18 @@ fn batch_of<'a>(
 
 /// Writes the penalized rows of `x` to `out`; without `x`, penalizes `out` in place.
 #[pyfunction]
-#[pyo3(signature = (x, out, history, params, lists, /, *, bf16, num_threads=None, progress=None))]
-#[allow(clippy::too_many_arguments)]
+#[pyo3(signature = (x, out, bf16, history, params, lists, job))]
 fn penalize(
-    py: Python<'_>,
     x: Option<&Bound<'_, PyAny>>,
     out: &Bound<'_, PyAny>,
+    bf16: bool,
     history: History<'_>,
     params: Params<'_>,
     lists: TokenLists,
-    bf16: bool,
-    num_threads: Option<&Bound<'_, PyAny>>,
-    progress: Option<&Bound<'_, PyAny>>,
+    job: Job<'_>,
 ) -> PyResult<()> {
-    let target = Logits::extract(out, bf16, "out")?;
-    let x = x.map(|x| Logits::extract(x, bf16, "logits")).transpose()?;
+    let target = Logits::view(out, bf16, "out")?;
+    let x = x.map(|x| Logits::view(x, bf16, "logits")).transpose()?;
     let (batch, size) = batch_of(&history, &params, lists, target.cols(), COPY).map_err(to_py)?;
     let kernel = match target {
         Logits::F32(_) => penalize_as::<f32>,
@@ -110,47 +106,42 @@ fn penalize(
         Logits::F16(_) => penalize_as::<f16>,
         Logits::Bf16(_) => penalize_as::<half::bf16>,
     };
-    kernel(py, x.as_ref(), out, &batch, size, num_threads, progress)
+    kernel(x.as_ref(), out, &batch, size, &job)
 }
 
 fn penalize_as<T: Precision>(
-    py: Python<'_>,
     x: Option<&Logits>,
     out: &Bound<'_, PyAny>,
     batch: &Batch<'_>,
     size: Size,
-    num_threads: Option<&Bound<'_, PyAny>>,
-    progress: Option<&Bound<'_, PyAny>>,
+    job: &Job<'_>,
 ) -> PyResult<()>
 where
     [T]: Row,
 {
     let other = || PyTypeError::new_err("out: must have the dtype of logits");
     let x = x.map(|x| T::rows_of(x).ok_or_else(other)).transpose()?;
-    let mut out = writable(out.cast::<PyArray2<T::Stored>>()?, "out")?;
-    let mut rows = rows_mut::<T>(&mut out, "out")?;
-    run(py, size, num_threads, progress, |run| batch.penalize(x, &mut rows, run))
+    let mut out = writable(out.cast::<PyArray2<T::Stored>>()?)?;
+    let mut rows = rows_mut::<T>(&mut out)?;
+    job.run(size, |run| batch.penalize(x, &mut rows, run))
 }
 
 /// Rows, tokens, and what to subtract from their logits.
-type Entries<'py> =
-    (Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<f64>>);
+type Entries<'py> = (Array<'py, i64>, Array<'py, i64>, Array<'py, f64>);
 
 /// What DRY subtracts and (infinite) what is banned: rows, tokens, amounts, in order of rows.
 #[pyfunction]
-#[pyo3(signature = (vocabulary, history, params, lists, /, *, progress=None))]
 fn subtractions<'py>(
-    py: Python<'py>,
     vocabulary: usize,
     history: History<'py>,
     params: Params<'py>,
     lists: TokenLists,
-    progress: Option<&Bound<'py, PyAny>>,
+    job: Job<'py>,
 ) -> PyResult<Entries<'py>> {
     let (batch, size) = batch_of(&history, &params, lists, vocabulary, 0.0).map_err(to_py)?;
     let Subtractions { rows, tokens, amounts } =
-        run(py, size, None, progress, |run: Run<'_>| batch.subtractions(vocabulary, run))?;
-    Ok((rows.into_pyarray(py), tokens.into_pyarray(py), amounts.into_pyarray(py)))
+        job.run(size, |run| batch.subtractions(vocabulary, run))?;
+    Ok((rows.into_pyarray(job.py), tokens.into_pyarray(job.py), amounts.into_pyarray(job.py)))
 }
 
 /// Penalties from the tokens so far.

@@ -1,9 +1,7 @@
 //! `_core.decode.sampling`: logits to tokens.
 
-#![allow(clippy::too_many_arguments)] // of Python functions, each once
-
-use numpy::{PyArray, PyArray1, PyArrayDyn, PyReadwriteArrayDyn};
-use pyo3::prelude::*;
+use numpy::PyArray1;
+use numpy::ndarray::IxDyn;
 use pyo3::types::{PyDict, PyTuple};
 use sortes::decode::stats::{self, RowStats};
 use sortes::decode::{
@@ -12,10 +10,9 @@ use sortes::decode::{
 use sortes_core::memory::with_capacity;
 use sortes_core::{Result, Run, rng};
 
-use crate::args::{Choice, Matrix, Named, Vector};
-use crate::arrays::{Logits, Precision, RowsView, elements_mut, with_rows, writable};
-use crate::boundary::{self, Size, to_py};
-use crate::stream::Stream;
+use crate::args::Out;
+use crate::arrays::{Precision, RowsView};
+use crate::prelude::*;
 
 /// Nanoseconds of one thread for one logit, of rules and a draw.
 const SCAN: f64 = 0.6;
@@ -167,7 +164,7 @@ impl<'py> FromPyObject<'_, 'py> for Given<'py> {
     fn extract(x: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
         let (x, bf16, rules, rows, bias, mask): (Bound<'py, PyAny>, bool, _, _, _, _) =
             x.extract()?;
-        let logits = Logits::extract(&x, bf16, "logits")?;
+        let logits = Logits::view(&x, bf16, "logits")?;
         Ok(Self { logits, rules, rows, bias, mask })
     }
 }
@@ -187,15 +184,13 @@ impl Given<'_> {
     /// Runs a kernel on the rows, each logit of which takes about `ns`.
     pub(super) fn run<T: Send>(
         &self,
-        py: Python<'_>,
+        job: &Job<'_>,
         streams: &Streams,
         ns: f64,
-        num_threads: Option<&Bound<'_, PyAny>>,
-        progress: Option<&Bound<'_, PyAny>>,
         f: impl FnOnce(&Call<'_>, &Logits, Run<'_>) -> Result<T> + Send,
     ) -> PyResult<T> {
         let (logits, call) = (&self.logits, self.call(&streams.0));
-        boundary::run(py, size(logits, ns), num_threads, progress, |run| f(&call, logits, run))
+        job.run(size(logits, ns), |run| f(&call, logits, run))
     }
 }
 
@@ -205,21 +200,17 @@ fn size(logits: &Logits, ns: f64) -> Size {
 
 /// Draws one token per row.
 #[pyfunction]
-#[pyo3(signature = (given, streams, uniforms, method, out, /, *, num_threads=None, progress=None))]
+#[pyo3(signature = (given, streams, uniforms, method, out, job))]
 fn sample(
-    py: Python<'_>,
     given: Given<'_>,
     streams: Streams,
     uniforms: Option<Vector<'_, f64>>,
     method: Choice<Method>,
-    out: &Bound<'_, PyArray1<i64>>,
-    num_threads: Option<&Bound<'_, PyAny>>,
-    progress: Option<&Bound<'_, PyAny>>,
+    mut out: OutVector<'_, i64>,
+    job: Job<'_>,
 ) -> PyResult<()> {
-    let uniforms = uniforms.as_deref();
-    let mut out = writable(out, "out")?;
-    let out = elements_mut(&mut out, "out")?;
-    given.run(py, &streams, SCAN, num_threads, progress, |call, logits, run| {
+    let (uniforms, out) = (uniforms.as_deref(), &mut *out);
+    given.run(&job, &streams, SCAN, |call, logits, run| {
         with_rows!(logits, |rows| call.sample(rows, uniforms, method.0, out, run))
     })
 }
@@ -227,44 +218,35 @@ fn sample(
 /// What is known of drawn tokens, each part an array to write to.
 #[derive(FromPyObject)]
 struct Parts<'py>(
-    PyReadwriteArrayDyn<'py, i64>,
-    PyReadwriteArrayDyn<'py, f64>,
-    PyReadwriteArrayDyn<'py, i64>,
-    PyReadwriteArrayDyn<'py, f64>,
-    PyReadwriteArrayDyn<'py, i64>,
-    PyReadwriteArrayDyn<'py, f64>,
+    OutVector<'py, i64>,
+    OutVector<'py, f64>,
+    OutVector<'py, i64>,
+    OutVector<'py, f64>,
+    OutMatrix<'py, i64>,
+    OutMatrix<'py, f64>,
 );
 
 impl Parts<'_> {
-    fn details(&mut self) -> PyResult<Details<'_>> {
-        Ok(Details {
-            tokens: elements_mut(&mut self.0, "out")?,
-            logprob: elements_mut(&mut self.1, "out")?,
-            rank: elements_mut(&mut self.2, "out")?,
-            mass: elements_mut(&mut self.3, "out")?,
-            top_ids: elements_mut(&mut self.4, "out")?,
-            top_logprobs: elements_mut(&mut self.5, "out")?,
-        })
+    fn details(&mut self) -> Details<'_> {
+        let Self(tokens, logprob, rank, mass, top_ids, top_logprobs) = self;
+        Details { tokens, logprob, rank, mass, top_ids, top_logprobs }
     }
 }
 
 /// Draws one token per row, and writes what is known of it.
 #[pyfunction]
-#[pyo3(signature = (given, streams, uniforms, method, processed, out, /, *, num_threads=None,
-                    progress=None))]
+#[pyo3(signature = (given, streams, uniforms, method, processed, out, job))]
 fn sample_details(
-    py: Python<'_>,
     given: Given<'_>,
     streams: Streams,
     uniforms: Option<Vector<'_, f64>>,
     method: Choice<Method>,
     processed: bool,
     mut out: Parts<'_>,
-    num_threads: Option<&Bound<'_, PyAny>>,
-    progress: Option<&Bound<'_, PyAny>>,
+    job: Job<'_>,
 ) -> PyResult<()> {
-    let (uniforms, method, out) = (uniforms.as_deref(), method.0, out.details()?);
-    given.run(py, &streams, 3.0 * SCAN, num_threads, progress, |call, logits, run| {
+    let (uniforms, method, out) = (uniforms.as_deref(), method.0, out.details());
+    given.run(&job, &streams, 3.0 * SCAN, |call, logits, run| {
         with_rows!(logits, |rows| {
             call.sample_details(rows, uniforms, method, processed, out, run)
         })
@@ -274,21 +256,16 @@ fn sample_details(
 /// Writes `fill` in place of the tokens that the rules remove, and if `scaled` divides the others
 /// by the temperature.
 #[pyfunction]
-#[pyo3(signature = (given, streams, fill, scaled, out, /, *, num_threads=None, progress=None))]
 fn truncate(
-    py: Python<'_>,
     given: Given<'_>,
     streams: Streams,
     fill: f64,
     scaled: bool,
     out: &Bound<'_, PyAny>,
-    num_threads: Option<&Bound<'_, PyAny>>,
-    progress: Option<&Bound<'_, PyAny>>,
+    job: Job<'_>,
 ) -> PyResult<()> {
     with_rows!(&given.logits, |rows| write_like(rows, out, |out| {
-        given.run(py, &streams, SCAN, num_threads, progress, |call, _, run| {
-            call.truncate(rows, fill, scaled, out, run)
-        })
+        given.run(&job, &streams, SCAN, |call, _, run| call.truncate(rows, fill, scaled, out, run))
     }))
 }
 
@@ -300,9 +277,7 @@ fn write_like<T: Precision>(
 ) -> PyResult<()> {
     const { assert!(size_of::<T>() == size_of::<T::Stored>()) };
     const { assert!(align_of::<T>() == align_of::<T::Stored>()) };
-    let out = out.cast::<PyArrayDyn<T::Stored>>()?;
-    let mut out = writable(out, "out")?;
-    let out = elements_mut(&mut out, "out")?;
+    let mut out: Out<'_, T::Stored, IxDyn> = out.extract()?;
     // SAFETY: `Stored` is how NumPy stores a `T`: the same size, alignment and bits.
     f(unsafe { std::slice::from_raw_parts_mut(out.as_mut_ptr().cast(), out.len()) })
 }
@@ -312,18 +287,14 @@ macro_rules! per_row {
     ($(#[$doc:meta])* $name:ident, $type:ty, $ns:expr) => {
         $(#[$doc])*
         #[pyfunction]
-        #[pyo3(signature = (given, streams, out, /, *, num_threads=None, progress=None))]
         fn $name(
-            py: Python<'_>,
             given: Given<'_>,
             streams: Streams,
-            out: &Bound<'_, PyArray<$type, numpy::Ix2>>,
-            num_threads: Option<&Bound<'_, PyAny>>,
-            progress: Option<&Bound<'_, PyAny>>,
+            mut out: OutMatrix<'_, $type>,
+            job: Job<'_>,
         ) -> PyResult<()> {
-            let mut out = writable(out, "out")?;
-            let out = elements_mut(&mut out, "out")?;
-            given.run(py, &streams, $ns, num_threads, progress, |call, logits, run| {
+            let out = &mut *out;
+            given.run(&job, &streams, $ns, |call, logits, run| {
                 with_rows!(logits, |rows| call.$name(rows, out, run))
             })
         }
@@ -345,55 +316,32 @@ per_row!(
 
 /// Statistics of each row: a column for each.
 #[pyfunction]
-#[pyo3(signature = (x, bf16, /, *, num_threads=None, progress=None))]
-fn row_stats<'py>(
-    py: Python<'py>,
-    x: &Bound<'py, PyAny>,
-    bf16: bool,
-    num_threads: Option<&Bound<'_, PyAny>>,
-    progress: Option<&Bound<'_, PyAny>>,
-) -> PyResult<Bound<'py, PyTuple>> {
-    let logits = Logits::extract(x, bf16, "logits")?;
-    let found = boundary::run(py, size(&logits, 2.0 * SCAN), num_threads, progress, |run| {
+fn row_stats(logits: Logits, job: Job<'_>) -> PyResult<Bound<'_, PyTuple>> {
+    let found = job.run(size(&logits, 2.0 * SCAN), |run| {
         with_rows!(&logits, |rows| stats::row_stats(rows, run))
     })?;
-    let real = |f: fn(&RowStats) -> f64| column(py, &found, f);
-    let whole = |f: fn(&RowStats) -> i64| column(py, &found, f);
+    let real = |f: fn(&RowStats) -> f64| PyResult::Ok(column(job.py, &found, f)?.into_any());
+    let whole = |f: fn(&RowStats) -> i64| PyResult::Ok(column(job.py, &found, f)?.into_any());
     let (max, argmax, lse) = (real(|s| s.max)?, whole(|s| s.argmax)?, real(|s| s.lse)?);
     let (entropy, collision) = (real(|s| s.entropy)?, real(|s| s.collision)?);
     let (n_finite, mean, std) = (whole(|s| s.n_finite)?, real(|s| s.mean)?, real(|s| s.std)?);
-    PyTuple::new(py, [max, argmax, lse, entropy, collision, n_finite, mean, std])
-}
-
-fn column<'py, T: numpy::Element>(
-    py: Python<'py>,
-    found: &[RowStats],
-    f: fn(&RowStats) -> T,
-) -> PyResult<Bound<'py, PyAny>> {
-    let mut column = with_capacity(found.len(), "statistics").map_err(to_py)?;
-    column.extend(found.iter().map(f));
-    Ok(PyArray1::from_vec(py, column).into_any())
+    PyTuple::new(job.py, [max, argmax, lse, entropy, collision, n_finite, mean, std])
 }
 
 /// The parameter at which each token leaves the kept set of a rule.
 #[pyfunction]
-#[pyo3(signature = (x, bf16, rule, sigma_ddof, ties, out, /, *, num_threads=None, progress=None))]
 fn critical(
-    py: Python<'_>,
-    x: &Bound<'_, PyAny>,
-    bf16: bool,
+    logits: Logits,
     rule: &str,
     sigma_ddof: u8,
     ties: Choice<Ties>,
-    out: &Bound<'_, PyArray<f64, numpy::Ix2>>,
-    num_threads: Option<&Bound<'_, PyAny>>,
-    progress: Option<&Bound<'_, PyAny>>,
+    mut out: OutMatrix<'_, f64>,
+    job: Job<'_>,
 ) -> PyResult<()> {
-    let (logits, rule) = (Logits::extract(x, bf16, "logits")?, Rule::named(rule).map_err(to_py)?);
+    let rule = Rule::named(rule).map_err(to_py)?;
     let options = Options { sigma_ddof, ties: ties.0, ..Options::default() };
-    let mut out = writable(out, "out")?;
-    let out = elements_mut(&mut out, "out")?;
-    boundary::run(py, size(&logits, SORT), num_threads, progress, |run| {
+    let out = &mut *out;
+    job.run(size(&logits, SORT), |run| {
         with_rows!(&logits, |rows| stats::critical(rows, rule, &options, out, run))
     })
 }

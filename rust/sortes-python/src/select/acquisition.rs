@@ -1,13 +1,9 @@
 //! `_core.select.acquisition`: batches by scores, for active learning.
 
-use numpy::{IntoPyArray, PyArray1};
-use pyo3::prelude::*;
 use sortes::select::acquisition::{self as kernels, Noise, Strategy};
 
 use super::weighted::indices;
-use crate::args::{Choice, Named, Vector};
-use crate::boundary::{Size, run};
-use crate::stream::Stream;
+use crate::prelude::*;
 
 impl Named for Strategy {
     const NAMES: &[(&str, Self)] =
@@ -37,41 +33,30 @@ fn size(scores: &[f64], strategy: Strategy) -> Size {
 
 /// A batch of distinct items, drawn by scores: with the noise of a stream, or with noise that is given.
 #[pyfunction]
-#[pyo3(signature = (scores, k, strategy, beta, noise, /, *, num_threads=None, progress=None))]
-#[allow(clippy::too_many_arguments)]
 fn acquire<'py>(
-    py: Python<'py>,
     scores: Vector<'py, f64>,
     k: usize,
     strategy: Choice<Strategy>,
     beta: f64,
     noise: Source<'py>,
-    num_threads: Option<&Bound<'py, PyAny>>,
-    progress: Option<&Bound<'py, PyAny>>,
-) -> PyResult<Bound<'py, PyArray1<i64>>> {
-    let (scores, noise) = (&*scores, noise.noise());
-    let batch = run(py, size(scores, strategy.0), num_threads, progress, |run| {
-        indices(&kernels::acquire(scores, k, strategy.0, beta, noise, run)?, run)
-    })?;
-    Ok(batch.into_pyarray(py))
+    job: Job<'py>,
+) -> PyResult<Array<'py, i64>> {
+    let noise = noise.noise();
+    job.array(size(&scores, strategy.0), |run| {
+        indices(&kernels::acquire(&scores, k, strategy.0, beta, noise, run)?, run)
+    })
 }
 
 /// The probability of each item of being drawn first.
 #[pyfunction]
-#[pyo3(signature = (scores, strategy, beta, /, *, num_threads=None, progress=None))]
 fn acquisition_probs<'py>(
-    py: Python<'py>,
     scores: Vector<'py, f64>,
     strategy: Choice<Strategy>,
     beta: f64,
-    num_threads: Option<&Bound<'py, PyAny>>,
-    progress: Option<&Bound<'py, PyAny>>,
-) -> PyResult<Bound<'py, PyArray1<f64>>> {
-    let scores = &*scores;
-    let p = run(py, size(scores, strategy.0), num_threads, progress, |run| {
-        kernels::probabilities(scores, strategy.0, beta, run)
-    })?;
-    Ok(p.into_pyarray(py))
+    job: Job<'py>,
+) -> PyResult<Array<'py, f64>> {
+    let size = size(&scores, strategy.0);
+    job.array(size, |run| kernels::probabilities(&scores, strategy.0, beta, run))
 }
 
 /// Batches by scores, for active learning.

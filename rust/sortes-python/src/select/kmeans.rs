@@ -1,16 +1,11 @@
 //! `_core.select.kmeans`: the k-means++ family.
 
-use numpy::{IntoPyArray, PyArray1};
 use pyo3::exceptions::PyValueError;
-use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use sortes::select::kmeans::{Assignment, Fallback, Method, Request, Seeding};
 use sortes_core::csr::Csr;
-use sortes_core::memory::with_capacity;
 
-use crate::args::{Choice, Floats, Matrix, Named, Vector, with_floats};
-use crate::boundary::{Size, run, to_py};
-use crate::stream::Stream;
+use crate::prelude::*;
 
 impl Named for Fallback {
     const NAMES: &[(&str, Self)] = &[("exact", Self::Exact), ("uniform", Self::Uniform)];
@@ -89,67 +84,51 @@ impl Points<'_> {
 
     fn answer(
         &self,
-        py: Python<'_>,
         request: &Request<'_>,
-        num_threads: Option<&Bound<'_, PyAny>>,
-        progress: Option<&Bound<'_, PyAny>>,
+        job: &Job<'_>,
     ) -> PyResult<(Seeding, Option<Assignment>)> {
         let (n, numbers) = self.counts();
         // A nanosecond for each number that is looked at.
         let centres = request.n_clusters;
         let size = Size::new(centres, request.cost(n, numbers) / centres.max(1) as f64);
         match self {
-            Self::Single(x) => {
-                let (data, dim): (&[f32], _) = (x, x.cols());
-                run(py, size, num_threads, progress, |run| request.dense(data, dim, run))
-            }
-            Self::Double(x) => {
-                let (data, dim): (&[f64], _) = (x, x.cols());
-                run(py, size, num_threads, progress, |run| request.dense(data, dim, run))
-            }
+            Self::Single(x) => job.run(size, |run| request.dense(x, x.cols(), run)),
+            Self::Double(x) => job.run(size, |run| request.dense(x, x.cols(), run)),
             Self::Sparse(starts, columns, values, width) => {
                 with_indices!(*starts, |starts| with_indices!(*columns, |columns| {
-                    with_floats!(*values, |values| {
-                        run(py, size, num_threads, progress, |run| {
-                            let rows = Csr::new(starts, columns, values, *width, "X", run)?;
-                            request.sparse(rows, run)
-                        })
-                    })
+                    with_floats!(*values, |values| job.run(size, |run| {
+                        let rows = Csr::new(starts, columns, values, *width, "X", run)?;
+                        request.sparse(rows, run)
+                    }))
                 }))
             }
         }
     }
 }
 
-type Nearest<'py> = (Bound<'py, PyArray1<f64>>, Bound<'py, PyArray1<u32>>);
 /// Indices of the centres; trials, distances computed, refreshes, and centres that were filled in;
 /// the squared distance of each point to its nearest centre, and the position of that.
-type Seeded<'py> = (Bound<'py, PyArray1<i64>>, (u64, u64, u64, usize), Option<Nearest<'py>>);
+type Seeded<'py> =
+    (Array<'py, i64>, (u64, u64, u64, usize), Option<(Array<'py, f64>, Array<'py, u32>)>);
 
 /// Draws centres; with `assign`, finds the nearest of each point as well.
 #[pyfunction]
-#[pyo3(signature = (x, n_clusters, method, sample_weight, stream, /, *, assign, num_threads=None,
-                    progress=None))]
-#[allow(clippy::too_many_arguments)]
 fn seed<'py>(
-    py: Python<'py>,
     x: Points<'py>,
     n_clusters: usize,
     method: Given,
     sample_weight: Option<Vector<'py, f64>>,
     stream: &Stream,
     assign: bool,
-    num_threads: Option<&Bound<'py, PyAny>>,
-    progress: Option<&Bound<'py, PyAny>>,
+    job: Job<'py>,
 ) -> PyResult<Seeded<'py>> {
     let (method, sample_weight) = (method.0, sample_weight.as_deref());
     let request = Request { n_clusters, method, sample_weight, stream: stream.0, assign };
-    let (done, nearest) = x.answer(py, &request, num_threads, progress)?;
-    let mut indices = with_capacity(done.indices.len(), "centres").map_err(to_py)?;
-    indices.extend(done.indices.iter().map(|&row| row as i64));
+    let (done, nearest) = x.answer(&request, &job)?;
     let counts = (done.trials, done.evaluations, done.refreshes, done.degenerate);
-    let nearest = nearest.map(|n| (n.distances.into_pyarray(py), n.labels.into_pyarray(py)));
-    Ok((indices.into_pyarray(py), counts, nearest))
+    let indices = column(job.py, &done.indices, |&row| row as i64)?;
+    let arrays = |n: Assignment| (n.distances.into_pyarray(job.py), n.labels.into_pyarray(job.py));
+    Ok((indices, counts, nearest.map(arrays)))
 }
 
 /// The k-means++ family.

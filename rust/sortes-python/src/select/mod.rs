@@ -13,15 +13,8 @@ use pyo3::prelude::*;
 #[pymodule(submodule, name = "select")]
 pub(crate) mod native {
     #[pymodule_export]
-    use super::acquisition::acquisition;
-    #[pymodule_export]
-    use super::design::native as design;
-    #[pymodule_export]
-    use super::kmeans::kmeans;
-    #[pymodule_export]
-    use super::rs2::rs2;
-    #[pymodule_export]
-    use super::sketch::sketch;
-    #[pymodule_export]
-    use super::weighted::weighted;
+    use super::{
+        acquisition::acquisition, design::native as design, kmeans::kmeans, rs2::rs2,
+        sketch::sketch, weighted::weighted,
+    };
 }

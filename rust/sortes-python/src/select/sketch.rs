@@ -1,20 +1,16 @@
 //! `_core.select.sketch`: samples that merge.
 
-use numpy::{IntoPyArray, PyArray1};
-use pyo3::prelude::*;
-use pyo3::types::PyBytes;
 use sortes::select::sketch::{self as kernels, Batch, Weights};
 use sortes_core::bytes::Kind;
 
-use crate::args::{Choice, Floats, Named, Vector};
-use crate::boundary::{Size, bytes, run, to_py};
-use crate::locked::Locked;
-use crate::stream::Stream;
+use crate::prelude::*;
 
 /// An item that comes in, if it is kept: most are not.
 const UPDATE: f64 = 45.0;
 /// An item that is held, in all else: it is sorted, merged or written.
 const HELD: f64 = 300.0;
+/// A byte of a state: an item has sixteen.
+const BYTE: f64 = HELD / 16.0;
 
 impl Named for Kind {
     const NAMES: &[(&str, Self)] = &[
@@ -26,11 +22,11 @@ impl Named for Kind {
 
 /// Ids, weights, adjusted weights, inclusion probabilities, values, threshold.
 type Sampled<'py> = (
-    Bound<'py, PyArray1<i64>>,
-    Bound<'py, PyArray1<f64>>,
-    Bound<'py, PyArray1<f64>>,
-    Bound<'py, PyArray1<f64>>,
-    Option<Bound<'py, PyArray1<f64>>>,
+    Array<'py, i64>,
+    Array<'py, f64>,
+    Array<'py, f64>,
+    Array<'py, f64>,
+    Option<Array<'py, f64>>,
     f64,
 );
 
@@ -38,58 +34,42 @@ type Sampled<'py> = (
 #[pyclass(frozen, module = "sortes._core.select.sketch")]
 pub(crate) struct Sketch(Locked<kernels::Sketch>);
 
-impl Sketch {
-    fn of(sketch: kernels::Sketch) -> Self {
-        Self(Locked::new(sketch))
-    }
-
-    /// Work on all items that are held.
-    fn all(&self, py: Python<'_>) -> PyResult<Size> {
-        Ok(Size::new(self.__len__(py)?, HELD))
-    }
-}
+stateful!(Sketch(kernels::Sketch), len, HELD, BYTE);
 
 #[pymethods]
 impl Sketch {
     #[new]
-    #[pyo3(signature = (kind, k, stream, shard, /))]
+    #[pyo3(signature = (kind, k, stream, shard))]
     fn new(kind: Choice<Kind>, k: u64, stream: &Stream, shard: Option<u64>) -> PyResult<Self> {
         kernels::Sketch::new(kind.0, k, stream.0, shard).map(Self::of).map_err(to_py)
     }
 
-    #[pyo3(signature = (ids, weights, values, /, *, num_threads=None, progress=None))]
     fn update(
         &self,
-        py: Python<'_>,
         ids: Vector<'_, i64>,
         weights: Option<Floats<'_>>,
         values: Option<Vector<'_, f64>>,
-        num_threads: Option<&Bound<'_, PyAny>>,
-        progress: Option<&Bound<'_, PyAny>>,
+        job: Job<'_>,
     ) -> PyResult<()> {
         let weights = match &weights {
             None => Weights::Ones,
             Some(Floats::F64(weights)) => Weights::F64(weights),
             Some(Floats::F32(weights)) => Weights::F32(weights),
         };
-        let (ids, values) = (&*ids, values.as_deref());
-        let size = Size::new(ids.len(), UPDATE);
-        self.0.write(py, size, num_threads, progress, |sketch, run| {
-            sketch.update(&Batch::new(ids, weights, values, run)?, run)
+        self.0.write(&job, Size::new(ids.len(), UPDATE), |sketch, run| {
+            sketch.update(&Batch::new(&ids, weights, values.as_deref(), run)?, run)
         })
     }
 
-    #[pyo3(signature = (other, /))]
-    fn merge(&self, py: Python<'_>, other: &Bound<'_, Self>) -> PyResult<()> {
+    fn merge(&self, py: Python<'_>, other: &Self) -> PyResult<()> {
         // A copy, so that two locks are never held at once.
-        let size = other.get().all(py)?;
-        let other = other.get().0.read(py, size, None, None, kernels::Sketch::copied)?;
-        self.0.write(py, size, None, None, |sketch, run| sketch.merge(&other, run))
+        let (size, other) = (other.all(py)?, other.copied(py)?);
+        self.0.write(&Job::plain(py), size, |sketch, run| sketch.merge(&other, run))
     }
 
     fn sample<'py>(&self, py: Python<'py>) -> PyResult<Sampled<'py>> {
         let size = self.all(py)?;
-        let (sample, threshold) = self.0.read(py, size, None, None, kernels::Sketch::sample)?;
+        let (sample, threshold) = self.0.read(&Job::plain(py), size, kernels::Sketch::sample)?;
         Ok((
             sample.ids.into_pyarray(py),
             sample.weights.into_pyarray(py),
@@ -100,35 +80,12 @@ impl Sketch {
         ))
     }
 
-    fn to_bytes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
-        let size = self.all(py)?;
-        bytes(py, &self.0.read(py, size, None, None, kernels::Sketch::to_bytes)?)
-    }
-
-    #[staticmethod]
-    #[pyo3(signature = (data, /))]
-    fn from_bytes(py: Python<'_>, data: &[u8]) -> PyResult<Self> {
-        let size = Size::new(data.len() / 16, HELD);
-        run(py, size, None, None, |run| kernels::Sketch::from_bytes(data, run)).map(Self::of)
-    }
-
-    #[pyo3(signature = (shard, /))]
     fn for_shard(&self, py: Python<'_>, shard: u64) -> PyResult<Self> {
         self.0.get(py, |sketch| sketch.for_shard(shard))?.map(Self::of).map_err(to_py)
     }
 
-    #[pyo3(signature = (shard, /))]
     fn has_drawn(&self, py: Python<'_>, shard: u64) -> PyResult<bool> {
         self.0.get(py, |sketch| sketch.header().has_drawn(shard))?.map_err(to_py)
-    }
-
-    fn copy(&self, py: Python<'_>) -> PyResult<Self> {
-        let size = self.all(py)?;
-        self.0.read(py, size, None, None, kernels::Sketch::copied).map(Self::of)
-    }
-
-    fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
-        self.0.get(py, kernels::Sketch::len)
     }
 
     #[getter]
@@ -153,8 +110,7 @@ impl Sketch {
 
     #[getter]
     fn total(&self, py: Python<'_>) -> PyResult<Option<f64>> {
-        let size = self.all(py)?;
-        self.0.read(py, size, None, None, kernels::Sketch::total)
+        self.0.read(&Job::plain(py), self.all(py)?, kernels::Sketch::total)
     }
 }
 

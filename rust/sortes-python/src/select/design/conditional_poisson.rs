@@ -1,13 +1,8 @@
 //! `_core.select.design.conditional_poisson`: the design of maximum entropy among those of one size.
 
-use numpy::IntoPyArray;
-use pyo3::prelude::*;
 use sortes::select::design::{self as kernels, ConditionalPoisson};
 
-use super::{Reals, Units};
-use crate::args::Vector;
-use crate::boundary::{Size, run};
-use crate::stream::Stream;
+use crate::prelude::*;
 
 /// A pass over the sizes around the mean, for each of `n` units.
 fn passes(n: usize) -> Size {
@@ -24,86 +19,55 @@ const LOG_ADD: f64 = 30.0;
 
 /// A sample of given odds, and the inclusion probabilities.
 #[pyfunction]
-#[pyo3(signature = (odds, k, stream, /, *, num_threads=None, progress=None))]
 fn sample<'py>(
-    py: Python<'py>,
     odds: Vector<'py, f64>,
     k: usize,
     stream: &Stream,
-    num_threads: Option<&Bound<'py, PyAny>>,
-    progress: Option<&Bound<'py, PyAny>>,
-) -> PyResult<(Units<'py>, Reals<'py>)> {
-    let odds = &*odds;
-    let (chosen, pi) = run(py, passes(odds.len()), num_threads, progress, |run| {
-        let design = ConditionalPoisson::new(odds, k, run)?;
+    job: Job<'py>,
+) -> PyResult<(Array<'py, i64>, Array<'py, f64>)> {
+    let (chosen, pi) = job.run(passes(odds.len()), |run| {
+        let design = ConditionalPoisson::new(&odds, k, run)?;
         Ok((design.sample(stream.0, run)?, design.probabilities(run)?))
     })?;
-    Ok((chosen.into_pyarray(py), pi.into_pyarray(py)))
+    Ok((chosen.into_pyarray(job.py), pi.into_pyarray(job.py)))
 }
 
 /// A sample of given inclusion probabilities.
 #[pyfunction]
-#[pyo3(signature = (pi, k, stream, /, *, num_threads=None, progress=None))]
 fn fitted_sample<'py>(
-    py: Python<'py>,
     pi: Vector<'py, f64>,
     k: Option<usize>,
     stream: &Stream,
-    num_threads: Option<&Bound<'py, PyAny>>,
-    progress: Option<&Bound<'py, PyAny>>,
-) -> PyResult<Units<'py>> {
-    let pi = &*pi;
-    let chosen = run(py, fit(pi.len()), num_threads, progress, |run| {
-        ConditionalPoisson::fit(pi, k, run)?.1.sample(stream.0, run)
-    })?;
-    Ok(chosen.into_pyarray(py))
+    job: Job<'py>,
+) -> PyResult<Array<'py, i64>> {
+    job.array(fit(pi.len()), |run| ConditionalPoisson::fit(&pi, k, run)?.1.sample(stream.0, run))
 }
 
 /// The inclusion probabilities of given odds.
 #[pyfunction]
-#[pyo3(signature = (odds, k, /, *, num_threads=None, progress=None))]
 fn probabilities<'py>(
-    py: Python<'py>,
     odds: Vector<'py, f64>,
     k: usize,
-    num_threads: Option<&Bound<'py, PyAny>>,
-    progress: Option<&Bound<'py, PyAny>>,
-) -> PyResult<Reals<'py>> {
-    let odds = &*odds;
-    let pi = run(py, passes(odds.len()), num_threads, progress, |run| {
-        ConditionalPoisson::new(odds, k, run)?.probabilities(run)
-    })?;
-    Ok(pi.into_pyarray(py))
+    job: Job<'py>,
+) -> PyResult<Array<'py, f64>> {
+    job.array(passes(odds.len()), |run| ConditionalPoisson::new(&odds, k, run)?.probabilities(run))
 }
 
 /// Odds that have the given inclusion probabilities.
 #[pyfunction]
-#[pyo3(signature = (pi, /, *, num_threads=None, progress=None))]
-fn odds<'py>(
-    py: Python<'py>,
-    pi: Vector<'py, f64>,
-    num_threads: Option<&Bound<'py, PyAny>>,
-    progress: Option<&Bound<'py, PyAny>>,
-) -> PyResult<Reals<'py>> {
-    let pi = &*pi;
-    let odds = run(py, fit(pi.len()), num_threads, progress, |run| {
-        Ok(ConditionalPoisson::fit(pi, None, run)?.0)
-    })?;
-    Ok(odds.into_pyarray(py))
+fn odds<'py>(pi: Vector<'py, f64>, job: Job<'py>) -> PyResult<Array<'py, f64>> {
+    job.array(fit(pi.len()), |run| Ok(ConditionalPoisson::fit(&pi, None, run)?.0))
 }
 
 /// Logarithms of elementary symmetric polynomials of numbers given by logarithms.
 #[pyfunction]
-#[pyo3(signature = (logs, k, /, *, progress=None))]
 fn log_elementary_symmetric<'py>(
-    py: Python<'py>,
     logs: Vector<'py, f64>,
     k: usize,
-    progress: Option<&Bound<'py, PyAny>>,
-) -> PyResult<Reals<'py>> {
-    let (logs, size) = (&*logs, Size::new(logs.len(), 10.0 + LOG_ADD * k as f64));
-    let e = run(py, size, None, progress, |run| kernels::log_elementary_symmetric(logs, k, run))?;
-    Ok(e.into_pyarray(py))
+    job: Job<'py>,
+) -> PyResult<Array<'py, f64>> {
+    let size = Size::new(logs.len(), 10.0 + LOG_ADD * k as f64);
+    job.array(size, |run| kernels::log_elementary_symmetric(&logs, k, run))
 }
 
 /// Conditional Poisson samples, their probabilities and odds.

@@ -234,7 +234,7 @@ impl Pivotal {
     ///
     /// # Errors
     /// If there is no memory for it, or the work is cancelled.
-    pub fn copy(&self, run: Run<'_>) -> Result<Self> {
+    pub fn copied(&self, run: Run<'_>) -> Result<Self> {
         let chosen = copied(&self.chosen, "units", run)?;
         let stretches = copied(&self.stretches, "stretches of positions", run)?;
         Ok(Self { chosen, stretches, ..*self })
@@ -348,7 +348,7 @@ mod tests {
     }
 
     fn copy(part: &Pivotal) -> Pivotal {
-        part.copy(Run::alone()).unwrap()
+        part.copied(Run::alone()).unwrap()
     }
 
     fn fractions(n: i32) -> Vec<f64> {

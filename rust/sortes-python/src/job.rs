@@ -1,0 +1,109 @@
+//! The work of a call: how much it is, how many threads may do it, who hears of its progress.
+
+use numpy::{Element, IntoPyArray};
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use sortes_core::cancel::Cancel;
+use sortes_core::par::Threads;
+use sortes_core::{Result, Run};
+
+use crate::arrays::Array;
+use crate::boundary::{detached, interruptible};
+use crate::pool;
+
+/// How much there is to do: how many items, and about how many nanoseconds each takes on one thread.
+#[derive(Clone, Copy)]
+pub(crate) struct Size {
+    items: usize,
+    ns_each: f64,
+}
+
+impl Size {
+    /// Work below this stays on the calling thread: it is done well before the half second in which a
+    /// Ctrl-C must be answered, also where a machine is several times slower than the estimate.
+    const SHORT: f64 = 100e6;
+    /// Work below this is not worth waking a second thread.
+    const SERIAL: f64 = 40e3;
+
+    pub(crate) fn new(items: usize, ns_each: f64) -> Self {
+        Self { items, ns_each }
+    }
+
+    /// The same work, for which the caller may have to wait: never short.
+    pub(crate) fn waiting(self) -> Self {
+        Self { ns_each: f64::INFINITY, ..self }
+    }
+
+    fn ns(self) -> f64 {
+        self.items.max(1) as f64 * self.ns_each
+    }
+}
+
+/// What the caller says of the work. From Python comes None, or `(num_threads, progress)`.
+pub(crate) struct Job<'py> {
+    pub(crate) py: Python<'py>,
+    num_threads: Option<Bound<'py, PyAny>>,
+    progress: Option<Bound<'py, PyAny>>,
+}
+
+impl<'py> FromPyObject<'_, 'py> for Job<'py> {
+    type Error = PyErr;
+
+    fn extract(x: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        let (num_threads, progress) = if x.is_none() { (None, None) } else { x.extract()? };
+        Ok(Self::new(x.py(), num_threads, progress))
+    }
+}
+
+impl<'py> Job<'py> {
+    pub(crate) fn new(
+        py: Python<'py>,
+        num_threads: Option<Bound<'py, PyAny>>,
+        progress: Option<Bound<'py, PyAny>>,
+    ) -> Self {
+        Self { py, num_threads, progress }
+    }
+
+    /// The caller says nothing.
+    pub(crate) fn plain(py: Python<'py>) -> Self {
+        Self::new(py, None, None)
+    }
+
+    /// Runs a kernel behind the door that the size of its work asks for; progress counts its items.
+    ///
+    /// The number of threads that the user gave wins; without it, small work stays on one.
+    pub(crate) fn run<T: Send>(
+        &self,
+        size: Size,
+        f: impl FnOnce(Run<'_>) -> Result<T> + Send,
+    ) -> PyResult<T> {
+        let threads = match self.num_threads.as_ref() {
+            None if size.ns() < Size::SERIAL => Threads::SERIAL,
+            count => pool::threads(count)?,
+        };
+        if self.progress.is_none() && size.ns() < Size::SHORT {
+            return detached(self.py, || f(Run::new(threads, &Cancel::default())));
+        }
+        interruptible(self.py, self.progress.as_ref(), |cancel| {
+            cancel.expect(size.items as u64);
+            f(Run::new(threads, cancel))
+        })
+    }
+
+    /// Runs a kernel whose numbers Python is to have as an array.
+    pub(crate) fn array<T: Element>(
+        &self,
+        size: Size,
+        f: impl FnOnce(Run<'_>) -> Result<Vec<T>> + Send,
+    ) -> PyResult<Array<'py, T>> {
+        Ok(self.run(size, f)?.into_pyarray(self.py))
+    }
+
+    /// A state's bytes for Python, in memory that Python may refuse.
+    pub(crate) fn bytes(&self, state: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+        PyBytes::new_with(self.py, state.len(), |out| {
+            self.py.detach(|| out.copy_from_slice(state));
+            Ok(())
+        })
+    }
+}
