@@ -37,10 +37,12 @@ pub enum Kind {
     Rs2 = 8,
     /// The features of an output matrix.
     Basis = 9,
+    /// Codes of sequences, as far as they have been read.
+    ArithmeticCodes = 10,
 }
 
 impl Kind {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::BottomK,
         Self::PrioritySample,
         Self::VarOpt,
@@ -50,6 +52,7 @@ impl Kind {
         Self::Pivotal,
         Self::Rs2,
         Self::Basis,
+        Self::ArithmeticCodes,
     ];
 }
 

@@ -3,6 +3,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`decode`] | logits to tokens: truncation rules, penalties, the fused draw |
+//! | [`sequences`] | whole texts, token by token on top of [`decode`]: arithmetic sampling |
 //! | [`select`] | points and subsets from data: weighted draws, sketches, designs, k-means++ seeding |
 //!
 //! Functions take slices and return slices; randomness is an argument
@@ -10,3 +11,4 @@
 
 pub mod decode;
 pub mod select;
+pub mod sequences;
