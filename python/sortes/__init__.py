@@ -29,7 +29,7 @@ from sortes._interrupt import Interrupted
 from sortes._rng import Rng
 
 if TYPE_CHECKING:
-    from sortes import decode, select
+    from sortes import decode, select, sequences
     from sortes.decode.penalties import penalize
     from sortes.decode.rules import Rules
     from sortes.decode.sampling import sample
@@ -47,12 +47,13 @@ __all__ = [
     "penalize",
     "sample",
     "select",
+    "sequences",
     "set_num_threads",
     "truncate",
 ]
 
 #: The families of samplers, each a sub-package with documentation, tests and benches of its name.
-FAMILIES = ("decode", "select")
+FAMILIES = ("decode", "sequences", "select")
 
 if build_profile == "debug":
     warnings.warn(

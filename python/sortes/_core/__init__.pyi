@@ -14,6 +14,7 @@ from sortes._check import WORD, Entity, Key, Step
 from . import _testing as _testing
 from . import decode as decode
 from . import select as select
+from . import sequences as sequences
 
 __all__ = [
     "PURPOSES",
@@ -25,6 +26,7 @@ __all__ = [
     "decode",
     "get_num_threads",
     "select",
+    "sequences",
     "set_num_threads",
     "simd_level",
 ]

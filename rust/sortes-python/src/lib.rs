@@ -14,6 +14,7 @@ mod locked;
 mod pool;
 mod prelude;
 mod select;
+mod sequences;
 mod stream;
 mod testing;
 
@@ -34,6 +35,8 @@ mod _core {
     use crate::pool::{get_num_threads, set_num_threads};
     #[pymodule_export]
     use crate::select::native as select;
+    #[pymodule_export]
+    use crate::sequences::native as sequences;
     #[pymodule_export]
     use crate::stream::Stream;
     #[pymodule_export]

@@ -7,6 +7,9 @@ mod sampling;
 
 use pyo3::prelude::*;
 
+/// What `sequences` takes as well.
+pub(crate) use sampling::Given;
+
 /// Logits to tokens.
 #[pymodule(submodule, name = "decode")]
 pub(crate) mod native {

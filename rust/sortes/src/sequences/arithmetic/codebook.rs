@@ -7,10 +7,13 @@ use sortes_core::rng::{Draws, Purpose, Stream};
 /// The largest number of codes of one prompt.
 pub const LARGEST: u64 = 1 << 31;
 
-/// The entity of the one number that `t5x` draws; those below are words of codes.
-const LEFT_OUT: u64 = 1 << 47;
+/// The entity of the number that says which code comes first; those below are words of codes.
+const FIRST: u64 = 1 << 47;
 
 /// A way to spread `n` codes, `v` being uniform on `[0, 1)`.
+///
+/// A prompt's codes start with one of them, chosen at random, and go on around the end: each is then
+/// uniform on `[0, 1)`, whatever its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Codebook {
     /// `(i + v) / n` with one `v` for all.
@@ -45,15 +48,12 @@ impl Codebook {
         move |k| word(&mut draws, k)
     }
 
-    /// The code of the lattice that comes first; the others follow, around the end.
+    /// The number of the code that comes first.
     pub(super) fn first(self, prompt: Stream, n: u64) -> u64 {
-        if self != Self::T5x {
-            return 0;
-        }
-        (prompt.draws(Purpose::Code, LEFT_OUT).below(n + 1) + 1) % (n + 1)
+        prompt.draws(Purpose::Code, FIRST).below(self.divisor(n))
     }
 
-    /// Code `i`, of which [`first`](Self::first) is the first, before any token.
+    /// The code at place `i`, before any token; [`first`](Self::first) is that at place 0.
     pub(super) fn start(self, prompt: Stream, n: u64, first: u64, i: u64) -> (Register, Digits) {
         let divisor = self.divisor(n);
         let mut digits = Digits::new((first + i) % divisor);

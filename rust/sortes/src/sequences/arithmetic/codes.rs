@@ -164,11 +164,13 @@ impl ArithmeticCodes {
         self.each(run, |code| code.register.code())
     }
 
-    /// For each code the least share of the mass whose end lies beyond it.
+    /// For each code the least share of the mass whose end lies beyond it, if the next logits have
+    /// this shape.
     ///
     /// # Errors
-    /// If there is no memory for them.
-    pub fn thresholds(&self, run: Run<'_>) -> Result<Vec<f64>> {
+    /// If they do not fit, or there is no memory.
+    pub fn thresholds(&self, rows: usize, vocabulary: usize, run: Run<'_>) -> Result<Vec<f64>> {
+        self.next(rows, vocabulary)?;
         self.each(run, |code| code.register.threshold())
     }
 
