@@ -71,6 +71,7 @@ CALLS = {
     },
     "integrations.sglang": {"SortesLogitProcessor": {}},
     "integrations.transformers": {
+        "ArithmeticLogitsProcessor": {"n": 2, "codebook": "stratified", "rng": 0, "top_p": 0.9},
         "DRYLogitsWarper": DRY,
         "EpsilonLogitsWarper": {"epsilon": 0.1},
         "EtaLogitsWarper": {"epsilon": 0.1},

@@ -1,6 +1,7 @@
 """Rules and draws for ``generate`` of Hugging Face Transformers.
 
-`sample` is a ``custom_generate`` function that owns the draw. The warpers are logits processors
+`sample` is a ``custom_generate`` function that owns the draw, and `arithmetic_sample` one that
+spreads the texts of a prompt evenly. The warpers are logits processors
 with the names and arguments of Transformers' own, for ``logits_processor=[...]``.
 """
 
@@ -8,6 +9,10 @@ from sortes._optional import require
 
 require("transformers", extra="transformers")
 
+from sortes.integrations.transformers._arithmetic import (  # noqa: E402
+    ArithmeticLogitsProcessor,
+    arithmetic_sample,
+)
 from sortes.integrations.transformers._config import from_generation_config  # noqa: E402
 from sortes.integrations.transformers._draw import SortesDrawProcessor  # noqa: E402
 from sortes.integrations.transformers._generate import sample  # noqa: E402
@@ -30,6 +35,7 @@ from sortes.integrations.transformers._warpers import (  # noqa: E402
 )
 
 __all__ = [
+    "ArithmeticLogitsProcessor",
     "DRYLogitsWarper",
     "EpsilonLogitsWarper",
     "EtaLogitsWarper",
@@ -46,6 +52,7 @@ __all__ = [
     "TopPLogitsWarper",
     "TypicalLogitsWarper",
     "XTCLogitsWarper",
+    "arithmetic_sample",
     "from_generation_config",
     "sample",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Unpack, get_args
 
+import numpy as np
 import torch
 from transformers import LogitsProcessor
 from transformers.generation.configuration_utils import GenerationMode
@@ -14,7 +15,7 @@ from sortes._check import UNIT, one_of
 from sortes._progress import Progress, reporter
 from sortes.decode.rules import as_rules
 from sortes.integrations.transformers._config import configured, enclosing_generate
-from sortes.integrations.transformers._generate import Asked, decoded, with_rule_arguments
+from sortes.integrations.transformers._generate import decoded, with_rule_arguments
 from sortes.integrations.transformers._rng import settled, stream_of
 from sortes.sequences import ArithmeticCodes
 from sortes.sequences.arithmetic import SOME, Codebook, TokenOrder
@@ -121,9 +122,170 @@ def arithmetic_sample(
     one_of(on_interrupt, "on_interrupt", get_args(OnInterrupt))
     if not generation_config.do_sample:
         raise ValueError("do_sample: must be True for arithmetic sampling, got False")
-    asked = Asked(model, input_ids, logits_processor, stopping_criteria, generation_config)
-    rules = asked.rules_of(kwargs, synced_gpus)
-    n = generation_config.num_return_sequences
+    n = generation_config.num_return_sequences or 1
     spread = {"codebook": codebook, "codes": codes, "token_order": token_order}
-    stepper = _Codes(ArithmeticCodes(len(input_ids) // n, n, rng=stream_of(rng), **spread), rules)
-    raise NotImplementedError
+
+    def begin(rules: decode.Rules, stream: Any) -> _Codes:
+        return _Codes(ArithmeticCodes(len(input_ids) // n, n, rng=stream, **spread), rules)
+
+    with reporter(progress, "tokens") as report:
+        return decoded(
+            *(model, input_ids, logits_processor, stopping_criteria, generation_config),
+            *(synced_gpus, streamer, rng, kwargs, begin),
+            on_interrupt=on_interrupt,
+            progress=report,
+        )
+
+
+arithmetic_sample.__signature__ = with_rule_arguments(arithmetic_sample)  # type: ignore[attr-defined]
+
+
+class _Codes:
+    """The texts of each prompt are spread evenly."""
+
+    def __init__(self, codes: ArithmeticCodes, rules: decode.Rules) -> None:
+        self.codes, self.rules = codes, rules
+        self.logprobs: list[torch.Tensor] = []
+
+    def coins(self, step: int) -> dict[str, Any]:
+        rows = np.zeros(len(self.codes), np.int64)  # the streams are those of the prompts
+        return {"rng": self.codes._native.streams(), "rows": rows}
+
+    def tokens(
+        self, logits: torch.Tensor, step: int, unfinished: torch.Tensor | None
+    ) -> torch.Tensor:
+        finished = None if unfinished is None else ~unfinished
+        out = self.codes.step(logits, self.rules, finished=finished, logprobs=True)
+        self.logprobs.append(out.logprob)
+        return out.tokens
+
+    def known(self, steps: int) -> dict[str, torch.Tensor]:
+        empty = torch.empty((len(self.codes), 0), dtype=torch.float64)
+        known = torch.stack(self.logprobs[:steps], 1) if steps else empty
+        return {"logprobs": known}
+
+
+class ArithmeticLogitsProcessor(LogitsProcessor):
+    """Draw the tokens of `n` texts of each prompt, spread evenly, and leave no other choice.
+
+    For pipelines that take logits processors but no ``custom_generate``; `arithmetic_sample` of this
+    module does the same without the rows that this one has to write. Rows belong together `n` by
+    `n`, as ``num_return_sequences=n`` makes them. The rules are given here, and those of
+    ``generate`` must be off: ``do_sample=True, temperature=1.0, top_k=0, top_p=1.0``.
+
+    Parameters
+    ----------
+    n : int
+        How many texts of each prompt, in [1, 2**31].
+    rules : Rules, optional
+        The rules, instead of `rule_args`.
+    codebook, codes, token_order
+        As in `sortes.sequences.ArithmeticCodes`.
+    rng : Rng, optional
+        The randomness: None for fresh entropy, or a seed, generator or stream (see `sortes.Rng`).
+        None draws from Torch's global generator.
+    **rule_args
+        Rule arguments of `sortes.decode.sample`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is outside its domain.
+
+    Notes
+    -----
+    It has a state, so it belongs to one call of ``generate`` at a time. A text that does not go on
+    where the last one stopped begins anew, with other codes: the second call with one processor
+    gives other texts than the first. Beams and assistants, which reorder or repeat rows, are
+    refused.
+
+    Examples
+    --------
+    >>> logits = torch.tensor([[2.0, 1.0, 0.0], [2.0, 1.0, 0.0]])
+    >>> ArithmeticLogitsProcessor(2, top_k=1)(torch.zeros(2, 4, dtype=torch.long), logits)
+    tensor([[0., -inf, -inf],
+            [0., -inf, -inf]])
+    """
+
+    supports_continuous_batching = False
+
+    def __init__(
+        self,
+        n: Annotated[int, SOME],
+        rules: decode.Rules | None = None,
+        *,
+        codebook: Codebook | None = None,
+        codes: Annotated[ArrayLike, UNIT] | None = None,
+        token_order: TokenOrder = "id",
+        rng: Rng = None,
+        **rule_args: Unpack[decode.RuleArgs],
+    ) -> None:
+        self.n = SOME.check(n, "n")
+        self.rules = as_rules(rules, rule_args)
+        self._spread = {"codebook": codebook, "codes": codes, "token_order": token_order}
+        ArithmeticCodes(1, self.n, rng=0, **self._spread)  # bad arguments are reported here
+        self._rng = settled(rng)
+        self._codes: ArithmeticCodes | None = None
+        self._text = torch.empty(0)
+        self._texts = 0
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """Return rows that are zero at the token of the text and minus infinity elsewhere.
+
+        Parameters
+        ----------
+        input_ids : LongTensor, shape (prompts * n, T)
+            The texts so far.
+        scores : tensor, shape (prompts * n, V)
+            The logits.
+
+        Returns
+        -------
+        tensor, shape (prompts * n, V)
+            A new tensor.
+
+        Raises
+        ------
+        ValueError
+            If a score is NaN or plus infinity, a row has no finite one, the rows are not `n` for each
+            prompt, or ``generate`` is to do something else with the scores.
+        TypeError
+            If the scores are no floats.
+        """
+        goes_on = self._codes is not None and torch.equal(input_ids[:, :-1], self._text)
+        codes = self._codes if goes_on else self._begin(input_ids)
+        tokens = codes.step(scores, self.rules)
+        self._codes, self._text = codes, input_ids
+        return torch.full_like(scores, -math.inf).scatter_(1, tokens[:, None], 0.0)
+
+    def _begin(self, prompts: torch.Tensor) -> ArithmeticCodes:
+        """Return codes for texts that begin, in a ``generate`` that leaves the tokens to them."""
+        rows = len(prompts)
+        outer = enclosing_generate()
+        config = outer.get("generation_config")
+        if config is not None:
+            _refuse(config, outer)
+        if rows % self.n:
+            raise ValueError(f"n: must divide the {rows} rows of the batch, got {self.n}")
+        groups = prompts.reshape(rows // self.n, self.n, -1)
+        if not torch.equal(groups, groups[:, :1].expand_as(groups)):
+            raise ValueError(f"n: rows must hold each prompt {self.n} times in a row")
+        stream = stream_of(self._rng)
+        codes = ArithmeticCodes(rows // self.n, self.n, rng=stream, step=self._texts, **self._spread)
+        self._texts += 1
+        return codes
+
+
+def _refuse(config: Any, outer: Any) -> None:
+    """Raise if ``generate`` would not take the tokens as they are."""
+    mode = config.get_generation_mode(outer.get("assistant_model"))
+    if mode is not GenerationMode.SAMPLE:
+        raise ValueError(
+            "do_sample: must be True, without beams or an assistant, for "
+            f"ArithmeticLogitsProcessor, got the mode {mode.value}"
+        )
+    for name, value in configured(config).items():
+        raise ValueError(
+            f"{name}: generate() would apply {value} after ArithmeticLogitsProcessor; give it to the "
+            "processor, and generate() temperature=1.0, top_k=0, top_p=1.0"
+        )
