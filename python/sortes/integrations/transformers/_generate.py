@@ -244,9 +244,7 @@ def decoded(
 
 
 @contextmanager
-def _interrupts(
-    output: Callable[[], Any], streamer: Any, on_interrupt: str
-) -> Iterator[None]:
+def _interrupts(output: Callable[[], Any], streamer: Any, on_interrupt: str) -> Iterator[None]:
     """Turn Ctrl-C into the end of the texts, or into `Interrupted` with what there is of them."""
     try:
         yield
