@@ -37,22 +37,21 @@ stateful!(ArithmeticCodes(kernels::ArithmeticCodes), len, CODE, BYTE);
 
 #[pymethods]
 impl ArithmeticCodes {
-    /// `codes`, if given, are those of the codebook "explicit".
+    /// `prompts` is how many, and their ids; `codes`, if given, are those of the codebook "explicit".
     #[new]
-    #[pyo3(signature = (n_prompts, ids, n, codebook, codes, order, stream))]
+    #[pyo3(signature = (prompts, n, codebook, codes, order, stream))]
     fn new(
         py: Python<'_>,
-        n_prompts: usize,
-        ids: Option<Vector<'_, u32>>,
+        prompts: (usize, Option<Vector<'_, u32>>),
         n: u64,
         codebook: Choice<Codebook>,
         codes: Option<Matrix<'_, f64>>,
         order: Choice<Order>,
         stream: &Stream,
     ) -> PyResult<Self> {
-        let prompts = (n_prompts, ids.as_deref());
+        let prompts = (prompts.0, prompts.1.as_deref());
         let (order, stream, codes) = (order.0, stream.0, codes.as_deref());
-        let size = Size::new(n_prompts.saturating_mul(n as usize), CODE);
+        let size = Size::new(prompts.0.saturating_mul(n as usize), CODE);
         let made = Job::plain(py).run(size, |run| match codes {
             None => kernels::ArithmeticCodes::new(prompts, n, codebook.0, order, stream, run),
             Some(codes) => kernels::ArithmeticCodes::given(prompts, n, codes, order, stream, run),
