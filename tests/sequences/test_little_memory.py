@@ -11,6 +11,7 @@ few = {order: ArithmeticCodes(1, 1, token_order=order, rng=0)
        for order in ("id", "probability", "random")}
 many, rows = ArithmeticCodes(1000, 300, rng=0), np.broadcast_to(row[:4], (300_000, 4))
 state = many.to_bytes()
+many.copy().step(rows, num_threads=2)  # the threads are there
 """
 CALLS = """
     lambda: ArithmeticCodes(1000, 300, codebook="stratified", rng=0),
