@@ -146,6 +146,10 @@ HEAVY = {
     *("torch", "scipy", "sklearn", "transformers", "networkx", "pandas", "matplotlib", "tqdm"),
     *("dask", "pyarrow", "ray"),
 }
+#: Families that stand on others, and why: the one arrow between families, in every layer.
+STANDS_ON = {
+    "sequences": {"decode"},  # texts are tokens: it takes rules and the law of a row as they are
+}
 #: Purposes that several modules read, and why their draws may be the same.
 SHARED_PURPOSES = {
     "Duel": "which units meet is an option of one design: `pivotal_sample(order=)`",
@@ -210,24 +214,32 @@ def used_by_rust(source, *roots):
     return found
 
 
-def test_python_families_use_no_family():
+def test_python_families_use_no_other():
     for path in sorted([*PACKAGE.rglob("*.py"), *PACKAGE.rglob("*.pyi")]):
         own = family_of(path, PACKAGE)
         if path in (PACKAGE / "__init__.py", PACKAGE / "_core" / "__init__.pyi"):
             continue  # the families hang there
         package = ".".join(["sortes", *path.parent.relative_to(PACKAGE).parts])
         used = used_by_python(path.read_text(encoding="utf-8"), package)
-        assert own == "integrations" or used <= {own}, path
+        assert own == "integrations" or used <= {own, *STANDS_ON.get(own, ())}, path
 
 
-def test_rust_families_use_no_family():
+def test_rust_families_use_no_other():
     for crate in ("sortes", "sortes-python"):
         root = RUST / crate / "src"
         for path in rust_files(crate):
             if path == root / "lib.rs":
                 continue  # the families hang there
             used = used_by_rust(path.read_text(encoding="utf-8"), "crate", "sortes", "super")
-            assert used & set(sortes.FAMILIES) <= {family_of(path, root)}, path
+            own = family_of(path, root)
+            assert used & set(sortes.FAMILIES) <= {own, *STANDS_ON.get(own, ())}, path
+
+
+def test_families_stand_on_families_one_way():
+    assert STANDS_ON.keys() <= set(sortes.FAMILIES)
+    below = set().union(*STANDS_ON.values())
+    assert below <= set(sortes.FAMILIES)
+    assert below.isdisjoint(STANDS_ON)  # one floor, no towers
 
 
 def test_arrows_point_down():

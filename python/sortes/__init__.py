@@ -29,7 +29,7 @@ from sortes._interrupt import Interrupted
 from sortes._rng import Rng
 
 if TYPE_CHECKING:
-    from sortes import decode, pool, select
+    from sortes import decode, pool, select, sequences
     from sortes.decode.penalties import penalize
     from sortes.decode.rules import Rules
     from sortes.decode.sampling import sample
@@ -48,12 +48,13 @@ __all__ = [
     "pool",
     "sample",
     "select",
+    "sequences",
     "set_num_threads",
     "truncate",
 ]
 
 #: The families of samplers, each a sub-package with documentation, tests and benches of its name.
-FAMILIES = ("decode", "pool", "select")
+FAMILIES = ("decode", "sequences", "pool", "select")
 
 if build_profile == "debug":
     warnings.warn(

@@ -74,6 +74,7 @@ CALLS = {
         "SortesLogitProcessor.validate_params": {"custom_params": {"min_p": 0.1}},
     },
     "integrations.transformers": {
+        "ArithmeticLogitsProcessor": {"n": 2, "codebook": "stratified", "rng": 0, "top_p": 0.9},
         "DRYLogitsWarper": DRY,
         "EpsilonLogitsWarper": {"epsilon": 0.1},
         "EtaLogitsWarper": {"epsilon": 0.1},

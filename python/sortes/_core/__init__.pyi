@@ -15,6 +15,7 @@ from . import _testing as _testing
 from . import decode as decode
 from . import pool as pool
 from . import select as select
+from . import sequences as sequences
 
 __all__ = [
     "PURPOSES",
@@ -27,6 +28,7 @@ __all__ = [
     "get_num_threads",
     "pool",
     "select",
+    "sequences",
     "set_num_threads",
     "simd_level",
 ]

@@ -112,6 +112,16 @@ def written(
     ).reshape(view.array.shape)
 
 
+def token_target(out: Any, view: Rows, given: Given) -> NDArray[Any]:
+    """View `out` as the vector of tokens that kernels write."""
+    batch = len(given.logits)
+    apart = {"logits": given.logits}
+    if given.mask is not None:
+        apart["mask"] = given.mask
+    shape = () if view.one_dim else (batch,)
+    return target(out, shape, np.int64, kind=view.kind, apart=apart).reshape(batch)
+
+
 def row_ids(rows: Any, n: int) -> NDArray[np.uint32]:
     """Return the stream ids of `n` rows."""
     return integers_of(to_host(rows), "rows", WORD, n=n).astype(np.uint32)

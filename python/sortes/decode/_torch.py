@@ -125,11 +125,11 @@ def sample(
     batch = read(logits, request)
     u = None if uniforms is None else _given_uniforms(uniforms, batch)
     drawing = uniforms_of(request, len(batch.x))
-    survivors = _narrow(batch, request.rules, drawing)
+    survivors = narrowed(batch, request.rules, drawing)
     if u is None:
         u = drawing.of("token", len(batch.x), batch.x.device)
     tokens = _invert(survivors, u).masked_fill(batch.bad, -1)
-    drawn = _write(batch.wrap(tokens[:, 0]), out)
+    drawn = written(batch.wrap(tokens[:, 0]), out)
     if top is None:
         return (drawn,)
     details = _details(batch, survivors, tokens, top, processed)
@@ -142,7 +142,7 @@ def truncate(
     """Replace the logits of removed tokens; a row with NaN or plus infinity is all NaN."""
     batch = read(logits, request)
     rules = request.rules
-    survivors = _narrow(batch, rules, uniforms_of(request, len(batch.x)))
+    survivors = narrowed(batch, rules, uniforms_of(request, len(batch.x)))
     dtype = batch.given.dtype
     edited = batch.biased or "smoothing_factor" in rules.params
     values = survivors.shown() if edited else batch.given
@@ -155,7 +155,7 @@ def truncate(
     if filter_value > -torch.inf:
         fill = fill.expand_as(values).masked_fill(batch.x == -torch.inf, -torch.inf)
     result = torch.where(kept, values.to(dtype), fill).masked_fill(batch.bad, torch.nan)
-    return _write(batch.wrap(result), out)
+    return written(batch.wrap(result), out)
 
 
 def _quotients(survivors: Survivors, values: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
@@ -172,14 +172,14 @@ def _quotients(survivors: Survivors, values: torch.Tensor, dtype: torch.dtype) -
 def keep_mask(logits: torch.Tensor, request: Request) -> torch.Tensor:
     """Tell which tokens are kept: none of a row with NaN or plus infinity."""
     batch = read(logits, request)
-    survivors = _narrow(batch, request.rules, uniforms_of(request, len(batch.x)))
+    survivors = narrowed(batch, request.rules, uniforms_of(request, len(batch.x)))
     return batch.wrap((survivors.x > -torch.inf) & ~batch.bad)
 
 
 def cutoffs(logits: torch.Tensor, request: Request) -> torch.Tensor:
     """Return the lowest and the highest kept logit; NaN for a row that has none."""
     batch = read(logits, request)
-    x = _narrow(batch, request.rules, uniforms_of(request, len(batch.x))).shown().double()
+    x = narrowed(batch, request.rules, uniforms_of(request, len(batch.x))).shown().double()
     lowest = x.masked_fill(x == -torch.inf, torch.inf).amin(1)
     ends = torch.stack([lowest, x.amax(1)], 1)
     return batch.wrap(ends.masked_fill(batch.bad | ends.isinf(), torch.nan))
@@ -230,7 +230,8 @@ def critical(logits: torch.Tensor, rule: str, sigma_ddof: int, ties: str) -> tor
     return batch.wrap(result.masked_fill(batch.bad | empty, torch.nan))
 
 
-def _narrow(batch: Logits, rules: Rules, drawing: Uniforms) -> Survivors:
+def narrowed(batch: Logits, rules: Rules, drawing: Uniforms) -> Survivors:
+    """Return what the rules leave of logits."""
     uniform = _constant(1.0, batch)
     if rules.is_random:
         uniform = drawing.of("coin", len(batch.x), batch.x.device)
@@ -250,14 +251,14 @@ def _invert(survivors: Survivors, u: torch.Tensor) -> torch.Tensor:
     sums = blocks.sum(2, dtype=torch.float64)
     through = sums.cumsum(1)
     target = u * through[:, -1:]
-    block = _first_beyond(sums, through, target).clamp_min(0)
+    block = first_beyond(sums, through, target).clamp_min(0)
     before = torch.where(block > 0, through.gather(1, (block - 1).clamp_min(0)), 0.0)
     inside = blocks.gather(1, block[:, :, None].expand(-1, -1, width))[:, 0]
-    at = _first_beyond(inside, before + inside.cumsum(1, dtype=torch.float64), target)
+    at = first_beyond(inside, before + inside.cumsum(1, dtype=torch.float64), target)
     return torch.where(at < 0, -1, block * width + at)
 
 
-def _first_beyond(
+def first_beyond(
     weights: torch.Tensor, through: torch.Tensor, target: torch.Tensor
 ) -> torch.Tensor:
     """Return the first index with weight whose running sum exceeds the target, of shape (B, 1).
@@ -348,7 +349,8 @@ def _device_rows(rows: torch.Tensor, batch: int) -> torch.Tensor:
     return rows.long() & 0xFFFFFFFF
 
 
-def _write(result: torch.Tensor, out: Any) -> torch.Tensor:
+def written(result: torch.Tensor, out: Any) -> torch.Tensor:
+    """Return a result, in `out` if that is given."""
     if out is None:
         return result
     if not isinstance(out, torch.Tensor) or out.device != result.device:

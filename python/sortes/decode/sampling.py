@@ -17,19 +17,19 @@ from typing import (
 import numpy as np
 
 from sortes import _core
-from sortes._arrays import Rows, numbers_of, target
+from sortes._arrays import numbers_of
 from sortes._check import UNIT, Count, count, one_of
 from sortes._device import is_on_device
 from sortes._progress import Progress, at_once, reporter
 from sortes.decode._call import (
     Asked,
     CallArgs,
-    Given,
     LogitBias,
     Request,
     prepare,
     rows_in,
     streams_of,
+    token_target,
 )
 from sortes.decode.rules import RuleArgs, Rules, as_rules
 
@@ -351,7 +351,7 @@ def _sample(
     if uniforms is not None:
         numbers = numbers_of(uniforms, "uniforms", rows=batch)
         uniforms = np.ascontiguousarray(np.broadcast_to(numbers, (batch,)))
-    tokens = np.empty(batch, np.int64) if out is None else _tokens(out, view, given)
+    tokens = np.empty(batch, np.int64) if out is None else token_target(out, view, given)
     streams = streams_of(request, batch)
     native = _core.decode.sampling
     job = None if num_threads is None and progress is None else (num_threads, progress)
@@ -364,13 +364,3 @@ def _sample(
     native.sample_details(given, streams, uniforms, method, mode == "processed", found, job)
     output = SampleOutput(*map(view.wrap, found))
     return output if out is None else output._replace(tokens=out)
-
-
-def _tokens(out: Any, view: Rows, given: Given) -> NDArray[Any]:
-    """View `out` as the vector of tokens that kernels write."""
-    batch = len(given.logits)
-    apart = {"logits": given.logits}
-    if given.mask is not None:
-        apart["mask"] = given.mask
-    shape = () if view.one_dim else (batch,)
-    return target(out, shape, np.int64, kind=view.kind, apart=apart).reshape(batch)

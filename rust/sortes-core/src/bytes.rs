@@ -35,10 +35,12 @@ pub enum Kind {
     Pivotal = 7,
     /// The features of an output matrix.
     Basis = 9,
+    /// Codes of sequences, as far as they have been read.
+    ArithmeticCodes = 10,
 }
 
 impl Kind {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::BottomK,
         Self::PrioritySample,
         Self::VarOpt,
@@ -47,6 +49,7 @@ impl Kind {
         Self::Reservoir,
         Self::Pivotal,
         Self::Basis,
+        Self::ArithmeticCodes,
     ];
 }
 

@@ -21,6 +21,7 @@ mod locked;
 mod pool;
 mod prelude;
 mod select;
+mod sequences;
 mod stream;
 mod testing;
 mod threads;
@@ -40,6 +41,7 @@ mod _core {
         decode::native as decode,
         pool::native as pool,
         select::native as select,
+        sequences::native as sequences,
         stream::Stream,
         testing::_testing,
         threads::{get_num_threads, set_num_threads},

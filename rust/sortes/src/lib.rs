@@ -3,6 +3,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`decode`] | logits to tokens: truncation rules, penalties, the fused draw |
+//! | [`sequences`] | whole texts, token by token on top of [`decode`]: arithmetic sampling |
 //! | [`pool`] | many samples of each problem: pass@k and its relatives, votes, coverage |
 //! | [`select`] | points and subsets from data: weighted draws, sketches, designs, k-means++ seeding |
 //!
@@ -12,3 +13,4 @@
 pub mod decode;
 pub mod pool;
 pub mod select;
+pub mod sequences;

@@ -1,6 +1,7 @@
 """Rules and draws for ``generate`` of Hugging Face Transformers.
 
-`sample` is a ``custom_generate`` function that owns the draw. The warpers are logits processors
+`sample` is a ``custom_generate`` function that owns the draw, and `arithmetic_sample` one that
+spreads the texts of a prompt evenly. The warpers are logits processors
 with the names and arguments of Transformers' own, for ``logits_processor=[...]``.
 """
 
@@ -10,6 +11,10 @@ from sortes._optional import require
 
 require("transformers", extra="transformers")
 
+from sortes.integrations.transformers._arithmetic import (  # noqa: E402
+    ArithmeticLogitsProcessor,
+    arithmetic_sample,
+)
 from sortes.integrations.transformers._config import from_generation_config  # noqa: E402
 from sortes.integrations.transformers._draw import SortesDrawProcessor  # noqa: E402
 from sortes.integrations.transformers._generate import sample  # noqa: E402
@@ -37,6 +42,7 @@ with suppress(ModuleNotFoundError):  # Transformers 5.0 has no values for single
     register()
 
 __all__ = [
+    "ArithmeticLogitsProcessor",
     "DRYLogitsWarper",
     "EpsilonLogitsWarper",
     "EtaLogitsWarper",
@@ -53,6 +59,7 @@ __all__ = [
     "TopPLogitsWarper",
     "TypicalLogitsWarper",
     "XTCLogitsWarper",
+    "arithmetic_sample",
     "from_generation_config",
     "sample",
 ]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from transformers import StopStringCriteria
@@ -15,7 +16,7 @@ from transformers.generation.utils import (
     GenerateEncoderDecoderOutput,
 )
 
-from sortes import decode
+from sortes import Interrupted, decode
 from sortes._check import shown
 from sortes.integrations.transformers._config import (
     enclosing_generate,
@@ -30,10 +31,11 @@ from sortes.integrations.transformers._warpers import Truncation
 _CACHE = "cache" if hasattr(GenerateDecoderOnlyOutput, "cache") else "past_key_values"
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import ArrayLike
 
+    from sortes._progress import Callback
     from sortes._rng import Rng
 
 _RULE_ARGS = tuple(decode.RuleArgs.__annotations__)
@@ -129,6 +131,67 @@ def sample(
     >>> text.shape
     torch.Size([1, 7])
     """
+    stops = with_stop_strings(stopping_criteria, stop_strings, tokenizer)
+    return decoded(
+        *(model, input_ids, logits_processor, stops, generation_config),
+        *(synced_gpus, streamer, rng, kwargs),
+        lambda rules, stream: _Independent(rules, stream, rows),
+    )
+
+
+class Drawing(Protocol):
+    """How the loop gets its tokens."""
+
+    def coins(self, step: int) -> dict[str, Any]:
+        """Return `rng`, `rows` and `step` for the rules that act at random."""
+
+    def tokens(
+        self, logits: torch.Tensor, step: int, unfinished: torch.Tensor | None
+    ) -> torch.Tensor:
+        """Return a token for each row; None says that no text can end before the others."""
+
+    def known(self, steps: int) -> dict[str, torch.Tensor]:
+        """Return what the output holds beside the texts, of the first steps."""
+
+
+class _Independent:
+    """Each text draws on its own."""
+
+    def __init__(self, rules: decode.Rules, stream: Any, rows: ArrayLike | None) -> None:
+        self.rules, self.stream, self.rows = rules, stream, rows
+
+    def coins(self, step: int) -> dict[str, Any]:
+        return {"rng": self.stream, "rows": self.rows, "step": step}
+
+    def tokens(
+        self, logits: torch.Tensor, step: int, unfinished: torch.Tensor | None
+    ) -> torch.Tensor:
+        drawn: torch.Tensor = decode.sample(logits, self.rules, **self.coins(step))
+        return drawn
+
+    def known(self, steps: int) -> dict[str, torch.Tensor]:
+        return {}
+
+
+def decoded(
+    model: Any,
+    input_ids: torch.Tensor,
+    logits_processor: Any,
+    stopping_criteria: Any,
+    generation_config: Any,
+    synced_gpus: bool,
+    streamer: Any,
+    rng: Rng,
+    kwargs: dict[str, Any],
+    begin: Callable[[decode.Rules, Any], Drawing],
+    *,
+    on_interrupt: str = "raise",
+    progress: Callback | None = None,
+) -> torch.Tensor | GenerateDecoderOnlyOutput | GenerateEncoderDecoderOutput:
+    """Decode as `sample` says, with the tokens of ``begin(rules, stream)``.
+
+    Ctrl-C raises `sortes.Interrupted`, or returns what there is.
+    """
     rule_args = {name: kwargs.pop(name) for name in _RULE_ARGS if name in kwargs}
     outer = enclosing_generate()
     streamer = streamer if streamer is not None else outer.get("streamer")
@@ -142,18 +205,19 @@ def sample(
     else:
         rules, processors = _GREEDY, list(logits_processor)
     logits_processor = type(logits_processor)(processors)
-    if stop_strings is not None:
-        stops = _stop_strings(stop_strings, tokenizer)
-        stopping_criteria = type(stopping_criteria)([*stopping_criteria, stops])
     stream = stream_of(rng)
     record = _Record(generation_config, model.config.is_encoder_decoder)
+    drawing = begin(rules, stream)
+    length = input_ids.shape[1]
+    record.keep(input_ids, kwargs)
 
     pad = generation_config._pad_token_tensor
     pads = pad is not None and any(hasattr(c, "eos_token_id") for c in stopping_criteria)
     unfinished = torch.ones(len(input_ids), dtype=torch.bool, device=input_ids.device)
     outputs = model._prefill(input_ids, generation_config, kwargs)
     step = 0
-    with model._optimize_model_for_decode():
+    ends = _interrupts(lambda: record.output(drawing), streamer, on_interrupt)
+    with ends, model._optimize_model_for_decode():
         while True:
             kwargs = model._update_model_kwargs_for_generation(
                 outputs, kwargs, is_encoder_decoder=model.config.is_encoder_decoder
@@ -163,13 +227,16 @@ def sample(
                 raw = logits.to(copy=True, dtype=torch.float32, device=input_ids.device)
                 logits = logits_processor(input_ids, raw)
                 record.add_logits(raw)
-            coins = {"rng": stream, "rows": rows, "step": step}
-            record.add_scores(logits, rules, coins)
+            record.add_scores(logits, rules, drawing.coins(step))
             record.add_states(outputs)
-            tokens = decode.sample(logits, rules, **coins).to(input_ids.device)
+            tokens = drawing.tokens(logits, step, unfinished if pads else None)
+            tokens = tokens.to(input_ids.device)
             if pads:
                 tokens = torch.where(unfinished, tokens, pad.to(tokens.device))
             input_ids = torch.cat([input_ids, tokens[:, None]], dim=-1)
+            record.keep(input_ids, kwargs)
+            if progress is not None:
+                progress(step + 1, max(generation_config.max_length - length, 0))
             if streamer is not None:
                 streamer.put(tokens.cpu())
             unfinished &= ~stopping_criteria(input_ids, record.scores)
@@ -185,12 +252,23 @@ def sample(
 
     if streamer is not None:
         streamer.end()
-    if not generation_config.return_dict_in_generate:
-        return input_ids
-    return record.output(input_ids, kwargs)
+    return record.output(drawing)
 
 
-def _with_rule_arguments(function: Callable[..., Any]) -> inspect.Signature:
+@contextmanager
+def _interrupts(output: Callable[[], Any], streamer: Any, on_interrupt: str) -> Iterator[None]:
+    """Turn Ctrl-C into the end of the texts, or into `Interrupted` with what there is of them."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if on_interrupt == "return":
+            return
+        if streamer is not None:
+            streamer.end()
+        raise Interrupted(output()) from None
+
+
+def with_rule_arguments(function: Callable[..., Any]) -> inspect.Signature:
     """Return the signature that tells ``generate`` which of its arguments are ours."""
     signature = inspect.signature(function)
     *own, rest = signature.parameters.values()
@@ -198,11 +276,13 @@ def _with_rule_arguments(function: Callable[..., Any]) -> inspect.Signature:
     return signature.replace(parameters=[*own, *named, rest])
 
 
-sample.__signature__ = _with_rule_arguments(sample)  # type: ignore[attr-defined]
+sample.__signature__ = with_rule_arguments(sample)  # type: ignore[attr-defined]
 
 
-def _stop_strings(stop_strings: Any, tokenizer: Any) -> StopStringCriteria:
-    """Return the criterion that ``generate`` would have made."""
+def with_stop_strings(criteria: Any, stop_strings: Any, tokenizer: Any) -> Any:
+    """Return the criteria with the one that ``generate`` would have made of stop strings."""
+    if stop_strings is None:
+        return criteria
     texts = [stop_strings] if isinstance(stop_strings, str) else stop_strings
     if not isinstance(texts, Sequence) or not all(isinstance(text, str) for text in texts):
         raise TypeError(
@@ -215,7 +295,7 @@ def _stop_strings(stop_strings: Any, tokenizer: Any) -> StopStringCriteria:
             "tokenizer: is needed for stop_strings, and generate() does not pass it on; write "
             "custom_generate=functools.partial(sample, tokenizer=tokenizer)"
         )
-    return StopStringCriteria(tokenizer, list(texts))
+    return type(criteria)([*criteria, StopStringCriteria(tokenizer, list(texts))])
 
 
 def _refuse(config: Any, outer: Any, synced_gpus: bool, rule_args: dict[str, Any]) -> None:
@@ -234,7 +314,7 @@ def _refuse(config: Any, outer: Any, synced_gpus: bool, rule_args: dict[str, Any
 
 
 class _Record:
-    """What ``return_dict_in_generate`` asks to be kept of the steps.
+    """The texts so far, and what ``return_dict_in_generate`` asks to be kept of the steps.
 
     Attributes
     ----------
@@ -242,10 +322,15 @@ class _Record:
         One tensor for each step, or None if nobody asked.
     """
 
+    _sequences: torch.Tensor
+    _kwargs: dict[str, Any]
+
     def __init__(self, config: Any, is_encoder_decoder: bool) -> None:
         def asked(name: str) -> tuple[Any, ...] | None:
             return () if config.return_dict_in_generate and getattr(config, name) else None
 
+        self._steps = -1  # the prompt comes first
+        self._is_wanted = config.return_dict_in_generate
         self.scores = asked("output_scores")
         self._normalises = config.renormalize_logits
         self.logits = asked("output_logits")
@@ -253,6 +338,11 @@ class _Record:
         self._cross_attentions = self._attentions
         self._hidden_states = asked("output_hidden_states")
         self._is_encoder_decoder = is_encoder_decoder
+
+    def keep(self, sequences: torch.Tensor, model_kwargs: dict[str, Any]) -> None:
+        """Keep the texts, which are a token longer, and what the model is told with them."""
+        self._sequences, self._kwargs = sequences, model_kwargs
+        self._steps += 1
 
     def add_logits(self, logits: torch.Tensor) -> None:
         if self.logits is not None:
@@ -277,27 +367,38 @@ class _Record:
             self._hidden_states += (outputs[f"{decoder}hidden_states"],)
 
     def output(
-        self, sequences: torch.Tensor, model_kwargs: dict[str, Any]
-    ) -> GenerateDecoderOnlyOutput | GenerateEncoderDecoderOutput:
-        """Return the record in the class that ``generate`` uses for the kind of model."""
+        self, drawing: Drawing
+    ) -> torch.Tensor | GenerateDecoderOnlyOutput | GenerateEncoderDecoderOutput:
+        """Return the texts, or the record in the class that ``generate`` uses for the model."""
+        if not self._is_wanted:
+            return self._sequences
+        names = (name for name in ALL_CACHE_NAMES if name in self._kwargs)
+        output: Any
         common: dict[str, Any] = {
-            "sequences": sequences,
-            "scores": self.scores,
-            "logits": self.logits,
-            _CACHE: next(
-                (model_kwargs[name] for name in ALL_CACHE_NAMES if name in model_kwargs), None
-            ),
+            "sequences": self._sequences,
+            "scores": self._whole(self.scores),
+            "logits": self._whole(self.logits),
+            _CACHE: self._kwargs.get(next(names, "")),
         }
+        attentions, states = self._whole(self._attentions), self._whole(self._hidden_states)
         if not self._is_encoder_decoder:
-            return GenerateDecoderOnlyOutput(
-                **common, attentions=self._attentions, hidden_states=self._hidden_states
+            output = GenerateDecoderOnlyOutput(
+                **common, attentions=attentions, hidden_states=states
             )
-        encoder = model_kwargs["encoder_outputs"]
-        return GenerateEncoderDecoderOutput(
-            **common,
-            encoder_attentions=encoder.get("attentions") if self._attentions else None,
-            encoder_hidden_states=encoder.get("hidden_states") if self._hidden_states else None,
-            decoder_attentions=self._attentions,
-            cross_attentions=self._cross_attentions,
-            decoder_hidden_states=self._hidden_states,
-        )
+        else:
+            encoder = self._kwargs["encoder_outputs"]
+            output = GenerateEncoderDecoderOutput(
+                **common,
+                encoder_attentions=encoder.get("attentions") if attentions else None,
+                encoder_hidden_states=encoder.get("hidden_states") if states else None,
+                decoder_attentions=attentions,
+                cross_attentions=self._whole(self._cross_attentions),
+                decoder_hidden_states=states,
+            )
+        for name, value in drawing.known(self._steps).items():
+            output[name] = value
+        return output  # type: ignore[no-any-return]
+
+    def _whole(self, parts: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
+        """Return the parts of steps that came to their end, which an interrupted one did not."""
+        return None if parts is None else parts[: self._steps]

@@ -74,6 +74,8 @@ purposes! {
     Trial = 17, "trial";
     /// A pick from weights that change between draws.
     Dynamic = 18, "dynamic";
+    /// The digits of the codes of whole sequences.
+    Code = 19, "code";
 }
 
 /// One past the largest entity: entities have 48 bits.

@@ -150,8 +150,8 @@ impl Allowed<'_> {
 }
 
 /// What most calls are given, as one tuple.
-pub(super) struct Given<'py> {
-    pub(super) logits: Logits,
+pub(crate) struct Given<'py> {
+    pub(crate) logits: Logits,
     rules: Py<Rules>,
     rows: Option<Vector<'py, u32>>,
     bias: Option<(Vector<'py, i64>, Vector<'py, f32>)>,
@@ -171,7 +171,7 @@ impl<'py> FromPyObject<'_, 'py> for Given<'py> {
 
 impl Given<'_> {
     /// The call, in which rows draw from these streams.
-    pub(super) fn call<'a>(&'a self, streams: &'a [rng::Stream]) -> Call<'a> {
+    pub(crate) fn call<'a>(&'a self, streams: &'a [rng::Stream]) -> Call<'a> {
         Call {
             rules: &self.rules.get().0,
             streams,

@@ -13,7 +13,7 @@ use sortes_core::num::Sum;
 use sortes_core::simd::{self, BLOCK, Key, Split};
 
 /// Bins of a pass. A thousand `f64` stay in the first-level cache.
-const BINS: usize = 1024;
+pub(super) const BINS: usize = 1024;
 /// Logits of a row that share bins, where a row is split over threads.
 pub(super) const GROUP: usize = 1 << 16;
 /// Lists up to this length are sorted outright.
@@ -111,15 +111,15 @@ impl Reach {
 
 /// Where one pass looks and how it weighs.
 #[derive(Clone, Copy)]
-struct Pass {
-    max: f32,
-    scale: f32,
-    ends: (f32, f32),
-    rank: Rank,
+pub(super) struct Pass {
+    pub(super) max: f32,
+    pub(super) scale: f32,
+    pub(super) ends: (f32, f32),
+    pub(super) rank: Rank,
 }
 
 impl Pass {
-    fn key(&self, bins_per_unit: f32) -> Key {
+    pub(super) fn key(&self, bins_per_unit: f32) -> Key {
         match self.rank {
             Rank::Logit => Key { centre: self.max, two_sided: false, scale: bins_per_unit },
             Rank::Distance(c) => Key { centre: c as f32, two_sided: true, scale: bins_per_unit },
@@ -129,7 +129,7 @@ impl Pass {
 
 impl Pass {
     /// The largest distance from rank zero among the tokens inside the window.
-    fn furthest(&self, x: &[f32]) -> f32 {
+    pub(super) fn furthest(&self, x: &[f32]) -> f32 {
         let key = self.key(1.0);
         let distance = |l: f32| {
             let inside = self.ends.0 <= l && l <= self.ends.1;
@@ -388,7 +388,7 @@ pub(super) fn cross_ranked(
 }
 
 /// Bins per unit with which the furthest rank falls into the last bin.
-fn spread(furthest: f32) -> f32 {
+pub(super) fn spread(furthest: f32) -> f32 {
     let bins_per_unit = (BINS as f32 - 0.5) / furthest;
     if bins_per_unit.is_finite() && bins_per_unit > 0.0 { bins_per_unit } else { 1.0 }
 }

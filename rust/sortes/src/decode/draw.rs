@@ -24,7 +24,7 @@ pub enum Method {
 /// Rejections after which the survivors are weighed exactly.
 const TRIES: usize = 4;
 
-impl Survivors<'_> {
+impl<'a> Survivors<'a> {
     /// Draws a token; `None` if there is none.
     pub(super) fn draw(&mut self, method: Method, uniform: &mut dyn FnMut() -> f64) -> Option<u32> {
         if self.is_empty() {
@@ -49,6 +49,12 @@ impl Survivors<'_> {
         if self.listed {
             return self.draw_listed(uniform);
         }
+        let sums = self.exact_sums()?;
+        Some(self.walk(uniform(), sums)?.0)
+    }
+
+    /// What the sums of chunks are of, when they are those of the survivors and of nothing else.
+    pub(super) fn exact_sums(&mut self) -> Option<SumsOf> {
         if self
             .sums
             .is_none_or(|sums| sums.temperature != self.temperature || sums.window != self.window)
@@ -56,8 +62,7 @@ impl Survivors<'_> {
             self.forget_law();
             self.law(Wanted::default());
         }
-        let sums = self.sums?;
-        Some(self.walk(uniform(), sums)?.0)
+        self.sums
     }
 
     fn draw_listed(&mut self, uniform: &mut dyn FnMut() -> f64) -> Option<u32> {
@@ -78,6 +83,14 @@ impl Survivors<'_> {
         let target = u * total;
         // The chunk in which the target lies, then the token.
         let (chunk, before) = first_beyond(chunks.iter().map(|c| c.z), 0.0, target)?;
+        let stretch = self.weigh_chunk(chunk, sums);
+        let weights = self.work.weights.iter().map(|&w| f64::from(w));
+        let (at, _) = first_beyond(weights, before, target)?;
+        Some(((chunk * CHUNK + at) as u32, stretch[at]))
+    }
+
+    /// Writes the weights of the tokens of one chunk; returns their logits.
+    pub(super) fn weigh_chunk(&mut self, chunk: usize, sums: SumsOf) -> &'a [f32] {
         let first = chunk * CHUNK;
         let stretch = &self.row.x[first..self.row.x.len().min(first + CHUNK)];
         let scale = self.scale();
@@ -89,8 +102,6 @@ impl Survivors<'_> {
                 *w = 0.0;
             }
         }
-        let weights = weights.iter().map(|&w| f64::from(w));
-        let (at, _) = first_beyond(weights, before, target)?;
-        Some(((first + at) as u32, stretch[at]))
+        stretch
     }
 }

@@ -17,6 +17,7 @@
 //! | `crossing` | where their cumulative mass crosses a target, without a sort |
 //! | `exact` | decisions that rounding could turn, made again in double precision |
 //! | `draw` | the categorical draw |
+//! | `choose` | tokens that somebody else takes, such as the decoder of a code |
 //! | `details` | log-probabilities of what was drawn |
 //! | `rows` | rows of logits, and the loop over them |
 //! | `call` | whole batches |
@@ -27,6 +28,7 @@
 pub mod adaptive_p;
 pub mod basis_aware;
 mod call;
+mod choose;
 mod crossing;
 mod details;
 mod domain;
@@ -45,6 +47,7 @@ mod survivors;
 mod window;
 
 pub use call::{Call, Mask};
+pub use choose::{Chooser, TokenOrder};
 pub use details::Details;
 pub use domain::Domain;
 pub use draw::Method;

@@ -1,0 +1,5 @@
+"""Whole texts."""
+
+from . import arithmetic as arithmetic
+
+__all__ = ["arithmetic"]

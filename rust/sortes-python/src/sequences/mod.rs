@@ -1,0 +1,12 @@
+//! The family `sequences`: one native module for each of its parts.
+
+mod arithmetic;
+
+use pyo3::prelude::*;
+
+/// Whole texts.
+#[pymodule(submodule, name = "sequences")]
+pub(crate) mod native {
+    #[pymodule_export]
+    use super::arithmetic::arithmetic;
+}
