@@ -8,7 +8,7 @@ mod sampling;
 use pyo3::prelude::*;
 
 /// What `sequences` takes as well.
-pub(crate) use sampling::Given;
+pub(crate) use sampling::{Given, Streams};
 
 /// Logits to tokens.
 #[pymodule(submodule, name = "decode")]

@@ -17,6 +17,7 @@
 //! | `crossing` | where their cumulative mass crosses a target, without a sort |
 //! | `draw` | the categorical draw |
 //! | `choose` | tokens that somebody else takes, such as the decoder of a code |
+//! | `several` | several tokens of a row, none of them twice |
 //! | `details` | log-probabilities of what was drawn |
 //! | `rows` | rows of logits, and the loop over them |
 //! | `call` | whole batches |
@@ -40,6 +41,7 @@ pub mod penalties;
 mod pipeline;
 mod rows;
 mod rules;
+mod several;
 pub mod stats;
 mod survivors;
 mod window;
@@ -53,3 +55,4 @@ pub use element::Element;
 pub use params::{COMMON, GREEDY, Parameter, Params, RULES, Rule};
 pub use pipeline::{Boundary, Options, Rules, Ties};
 pub use rows::Rows;
+pub use several::{Successive, Tokens};
