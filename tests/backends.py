@@ -50,7 +50,7 @@ class Backend:
 
     @contextmanager
     def watched(self, waits=False):
-        """Send CPU tensors the way of devices, or let a wait for the device raise if none is due."""
+        """Send CPU tensors the way of devices, or let a wait for the device raise."""
         if self.name == "torch-ref":
             with patch.object(_device, "PRETEND", True):
                 yield

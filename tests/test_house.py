@@ -134,7 +134,7 @@ HEAVY = {
 }
 #: Families that stand on others, and why: the one arrow between families, in every layer.
 STANDS_ON = {
-    "sequences": {"decode"},  # a text is tokens: it takes the rules and the law of a row as they are
+    "sequences": {"decode"},  # texts are tokens: it takes rules and the law of a row as they are
 }
 #: Purposes that several modules read, and why their draws may be the same.
 SHARED_PURPOSES = {

@@ -39,7 +39,7 @@ def test_the_loop(model, inputs):
     texts = new_tokens(model, out.sequences, inputs).numpy()
     assert len(texts) == 2 * N
     # The first tokens of a prompt are those of a lattice.
-    law = decode.distribution(out.logits[0][:: N].numpy(), temperature=0.8)
+    law = decode.distribution(out.logits[0][::N].numpy(), temperature=0.8)
     for p in range(2):
         counts = np.bincount(texts[p * N : (p + 1) * N, 0], minlength=128)
         assert np.abs(counts - N * law[p]).max() < 1 + 1e-4
@@ -110,8 +110,9 @@ def test_torch_seeds_decide_without_an_rng(model, inputs):
     for seed in (1, 1, 2):
         torch.manual_seed(seed)
         processor = [ours.ArithmeticLogitsProcessor(4)]
-        texts = model.generate(**asked, **LOOP), model.generate(
-            **asked, **OFF, logits_processor=processor
+        texts = (
+            model.generate(**asked, **LOOP),
+            model.generate(**asked, **OFF, logits_processor=processor),
         )
         made.append(texts)
     assert all(map(torch.equal, made[0], made[1]))
@@ -123,7 +124,7 @@ REFUSED = {
     "top_k": ({"top_k": 50}, "top_k: generate"),
     "top_p": ({"top_p": 0.9}, "top_p: generate"),
     "min_p": ({"min_p": 0.1}, "min_p: generate"),
-    "greedy": ({"do_sample": False}, "do_sample: must be True"),
+    "greedy": ({"do_sample": False, "num_return_sequences": 1}, "do_sample: must be True"),
     "beams": ({"num_beams": 4}, "do_sample: must be True, without beams"),
     "another n": ({"num_return_sequences": 3}, "n: must divide the 6 rows"),
     "mixed up": ({"num_return_sequences": 2}, "n: rows must hold each prompt 4 times"),
@@ -148,7 +149,7 @@ def test_assistants_are_refused(model):
 
 
 BAD = {
-    "greedy": ({"do_sample": False}, "do_sample: must be True"),
+    "greedy": ({"do_sample": False, "num_return_sequences": 1}, "do_sample: must be True"),
     "codebook": ({"codebook": "sobol"}, "codebook: must be"),
     "codes": ({"codes": [0.5, 1.5]}, "codes: item 1 must be in"),
     "order": ({"token_order": "best"}, "token_order: must be"),

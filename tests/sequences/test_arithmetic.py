@@ -263,14 +263,14 @@ BAD_CODES = {
     "too many": ({"n_prompts": 1, "n": 2**31 + 1}, r"n: must be in \[1, 2\*\*31\]"),
     "codebook": ({"n_prompts": 1, "n": 2, "codebook": "sobol"}, "codebook: must be"),
     "order": ({"n_prompts": 1, "n": 2, "token_order": "best"}, "token_order: must be"),
-    "outside": ({"n_prompts": 1, "n": 2, "codes": [0.5, 1.0]}, r"codes: item 1 must be in \[0, 1\)"),
+    "outside": ({"n_prompts": 1, "n": 2, "codes": [0.5, 1.0]}, r"codes: item 1 must be in \[0,"),
     "below": (
         {"n_prompts": 2, "n": 2, "codes": [[0, 0], [0, -1e-9]]}, r"codes: item \(1, 1\) must be in"
     ),
     "NaN": ({"n_prompts": 1, "n": 1, "codes": [np.nan]}, "codes: item 0 must be in"),
     "number": ({"n_prompts": 1, "n": 2, "codes": [0.5]}, r"codes: must have shape \(2,\)"),
     "both": (
-        {"n_prompts": 1, "n": 1, "codes": [0.5], "codebook": "lattice"}, "codebook: must not be given"
+        {"n_prompts": 1, "n": 1, "codes": [0.5], "codebook": "lattice"}, "codebook: must not be"
     ),
     "ids": ({"n_prompts": 2, "n": 1, "prompt_ids": [1]}, r"prompt_ids: must have shape \(2,\)"),
 }  # fmt: skip

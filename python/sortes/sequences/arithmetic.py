@@ -113,12 +113,14 @@ def arithmetic_codes(
 
     Examples
     --------
+    >>> import numpy as np
     >>> from sortes.sequences import arithmetic_codes
     >>> codes = arithmetic_codes(4, rng=0)
-    >>> sorted((codes * 4).astype(int))
-    [0, 1, 2, 3]
+    >>> np.sort(codes * 4).astype(int)
+    array([0, 1, 2, 3])
     """
-    return ArithmeticCodes(1, n, codebook=codebook, rng=rng, step=step).codes[0]
+    one_of(codebook, "codebook", get_args(Codebook))
+    return ArithmeticCodes(1, n, codebook=codebook, rng=rng, step=step).codes.ravel()
 
 
 class ArithmeticCodes(Stateful):
@@ -185,18 +187,18 @@ class ArithmeticCodes(Stateful):
     - ``"t5x"``: a lattice of $n + 1$ codes without one of them, chosen at random: what the authors
       published, for comparison.
 
-    The first text of a prompt has one of these codes, chosen at random, and the others follow around
-    the end: each text is an exact sample, whatever its place, and the mean over them is an unbiased
-    estimate. The texts of one lattice say
-    nothing of its error: take the spread of several objects. ``n=1`` is ordinary sampling.
+    The first text of a prompt has one of these codes, chosen at random, and the others follow
+    around the end: each text is an exact sample, whatever its place, and the mean over them is an
+    unbiased estimate. The texts of one lattice say nothing of its error: take the spread of several
+    objects. ``n=1`` is ordinary sampling.
 
     A code in floating point is used up after a few dozen tokens. Here it is a pair of 64-bit
     integers $x < R$; a token narrows them, and the digits that follow, by long division from a
     stream of random bits, are shifted in: texts of any length are exact. Two texts divide the
-    interval alike as long as their logits are equal; where a model rounds differently in two rows of
-    a batch, only a code that close to a boundary can tell.
+    interval alike as long as their logits are equal; where a model rounds differently in two rows
+    of a batch, only a code that close to a boundary can tell.
 
-    A step costs what `sortes.decode.sample` does. An object is changed by its steps; for a pure step
+    A step costs what `sortes.decode.draw` does. An object is changed by its steps; for a pure step
     take it on a ``copy()``. Threads may share it.
 
     References
@@ -209,8 +211,8 @@ class ArithmeticCodes(Stateful):
     >>> import numpy as np
     >>> from sortes.sequences import ArithmeticCodes
     >>> codes = ArithmeticCodes(1, 4, rng=0)
-    >>> sorted(codes.step(np.log(np.tile([0.25, 0.5, 0.25], (4, 1)))))
-    [0, 1, 1, 2]
+    >>> np.sort(codes.step(np.log(np.tile([0.25, 0.5, 0.25], (4, 1)))))
+    array([0, 1, 1, 2])
     >>> codes.steps
     1
     """
@@ -363,26 +365,27 @@ class ArithmeticCodes(Stateful):
         Raises
         ------
         ValueError
-            If a row holds NaN or ``+inf``, or no finite logit; the number of rows is another, or the
-            vocabulary not that of the last step; or an argument is out of its domain. The codes are
-            as they were then.
+            If a row holds NaN or ``+inf``, or no finite logit; the number of rows is another, or
+            the vocabulary not that of the last step; or an argument is out of its domain. The codes
+            are as they were then.
         TypeError
             If an argument has the wrong type.
 
         Notes
         -----
-        Logits on a device stay there: it looks for the tokens, and sends these and the ends of their
-        intervals, some bytes for each row, to the CPU, where the codes are.
+        Logits on a device stay there: it looks for the tokens, and sends these and the ends of
+        their intervals, some bytes for each row, to the CPU, where the codes are.
 
         Examples
         --------
         >>> import numpy as np
         >>> from sortes.sequences import ArithmeticCodes
         >>> codes = ArithmeticCodes(2, 3, rng=0)
-        >>> done = np.array([0, 0, 1, 0, 0, 0], bool)
-        >>> out = codes.step(np.zeros((6, 9)), top_k=3, finished=done, pad_token_id=0, logprobs=True)
-        >>> out.tokens[2], out.logprob.round(2)
-        (0, array([-2.2, -2.2,  0. , -2.2, -2.2, -2.2]))
+        >>> given = {"finished": np.arange(6) == 2, "pad_token_id": 9}
+        >>> logits = np.log(np.tile([0.5, 0.25, 0.25], (6, 1)))
+        >>> out = codes.step(logits, top_k=1, logprobs=True, **given)
+        >>> out.tokens, out.logprob
+        (array([0, 0, 9, 0, 0, 0]), array([0., 0., 0., 0., 0., 0.]))
         """
         chosen = as_rules(rules, rule_args)
         logprobs = flag(logprobs, "logprobs")

@@ -1,6 +1,6 @@
 """Many texts from codes that are spread evenly."""
 
-from typing import Any, final
+from typing import final
 
 import numpy as np
 from numpy.typing import NDArray

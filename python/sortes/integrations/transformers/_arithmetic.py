@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Unpack, get_args
 
 import numpy as np
@@ -51,8 +52,8 @@ def arithmetic_sample(
 ) -> torch.Tensor | GenerateDecoderOnlyOutput | GenerateEncoderDecoderOutput:
     """Generate several texts of each prompt, spread evenly: ``custom_generate=arithmetic_sample``.
 
-    The texts are the ``num_return_sequences`` of each prompt, each of them an exact sample. All else
-    is as with `sample` of this module.
+    The texts are the ``num_return_sequences`` of each prompt, each of them an exact sample. All
+    else is as with `sample` of this module.
 
     Parameters
     ----------
@@ -123,10 +124,10 @@ def arithmetic_sample(
     if not generation_config.do_sample:
         raise ValueError("do_sample: must be True for arithmetic sampling, got False")
     n = generation_config.num_return_sequences or 1
-    spread = {"codebook": codebook, "codes": codes, "token_order": token_order}
+    spread = partial(ArithmeticCodes, codebook=codebook, codes=codes, token_order=token_order)
 
     def begin(rules: decode.Rules, stream: Any) -> _Codes:
-        return _Codes(ArithmeticCodes(len(input_ids) // n, n, rng=stream, **spread), rules)
+        return _Codes(spread(len(input_ids) // n, n, rng=stream), rules)
 
     with reporter(progress, "tokens") as report:
         return decoded(
@@ -168,9 +169,9 @@ class _Codes:
 class ArithmeticLogitsProcessor(LogitsProcessor):
     """Draw the tokens of `n` texts of each prompt, spread evenly, and leave no other choice.
 
-    For pipelines that take logits processors but no ``custom_generate``; `arithmetic_sample` of this
-    module does the same without the rows that this one has to write. Rows belong together `n` by
-    `n`, as ``num_return_sequences=n`` makes them. The rules are given here, and those of
+    For pipelines that take logits processors but no ``custom_generate``; `arithmetic_sample` of
+    this module does the same without the rows that this one has to write. Rows belong together `n`
+    by `n`, as ``num_return_sequences=n`` makes them. The rules are given here, and those of
     ``generate`` must be off: ``do_sample=True, temperature=1.0, top_k=0, top_p=1.0``.
 
     Parameters
@@ -201,8 +202,9 @@ class ArithmeticLogitsProcessor(LogitsProcessor):
 
     Examples
     --------
+    >>> text = torch.zeros(2, 4, dtype=torch.long)
     >>> logits = torch.tensor([[2.0, 1.0, 0.0], [2.0, 1.0, 0.0]])
-    >>> ArithmeticLogitsProcessor(2, top_k=1)(torch.zeros(2, 4, dtype=torch.long), logits)
+    >>> ArithmeticLogitsProcessor(2, top_k=1)(text, logits)
     tensor([[0., -inf, -inf],
             [0., -inf, -inf]])
     """
@@ -222,8 +224,10 @@ class ArithmeticLogitsProcessor(LogitsProcessor):
     ) -> None:
         self.n = SOME.check(n, "n")
         self.rules = as_rules(rules, rule_args)
-        self._spread = {"codebook": codebook, "codes": codes, "token_order": token_order}
-        ArithmeticCodes(1, self.n, rng=0, **self._spread)  # bad arguments are reported here
+        self._spread = partial(
+            ArithmeticCodes, n=self.n, codebook=codebook, codes=codes, token_order=token_order
+        )
+        self._spread(1, rng=0)  # bad arguments are reported here
         self._rng = settled(rng)
         self._codes: ArithmeticCodes | None = None
         self._text = torch.empty(0)
@@ -247,13 +251,14 @@ class ArithmeticLogitsProcessor(LogitsProcessor):
         Raises
         ------
         ValueError
-            If a score is NaN or plus infinity, a row has no finite one, the rows are not `n` for each
-            prompt, or ``generate`` is to do something else with the scores.
+            If a score is NaN or plus infinity, a row has no finite one, the rows are not `n` for
+            each prompt, or ``generate`` is to do something else with the scores.
         TypeError
             If the scores are no floats.
         """
-        goes_on = self._codes is not None and torch.equal(input_ids[:, :-1], self._text)
-        codes = self._codes if goes_on else self._begin(input_ids)
+        codes = self._codes
+        if codes is None or not torch.equal(input_ids[:, :-1], self._text):
+            codes = self._begin(input_ids)
         tokens = codes.step(scores, self.rules)
         self._codes, self._text = codes, input_ids
         return torch.full_like(scores, -math.inf).scatter_(1, tokens[:, None], 0.0)
@@ -271,9 +276,8 @@ class ArithmeticLogitsProcessor(LogitsProcessor):
         if not torch.equal(groups, groups[:, :1].expand_as(groups)):
             raise ValueError(f"n: rows must hold each prompt {self.n} times in a row")
         stream = stream_of(self._rng)
-        codes = ArithmeticCodes(rows // self.n, self.n, rng=stream, step=self._texts, **self._spread)
-        self._texts += 1
-        return codes
+        step, self._texts = self._texts, self._texts + 1
+        return self._spread(rows // self.n, rng=stream, step=step)
 
 
 def _refuse(config: Any, outer: Any) -> None:
@@ -286,6 +290,6 @@ def _refuse(config: Any, outer: Any) -> None:
         )
     for name, value in configured(config).items():
         raise ValueError(
-            f"{name}: generate() would apply {value} after ArithmeticLogitsProcessor; give it to the "
-            "processor, and generate() temperature=1.0, top_k=0, top_p=1.0"
+            f"{name}: generate() would apply {value} after ArithmeticLogitsProcessor; give it to "
+            "the processor, and generate() temperature=1.0, top_k=0, top_p=1.0"
         )

@@ -9,8 +9,9 @@ use crate::prelude::*;
 const CODE: f64 = 100.0;
 /// Of a byte of a state.
 const BYTE: f64 = 2.0;
-/// Of a logit: rules, and the walk to a token.
+/// Of a logit: rules, and the walk to a token; of one that is put into a bin, or moved, besides.
 const SCAN: f64 = 0.7;
+const BIN: f64 = 3.0;
 /// Of a token whose place in an order is drawn.
 const ITEM: f64 = 40.0;
 
@@ -72,7 +73,14 @@ impl ArithmeticCodes {
     ) -> PyResult<()> {
         let (call, logits, finished) = (given.call(&[]), &given.logits, finished.as_deref());
         let (tokens, ln_p) = (&mut *out, logprobs.as_deref_mut());
-        let size = Size::new(logits.rows(), logits.cols() as f64 * SCAN);
+        let (rows, cols) = (logits.rows(), logits.cols() as f64);
+        let ns_each = match self.0.get(job.py, kernels::ArithmeticCodes::order)? {
+            Order::Id => SCAN,
+            Order::Probability => SCAN + BIN,
+            // All rows share the order.
+            Order::Random => SCAN + BIN + ITEM / rows.max(1) as f64,
+        };
+        let size = Size::new(rows, cols * ns_each);
         self.0.write(&job, size, |codes, run| {
             with_rows!(logits, |rows| codes.step(&call, rows, finished, pad, tokens, ln_p, run))
         })

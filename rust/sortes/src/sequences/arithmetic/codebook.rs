@@ -2,13 +2,28 @@
 
 use super::digits::Digits;
 use super::register::Register;
-use sortes_core::rng::{Draws, Purpose, Stream};
+use sortes_core::rng::{Draws, Purpose, Rounds, Stream};
 
 /// The largest number of codes of one prompt.
 pub const LARGEST: u64 = 1 << 31;
 
-/// The entity of the number that says which code comes first; those below are words of codes.
-const FIRST: u64 = 1 << 47;
+/// Bits of a register that a number given in `f64` does not decide.
+const EXTRA: u32 = Register::START - 53;
+
+/// Of a prompt's stream, the entity of the number that says which code comes first; those below are
+/// words of codes. Of the stream that all prompts share, the key of the orders of the vocabulary;
+/// those below are the keys of prompts.
+const BEYOND: u64 = 1 << 47;
+
+/// The stream of the prompt with this id.
+pub(super) fn prompt(stream: Stream, id: u64) -> Stream {
+    Stream::new(stream.draws(Purpose::Code, id).u64())
+}
+
+/// The random orders of the vocabulary, which all prompts share.
+pub(super) fn orders(stream: Stream) -> Rounds {
+    Rounds::from_key(stream.draws(Purpose::Code, BEYOND).u64())
+}
 
 /// A way to spread `n` codes, `v` being uniform on `[0, 1)`.
 ///
@@ -50,7 +65,7 @@ impl Codebook {
 
     /// The number of the code that comes first.
     pub(super) fn first(self, prompt: Stream, n: u64) -> u64 {
-        prompt.draws(Purpose::Code, FIRST).below(self.divisor(n))
+        prompt.draws(Purpose::Code, BEYOND).below(self.divisor(n))
     }
 
     /// The code at place `i`, before any token; [`first`](Self::first) is that at place 0.
@@ -69,9 +84,6 @@ impl Codebook {
         (Register::new(leading << EXTRA | below), digits)
     }
 }
-
-/// Bits of a register that a number given in `f64` does not decide.
-const EXTRA: u32 = Register::START - 53;
 
 /// A word of a sequence: the words of its blocks, in their order.
 fn word(draws: &mut Draws, k: u64) -> u32 {

@@ -1,17 +1,15 @@
 //! The codes of several prompts, and the step that takes one token of each.
 
-use super::codebook::{Codebook, LARGEST};
+use super::codebook::{Codebook, LARGEST, orders, prompt};
 use super::digits::Digits;
 use super::register::{Ends, Register};
 use crate::decode::{Call, Chooser, Element, Rows, TokenOrder};
 use sortes_core::bytes::{Kind, Reader, Writer, corrupt};
 use sortes_core::memory::{copied, filled, with_capacity};
 use sortes_core::permutation::Permutation;
-use sortes_core::rng::{Purpose, Rounds, Stream};
+use sortes_core::rng::Stream;
 use sortes_core::{Error, Result, Run};
 
-/// The entity of the key from which the orders of the vocabulary come; those below are prompts.
-const ORDERS: u64 = 1 << 47;
 /// What the codes are, in errors.
 const CODES: &str = "codes";
 /// Codes between two polls.
@@ -112,7 +110,7 @@ impl ArithmeticCodes {
         let mut codes = with_capacity(rows, CODES)?;
         for index in 0..prompts {
             let id = ids.map_or(index as u64, |ids| ids[index].into());
-            let prompt = Stream::new(stream.draws(Purpose::Code, id).u64());
+            let prompt = prompt(stream, id);
             keys.push(prompt.key());
             let first = codebook.first(prompt, n);
             for i in 0..n {
@@ -187,10 +185,9 @@ impl ArithmeticCodes {
     /// # Errors
     /// If there is no memory for it.
     pub fn arrangement(&self, vocabulary: usize, run: Run<'_>) -> Result<Vec<i64>> {
-        let rounds = Rounds::from_key(self.stream.draws(Purpose::Code, ORDERS).u64());
         let mut ids = with_capacity(vocabulary, "ids")?;
         let n = vocabulary as u64;
-        Permutation::new(n, rounds, self.steps).extend(0..n, &mut ids, run)?;
+        Permutation::new(n, orders(self.stream), self.steps).extend(0..n, &mut ids, run)?;
         Ok(ids)
     }
 
