@@ -35,7 +35,6 @@ CALLS = {
     "ArithmeticCodes.copy": {},
     "ArithmeticCodes.to_bytes": {},
     "ArithmeticCodes.from_bytes": {"data": ArithmeticCodes(1, 2, rng=0).to_bytes()},
-    "DistinctSequences": lambda: vars(drawn()),
     "DistinctSequences.mean": {"values": np.arange(3.0), "method": "threshold"},
     "DistinctSequences.weights": {"method": "unordered"},
     "SequenceSearch": {"model": flat, "num_samples": 2, "priority": "gumbel", **SEARCH},

@@ -9,6 +9,7 @@ from sequences.models import TableModel
 from sortes import _core
 from sortes.sequences import (
     SequenceSearch,
+    gumbel_topk,
     priority_sample,
     sample_without_replacement,
     stochastic_beam_search,
@@ -16,7 +17,24 @@ from sortes.sequences import (
 from vectors import load
 
 VECTORS = load("sequences/priority.json")
+FROZEN = load("sequences/distinct_stability.json")
 EOS = 0
+
+
+def test_first_draws_are_frozen():
+    """They change only with the major version."""
+
+    def model(prefixes):
+        return np.float32([np.roll(FROZEN["row"], len(prefix)) for prefix in prefixes])
+
+    drawn = sample_without_replacement(model, 8, 5, eos_token_id=EOS, rng=0)
+    assert texts(drawn) == [tuple(text) for text in FROZEN["texts"]]
+    assert drawn.perturbed == pytest.approx(FROZEN["perturbed"], rel=1e-9)
+    assert drawn.kappa == pytest.approx(FROZEN["kappa"], rel=1e-9)
+    later = sample_without_replacement(model, 1, 5, eos_token_id=EOS, rng=0, step=1)
+    assert texts(later) == [tuple(FROZEN["step_1"])]
+    top = gumbel_topk([FROZEN["row"]] * 2, 3, rng=0)
+    assert top.indices.tolist() == FROZEN["topk"]
 
 
 class Random:
@@ -353,7 +371,7 @@ BAD = {
 
 @pytest.mark.parametrize(("call", "error", "message"), BAD.values(), ids=BAD)
 def test_bad_values(call, error, message):
-    with pytest.raises(error, match=f"^{message}"):
+    with pytest.raises(error, match=rf"^{message}"):
         call()
 
 

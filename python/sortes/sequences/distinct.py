@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sortes import _core
-from sortes._arrays import integers_of
+from sortes._arrays import host, integers_of
 from sortes._check import (
     AT_LEAST_1,
     COUNT,
@@ -59,6 +59,8 @@ Priority: TypeAlias = Literal["gumbel", "token", "sequence"]
 GreedyPriority: TypeAlias = Literal["token", "sequence"]
 #: What Ctrl-C does.
 OnInterrupt: TypeAlias = Literal["raise", "return"]
+#: A token of the vocabulary.
+TokenId: TypeAlias = Annotated[int, WORD]
 #: How many tokens a sequence may have.
 LENGTH: Final = Domain("[1, 2**31)", integer=True)
 #: What stands behind the end of a sequence.
@@ -140,8 +142,8 @@ class DistinctSequences:
     >>> from sortes.sequences import sample_without_replacement
     >>> coin = lambda prefixes: np.zeros((len(prefixes), 2))
     >>> drawn = sample_without_replacement(coin, 3, 2, rng=0)
-    >>> drawn.weights().sum().round(6)
-    1.0
+    >>> len(drawn), len(drawn.weights())
+    (3, 3)
     """
 
     tokens: NDArray[np.int64]
@@ -167,6 +169,11 @@ class DistinctSequences:
         -------
         ndarray of float64, shape (n,)
             The weights.
+
+        Raises
+        ------
+        ValueError
+            If `method` is unknown.
 
         Examples
         --------
@@ -196,6 +203,13 @@ class DistinctSequences:
         -------
         Estimate
             The mean and its standard error.
+
+        Raises
+        ------
+        ValueError
+            If `method` is unknown, or there is not a finite value for each sequence.
+        TypeError
+            If the values are no numbers.
 
         Examples
         --------
@@ -282,7 +296,7 @@ class SequenceSearch(Iterator[FoundSequence]):
         rules: Rules | None = None,
         *,
         priority: Priority = "gumbel",
-        eos_token_id: int | Sequence[int] | None = None,
+        eos_token_id: TokenId | Sequence[int] | None = None,
         node_batch_size: AtLeastOne = 16,
         logit_bias: LogitBias | None = None,
         rng: Rng = None,
@@ -389,7 +403,7 @@ def sample_without_replacement(
     max_new_tokens: Annotated[int, LENGTH],
     rules: Rules | None = None,
     *,
-    eos_token_id: int | Sequence[int] | None = None,
+    eos_token_id: TokenId | Sequence[int] | None = None,
     node_batch_size: AtLeastOne = 16,
     logit_bias: LogitBias | None = None,
     on_interrupt: OnInterrupt = "raise",
@@ -500,7 +514,7 @@ def stochastic_beam_search(
     max_new_tokens: Annotated[int, LENGTH],
     rules: Rules | None = None,
     *,
-    eos_token_id: int | Sequence[int] | None = None,
+    eos_token_id: TokenId | Sequence[int] | None = None,
     logit_bias: LogitBias | None = None,
     on_interrupt: OnInterrupt = "raise",
     rng: Rng = None,
@@ -565,7 +579,8 @@ def stochastic_beam_search(
     Examples
     --------
     >>> import numpy as np
-    >>> from sortes.sequences import sample_without_replacement, stochastic_beam_search
+    >>> from sortes.sequences import sample_without_replacement
+    >>> from sortes.sequences import stochastic_beam_search
     >>> def model(prefixes):
     ...     return np.log([[0.5, 0.3, 0.2]] * len(prefixes))
     >>> beams = stochastic_beam_search(model, 4, 3, eos_token_id=2, rng=0)
@@ -596,7 +611,7 @@ def priority_sample(
     rules: Rules | None = None,
     *,
     priority: GreedyPriority = "token",
-    eos_token_id: int | Sequence[int] | None = None,
+    eos_token_id: TokenId | Sequence[int] | None = None,
     node_batch_size: AtLeastOne = 16,
     logit_bias: LogitBias | None = None,
     on_interrupt: OnInterrupt = "raise",
@@ -699,9 +714,10 @@ class _Columns(NamedTuple):
 
 def _ends(eos_token_id: Any) -> list[int]:
     """Return the ids that end a sequence."""
-    single = np.ndim(eos_token_id) == 0
-    ids = [WORD.check(eos_token_id, "eos_token_id")] if single else eos_token_id
-    return integers_of(to_host(ids), "eos_token_id", WORD).tolist()  # type: ignore[no-any-return]
+    given = to_host(eos_token_id)
+    if host(given, "eos_token_id", None).ndim == 0:
+        return [WORD.check(given, "eos_token_id")]
+    return integers_of(given, "eos_token_id", WORD).tolist()  # type: ignore[no-any-return]
 
 
 def _refuse_chance(priority: str, rules: Rules, rng: Rng, step: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, get_args
 
 import numpy as np
 
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 #: How a mean is estimated.
 Method = Literal["self_normalized", "threshold", "unordered"]
-_BELOW_INFINITY = Domain("[-inf, inf)")
+#: Where a threshold lies.
+BELOW_INFINITY: Final = Domain("[-inf, inf)")
 
 
 def threshold_weights(
@@ -70,7 +71,7 @@ def threshold_weights(
     >>> logprobs = np.log([0.4, 0.3, 0.2, 0.1])
     >>> drawn = gumbel_topk(logprobs, 4, rng=0)
     >>> threshold_weights(logprobs[drawn.indices], drawn.kappa).round(2).tolist()
-    [0.3, 0.1, 0.4, 0.2]
+    [0.4, 0.3, 0.1, 0.2]
     """
     matrix, shape = _matrix(logprobs)
     thresholds = _thresholds(kappa, matrix, shape)
@@ -118,7 +119,7 @@ def self_normalized_weights(
     >>> import numpy as np
     >>> from sortes.sequences import self_normalized_weights
     >>> self_normalized_weights(np.log([0.5, 0.25]), -1.0).round(3)
-    array([0.536, 0.464])
+    array([0.57, 0.43])
     """
     weights = threshold_weights(logprobs, kappa, num_threads=num_threads, progress=progress)
     total = weights.sum(-1, keepdims=True)
@@ -186,7 +187,7 @@ def unordered_set_weights(
 def distinct_mean(
     values: ArrayLike,
     logprobs: ArrayLike,
-    kappa: float | None = None,
+    kappa: Annotated[float, BELOW_INFINITY] | None = None,
     *,
     method: Method = "self_normalized",
 ) -> Estimate:
@@ -248,6 +249,7 @@ def distinct_mean(
         return Estimate(float(unordered_set_weights(ln_p) @ f), np.nan)
     if kappa is None:
         raise ValueError(f"kappa: must be given with the method {method!r}")
+    kappa = BELOW_INFINITY.check(kappa, "kappa")
     weights = threshold_weights(ln_p, kappa)
     with np.errstate(over="ignore", invalid="ignore"):
         missed = np.where(weights > 0, np.exp(-np.exp(ln_p - kappa)), 0.0)  # 1 - q, of what counts
@@ -275,7 +277,7 @@ def _thresholds(
     kappa: Any, matrix: NDArray[np.float64], shape: tuple[int, ...]
 ) -> NDArray[np.float64]:
     """Return one threshold for each row."""
-    given = numbers_of(kappa, "kappa", _BELOW_INFINITY)
+    given = numbers_of(kappa, "kappa", BELOW_INFINITY)
     wanted = () if len(shape) == 1 else (len(matrix),)
     if given.shape not in ((), wanted):
         raise ValueError(f"kappa: must be a number or have shape {wanted}, got {given.shape}")

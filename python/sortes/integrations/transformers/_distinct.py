@@ -222,8 +222,8 @@ def stochastic_beam_sample(
     )
 
 
-stochastic_beam_sample.__signature__ = with_rule_arguments(stochastic_beam_sample)  # type:
-ignore[attr - defined]
+_signature = with_rule_arguments(stochastic_beam_sample)
+stochastic_beam_sample.__signature__ = _signature  # type: ignore[attr-defined]
 
 
 def priority_sample(
@@ -287,10 +287,11 @@ def priority_sample(
     ... )
     >>> model = LlamaForCausalLM(config)
     >>> prompt = torch.tensor([[1, 5, 7]])
+    >>> greedy = {"do_sample": False, "max_new_tokens": 4}
     >>> texts = model.generate(
-    ...     prompt, custom_generate=priority_sample, do_sample=False, num_samples=3,
-    max_new_tokens=4 ... )
-    >>> torch.equal(texts[:1], model.generate(prompt, do_sample=False, max_new_tokens=4))
+    ...     prompt, custom_generate=priority_sample, num_samples=3, **greedy
+    ... )
+    >>> torch.equal(texts[:1], model.generate(prompt, **greedy))
     True
     """
     one_of(priority, "priority", get_args(GreedyPriority))
@@ -390,6 +391,8 @@ class _Beginnings:
         mask = kwargs.get("attention_mask")
         self.mask = torch.ones_like(prompt) if mask is None else mask
         self.takes = inspect.signature(model.forward).parameters
+        #: What the model calls its cache: the second name until transformers 5.23.
+        self.cache_name = "cache" if "cache" in self.takes else "past_key_values"
         self.keeps_cache = kwargs.get("use_cache", True)
         self.cache: Any = None
 
@@ -402,8 +405,8 @@ class _Beginnings:
 
     def _prefill(self) -> torch.Tensor:
         """Fill the cache with the prompt; return the logits behind it."""
-        output = self._forward(self.prompt, self.mask, self.mask, use_cache=True)
-        self.cache = output.past_key_values
+        output = self._forward(self.prompt, self.mask, use_cache=True)
+        self.cache = output[self.cache_name]
         return output.logits[:, -1]  # type: ignore[no-any-return]
 
     def _logits(self, prefixes: list[NDArray[np.int64]]) -> torch.Tensor:
@@ -420,17 +423,15 @@ class _Beginnings:
         if self.cache is None:
             prompt = self.prompt.expand(batch, -1)
             ids, seen = torch.cat([prompt, ids], 1), torch.cat([before, mask], 1)
-            return self._forward(ids, seen, seen).logits[:, -1]  # type: ignore[no-any-return]
+            return self._forward(ids, seen, use_cache=False).logits[:, -1]  # type: ignore[no-any-return]
         cache = copy.deepcopy(self.cache)
         cache.batch_repeat_interleave(batch)
         seen = torch.cat([before, mask], 1)
-        output = self._forward(ids, mask, seen, past_key_values=cache, use_cache=True)
+        output = self._forward(ids, seen, **{self.cache_name: cache}, use_cache=True)
         return output.logits[:, -1]  # type: ignore[no-any-return]
 
-    def _forward(
-        self, ids: torch.Tensor, mask: torch.Tensor, seen: torch.Tensor, **more: Any
-    ) -> Any:
-        """Run the model on tokens, of which `mask` are real, with those before them in `seen`."""
+    def _forward(self, ids: torch.Tensor, seen: torch.Tensor, **more: Any) -> Any:
+        """Run the model on the last tokens of a text, of which `seen` says what is real."""
         if "position_ids" in self.takes:
             positions = (seen.cumsum(1) - 1).clamp_min(0)[:, -ids.shape[1] :]
             more["position_ids"] = positions

@@ -11,6 +11,19 @@ use sortes_core::{Result, Run};
 /// Children for which memory is taken together.
 const FEW: usize = 64;
 
+/// The key of the root, and the value of the best sequence of all.
+pub(super) fn root(stream: Stream) -> (u64, f64) {
+    let mut draws = stream.draws(Purpose::Branch, 0);
+    let key = draws.u64();
+    draws.seek(2);
+    (key, draws.gumbel())
+}
+
+/// The key of the child of a node that ends with a token.
+pub(super) fn key_of_child(key: u64, token: u32) -> u64 {
+    Stream::new(key).draws(Purpose::Branch, 1 + u64::from(token)).u64()
+}
+
 /// A token that may follow a node.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Child {

@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 
-use super::children::{Child, Law, Listed, Perturbed, likeliest, perturbed};
+use super::children::{Child, Law, Listed, Perturbed, key_of_child, likeliest, perturbed, root};
 use super::node::{Id, Node, Nodes};
 use super::queue::{Place, Queue};
 use crate::decode::{Call, Element, Rows};
 use sortes_core::error::shown;
 use sortes_core::memory::{filled, reserve, with_capacity};
-use sortes_core::rng::{Purpose, Stream};
+use sortes_core::rng::Stream;
 use sortes_core::{Error, Result, Run};
 
 /// What decides whose turn it is.
@@ -77,30 +77,32 @@ impl SequenceTree {
     /// # Errors
     /// If there is no memory for it.
     pub fn new(priority: Priority, limits: Limits, ends: Vec<u32>, stream: Stream) -> Result<Self> {
-        let mut draws = stream.draws(Purpose::Branch, 0);
-        let key = draws.u64();
-        draws.seek(2);
-        let (first, value) = match priority {
-            Priority::Gumbel => (true, draws.gumbel()),
-            Priority::Token | Priority::Sequence => (false, f64::NAN),
-        };
+        let draws = priority == Priority::Gumbel;
+        let (key, value) = root(stream);
+        let value = if draws { value } else { f64::NAN };
         let mut nodes = Nodes::default();
         nodes.reserve(1)?;
-        let root =
-            Node { parent: 0, token: 0, depth: 0, is_leaf: false, ln_p: 0.0, priority: value, key };
-        let id = nodes.push(root);
+        let id = nodes.push(Node {
+            parent: 0,
+            token: 0,
+            depth: 0,
+            is_leaf: false,
+            ln_p: 0.0,
+            priority: value,
+            key,
+        });
         let mut tree = Self {
             priority,
             limits,
             ends,
             nodes,
             queue: Queue::default(),
-            chain: (!first && limits.sequences > 0).then_some((id, value)),
+            chain: (!draws && limits.sequences > 0).then_some((id, value)),
             expansions: HashMap::new(),
             found: Vec::new(),
         };
         tree.bound();
-        if first {
+        if draws {
             tree.queue.insert(tree.place(id, value), id);
         }
         Ok(tree)
@@ -313,7 +315,7 @@ impl SequenceTree {
         let above = self.nodes.get(parent);
         let depth = above.depth + 1;
         let key = if self.priority == Priority::Gumbel {
-            Stream::new(above.key).draws(Purpose::Branch, 1 + u64::from(child.token)).u64()
+            key_of_child(above.key, child.token)
         } else {
             0
         };
