@@ -5,14 +5,18 @@
 
 use super::call::{Call, nothing_left};
 use super::element::Element;
-use super::pipeline::Ties;
 use super::rows::{CHUNK, Rows};
 use super::survivors::Survivors;
-use sortes_core::memory::{with_capacity, zeroed};
+use super::window::ANY;
+use sortes_core::memory::{reserve, with_capacity, zeroed};
+use sortes_core::num::ceil_f32;
 use sortes_core::rng::elementary::ln;
 use sortes_core::simd::{self, Wanted};
 use sortes_core::weights::first_beyond;
 use sortes_core::{Result, Run};
+
+/// By how much a bound of log-probabilities is lowered, for rounding.
+const SLACK: f64 = 1e-3;
 
 impl Call<'_> {
     /// Calls `f(row, tokens, out)` with what the rules leave of each row.
@@ -44,29 +48,40 @@ pub struct Tokens<'r, 's> {
 
 impl<'r, 's> Tokens<'r, 's> {
     /// The `n` most likely tokens and the logarithms of their probabilities, the most likely first and
-    /// among equals the lowest id.
+    /// among equals the lowest id. Those below `least` may be left out, but for the first.
     ///
     /// # Errors
     /// If there is no memory for them.
-    pub fn likeliest(self, n: usize) -> Result<Vec<(u32, f64)>> {
+    pub fn likeliest(self, n: usize, least: f64) -> Result<Vec<(u32, f64)>> {
         let survivors = self.survivors;
-        let count = survivors.count();
         let law = survivors.plain_law();
         let (max, t, ln_z) = (f64::from(law.max), survivors.temperature(), ln(law.z));
-        if n < count {
-            survivors.keep_first(n, Ties::Low);
+        // 1. Narrow the row, ties included: the law is known.
+        if least > f64::NEG_INFINITY {
+            let cut = max + t * (ln_z + least - SLACK);
+            survivors.raise(ceil_f32(cut).min(law.max), ANY);
+            survivors.list();
         }
-        let mut found = with_capacity(n.min(count), "tokens of a row")?;
-        survivors.list();
+        if !survivors.listed || survivors.work.ids.len() > n {
+            let bound = survivors.kth_largest(n.max(1));
+            survivors.raise(bound, ANY);
+            survivors.list();
+        }
+
+        // 2. Sort what is left.
         let window = survivors.window;
+        let mut found = Vec::new();
         if survivors.listed {
             let work = &*survivors.work;
+            reserve(&mut found, work.ids.len(), "tokens of a row")?;
             found.extend(work.ids.iter().zip(&work.values).map(|(id, l)| (*id, *l)));
         } else {
+            reserve(&mut found, survivors.row.x.len(), "tokens of a row")?;
             let row = (0..).zip(survivors.row.x);
             found.extend(row.filter(|(id, l)| window.contains(**l, *id)).map(|(id, l)| (id, *l)));
         }
         found.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        found.truncate(n);
         let mut out = with_capacity(found.len(), "tokens of a row")?;
         out.extend(found.into_iter().map(|(id, l)| (id, (f64::from(l) - max) / t - ln_z)));
         Ok(out)

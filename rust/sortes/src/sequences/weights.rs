@@ -29,7 +29,9 @@ fn by_rows(
     let mut out = zeroed(logprobs.len(), "weights")?;
     run.try_fill_chunks(&mut out, cols.max(1), |row, out| {
         let logprobs = &logprobs[row * cols..][..cols];
-        if let Some(l) = logprobs.iter().find(|l| !(**l <= ROUNDING)) {
+        // NaN is in no range.
+        let fine = f64::NEG_INFINITY..=ROUNDING;
+        if let Some(l) = logprobs.iter().find(|l| !fine.contains(*l)) {
             let reason = format!("must hold log-probabilities, got {}", shown(*l));
             return Err(Error::row("logprobs", row, reason));
         }
@@ -162,7 +164,9 @@ fn by_integral(probs: &[f64], rest: f64, run: Run<'_>) -> Result<Vec<f64>> {
             *w += height / factor(*p, v);
         }
     }
-    weights.iter_mut().for_each(|w| *w /= all);
+    for w in &mut weights {
+        *w /= all;
+    }
     Ok(weights)
 }
 
@@ -175,7 +179,9 @@ mod tests {
         for n in [8, 10, 12] {
             let mut probs: Vec<f64> = (0..n).map(|i| 1.0 / f64::from(3 + i * i)).collect();
             let mass: f64 = probs.iter().sum();
-            probs.iter_mut().for_each(|p| *p *= 0.7 / mass);
+            for p in &mut probs {
+                *p *= 0.7 / mass;
+            }
             let (orders, integral) =
                 (by_orders(&probs), by_integral(&probs, 0.3, Run::alone()).unwrap());
             assert!((orders.iter().sum::<f64>() - 1.0).abs() < 1e-12);

@@ -38,8 +38,9 @@ pub(super) struct Child {
 pub(super) trait Law: Sized {
     type Left: Left;
 
-    /// The `n` most likely tokens, the most likely first, the lowest id among equals.
-    fn likeliest(self, n: usize) -> Result<Vec<(u32, f64)>>;
+    /// The `n` most likely tokens, the most likely first, the lowest id among equals. Those below
+    /// `least` may be left out, but for the first.
+    fn likeliest(self, n: usize, least: f64) -> Result<Vec<(u32, f64)>>;
 
     /// The tokens as they are drawn without replacement.
     fn successive(self) -> Result<Self::Left>;
@@ -57,8 +58,8 @@ pub(super) trait Left {
 impl<'r, 's> Law for Tokens<'r, 's> {
     type Left = Successive<'r, 's>;
 
-    fn likeliest(self, n: usize) -> Result<Vec<(u32, f64)>> {
-        Tokens::likeliest(self, n)
+    fn likeliest(self, n: usize, least: f64) -> Result<Vec<(u32, f64)>> {
+        Tokens::likeliest(self, n, least)
     }
 
     fn successive(self) -> Result<Self::Left> {
@@ -88,7 +89,7 @@ pub(super) struct LeftOfList<'a> {
 impl<'a> Law for Listed<'a> {
     type Left = LeftOfList<'a>;
 
-    fn likeliest(self, n: usize) -> Result<Vec<(u32, f64)>> {
+    fn likeliest(self, n: usize, _: f64) -> Result<Vec<(u32, f64)>> {
         let mut all = with_capacity(self.0.len(), "tokens of a node")?;
         let pairs = self.0.iter().zip(self.1).map(|(t, l)| (*t as u32, *l));
         all.extend(pairs.filter(|(_, l)| *l > f64::NEG_INFINITY));
@@ -99,7 +100,9 @@ impl<'a> Law for Listed<'a> {
 
     fn successive(self) -> Result<Self::Left> {
         let mut probs = copied(self.1, "tokens of a node", Run::alone())?;
-        probs.iter_mut().for_each(|l| *l = l.exp());
+        for l in &mut probs {
+            *l = l.exp();
+        }
         Ok(LeftOfList { law: self, probs })
     }
 }
@@ -122,7 +125,7 @@ impl Left for LeftOfList<'_> {
 pub(super) struct Perturbed {
     pub(super) ln_p: f64,
     /// The perturbed log-probability of the best sequence below.
-    pub(super) perturbed: f64,
+    pub(super) value: f64,
     pub(super) key: u64,
 }
 
@@ -140,7 +143,7 @@ pub(super) fn perturbed(
     let mut children = Vec::new();
     let mut left = law.successive()?;
     let mut draws = Stream::new(node.key).draws(Purpose::Branch, 0);
-    let mut value = node.perturbed;
+    let mut value = node.value;
     for rank in 0..most {
         if rank > 0 {
             let (e, mass) = (draws.exponential(), left.left());
@@ -161,10 +164,13 @@ pub(super) fn perturbed(
     Ok(children)
 }
 
-/// The `most` most likely children.
-pub(super) fn likeliest(law: impl Law, most: usize) -> Result<Vec<Child>> {
-    let tokens = law.likeliest(most)?;
+/// The most likely child, and of the `most` most likely ones those whose log-probability reaches
+/// `least`.
+pub(super) fn likeliest(law: impl Law, most: usize, least: f64) -> Result<Vec<Child>> {
+    let tokens = law.likeliest(most, least)?;
     let mut children = with_capacity(tokens.len(), "children of a node")?;
-    children.extend(tokens.iter().map(|&(token, ln_p)| Child { token, ln_p, perturbed: 0.0 }));
+    let late = tokens.iter().skip(1).position(|(_, ln_p)| *ln_p < least);
+    let early = &tokens[..late.map_or(tokens.len(), |late| 1 + late)];
+    children.extend(early.iter().map(|&(token, ln_p)| Child { token, ln_p, perturbed: 0.0 }));
     Ok(children)
 }

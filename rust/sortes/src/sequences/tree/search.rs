@@ -269,19 +269,16 @@ impl SequenceTree {
     fn children(&self, node: Id, law: impl Law) -> Result<Vec<Child>> {
         if self.priority == Priority::Gumbel {
             let Node { ln_p, priority, key, .. } = self.nodes.get(node);
-            let node = Perturbed { ln_p, perturbed: priority, key };
+            let node = Perturbed { ln_p, value: priority, key };
             return perturbed(law, node, self.queue.capacity(), self.queue.threshold());
         }
         // The best one goes on; the others wait, as many as there can be turns.
         let most = self.wanted().saturating_add(1);
-        let mut children = likeliest(law, most)?;
         let least = self.queue.threshold();
         let above = self.nodes.get(node).ln_p;
-        let late = |child: &Child| self.greedy_priority(above, child) < least;
-        if let Some(first) = children.iter().skip(1).position(late) {
-            children.truncate(1 + first);
-        }
-        Ok(children)
+        // A rounding more, for the sum is compared later.
+        let least = if self.priority == Priority::Token { least } else { least - above - 1e-9 };
+        likeliest(law, most, least)
     }
 
     fn greedy_priority(&self, above: f64, child: &Child) -> f64 {
