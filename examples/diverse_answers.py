@@ -1,8 +1,8 @@
-"""Sixteen answers to one question, drawn apart and spread evenly, and how much they waver.
+"""Sixteen ways to go on, drawn apart and spread evenly, and how much they waver.
 
     python examples/diverse_answers.py
 
-Asks SmolLM2-135M-Instruct several times over. A minute on two cores, and half a minute more the
+Asks SmolLM2-135M-Instruct several times over. Half a minute on two cores, and as much again the
 first time.
 """
 
@@ -14,43 +14,38 @@ import smollm
 import torch
 from sortes.integrations.transformers import arithmetic_sample, sample
 
-QUESTION = "Name one animal that lives in the sea. Answer with one word."
-N, TOKENS, RUNS = 16, 5, 6
-WAYS = {
-    "apart": {"custom_generate": sample},
-    "evenly": {"custom_generate": arithmetic_sample},
-}
+TEXT = "The animal that she loved most was the"
+N, TOKENS, RUNS = 16, 3, 8
+WAYS = {"apart": sample, "evenly": arithmetic_sample}
 
 
-def answers(model, tokenizer, seed: int, **way) -> list[str]:
-    """Draw N answers."""
-    inputs = smollm.chat(tokenizer, [QUESTION])
+def first_words(model, tokenizer, way, seed: int) -> list[str]:
+    """Draw N texts; the first word of each."""
+    inputs = tokenizer([TEXT], return_tensors="pt")
     texts = model.generate(
-        **inputs, **way, rng=seed, num_return_sequences=N, max_new_tokens=TOKENS,
-        do_sample=True, temperature=0.7, top_k=0,
+        **inputs, custom_generate=way, rng=seed, num_return_sequences=N, max_new_tokens=TOKENS,
+        do_sample=True, temperature=0.9, top_k=0,
     )  # fmt: skip
-    new = texts[:, inputs["input_ids"].shape[1] :]
-    return [text.strip(" .!\n").lower() for text in tokenizer.batch_decode(new, True)]
+    new = tokenizer.batch_decode(texts[:, inputs["input_ids"].shape[1] :])
+    return [(text.split() or [""])[0].strip(",.;\"'") for text in new]
 
 
 def main() -> None:
     model, tokenizer = smollm.load(lambda message: print(f"... {message}", file=sys.stderr))
-    print(f"{QUESTION} ({N} answers, {RUNS} times)\n")
+    print(f"{TEXT} ... ({N} times, {RUNS} times over)\n")
     with torch.inference_mode():
         drawn = {
-            name: [answers(model, tokenizer, seed, **way) for seed in range(RUNS)]
+            name: [first_words(model, tokenizer, way, seed) for seed in range(RUNS)]
             for name, way in WAYS.items()
         }
-    everything = Counter(answer for runs in drawn.values() for run in runs for answer in run)
+    everything = Counter(word for runs in drawn.values() for run in runs for word in run)
     best = everything.most_common(1)[0][0]
-    print(f"{'':12}{'different':>12}{f'{best!r} among {N}':>24}")
+    print(f"{'':10}{'different words':>16}{f'{best!r} among {N}':>20}")
     for name, runs in drawn.items():
         different = np.mean([len(set(run)) for run in runs])
         count = np.array([run.count(best) for run in runs])
-        print(f"{name:12}{different:12.1f}{count.mean():16.1f} +- {count.std(ddof=1):.1f}")
-    print("\nA first run, spread evenly:")
-    for answer, count in Counter(drawn["evenly"][0]).most_common():
-        print(f"{count:4} {answer!r}")
+        print(f"{name:10}{different:16.1f}{count.mean():13.1f} +- {count.std(ddof=1):.1f}")
+    print("\nA run, spread evenly:", ", ".join(sorted(drawn["evenly"][0])))
 
 
 if __name__ == "__main__":

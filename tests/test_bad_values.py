@@ -96,6 +96,7 @@ ACCEPTED: dict[tuple[str, str, str], str] = {
 HOOKS = {
     "Interrupted": "an exception, which holds anything",
     "integrations.*.__call__": "its arguments come from the peer's loop",
+    "integrations.*.reraise": "its arguments come from the peer's loop",
     "integrations.transformers.*sample": "`generate` calls it, with a model",
     "integrations.vllm.*": "vLLM makes the processors and calls them",
 }

@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import pkgutil
 import re
+import runpy
 from pathlib import Path
 
 import codeblocks
@@ -72,6 +73,15 @@ def test_links_lead_somewhere(page):
         assert linked.exists(), f"{page.name} links to {target}"
         if anchor and linked.suffix == ".md":
             assert anchor in anchors(linked), f"{page.name} links to {target}{anchor}"
+
+
+def test_the_front_page_shows_the_families_of_the_readme():
+    hook = runpy.run_path(str(DOCS / "families.py"))
+    front = hook["on_page_markdown"]((DOCS / "index.md").read_text(encoding="utf-8"))
+    for family in sortes.FAMILIES:
+        assert f"| [{family}]({family}/index.md) | " in front
+    for target, _ in LINK.findall(hook["table"]()):
+        assert (DOCS / target).exists(), target
 
 
 def test_the_menu_has_every_page():

@@ -55,6 +55,20 @@ def test_the_environment_chooses_the_instruction_set(asked):
     assert LEVELS.index(got.replace("neon", "portable")) <= LEVELS.index(asked)
 
 
+@pytest.mark.parametrize("asked", ["avx3", "AVX2", "avx2 ", ""])
+def test_an_instruction_set_that_nobody_knows(asked):
+    done = subprocess.run(
+        [sys.executable, "-c", "import sortes"],
+        env={**os.environ, "SORTES_SIMD": asked},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    message = f"SORTES_SIMD: must be 'portable', 'neon', 'avx2' or 'avx512', got '{asked}'"
+    assert done.returncode == 1
+    assert done.stderr.rstrip().endswith(f"ValueError: {message}")
+
+
 def test_make_lists_every_target():
     makefile = read("Makefile")
     listed = set(re.findall(r"^([a-z-]+):.*## ", makefile, re.MULTILINE))

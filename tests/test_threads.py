@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -114,6 +115,29 @@ assert not wrong
     for _ in range(3):
         done = run(code)
         assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs the threads' names")
+def test_kernels_of_one_thread_start_no_others():
+    code = """
+from pathlib import Path
+import numpy as np, sortes
+from sortes import select
+def pool(): return [p for p in Path("/proc/self/task").glob("*/comm") if "sortes-" in p.read_text()]
+n = 10**6
+weights = np.ones(n)
+sortes.Stream(0).uniforms(n)
+select.RS2Sampler(n, n // 2, rng=0).indices(0)
+select.allocate(weights[: n // 10], n)
+tree = select.DynamicWeights(weights, num_threads=1)
+tree.copy().pop(n // 10, rng=0)
+tree.to_bytes()
+assert not pool()
+select.weighted_keys(weights, rng=0)
+assert pool()
+"""
+    done = run(code, SORTES_NUM_THREADS="2")
+    assert done.returncode == 0, done.stderr
 
 
 def test_workers_of_a_torch_data_loader_use_one_thread():

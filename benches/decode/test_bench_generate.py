@@ -2,20 +2,20 @@
 
 The model dominates a step, and its time wavers by more than any draw takes. So what is compared is
 the time of a step outside the model, and tokens per second follow from one median of the model's
-own time, which all share.
+own time, which all share: it runs once a step, for all of a round.
 """
 
 import warnings
-from collections import defaultdict
+from functools import cache
 from statistics import median
 
 import pytest
 import smollm
 import torch
 from smollm.pipelines import PIPELINES, arguments
-from smollm.timing import timed_generate
+from smollm.turns import in_turns
 
-from benches.turns import judge, turns
+from benches.turns import CAP, judge, turns
 
 STEPS = 48
 THREADS = 2
@@ -52,21 +52,21 @@ def test_generate(benchmark, model, batch, pipeline):
     torch.set_num_threads(THREADS)
     requests = [REQUESTS[n % len(REQUESTS)] for n in range(batch)]
     inputs = smollm.chat(tokenizer, requests)
-    inside, outside = [], defaultdict(list)
+    calls = {name: arguments(pipeline, way) for name, way in WAYS.items()}
+    calls[GREEDY] = {"do_sample": False}
+    rounds = min(ROUNDS[batch], CAP)
 
-    def run(name, given):
-        def turn(_):
-            timing = timed_generate(network, inputs, STEPS, **given)
-            # The first step reads the prompt.
-            inside.extend(timing.model[1:])
-            outside[name].append(median(timing.outside[1:]))
-            return outside[name][-1]
+    @cache
+    def race(n):
+        return in_turns(network, inputs, STEPS, calls)
 
-        return turn
+    def run(name):
+        # All run in the same race: whoever comes first in a round starts it.
+        return lambda n: median(race(min(n, rounds - 1)).outside[name])
 
-    runs = {name: run(name, arguments(pipeline, way)) for name, way in WAYS.items()}
+    runs = {name: run(name) for name in WAYS}
     theirs = {"transformers": runs.pop("transformers")}
-    greedy = {"greedy decoding": run(GREEDY, {"do_sample": False})}
+    greedy = {"greedy decoding": run(GREEDY)}
     record = turns(
         benchmark,
         "Text generation, outside the model",
@@ -74,11 +74,13 @@ def test_generate(benchmark, model, batch, pipeline):
         runs,
         theirs,
         floor=greedy,
-        least=ROUNDS[batch],
-        most=ROUNDS[batch],
+        least=rounds,
+        most=rounds,
         clock=lambda turn, n: turn(n),
     )
-    step = {name: median(inside) + median(found) for name, found in outside.items()}
+    races = [race(n) for n in range(rounds)]
+    inside = median(seconds for each in races for seconds in each.inside)
+    step = {name: inside + median(median(each.outside[name]) for each in races) for name in calls}
     judge(
         record, "of a step of greedy decoding", OVER_GREEDY, step[next(iter(runs))] / step[GREEDY]
     )

@@ -1,4 +1,4 @@
-"""Arrays from NumPy, Torch, DLPack and lists, in the forms that kernels read and write."""
+"""Arrays from NumPy, Torch, tables, DLPack and lists, in the forms that kernels use."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, NoReturn
 
 import numpy as np
 
-from sortes._check import Domain, items, shown
+from sortes._check import Domain, shown
+from sortes._columns import array_of, narrowed, numbers_in, refuse_missing
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
@@ -18,6 +19,7 @@ _NATIVE = frozenset(np.dtype(t) for t in (np.float32, np.float16, np.float64))
 _REAL = frozenset(np.dtype(t) for t in (np.float32, np.float64))
 _DLPACK_HOST = (1, 3)  # kDLCPU, kDLCUDAHost
 _INT64: Final = Domain("[-2**63, 2**63)", integer=True)
+_BITS64: Final = Domain("[-2**63, 2**64)", integer=True)
 #: What an exact test of overlap may cost before two arrays count as overlapping.
 _OVERLAP_WORK = 10_000
 
@@ -80,8 +82,11 @@ def rows_of(x: object, name: str = "logits") -> Rows:
     ((1, 3), True, ())
     """
     # What most calls bring needs no look at its memory: this path costs about a microsecond.
-    if type(x) is np.ndarray and x.ndim == 2 and x.dtype in _NATIVE and x.flags.carray:
-        return Rows(x, False, False, "numpy", _as_it_is) if x.shape[1] else _no_columns(x, name)
+    if type(x) is np.ndarray and x.dtype in _NATIVE and x.flags.carray:
+        if x.ndim == 2 and x.shape[1]:
+            return Rows(x, False, False, "numpy", _as_it_is)
+        if x.ndim == 1 and x.size:
+            return Rows(x[np.newaxis], False, True, "numpy", _only_row)
     kind: Literal["numpy", "torch"] = "numpy"
     give: Callable[[NDArray[Any]], Any] = np.asarray
     bfloat16: Any = None
@@ -129,6 +134,10 @@ def _as_it_is(result: NDArray[Any]) -> NDArray[Any]:
     return result
 
 
+def _only_row(result: NDArray[Any]) -> NDArray[Any]:
+    return result.reshape(result.shape[1:])
+
+
 def _no_columns(array: NDArray[Any], name: str) -> NoReturn:
     raise ValueError(f"{name}: must have at least one column, got shape {array.shape}")
 
@@ -139,8 +148,10 @@ def host(x: Any, name: str, kinds: str | None = "biuf") -> NDArray[Any]:
     Parameters
     ----------
     x : array_like
-        A NumPy array, a Torch tensor on the CPU, anything with ``__dlpack__`` on the CPU, or
-        anything else that NumPy can make an array of. bfloat16 becomes float32.
+        A NumPy array, a Torch tensor on the CPU, a column or table of pandas, polars or Arrow,
+        anything with ``__dlpack__`` on the CPU, or anything else that NumPy can make an array of.
+        bfloat16 becomes float32; objects that are numbers become float64 or, where any kind is
+        accepted, integers.
     name
         What error messages call it.
     kinds
@@ -156,7 +167,7 @@ def host(x: Any, name: str, kinds: str | None = "biuf") -> NDArray[Any]:
     TypeError
         If the items are of another kind, or the data sparse, masked, or not on the CPU.
     ValueError
-        If lists have different lengths.
+        If lists have different lengths, or an object is missing.
 
     Examples
     --------
@@ -173,9 +184,15 @@ def host(x: Any, name: str, kinds: str | None = "biuf") -> NDArray[Any]:
         x = _dense(torch, x, name)
         array = (x.float() if x.dtype is torch.bfloat16 else x).numpy()
     else:
-        array = _from_host(x, name)
+        array = _from_host(x, name, numbers=kinds is not None)
         if array.dtype.name == "bfloat16":
             array = array.astype(np.float32)
+        elif array.dtype.kind in "OT" and array.ndim:
+            refuse_missing(array, name)
+            if kinds is None:
+                array = narrowed(array)
+            elif array.dtype == object:
+                array = numbers_in(array, name, booleans="b" in kinds)
     if kinds is not None and (array.dtype.kind not in kinds or array.dtype.itemsize > 8):
         raise _wrong_kind(x, array, name, "number" if "f" in kinds else "integer")
     return array  # type: ignore[no-any-return]
@@ -235,20 +252,28 @@ def matrix_of(x: Any, name: str) -> NDArray[np.float64]:
 
 
 def ids_of(x: Any, name: str = "ids") -> NDArray[np.int64]:
-    """View `x` as a contiguous vector of int64, for ids that may have been strings.
+    """View `x` as a contiguous vector of int64, for ids that may have been strings or hashes.
+
+    Of integers in [2**63, 2**64) the bits count.
 
     Examples
     --------
     >>> ids_of(range(3))
     array([0, 1, 2])
+    >>> ids_of(np.uint64([7, 2**64 - 1]))
+    array([ 7, -1])
     """
     array = host(x, name, None)
-    if array.size and array.dtype.kind in "OUST" and not _ints(array):
-        hint = "; hash_ids turns strings into ids"
-        raise TypeError(f"{name}: must hold integers, got {array.dtype}{hint}")
-    if array.dtype == np.uint64:
-        fine = array < 2**63
-        items(fine, array, name, f"is above 2**63 - 1 ({name}.view(numpy.int64) keeps its bits)")
+    if array.dtype.kind == "f":
+        refuse_missing(array, name)
+    if array.size and array.dtype.kind in "OUST":
+        if not _ints(array):
+            hint = "; hash_ids turns strings into ids"
+            raise TypeError(f"{name}: must hold integers, got {array.dtype}{hint}")
+        _BITS64.check_items(array, name)
+        array = (array + 2**63) % 2**64 - 2**63
+    if array.dtype.kind == "u" and array.dtype.itemsize == 8:
+        array = array.astype(np.uint64, copy=False).view(np.int64)
     return integers_of(array, name)
 
 
@@ -506,12 +531,14 @@ def _from_torch(torch: Any, x: Any, name: str) -> tuple[NDArray[Any], Any]:
     return x.numpy(), None
 
 
-def _from_host(x: Any, name: str) -> NDArray[Any]:
+def _from_host(x: Any, name: str, *, numbers: bool = True) -> NDArray[Any]:
     """Return an array of anything but a Torch tensor."""
     if isinstance(x, np.ma.MaskedArray):
         raise TypeError(f"{name}: must not be a masked array; fill or drop the masked items first")
     if isinstance(x, np.ndarray):
         return np.asarray(x)
+    if (array := array_of(x, name, numbers=numbers)) is not None:
+        return array
     if hasattr(x, "tocsr"):
         raise TypeError(f"{name}: must be dense, got a {type(x).__name__}")
     if hasattr(x, "__dlpack__") and hasattr(x, "__dlpack_device__"):
@@ -524,11 +551,28 @@ def _from_host(x: Any, name: str) -> NDArray[Any]:
         except (BufferError, RuntimeError, TypeError):
             pass  # what DLPack or NumPy's reader lacks, bfloat16 and nulls, has `__array__`
     try:
-        return np.asarray(x)
+        array = np.asarray(x)
+        return array if hasattr(x, "dtype") else _as_given(x, array, numbers)
     except ValueError:
         raise ValueError(f"{name}: must be an array or lists of equal lengths") from None
     except (TypeError, RuntimeError, OverflowError) as error:
         raise TypeError(f"{name}: must be an array: {error}") from None
+
+
+def _as_given(x: Any, array: NDArray[Any], numbers: bool) -> NDArray[Any]:
+    """Return an array of lists as objects where NumPy's conversion has changed the items.
+
+    It turns what stands beside strings into strings, drops zeros at their ends, and makes floats of
+    integers of which some are above 2**63.
+    """
+    text = array.dtype.kind in "US"
+    if text or (array.dtype.kind == "f" and not numbers):
+        given = np.array(x, object)
+        if text and array.tolist() != given.tolist():
+            return given
+        if not text and ((whole := narrowed(given)).dtype.kind in "iu" or _ints(whole)):
+            return whole
+    return array
 
 
 def _contiguous_rows(x: NDArray[Any]) -> NDArray[Any]:

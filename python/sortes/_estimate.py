@@ -1,6 +1,12 @@
 """Estimates and how sure they are."""
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 class Estimate(NamedTuple):
@@ -16,3 +22,18 @@ class Estimate(NamedTuple):
 
     value: float
     stderr: float
+
+
+class Estimates(NamedTuple):
+    """Several estimates.
+
+    Attributes
+    ----------
+    value : ndarray of float64
+        The estimates.
+    stderr : ndarray of float64
+        Their standard errors, in the same shape. NaN where there is none.
+    """
+
+    value: NDArray[np.float64]
+    stderr: NDArray[np.float64]

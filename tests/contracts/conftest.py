@@ -1,5 +1,6 @@
 """The projects that the contracts are with: imported where they are, skipped where not."""
 
+import ast
 import importlib
 import sys
 import warnings
@@ -32,6 +33,34 @@ def peer(name, *modules):
             return [importlib.import_module(module) for module in modules]
         except ImportError as error:
             pytest.skip(f"{error}; make test-peers installs it")
+
+
+def definition(path, name):
+    """The syntax of a class or function of a module that needs a GPU to be imported."""
+    module = ast.parse(path.read_text(encoding="utf-8"))
+    (found,) = [node for node in module.body if getattr(node, "name", None) == name]
+    return found
+
+
+@pytest.fixture(scope="session")
+def syntax_of():
+    """Reads what cannot be imported: a path and a name to syntax."""
+    return definition
+
+
+@pytest.fixture(scope="session")
+def function_of():
+    """Takes a function out of a module that cannot be imported: a path, a name and its globals."""
+
+    def compiled(path, name, **names):
+        function = definition(path, name)
+        function.returns = None
+        for argument in (*function.args.args, *function.args.kwonlyargs):
+            argument.annotation = None
+        exec(compile(ast.Module([function], []), str(path), "exec"), names)
+        return names[name]
+
+    return compiled
 
 
 @pytest.fixture(autouse=True, scope="package")

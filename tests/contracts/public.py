@@ -69,7 +69,10 @@ CALLS = {
     "integrations.ray": {
         "sketch_ray": lambda: {"dataset": _Dataset(), "sketch": BottomK(3, rng=0), **COLUMNS}
     },
-    "integrations.sglang": {"SortesLogitProcessor": {}},
+    "integrations.sglang": {
+        "SortesLogitProcessor": {},
+        "SortesLogitProcessor.validate_params": {"custom_params": {"min_p": 0.1}},
+    },
     "integrations.transformers": {
         "ArithmeticLogitsProcessor": {"n": 2, "codebook": "stratified", "rng": 0, "top_p": 0.9},
         "DRYLogitsWarper": DRY,

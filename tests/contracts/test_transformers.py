@@ -3,13 +3,14 @@
 import inspect
 import math
 import pickle
+import re
 import warnings
 
 import numpy as np
 import pytest
 import tiny_model
 from lawlib import assert_law
-from sortes import decode
+from sortes import _device, decode
 
 torch = pytest.importorskip("torch")
 hf = pytest.importorskip("transformers")
@@ -109,6 +110,20 @@ def test_same_tokens_as_transformers(name, arguments, rows, vocabulary):
     assert torch.equal(got, getattr(hf, name)(**arguments)(IDS, given))
     assert torch.equal(x, given)
     assert got.data_ptr() != x.data_ptr()
+
+
+@pytest.mark.parametrize("device", [False, True])
+def test_top_p_of_round_probabilities(device, monkeypatch):
+    """Their own test of the class: sums of 0.8, and few tokens of steep rows."""
+    monkeypatch.setattr(_device, "PRETEND", device)
+    p = torch.tensor([[0.3, 0.1, 0.1, 0.5], [0.15, 0.3, 0.3, 0.25]])
+    left = ours.TopPLogitsWarper(0.8)(IDS, p.log()).exp()
+    wanted = torch.tensor([[0.3, 0.0, 0.0, 0.5], [0.0, 0.3, 0.3, 0.25]])
+    torch.testing.assert_close(left, wanted, atol=1e-3, rtol=0)
+
+    ramp = torch.arange(-5.0, 5.0) * torch.tensor([[1.0], [100.0]])
+    left = ours.TopPLogitsWarper(0.9, filter_value=0.0, min_tokens_to_keep=2)(IDS, ramp)
+    assert (left != 0).sum(1).tolist() == [3, 2]
 
 
 @pytest.mark.parametrize(("name", "arguments"), SAME, ids=name_of)
@@ -231,6 +246,10 @@ def test_extreme_temperatures_leave_a_law(temperature, dtype):
     assert (removed == -INF).all()
 
 
+SAME_AS_RULES = {
+    *("temperature", "top_h", "top_k", "top_p", "min_p", "typical_p"),
+    *("epsilon_cutoff", "eta_cutoff"),
+}
 CONFIGS = [
     {},
     {"top_k": 0},
@@ -273,6 +292,58 @@ def test_from_generation_config_with_more():
     assert dict(ours.from_generation_config(config).params) == {"top_k": 50, "top_p": 0.9}
     rules = ours.from_generation_config(config, top_k=0, top_n_sigma=1.0)
     assert dict(rules.params) == {"top_p": 0.9, "top_n_sigma": 1.0}
+
+
+def test_a_greedy_configuration_stays_greedy():
+    x = scores(4, 100)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Transformers says that the temperature does nothing
+        card = {"temperature": 0.6, "top_p": 0.9, "top_k": 20}
+        config = hf.GenerationConfig(**card, do_sample=False)
+    rules = ours.from_generation_config(config)
+    assert dict(rules.params) == {"temperature": 0.0}
+    assert torch.equal(decode.sample(x, rules, rng=0), x.argmax(1))
+    assert ours.from_generation_config(config, min_p=0.1).params["temperature"] == 0.0
+    sampling = {"temperature": 0.6, "top_k": 20, "top_p": 0.9}
+    for do_sample in (None, True):
+        config = hf.GenerationConfig(**card, do_sample=do_sample)
+        assert dict(ours.from_generation_config(config).params) == sampling
+
+
+#: What makes `generate` change the scores by something that is no rule, and what does not.
+NO_RULES = {
+    **{"repetition_penalty": 1.1, "no_repeat_ngram_size": 3, "bad_words_ids": [[5]]},
+    **{"encoder_repetition_penalty": 1.2, "encoder_no_repeat_ngram_size": 2},
+    **{"min_length": 4, "min_new_tokens": 5, "suppress_tokens": [7], "begin_suppress_tokens": [8]},
+    **{"forced_bos_token_id": 3, "forced_eos_token_id": 4, "sequence_bias": {(9,): 4.0}},
+    **{"exponential_decay_length_penalty": (3, 1.1), "guidance_scale": 1.5},
+    **{"remove_invalid_values": True, "num_beams": 2},
+}
+NEUTRAL = {
+    **{"repetition_penalty": 1.0, "no_repeat_ngram_size": 0, "min_length": 0, "num_beams": 1},
+    **{"guidance_scale": 1, "remove_invalid_values": False, "renormalize_logits": True},
+}
+
+
+def test_what_is_no_rule_is_named():
+    for name, value in NO_RULES.items():
+        config = hf.GenerationConfig(**{name: value}, do_sample=True)
+        with pytest.warns(UserWarning, match=rf"^config: .* left out: {name}=.*; sortes.penalize"):
+            ours.from_generation_config(config)
+    both = hf.GenerationConfig(repetition_penalty=1.1, no_repeat_ngram_size=3, do_sample=False)
+    with pytest.warns(
+        UserWarning, match="left out: repetition_penalty=1.1, no_repeat_ngram_size=3;"
+    ):
+        assert ours.from_generation_config(both).params == {"temperature": 0.0}
+    ours.from_generation_config(hf.GenerationConfig(**NEUTRAL))
+
+
+def test_every_field_that_adds_a_processor_is_known(model):
+    source = inspect.getsource(type(model)._get_logits_processor)
+    read = set(re.findall(r"generation_config\.([a-z]\w+)", source))
+    known = {*SAME_AS_RULES, *NO_RULES, *NEUTRAL, "watermarking_config"}
+    assert {"temperature", "repetition_penalty"} <= read
+    assert read - known <= {"do_sample", "max_length", "num_return_sequences", "use_cache"}
 
 
 @pytest.mark.law
@@ -339,6 +410,37 @@ def test_fire_heats_the_first_token():
     assert torch.equal(first.isfinite().sum(-1), torch.tensor([8, 8]))
     torch.testing.assert_close(first.max(-1).values, x.max(-1).values / 20)
     assert torch.equal(warper(torch.zeros((2, 5)), x), x / 0.5)
+
+
+def test_fire_beside_embeddings(model):
+    inputs = tiny_model.prompts([5, 5])
+    inputs["inputs_embeds"] = model.get_input_embeddings()(inputs.pop("input_ids"))
+    asked = {**inputs, "do_sample": True, "top_k": 0, "max_new_tokens": 3, "eos_token_id": None}
+    record = model.generate(
+        **asked,
+        logits_processor=[ours.FIRELogitsWarper(0, fire_top_k=8, positions=[1], top_k=2)],
+        **{"return_dict_in_generate": True, "output_scores": True},
+    )
+    assert [int(s.isfinite().sum(1)[0]) for s in record.scores] == [2, 8, 2]
+    with pytest.raises(ValueError, match=r"^prompt_length: must be at most .* 0, got 5; beside"):
+        model.generate(**asked, logits_processor=[ours.FIRELogitsWarper(5)])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16, torch.float64])
+@pytest.mark.parametrize("temperature", [1e-6, 0.3, 1.0, 7.0, 1e39])
+@pytest.mark.parametrize("fill", [-INF, -1e4, -0.1, 0.0])
+def test_the_filter_value_is_the_filter_value(fill, temperature, dtype):
+    x = torch.tensor([[22.0, 21.0, 3.0, -100.0, -INF]], dtype=dtype)
+    wanted = torch.tensor(fill, dtype=dtype)
+    for warper in (
+        ours.TopKLogitsWarper(2, fill, temperature=temperature),
+        ours.MinPLogitsWarper(1.0, fill, 2, temperature=temperature),
+        ours.PLessLogitsWarper(fill, temperature=0.01),
+    ):
+        got = warper(IDS, x)[0]
+        assert (got[2:4] == wanted).all()
+        assert got[4] == -INF  # what was removed before stays removed
+        assert got[0].isfinite()
 
 
 def test_the_draw_processor_leaves_the_token():

@@ -1,6 +1,7 @@
 """Our decoding loop inside ``generate``: what Transformers does, but for the draw."""
 
 import inspect
+from functools import partial
 
 import numpy as np
 import pytest
@@ -277,6 +278,30 @@ def test_stop_strings(model, inputs):
     stopped = model.generate(**asked, stopping_criteria=[criteria])
     assert torch.equal(stopped, text[:, : stopped.shape[1]])
     assert stopped.shape[1] <= 11
+
+
+def test_stop_strings_need_a_tokenizer_of_ours(model, inputs):
+    """Transformers drops its own on the way to a callable; docs/integrations.md says so."""
+    tokenizer = tiny_model.tokenizer()
+    asked = {**inputs, **SAMPLE, "max_new_tokens": 20, "rng": 0, "top_k": 0}
+    with pytest.raises(ValueError, match=r"^tokenizer: is needed for stop_strings"):
+        model.generate(**asked, stop_strings="a", tokenizer=tokenizer)
+    config = hf.GenerationConfig(stop_strings="a")
+    with pytest.raises(ValueError, match="could not locate a tokenizer"):
+        model.generate(**asked, tokenizer=tokenizer, generation_config=config)
+    bound = partial(ours.sample, tokenizer=tokenizer)
+    for bad, error in ((["a", 3], TypeError), (3, TypeError), ("", ValueError), ([], ValueError)):
+        with pytest.raises(error, match=r"^stop_strings: must "):
+            model.generate(**{**asked, "custom_generate": bound}, stop_strings=bad)
+    text = model.generate(**asked)
+    stop = "".join(map(chr, text[0, 9:11]))
+    one = {**asked, **{k: v[:1] for k, v in inputs.items()}, "custom_generate": bound}
+    stopped = model.generate(**one, stop_strings=stop)
+    assert torch.equal(stopped, text[:1, : stopped.shape[1]])
+    assert stopped.shape[1] <= 11
+    # The strings may be bound as well.
+    one["custom_generate"] = partial(bound, stop_strings=[stop])
+    assert torch.equal(model.generate(**one), stopped)
 
 
 def law_of(model, prompt, steps, warpers):

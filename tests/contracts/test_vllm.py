@@ -1,6 +1,8 @@
 """The processors, in the hands of vLLM's own batch bookkeeping; no engine runs here."""
 
+import re
 import warnings
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -144,9 +146,18 @@ def test_no_request_no_work(api):
 
 def test_greedy_requests_are_left_alone(api):
     batch = Batch(api, api.ours.SortesReshapingLogitsProcessor(CONFIG, CPU, False))
-    batch.add(api.SamplingParams(temperature=0.0, extra_args={"typical_p": 0.1}))
-    logits = logits_of(1)
-    assert torch.equal(batch.step(logits.clone()), logits)
+    runner = V2(api)
+    xtc = {"xtc_probability": 1.0, "xtc_threshold": 0.01}
+    for slot, (temperature, extra) in enumerate(
+        [(0.0, {"typical_p": 0.1}), (0.0, xtc), (0.7, xtc), (0.0, {}), (0.7, {"typical_p": 0.1})]
+    ):
+        params = api.SamplingParams(temperature=temperature, extra_args=extra)
+        batch.add(params)
+        runner.processor.add_request(slot, params)
+    logits = logits_of(5)
+    for got in (batch.step(logits.clone()), runner.step(logits.clone(), range(5))):
+        left_alone = [torch.equal(a, b) for a, b in zip(got, logits, strict=True)]
+        assert left_alone == [True, True, False, True, False]
 
 
 @pytest.mark.law
@@ -241,22 +252,27 @@ class V2:
     def __init__(self, api):
         state = api.v2.LogitsProcRequestState(
             **{"device": CPU, "max_num_reqs": 6, "vocab_size": VOCABULARY, "all_token_ids": None},
-            **{"prompt_len": None, "prefill_len": None, "total_len": None},
+            prompt_len=SimpleNamespace(gpu=torch.tensor([4, 5, 6, 7, 8, 9], dtype=torch.int32)),
+            **{"prefill_len": None, "total_len": None},
         )
-        self.api = api
+        self.api, self.prompts = api, state.prompt_len.gpu.tolist()
         self.processor = api.ours.SortesV2LogitsProcessor(CONFIG, state)
 
-    def step(self, logits, slots, repeats=1, lengths=None):
+    def step(self, logits, slots, repeats=1, outputs=None):
+        """Run a step, `repeats` rows for each slot, which has so many tokens of output."""
         index = torch.tensor(slots, dtype=torch.int32)
         rows = index.repeat_interleave(repeats)
+        lengths = [self.prompts[s] + n for s, n in zip(slots, outputs or [1] * 6, strict=False)]
+        first = torch.tensor(lengths).repeat_interleave(repeats) - 1
+        offsets = torch.arange(repeats).repeat(len(slots))
         context = self.api.v2.LogitsContext(
             expanded_idx_mapping=rows,
             idx_mapping=index,
             idx_mapping_np=index.numpy(),
-            expanded_local_pos=torch.arange(repeats).repeat(len(slots)),
+            expanded_local_pos=offsets,
             input_ids=torch.zeros_like(rows),
-            pos=torch.zeros_like(rows),
-            seq_lens_upper_bound_np=np.asarray(lengths or [9] * len(slots)),
+            pos=first + offsets,
+            seq_lens_upper_bound_np=np.asarray(lengths) + 3,  # what is on the way may be refused
         )
         self.processor.apply_staged_writes()
         return self.processor.apply(logits, context)
@@ -308,9 +324,80 @@ def test_v2_throws_coins_too(api):
     row = torch.tensor([0.5, 0.3, 0.2]).log().expand(6, -1)
     hits = 0
     for length in range(2_000):
-        got = runner.step(row.clone(), [5, 4, 3, 2, 1, 0], lengths=[length] * 6)
+        got = runner.step(row.clone(), [5, 4, 3, 2, 1, 0], outputs=[length] * 6)
         hits += int(got[:, 0].isinf().sum())
     assert_law([hits, 12_000 - hits], [0.3, 0.7])
+
+
+def test_v2_has_the_coins_of_the_first_runner_with_drafts_or_without(api):
+    extra = {"xtc_probability": 0.5, "xtc_threshold": 0.2}
+    params = api.SamplingParams(seed=-7, extra_args=extra)
+    row = torch.tensor([0.5, 0.3, 0.2]).log()
+
+    batch = Batch(api, api.ours.SortesReshapingLogitsProcessor(CONFIG, CPU, False))
+    output, coins = batch.add(params), []
+    for token in range(40):
+        coins.append(bool(batch.step(row[None].clone())[0, 0].isinf()))
+        output.append(token)
+    assert 10 < sum(coins) < 30
+
+    for others in ([], [0, 3]):
+        runner = V2(api)
+        for slot in (2, *others):
+            runner.processor.add_request(slot, params)
+        for drafts in (0, 3):
+            for start in range(36):
+                slots = [*others, 2]
+                rows = row.expand((drafts + 1) * len(slots), -1).clone()
+                got = runner.step(rows, slots, drafts + 1, outputs=[start] * len(slots))
+                got = got[-drafts - 1 :, 0].isinf().tolist()
+                assert got == coins[start : start + drafts + 1]
+
+
+def test_the_first_runner_refuses_drafts(api):
+    """The docs say so; with drafts it would have to tell positions apart."""
+    config = SimpleNamespace(**vars(CONFIG) | {"speculative_config": object()})
+    ours = ["sortes.integrations.vllm:SortesLogitsProcessor"]
+    with pytest.raises(ValueError, match="not supported when speculative decoding is enabled"):
+        api.v1.build_logitsprocs(config, CPU, False, False, ours)
+
+
+@pytest.mark.parametrize(("kind", "extra", "message"), BAD, ids=str)
+def test_a_bad_request_in_the_batch_costs_itself_alone(api, caplog, kind, extra, message):
+    """Engines check requests when they come; what passes nevertheless must not end the step."""
+    good = {"SortesReshapingLogitsProcessor": {"typical_p": 0.5}}.get(kind, {"min_p": 0.2})
+    good, bad = (
+        api.SamplingParams(temperature=0.7, extra_args=each)
+        for each in (good, {"top_n_sigma": 1.0, "xtc_probability": 1.0, **extra})
+    )
+    logits = logits_of(2)
+    if kind == "SortesV2LogitsProcessor":
+        runner = V2(api)
+        wants = [runner.processor.add_request(slot, each) for slot, each in enumerate((good, bad))]
+        assert wants == [True, False]
+        got = runner.step(logits.clone(), [0, 1])
+    else:
+        batch = Batch(api, getattr(api.ours, kind)(CONFIG, CPU, False))
+        for each in (good, bad):
+            batch.add(each)
+        got = batch.step(logits.clone())
+    early = {} if kind == "SortesLogitsProcessor" else {"temperature": 0.7}
+    assert torch.equal(got[0], alone(logits[0], good.extra_args, **early))
+    assert torch.equal(got[1], logits[1])
+    (record,) = (r for r in caplog.records if r.name == "sortes")
+    assert re.search(message.removeprefix("^"), record.getMessage())
+
+
+def test_rows_without_numbers_cost_themselves_alone(api):
+    logits = logits_of(3)
+    logits[1, 3] = torch.nan
+    runner, batch = V2(api), Batch(api, api.ours.SortesLogitsProcessor(CONFIG, CPU, False))
+    for slot in range(3):
+        params = api.SamplingParams(extra_args={"top_k": 2})
+        runner.processor.add_request(slot, params)
+        batch.add(params)
+    for got in (runner.step(logits.clone(), [0, 1, 2]), batch.step(logits.clone())):
+        assert got.isfinite().sum(1).tolist() == [2, VOCABULARY - 1, 2]
 
 
 def test_v2_is_loaded_by_name(api):
@@ -320,3 +407,18 @@ def test_v2_is_loaded_by_name(api):
     validate(api.SamplingParams(extra_args={"eta_cutoff": 1e-3}))
     with pytest.raises(api.refused, match="eta_cutoff: must be in "):
         validate(api.SamplingParams(extra_args={"eta_cutoff": 2.0}))
+
+
+def test_ties_and_temperatures_are_as_the_docs_say(vllm, api, function_of):
+    """docs/faq.md: nine of ten equal tokens at top-p 0.8, all that tie at top-k; at most 2."""
+    path = Path(vllm[2].__file__).parent / "v1/sample/ops/topk_topp_sampler.py"
+    theirs = function_of(path, "apply_top_k_top_p_pytorch", torch=torch)
+    assert theirs(torch.zeros(1, 10), None, torch.tensor([0.8])).isfinite().sum() == 9
+    many = torch.zeros(1, 200_000)
+    assert theirs(many, None, torch.tensor([0.9])).isfinite().sum() == 180_000
+    assert decode.keep_mask(torch.zeros(1, 10), top_p=0.8).sum() == 8
+    logits = torch.tensor([[1.0, 0.0, 0.0, 0.0]])
+    assert theirs(logits.clone(), torch.tensor([2]), None).isfinite().sum() == 4
+    api.SamplingParams(temperature=2.0)
+    with pytest.raises(api.refused, match=r"temperature must be in \[0, 2\]"):
+        api.SamplingParams(temperature=2.1)

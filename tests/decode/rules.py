@@ -25,8 +25,6 @@ class Values(NamedTuple):
         Values for properties of a rule that removes what is unlikely or atypical.
     grows
         Whether larger ones keep more.
-    of_mass
-        Whether it is a share of a sum, which changes by a rounding with the order of the tokens.
     strict
         A value at which one token is left; none for rules with a minimum of their own.
     critical
@@ -38,7 +36,6 @@ class Values(NamedTuple):
     beside: Mapping[str, Any] = {}
     grid: Sequence[float] = ()
     grows: bool = False
-    of_mass: bool = False
     strict: float | None = None
     critical: Callable[..., Any] | None = None
 
@@ -54,7 +51,7 @@ SWITCHES = {
         strict=1e-6,
         critical=np.greater_equal,
     ),
-    "top_h": Values(*(0.5, [INF, 0.9, 0.5, 1.0]), grid=SHARES, grows=True, of_mass=True),
+    "top_h": Values(*(0.5, [INF, 0.9, 0.5, 1.0]), grid=SHARES, grows=True),
     "top_k": Values(
         *(7, [0, 9, 20, 1]),
         grid=range(1, 41),
@@ -66,21 +63,18 @@ SWITCHES = {
         *(0.8, [0.9, 1.0, 0.5, 0.0]),
         grid=SHARES,
         grows=True,
-        of_mass=True,
         strict=1e-6,
         critical=np.greater,
     ),
     "min_p": Values(0.1, [0.0, 0.1, 0.02, 0.3], grid=SHARES, strict=1.0, critical=np.less_equal),
-    "typical_p": Values(
-        *(0.6, [0.9, 1.0, 0.7, 0.5]), grid=SHARES, grows=True, of_mass=True, strict=1e-6
-    ),
+    "typical_p": Values(*(0.6, [0.9, 1.0, 0.7, 0.5]), grid=SHARES, grows=True, strict=1e-6),
     "epsilon_cutoff": Values(
         *(1e-3, [0.0, 1e-3, 0.1, 0.0]), grid=SHARES, strict=0.999, critical=np.less_equal
     ),
     "eta_cutoff": Values(
         *(2e-3, [2e-3, 0.0, 0.0, 0.1]), grid=SHARES, strict=0.999, critical=np.less_equal
     ),
-    "tfs": Values(*(0.9, [1.0, 0.95, 0.9, 0.0]), grid=SHARES, grows=True, of_mass=True, strict=0.0),
+    "tfs": Values(*(0.9, [1.0, 0.95, 0.9, 0.0]), grid=SHARES, grows=True, strict=0.0),
     "top_a": Values(0.2, [0.0, 0.1, 0.0, 2.0], grid=SHARES, strict=1e9, critical=np.less_equal),
     "p_less": Values(True, [0, 0, 1, 1], strict=1),
     "mirostat_mu": Values(

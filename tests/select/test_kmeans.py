@@ -317,9 +317,9 @@ def test_data_frames():
         assert np.array_equal(same, indices)
         assert centers.dtype == np.float64
     missing = frame.assign(a=pandas.array([1, None, 3, 5], "Int64"))
-    with pytest.raises(ValueError, match="X: row 1: column 0 must be finite, got nan"):
+    with pytest.raises(ValueError, match="X: column 'a': item 1 is missing"):
         kmeans_plusplus(missing, 2)
-    with pytest.raises(TypeError, match="X: must hold numbers, got object"):
+    with pytest.raises(TypeError, match="X: column 'a': item 0 must be a number, got 'x'"):
         kmeans_plusplus(frame.assign(a=["x", "y", "z", "w"]), 2)
 
 
@@ -513,3 +513,14 @@ def test_nothing_warns():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         kmeans_plusplus(blobs(300), 8)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_centres_of_equal_points_are_the_point(method, dtype):
+    X = np.full((1000, 3), 1.7, dtype)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # that the points are equal
+        centers, indices = kmeans_plusplus(X, 4, method=method, random_state=0)
+    assert np.array_equal(centers, X[:4])
+    assert len(set(indices.tolist())) == 4 or method == "afkmc2"

@@ -357,7 +357,7 @@ def test_of_the_wrong_shape():
         sketch.estimate([0, 1, 2])
     with pytest.raises(ValueError, match=r"^of: must have shape \(3,\), got \(2,\)"):
         sketch.estimate(of=[1.0, 2.0])
-    with pytest.raises(TypeError, match=r"^of: must hold numbers, got dtype <U1"):
+    with pytest.raises(TypeError, match=r"^of: must be a number, got 'a'"):
         sketch.estimate(of="a")
 
 
@@ -449,7 +449,7 @@ def test_strings():
         (([1.0, 2.0],), TypeError, r"^ids: must hold integers, got float64"),
         (([True, False],), TypeError, r"^ids: must hold integers, got bool"),
         ((7,), ValueError, r"^ids: must have shape \(n,\), got \(\)"),
-        ((np.uint64([1, 2**63]),), ValueError, r"^ids: item 1 is above 2\*\*63 - 1 .*: 9223372036"),
+        (([1, 2**64],), ValueError, r"^ids: item 1 must be in \[-2\*\*63, 2\*\*64\), got 1844674"),
         (
             ([1, 2], None, [1.0, np.nan]),
             ValueError,

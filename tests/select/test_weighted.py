@@ -214,7 +214,7 @@ def test_nothing_may_be_asked_for():
         ([[1.0], [2.0, 3.0]], ValueError, r"^weights: must be an array or lists of equal lengths$"),
         (["a"], TypeError, r"^weights: must hold numbers, got <U1$"),
         ([1j], TypeError, r"^weights: must hold numbers, got complex128$"),
-        ([None], TypeError, r"^weights: must hold numbers, got object$"),
+        ([None], ValueError, r"^weights: item 0 is missing$"),
     ],
 )
 @pytest.mark.parametrize("draw", DRAWS.values(), ids=DRAWS)

@@ -13,6 +13,7 @@ from sortes._check import WORD, Entity, Key, Step
 
 from . import _testing as _testing
 from . import decode as decode
+from . import pool as pool
 from . import select as select
 from . import sequences as sequences
 
@@ -25,6 +26,7 @@ __all__ = [
     "build_profile",
     "decode",
     "get_num_threads",
+    "pool",
     "select",
     "sequences",
     "set_num_threads",

@@ -195,8 +195,9 @@ def row_stats(logits: torch.Tensor) -> tuple[torch.Tensor, ...]:
     """Return the fields of `RowStats`; NaN and -1 for a row with NaN or plus infinity."""
     batch = read(logits)
     survivors = Survivors(batch.x)
-    _, _, z = survivors.law()
-    n, top = survivors.count(), batch.x.amax(1, keepdim=True).double()
+    _, z = survivors.law()
+    finite, top = batch.x > -torch.inf, batch.x.amax(1, keepdim=True).double()
+    n = finite.sum(1, keepdim=True)
     empty = n == 0
     mean = batch.x.double().masked_fill(batch.x == -torch.inf, 0).sum(1, keepdim=True) / n
     reals = {
@@ -205,7 +206,7 @@ def row_stats(logits: torch.Tensor) -> tuple[torch.Tensor, ...]:
         "entropy": survivors.entropy().masked_fill(empty, 0),
         "collision": collision(survivors).masked_fill(empty, 0),
         "mean": mean,
-        "std": deviation(survivors, 0),
+        "std": deviation(survivors, finite, 0),
     }
     found = {name: value.masked_fill(batch.bad, torch.nan)[:, 0] for name, value in reals.items()}
     found["lse"] = found["lse"].masked_fill(empty[:, 0], -torch.inf)
@@ -237,7 +238,7 @@ def _constant(value: float, batch: Logits) -> torch.Tensor:
 
 def _invert(survivors: Survivors, u: torch.Tensor) -> torch.Tensor:
     """Return the first ids whose running weight exceeds ``u`` times the total, of shape (B, 1)."""
-    _, weights, _ = survivors.law()
+    weights = survivors.drawn_weights()
     width = min(_BLOCK, weights.shape[1])
     padded = torch.nn.functional.pad(weights, (0, -weights.shape[1] % width))
     blocks = padded.view(len(weights), padded.shape[1] // width, width)
@@ -276,7 +277,7 @@ def _details(
     whole = Survivors(survivors.whole)
     whole.set_temperature(survivors.t)
     lower = (survivors.max().double() - whole.max()) / survivors.t
-    mass = (survivors.law()[2] / whole.law()[2] * lower.exp()).clamp_max(1)
+    mass = (survivors.law()[1] / whole.law()[1] * lower.exp()).clamp_max(1)
     law = survivors if processed else raw
     ln_p = law.exact_ln_p()
     values, ids = (part[:, :n] for part in law.ranked("low"))

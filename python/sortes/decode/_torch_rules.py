@@ -1,7 +1,8 @@
 """Truncation rules in Torch operations, for tensors that stay on their device.
 
-Nothing here waits for the device: no value of a tensor decides which operation comes next. Weights
-are float32, as in the kernels; their sums, and whatever is compared with them, are float64.
+Nothing here waits for the device: no value of a tensor decides which operation comes next. What is
+compared is float64, exponentials included; only the weights of the draw are float32, as in the
+kernels.
 """
 
 from __future__ import annotations
@@ -19,7 +20,13 @@ from sortes.decode.rules import DEFAULTS, Rules
 
 _TOP_H_HEAD = 100
 #: Logarithms of weights are cut here before they meet a weight of zero.
-_DEEPEST = -104.0
+_DEEPEST = -745.0
+#: What is this far below the largest logit has a probability of zero in float64.
+_ABSENT = 745.0
+#: What is nearer than this part of itself counts as equal, as in the kernels; and sums of rounded
+#: terms.
+_TIE = 2.0**-50
+_TIE_OF_SUMS = 2.0**-46
 
 
 class Params:
@@ -93,7 +100,7 @@ class Survivors:
         self.x = self.whole = x
         self.t = torch.ones((1, 1), dtype=torch.float64, device=x.device)
         self.offset = torch.zeros_like(self.t)
-        self._law: tuple[torch.Tensor, torch.Tensor, torch.Tensor] | None = None
+        self._law: tuple[torch.Tensor, torch.Tensor] | None = None
 
     def rewrite(self, x: torch.Tensor, offset: torch.Tensor) -> None:
         """Replace the logits by differences, before any token is removed."""
@@ -120,36 +127,52 @@ class Survivors:
         return self.x.amax(1, keepdim=True).clamp_min(torch.finfo(torch.float32).min)
 
     def depth(self) -> torch.Tensor:
-        """Return ``(l - max) / t``, the logarithms of the weights."""
-        scale = (1 / self.t).float().clamp_min(torch.finfo(torch.float32).tiny)
-        return (self.x - self.max()) * scale
+        """Return ``(l - max) / t`` in float64, the logarithms of the weights."""
+        return (self.x.double() - self.max()) / self.t
 
-    def law(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Return the depth, the weights, and their sum of shape (B, 1)."""
+    def law(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the weights in float64, and their sum of shape (B, 1)."""
         if self._law is None:
-            depth = self.depth()
-            weights = depth.exp()
-            self._law = depth, weights, weights.sum(1, keepdim=True, dtype=torch.float64)
+            weights = self.depth().exp()
+            self._law = weights, weights.sum(1, keepdim=True)
         return self._law
+
+    def drawn_weights(self) -> torch.Tensor:
+        """Return the weights in float32, by which a token is drawn as the kernels draw it."""
+        scale = (1 / self.t).float().clamp_min(torch.finfo(torch.float32).tiny)
+        return ((self.x - self.max()) * scale).exp()
 
     def exact_ln_p(self) -> torch.Tensor:
         """Return the logarithms of the probabilities in float64; NaN in an empty row."""
-        return ((self.x.double() - self.max()) / self.t).log_softmax(1)
+        return self.depth().log_softmax(1)
 
     def entropy(self) -> torch.Tensor:
         """Return the entropy in nats, of shape (B, 1)."""
-        depth, weights, z = self.law()
-        terms = weights * depth.clamp_min(_DEEPEST)
-        return (z.log() - terms.sum(1, keepdim=True, dtype=torch.float64) / z).clamp_min(0)
+        weights, z = self.law()
+        terms = weights * self.depth().clamp_min(_DEEPEST)
+        return (z.log() - terms.sum(1, keepdim=True) / z).clamp_min(0)
+
+    def counted(self) -> torch.Tensor:
+        """Tell which tokens count where a rule averages over those that are left.
+
+        Those further below the largest have no probability, and are bans that were written as
+        numbers.
+        """
+        return (self.x > -torch.inf) & (self.x >= self.max().double() - _ABSENT)
 
     def count(self) -> torch.Tensor:
-        """Return how many tokens are left, of shape (B, 1)."""
-        return (self.x > -torch.inf).sum(1, keepdim=True)
+        """Return how many tokens count, of shape (B, 1)."""
+        return self.counted().sum(1, keepdim=True)
+
+    def logit_of(self, ln_p: torch.Tensor) -> torch.Tensor:
+        """Return the logit of a token with the probability ``exp(ln_p)``."""
+        return self.max() + self.t * (self.law()[1].log() + ln_p)
 
     def cut_at(self, ln_p: torch.Tensor) -> torch.Tensor:
-        """Return the logit of a token with the probability ``exp(ln_p)``."""
-        _, _, z = self.law()
-        return self.max() + self.t * (z.log() + ln_p)
+        """Return where a token of the probability ``exp(ln_p)`` is cut from others: before it."""
+        cut, ln_z = self.logit_of(ln_p), self.law()[1].log()
+        ties = _TIE * self.max().double().abs() + _TIE * self.t * (ln_z.abs() + ln_p.abs())
+        return torch.where(cut.isfinite(), cut - ties, cut)
 
     def keep_likely(self, ln_p: torch.Tensor, params: Params) -> None:
         """Keep the tokens of at least this log-probability; the most likely in any case."""
@@ -248,14 +271,14 @@ def _temperature(survivors: Survivors, params: Params) -> None:
 
 def _top_n_sigma(survivors: Survivors, params: Params) -> None:
     scale, n = params["top_n_sigma"], survivors.count()
-    sigma = deviation(survivors, params.options["sigma_ddof"])
-    cut = survivors.max() - scale * sigma
+    sigma = deviation(survivors, survivors.counted(), params.options["sigma_ddof"])
+    cut = survivors.max() - scale * sigma * (1 + _TIE_OF_SUMS)
     survivors.keep_from(cut.where((scale > 0) & (n > 1), -torch.inf), params)
 
 
-def deviation(survivors: Survivors, ddof: int) -> torch.Tensor:
-    """Return the standard deviation of the logits that are left, of shape (B, 1)."""
-    kept, n = survivors.x > -torch.inf, survivors.count()
+def deviation(survivors: Survivors, kept: torch.Tensor, ddof: int) -> torch.Tensor:
+    """Return the standard deviation of some of the logits, of shape (B, 1)."""
+    n = kept.sum(1, keepdim=True)
     d = (survivors.x.double() - survivors.max()).masked_fill(~kept, 0)
     mean = d.sum(1, keepdim=True) / n
     squares = (d - mean).masked_fill(~kept, 0).square().sum(1, keepdim=True)
@@ -265,11 +288,11 @@ def deviation(survivors: Survivors, ddof: int) -> torch.Tensor:
 def _top_h(survivors: Survivors, params: Params) -> None:
     share, ties = params["top_h"], params.options["ties"]
     values, ids = survivors.ranked(ties)
-    weights = survivors.law()[1].gather(1, ids[:, :_TOP_H_HEAD]).double()
+    weights = survivors.law()[0].gather(1, ids[:, :_TOP_H_HEAD])
     q = weights / weights.sum(1, keepdim=True)
     terms = -torch.special.xlogy(q, q)
     spent, whole = terms.cumsum(1), terms.sum(1, keepdim=True)
-    n = (spent <= share * whole).sum(1, keepdim=True).clamp_min(1)
+    n = (spent <= share * whole * (1 + _TIE_OF_SUMS)).sum(1, keepdim=True).clamp_min(1)
     n = n.masked_fill(share >= 1, _TOP_H_HEAD).masked_fill(share.isinf(), values.shape[1])
     survivors.keep_first(n, values, ids, ties)
 
@@ -300,16 +323,14 @@ def _nucleus(
     p, ties = params["top_p"], params.options["ties"]
     boundary = params.options["top_p_boundary"]
     values, ids = survivors.ranked(ties)
-    _, weights, _ = survivors.law()
-    ranked = weights.gather(1, ids).double()
-    through = ranked.cumsum(1)
+    through = survivors.law()[0].gather(1, ids).cumsum(1)
     before, target = torch.nn.functional.pad(through[:, :-1], (1, 0)), p * through[:, -1:]
     if boundary == "lenient":
-        kept = before <= target
+        kept = before <= target * (1 + _TIE)
     elif boundary == "exclude":
-        kept = through <= target
+        kept = through <= target * (1 + _TIE)
     else:
-        kept = before < target
+        kept = before < target * (1 - _TIE)
     n = kept.sum(1, keepdim=True)
     n = torch.maximum(n, params["min_tokens_to_keep"].long()).masked_fill(p >= 1, values.shape[1])
     return n, values, ids, "all" if boundary == "ties_all" else ties
@@ -322,11 +343,11 @@ def _min_p(survivors: Survivors, params: Params) -> None:
 
 def _typical(survivors: Survivors, params: Params) -> None:
     p = params["typical_p"]
-    centre = survivors.cut_at(-survivors.entropy())
+    centre = survivors.logit_of(-survivors.entropy())
     distance = (centre - survivors.x).abs()
     ranked, ids = distance.sort(1)
-    mass = survivors.law()[1].gather(1, ids).cumsum(1, dtype=torch.float64)
-    crossing = (mass < p * mass[:, -1:]).sum(1, keepdim=True)
+    mass = survivors.law()[0].gather(1, ids).cumsum(1)
+    crossing = (mass < p * mass[:, -1:] * (1 - _TIE)).sum(1, keepdim=True)
     crossing = torch.maximum(crossing, params["min_tokens_to_keep"].long() - 1)
     furthest = ranked.gather(1, crossing.clamp_max(ranked.shape[1] - 1))
     survivors.keep((distance <= furthest) | (p >= 1))
@@ -347,19 +368,19 @@ def _tfs(survivors: Survivors, params: Params) -> None:
         return
     z, ties, n = params["tfs"], params.options["ties"], survivors.count()
     values, ids = survivors.ranked(ties)
-    p = survivors.law()[1].gather(1, ids).double()
+    p = survivors.law()[0].gather(1, ids)
     curvature = (p[:, :-2] - 2 * p[:, 1:-1] + p[:, 2:]).abs()
     inside = torch.arange(curvature.shape[1], device=p.device) < n - 2
     curvature = curvature.masked_fill(~inside, 0)
     total = curvature.sum(1, keepdim=True)
-    stay = (((curvature / total).cumsum(1) <= z) & inside).sum(1, keepdim=True)
+    stay = (((curvature / total).cumsum(1) <= z * (1 + _TIE_OF_SUMS)) & inside).sum(1, keepdim=True)
     stay = torch.maximum(1 + stay, params["min_tokens_to_keep"].long())
     stay = stay.masked_fill((z >= 1) | (n < 3) | (total <= 0), values.shape[1])
     survivors.keep_first(torch.minimum(stay, n), values, ids, ties)
 
 
 def _top_a(survivors: Survivors, params: Params) -> None:
-    _, _, z = survivors.law()
+    _, z = survivors.law()
     survivors.keep_likely(params["top_a"].log() - 2 * z.log(), params)
 
 
@@ -374,8 +395,8 @@ def _p_less(survivors: Survivors, params: Params) -> None:
 
 def collision(survivors: Survivors) -> torch.Tensor:
     """Return ``sum(p**2)``, of shape (B, 1)."""
-    _, weights, z = survivors.law()
-    return weights.double().square().sum(1, keepdim=True) / z**2
+    weights, z = survivors.law()
+    return weights.square().sum(1, keepdim=True) / z**2
 
 
 def _mirostat(survivors: Survivors, params: Params) -> None:
@@ -434,7 +455,7 @@ def _of_eta(p: torch.Tensor, survivors: Survivors) -> torch.Tensor:
 
 def _of_top_n_sigma(survivors: Survivors, options: _Options) -> torch.Tensor:
     distance = survivors.max() - survivors.x.double()
-    return distance / deviation(survivors, options["sigma_ddof"])
+    return distance / deviation(survivors, survivors.counted(), options["sigma_ddof"])
 
 
 def _of_top_k(survivors: Survivors, options: _Options) -> torch.Tensor:

@@ -123,7 +123,8 @@ def penalize(
     frequency_penalty, presence_penalty : float or array_like, shape (B,)
         Subtracted for each occurrence, and once for any. 0 is off; negative values reward.
     penalty_last_n : int or array_like of int, shape (B,)
-        The three above look at the last tokens, this many. 0 or -1: all of them.
+        The three above look at the last tokens, this many. 0 or -1: all of them. In llama.cpp 0
+        is off, and so it is in `sortes.integrations.llama_cpp`.
     dry_multiplier : float or array_like, shape (B,)
         What a repetition of `dry_allowed_length` tokens costs. 0 is off, 0.8 is usual.
     dry_base : float or array_like, shape (B,)
@@ -131,7 +132,8 @@ def penalize(
     dry_allowed_length : int or array_like of int, shape (B,)
         The shortest repetition that costs anything, at least 1.
     dry_penalty_last_n : int or array_like of int, shape (B,)
-        DRY looks at the last tokens, this many. 0 or -1: all of them.
+        DRY looks at the last tokens, this many. 0 or -1: all of them; as `penalty_last_n`, 0 is
+        off in llama.cpp.
     dry_sequence_breakers : iterable of int or of sequences of int
         Tokens, or sequences of tokens, across which nothing counts as repeated.
     no_repeat_ngram_size : int or array_like of int, shape (B,)

@@ -138,7 +138,8 @@ class Rules:
     top_a : float or array_like, shape (B,)
         Keep ``p >= top_a * max(p)**2``, at least 0.
     top_n_sigma : float or array_like, shape (B,)
-        Keep ``l >= max(l) - top_n_sigma * std(l)``. 0 or less is off.
+        Keep ``l >= max(l) - top_n_sigma * std(l)``, where logits more than 745 below the largest
+        count as removed. 0 or less is off.
     top_h : float or array_like, shape (B,), optional
         Among the 100 most likely tokens, keep those whose terms of the entropy, summed from the
         top, stay within `top_h` times the whole, in (0, 1].

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from decimal import Decimal
 from itertools import count
-from numbers import Real
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
 
 import numpy as np
 
+from sortes._arrays import host, ids_of
 from sortes._check import shown
 from sortes.select import hash_ids
 
@@ -19,14 +19,18 @@ if TYPE_CHECKING:
     from sortes.select.sketch import S
 
 
+#: The arguments that name columns, in their order.
+NAMES: Final = ("id", "weight", "value")
+
+
 def columns_of(part: Any, id: Any, weight: Any = None, value: Any = None) -> tuple[Any, Any, Any]:
     """Return ids, weights and values of a partition.
 
     Parameters
     ----------
     part
-        Something with columns under its keys (a data frame, a dict or table of arrays, a structured
-        array), or an iterable of records.
+        Something with columns under its keys (a data frame or table of pandas, polars or Arrow, a
+        dict of arrays, a structured array), or an iterable of records.
     id, weight, value
         The keys; without weights or values, ``None``.
 
@@ -40,7 +44,7 @@ def columns_of(part: Any, id: Any, weight: Any = None, value: Any = None) -> tup
     >>> columns_of([(7, 0.5), (8, 1.5)], id=0, weight=1)
     (array([7, 8]), array([0.5, 1.5]), None)
     """
-    by_column = any(hasattr(part, name) for name in ("keys", "dtype", "column_names"))
+    by_column = any(hasattr(part, name) for name in ("keys", "dtype", "columns"))
     records = None if by_column else list(part)
 
     def pick(name: str, key: Any) -> Any:
@@ -52,64 +56,35 @@ def columns_of(part: Any, id: Any, weight: Any = None, value: Any = None) -> tup
             raise ValueError(f"{name}: no column {key!r}") from None
 
     ids = ids_of_column(pick("id", id))
-    weights = None if weight is None else _numbers(pick("weight", weight), "weight")
-    values = None if value is None else _numbers(pick("value", value), "value")
+    weights = None if weight is None else host(pick("weight", weight), "weight")
+    values = None if value is None else host(pick("value", value), "value")
     return ids, weights, values
 
 
 def ids_of_column(column: Any) -> Any:
-    """Return the ids of a column of integers, or of strings, which are hashed.
+    """Return the ids of a column of integers, or of strings and UUIDs, which are hashed.
 
     Examples
     --------
     >>> ids_of_column(np.uint64([7, 2**64 - 1]))
     array([ 7, -1])
+    >>> ids_of_column(["a", 5])
+    Traceback (most recent call last):
+    TypeError: id: must hold integers alone or strings alone, got 5 at item 1
     """
-    array = np.asarray(column)
-    if array.dtype == np.uint64:
-        return array.view(np.int64)  # hashes use all bits
-    if array.dtype.kind == "f" and np.isnan(array).any():
-        raise ValueError(f"id: item {int(np.argmax(np.isnan(array)))} is missing")
+    array = host(column, "id", None)
     if array.dtype.kind not in "OUST":
-        return array
-    items = array.tolist()
-    kinds = [_kind_of(item) for item in items]
-    if "missing" in kinds:
-        raise ValueError(f"id: item {kinds.index('missing')} is missing")
-    if set(kinds) <= {"string"}:
-        return hash_ids(items)
-    if set(kinds) == {"integer"} and -(2**63) <= min(items) and max(items) < 2**64:
-        return np.array([item if item < 2**63 else item - 2**64 for item in items], np.int64)
-    odd = next((i for i, kind in enumerate(kinds) if kind == "other" or kind != kinds[0]), 0)
-    raise TypeError(
-        "id: must hold integers of 64 bits alone or strings alone, "
-        f"got {shown(items[odd])} at item {odd}"
-    )
-
-
-def _numbers(column: Any, name: str) -> Any:
-    """Return the numbers of a column; decimals and the like become float64."""
-    array = np.asarray(column)
-    if array.dtype != object:
-        return array
-    items = array.tolist()
-    for i, item in enumerate(items):
-        if _kind_of(item) == "missing":
-            raise ValueError(f"{name}: item {i} is missing")
-        if not isinstance(item, Real | Decimal):
-            raise TypeError(f"{name}: item {i} must be a number, got {shown(item)}")
-    return np.array([float(item) for item in items])
-
-
-def _kind_of(item: Any) -> str:
-    if item is None or type(item).__name__ in ("NAType", "NaTType"):
-        return "missing"
-    if isinstance(item, float) and item != item:
-        return "missing"
-    if isinstance(item, str | bytes):
-        return "string"
-    is_integer = isinstance(item, int | np.integer) and not isinstance(item, bool)
-    return "integer" if is_integer else "other"
+        return ids_of(array, "id")
+    strings = [isinstance(item, str | bytes | UUID) for item in array.flat]
+    if all(strings):
+        return hash_ids(array.tolist())
+    if any(strings):
+        odd = strings.index(not strings[0])
+        raise TypeError(
+            "id: must hold integers alone or strings alone, "
+            f"got {shown(array.flat[odd])} at item {odd}"
+        )
+    return ids_of(array, "id")
 
 
 def check_names(id: Any, weight: Any, value: Any) -> None:
@@ -124,6 +99,22 @@ def check_names(id: Any, weight: Any, value: Any) -> None:
     for name, key in {"id": id, "weight": weight, "value": value}.items():
         if not (isinstance(key, str) or (key is None and name != "id")):
             raise TypeError(f"{name}: must be the name of a column, got {shown(key)}")
+
+
+def check_columns(keys: Sequence[Any], columns: Sequence[Any]) -> None:
+    """Refuse keys of ids, weights and values that name no column, or several.
+
+    Examples
+    --------
+    >>> check_columns(("user", None, "spent"), ["user", "bytes"])
+    Traceback (most recent call last):
+    ValueError: value: no column 'spent' among ['user', 'bytes']
+    """
+    found = list(columns)
+    for name, key in zip(NAMES, keys, strict=True):
+        if key is not None and found.count(key) != 1:
+            what = "no column" if key not in found else "more than one column"
+            raise ValueError(f"{name}: {what} {key!r} among {found}")
 
 
 def fresh_shards(sketch: S) -> Iterator[S]:

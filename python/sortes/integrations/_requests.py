@@ -1,14 +1,23 @@
-"""Rules of single requests, gathered into the rules of the batch that a server runs."""
+"""Rules of single requests, gathered into the rules of the batch that a server runs.
+
+A step of a server is one call for all its requests: what one of them has wrong must not end it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+import logging
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
+from numbers import Real
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from sortes import Stream, decode
+from sortes import Stream, _core, decode
+from sortes._check import shown
 from sortes._device import to_device
+from sortes._philox import ULP, draws
 from sortes.decode._table import TABLE
 from sortes.decode.rules import DEFAULTS
 
@@ -23,6 +32,11 @@ def _arguments(*, keeps_best: bool) -> tuple[str, ...]:
     return tuple(parameter.name for rule in chosen for parameter in rule.parameters)
 
 
+#: The rules of one request, or its penalties.
+Arguments: TypeAlias = dict[str, Any]
+
+_LOGGER = logging.getLogger("sortes")
+
 #: Arguments of rules under which the most likely token stays the most likely one.
 ARGMAX_INVARIANT = (*_arguments(keeps_best=True), "min_tokens_to_keep")
 
@@ -36,7 +50,7 @@ DRY = (
 )
 
 
-def rules_of(given: Mapping[str, Any] | None, names: Iterable[str]) -> dict[str, float]:
+def rules_of(given: Mapping[str, Any] | None, names: Iterable[str]) -> Arguments:
     """Return the checked rules of one request.
 
     Parameters
@@ -58,15 +72,15 @@ def rules_of(given: Mapping[str, Any] | None, names: Iterable[str]) -> dict[str,
     """
     asked = {name: given[name] for name in names if name in given} if given else {}
     for name, value in asked.items():
-        if np.ndim(value):
-            raise ValueError(f"{name}: must be a number, got {value!r}")
+        if not isinstance(value, Real | None):
+            raise ValueError(f"{name}: must be a number, got {shown(value)}")
     try:
         return dict(decode.Rules(**asked).params)
     except TypeError as error:
         raise ValueError(str(error)) from error
 
 
-def penalties_of(given: Mapping[str, Any] | None) -> dict[str, Any]:
+def penalties_of(given: Mapping[str, Any] | None) -> Arguments:
     """Return the checked DRY arguments of one request, none if it does not ask for the penalty.
 
     Raises
@@ -80,6 +94,33 @@ def penalties_of(given: Mapping[str, Any] | None) -> dict[str, Any]:
     except TypeError as error:
         raise ValueError(str(error)) from error
     return asked if asked.get("dry_multiplier") else {}
+
+
+def or_nothing(check: Callable[[], Arguments], request: object) -> Arguments:
+    """Return what a check returns; if it refuses, report that once and leave the request alone.
+
+    Parameters
+    ----------
+    check
+        Returns the arguments of a request, or raises ``ValueError``.
+    request
+        What the report calls the request.
+
+    Returns
+    -------
+    dict
+        The arguments, none if the request is bad: it is then drawn as if it asked for none.
+    """
+    try:
+        return check()
+    except ValueError as error:
+        _report(str(request), str(error))
+        return {}
+
+
+@lru_cache(4096)  # once for each request, which comes with every token
+def _report(request: str, fault: str) -> None:
+    _LOGGER.error("request %s goes on without the rules of sortes: %s", request, fault)
 
 
 def batch_rules(rows: Sequence[Mapping[str, float]], device: torch.device) -> decode.Rules | None:
@@ -109,7 +150,32 @@ def batch_rules(rows: Sequence[Mapping[str, float]], device: torch.device) -> de
     return decode.Rules(**columns)
 
 
-def after_coin(rules: dict[str, float], stream: Stream, step: int) -> dict[str, float]:
+def truncate(logits: torch.Tensor, rules: decode.Rules) -> torch.Tensor:
+    """Truncate a batch in which rows may be broken.
+
+    Parameters
+    ----------
+    logits : tensor, shape (B, V)
+        The rows.
+    rules
+        Theirs.
+
+    Returns
+    -------
+    tensor, shape (B, V)
+        The truncated rows. Those that hold NaN or plus infinity are returned as they are on the
+        CPU, and are NaN on other devices.
+    """
+    try:
+        return decode.truncate(logits, rules)
+    except ValueError:
+        broken = ~(logits < math.inf).all(1, keepdim=True)
+        if not broken.any():
+            raise
+    return decode.truncate(logits.masked_fill(broken, 0), rules).where(~broken, logits)
+
+
+def after_coin(rules: Arguments, stream: Stream, step: int) -> Arguments:
     """Return the rules of one row after XTC's coin: with probability 0 or 1.
 
     Parameters
@@ -119,7 +185,7 @@ def after_coin(rules: dict[str, float], stream: Stream, step: int) -> dict[str, 
     stream
         The randomness of its request.
     step
-        How many tokens the request has.
+        How many tokens the request has before this one.
 
     Returns
     -------
@@ -130,3 +196,25 @@ def after_coin(rules: dict[str, float], stream: Stream, step: int) -> dict[str, 
         return rules
     coin = stream.advance(step).uniforms(1)[0]
     return {**rules, "xtc_probability": float(coin < rules["xtc_probability"])}
+
+
+def after_coins(probability: Any, keys: Any, steps: Any) -> Any:
+    """Return the same for many rows: probabilities 0 or 1, by the same coins.
+
+    Parameters
+    ----------
+    probability : tensor of float64, shape (B,)
+        Those of XTC.
+    keys : tensor of int64, shape (B, 2)
+        Low and high half of the key of each row's stream.
+    steps : tensor of int64, shape (B,)
+        How many tokens each row has before this one.
+
+    Returns
+    -------
+    tensor of float64, shape (B,)
+        On the device of what is given, for which nothing waits.
+    """
+    rows, purpose = 0 * steps, _core.PURPOSES["uniform"]
+    uniforms = draws((keys[:, 0], keys[:, 1]), rows, steps, purpose) * ULP
+    return (uniforms < probability).to(probability.dtype)

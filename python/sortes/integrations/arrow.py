@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sortes._arrays import host, ids_of
 from sortes._check import AtLeastOne, count
+from sortes._columns import decoded
 from sortes._optional import require
 from sortes._progress import Progress, reporter
-from sortes.integrations._partitions import check_names
+from sortes.integrations._partitions import NAMES, check_columns, check_names
 from sortes.select import hash_ids
 from sortes.select.sketch import CHUNK, check_sketch
 
@@ -19,10 +21,7 @@ if TYPE_CHECKING:
     from sortes.select.sketch import S
 
 pa = require("pyarrow", extra="arrow")
-pc = require("pyarrow.compute", extra="arrow")
 ds = require("pyarrow.dataset", extra="arrow")
-
-_NAMES = ("id", "weight", "value")
 
 
 def sketch_arrow(
@@ -45,10 +44,11 @@ def sketch_arrow(
     sketch : Sketch
         Takes everything in.
     id : str
-        The column of ids: integers (of unsigned ones above 2**63 the bits), or strings, bytes and
-        UUIDs, which are hashed by `hash_ids`.
+        The column of ids: integers (of unsigned ones above 2**63 the bits) and decimals without
+        places, or strings, bytes and UUIDs, which are hashed by `hash_ids`. The text of a UUID is
+        another id than its bytes.
     weight : str, optional
-        The column of weights; ones by default. Decimals become float64.
+        The column of weights; ones by default. Decimals become the nearest float64.
     value : str, optional
         The column of values.
     num_threads : int, optional
@@ -83,16 +83,22 @@ def sketch_arrow(
     total = 0
     batches: Iterable[Any]
     if isinstance(data, pa.RecordBatchReader):
-        batches = data
+        batches, schema = data, data.schema
     elif isinstance(data, pa.RecordBatch):
-        batches, total = [data], data.num_rows
+        batches, schema, total = [data], data.schema, data.num_rows
     elif isinstance(data, pa.Table):
-        batches, total = data.to_batches(max_chunksize=CHUNK), data.num_rows
+        batches, schema, total = data.to_batches(CHUNK), data.schema, data.num_rows
     elif hasattr(data, "__arrow_c_stream__"):
-        batches = pa.RecordBatchReader.from_stream(data)
+        try:
+            batches = reader = pa.RecordBatchReader.from_stream(data)
+            schema = reader.schema
+        except pa.ArrowException as error:  # a column alone, or a type that only its maker knows
+            raise TypeError(f"data: must be a table of Arrow's types: {error}") from None
     else:
         raise TypeError(f"data: must be Arrow data, got {type(data).__name__}")
-    return _take(batches, total, sketch, (id, weight, value), num_threads, progress)
+    keys = (id, weight, value)
+    check_columns(keys, schema.names)
+    return _take(batches, total, sketch, keys, num_threads, progress)
 
 
 def sketch_parquet(
@@ -164,8 +170,7 @@ def sketch_parquet(
         except TypeError as error:
             raise TypeError(f"path: must be a path, paths or a Dataset: {error}") from None
     keys = (id, weight, value)
-    for name, key in zip(_NAMES, keys, strict=True):
-        _check(name, key, files.schema.names)
+    check_columns(keys, files.schema.names)
     needed = list(dict.fromkeys(key for key in keys if key is not None))
     batches = files.to_batches(columns=needed, batch_size=batch_size)
     return _take(batches, files.count_rows(), sketch, keys, num_threads, progress)
@@ -182,7 +187,7 @@ def _take(
     rows = 0
     with reporter(progress, "rows") as callback:
         for batch in batches:
-            columns = (_column(batch, *named) for named in zip(_NAMES, keys, strict=True))
+            columns = (_column(batch, *named) for named in zip(NAMES, keys, strict=True))
             sketch.update(*columns, num_threads=num_threads)
             rows += batch.num_rows
             if callback is not None:
@@ -190,47 +195,24 @@ def _take(
     return sketch
 
 
-def _check(name: str, key: str | None, columns: list[str]) -> None:
-    if key is not None and columns.count(key) != 1:
-        found = "no column" if key not in columns else "more than one column"
-        raise ValueError(f"{name}: {found} {key!r} among {columns}")
-
-
 def _column(batch: Any, name: str, key: str | None) -> Any:
     """Return a column of a batch as an array; strings as their ids."""
-    _check(name, key, batch.schema.names)
     if key is None:
         return None
-    column = batch.column(key)
-    given = column.type
-    if isinstance(given, pa.BaseExtensionType):
-        column = column.storage
-    if pa.types.is_run_end_encoded(column.type):
-        column = pc.run_end_decode(column)
+    column, given = decoded(batch.column(key), pa), batch.schema.field(key).type
     if column.null_count:
         raise ValueError(f"{name}: column {key!r} has {column.null_count} nulls")
-    if pa.types.is_dictionary(column.type) and not _is_text(column.type.value_type):
-        column = column.dictionary_decode()
+    if name == "id" and _is_text(column.type):
+        encoded = column.dictionary_encode()  # equal strings are hashed once
+        return hash_ids(encoded.dictionary)[np.asarray(encoded.indices)]
+    fits = pa.types.is_integer(column.type) or pa.types.is_decimal(column.type)
     if name == "id":
-        return _ids(column, key, given)
-    if pa.types.is_decimal(column.type):
-        column = column.cast(pa.float64())
-    if not (pa.types.is_floating(column.type) or pa.types.is_integer(column.type)):
-        raise TypeError(f"{name}: column {key!r} must hold numbers, got {given}")
-    return column.to_numpy(zero_copy_only=False)
-
-
-def _ids(column: Any, key: str, given: Any) -> Any:
-    """Return integers as they are, and the hashes of strings."""
-    if pa.types.is_uint64(column.type):
-        return column.to_numpy(zero_copy_only=False).view(np.int64)  # hashes use all bits
-    if pa.types.is_integer(column.type):
-        return column.to_numpy(zero_copy_only=False)
-    if not (pa.types.is_dictionary(column.type) or _is_text(column.type)):
+        if fits:
+            return ids_of(column, f"id: column {key!r}")
         raise TypeError(f"id: column {key!r} must hold integers or strings, got {given}")
-    # Equal strings are hashed once.
-    encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
-    return hash_ids(encoded.dictionary.to_pylist())[np.asarray(encoded.indices)]
+    if fits or pa.types.is_floating(column.type):
+        return host(column, name)
+    raise TypeError(f"{name}: column {key!r} must hold numbers, got {given}")
 
 
 def _is_text(type: Any) -> bool:

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sortes._optional import require
-from sortes.integrations._partitions import columns_of, fresh_shards, ids_of_column, merged
+from sortes.integrations._partitions import (
+    check_columns,
+    columns_of,
+    fresh_shards,
+    ids_of_column,
+    merged,
+)
 from sortes.select.sketch import Sketch, check_sketch
 
 if TYPE_CHECKING:
@@ -88,6 +94,7 @@ def _of_records(data: Any, sketch: Sketch, id: Any, weight: Any, value: Any) -> 
         raise TypeError("id: must name the ids of the items")
     if hasattr(data, "to_delayed"):
         if hasattr(data, "columns"):
+            check_columns((id, weight, value), data.columns)
             data = data[list(dict.fromkeys(key for key in (id, weight, value) if key is not None))]
         data = data.to_delayed()
 

@@ -21,11 +21,13 @@ from sortes._check import (
     NON_NEGATIVE,
     POSITIVE,
     Domain,
-    Finite,
+    count,
     flag,
     shown,
 )
 from sortes._rng import as_stream
+from sortes.decode._call import bias_of
+from sortes.decode._history import ids_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -55,13 +57,16 @@ class ProcessorArgs(decode.RuleArgs, total=False):
     prompt_lengths : int
         How many leading tokens are the prompt.
     repetition_penalty, frequency_penalty, presence_penalty : float
-        As in `sortes.decode.penalize`, like all that follow.
+        As in `sortes.decode.penalize`, like all that follow but the two windows.
     penalty_last_n : int
-        How far these three look back.
+        How far these three look back. As in llama.cpp, 0 is off, and -1, the default, is the
+        whole context.
     dry_multiplier, dry_base : float
         What repeated passages cost.
-    dry_allowed_length, dry_penalty_last_n : int
-        Which passages are long enough, and how far to look back.
+    dry_allowed_length : int
+        Which passages are long enough.
+    dry_penalty_last_n : int
+        How far to look for them; 0 and -1 as in `penalty_last_n`.
     dry_sequence_breakers : iterable of int or of sequences of int
         What ends a passage.
     no_repeat_ngram_size : int
@@ -91,16 +96,24 @@ class ProcessorArgs(decode.RuleArgs, total=False):
 
 
 _PENALTIES = ProcessorArgs.__annotations__.keys() - decode.RuleArgs.__annotations__.keys()
+#: The windows, and what is off where they are 0.
+_WINDOWS = {
+    "penalty_last_n": ("repetition_penalty", "frequency_penalty", "presence_penalty"),
+    "dry_penalty_last_n": ("dry_multiplier",),
+}
+_IDS = Domain("[0, 2**63)", integer=True)
+_LARGEST = float(np.finfo(np.single).max)
 
 
 class SortesLogitsProcessor:
-    """Penalties, a bias, and any combination of rules; and the draw, if asked for.
+    """A bias, penalties, and any combination of rules; and the draw, if asked for.
 
     Parameters
     ----------
     logit_bias : mapping of int to float, optional
-        Added to the logits first. Give it here: a completion that is called with ``logit_bias``
-        loses all its processors.
+        Added to the logits first, before the penalties, as in llama.cpp. Ids may be strings of
+        digits, as JSON has them; minus infinity bans. Give it here: a completion that is called
+        with ``logit_bias`` loses all its processors.
     draw : bool, default False
         Draw the token here and leave it as the only one, so that the chain that follows changes
         nothing. Otherwise the tokens that are removed get minus infinity.
@@ -123,6 +136,11 @@ class SortesLogitsProcessor:
     rules act in the order ``order="hf"`` unless told otherwise; ``order="llama.cpp"`` is that of
     the library's chain.
 
+    What the constructor takes does not fail later, where the library would go on without any rule.
+    Ids that turn out to be outside the vocabulary are passed over, one by one. What penalties push
+    out of the range of float32 becomes its largest number. Logits that are NaN do raise in a call:
+    see `reraise`.
+
     Examples
     --------
     >>> text = np.array([1, 2], np.intc)
@@ -136,20 +154,26 @@ class SortesLogitsProcessor:
     def __init__(
         self,
         *,
-        logit_bias: Mapping[int, Finite] | None = None,
+        logit_bias: Mapping[int | str, float] | None = None,
         draw: bool = False,
         rng: Rng = None,
         **arguments: Unpack[ProcessorArgs],
     ) -> None:
         given: dict[str, Any] = {**arguments}
-        if not isinstance(logit_bias, Mapping | None):
-            raise TypeError(f"logit_bias: must be a mapping, got {shown(logit_bias)}")
-        self.penalties = {name: given.pop(name) for name in _PENALTIES & given.keys()}
+        penalties = {name: given.pop(name) for name in _PENALTIES & given.keys()}
+        prompt = penalties.pop("prompt_lengths", None)
+        self._prompt = 0 if prompt is None else count(prompt, "prompt_lengths")
+        self._bias = _bias(logit_bias)
+        self._words = _words(penalties.pop("bad_words_ids", None))
+        eos = penalties.pop("eos_token_id", None)
+        self._eos = [] if eos is None else _ids(eos, "eos_token_id")
+        self._penalties = _checked(penalties, may_end=bool(self._eos))
+        self._inside: tuple[int, dict[str, Any]] = (-1, {})
+        self._error: BaseException | None = None
         self.rules = decode.Rules(**given)
-        self.logit_bias = dict(logit_bias or {})
+        decode.truncate(np.zeros(1, np.single), self.rules, rng=0)  # refuses those of several rows
         self.draw = flag(draw, "draw")
         self.stream = as_stream(rng)
-        decode.penalize(np.zeros(1, np.single), [], **self.penalties)  # reports bad ones here
 
     def __call__(
         self, input_ids: NDArray[np.intc], scores: NDArray[np.single]
@@ -171,21 +195,132 @@ class SortesLogitsProcessor:
         Raises
         ------
         ValueError
-            If a logit is NaN or plus infinity, or there are others than the arguments need: an id
-            of `logit_bias` is outside [0, V).
+            If a logit is NaN or plus infinity, or there is no token to draw.
         TypeError
             If the text holds no integers.
         """
-        if self.penalties:
-            scores = decode.penalize(scores, input_ids, **self.penalties)
-        common: dict[str, Any] = {
-            "logit_bias": self.logit_bias or None,
-            "rng": self.stream,
-            "step": len(input_ids),
+        try:
+            return self._leave(self._penalized(input_ids, scores), len(input_ids))
+        except BaseException as error:
+            self._error = error
+            raise
+
+    def reraise(self, input_ids: NDArray[np.intc], logits: NDArray[np.single]) -> bool:
+        """Raise what the last call has raised: a stopping criterion.
+
+        llama-cpp-python calls processors from C. It prints what they raise, Ctrl-C as well, and
+        draws that token without any rule. Pass this method beside the processor, as
+        ``stopping_criteria=StoppingCriteriaList([processor.reraise])``, and the completion raises
+        it instead.
+
+        Parameters
+        ----------
+        input_ids, logits
+            Not looked at.
+
+        Returns
+        -------
+        bool
+            False: the text goes on.
+
+        Raises
+        ------
+        BaseException
+            Once, what the last call has raised.
+
+        Examples
+        --------
+        >>> SortesLogitsProcessor(top_k=2).reraise(np.array([1, 2], np.intc), None)
+        False
+        """
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
+        return False
+
+    def _penalized(
+        self, input_ids: NDArray[np.intc], scores: NDArray[np.single]
+    ) -> NDArray[np.single]:
+        if self._inside[0] != len(scores):
+            self._inside = (len(scores), self._of_vocabulary(len(scores)))
+        penalties = self._inside[1]
+        if not penalties:
+            return scores
+        prompt = min(self._prompt, len(input_ids))
+        charged = decode.penalize(scores, input_ids, prompt_lengths=prompt, **penalties)
+        if not charged.max() <= _LARGEST and (scores <= _LARGEST).all():
+            # A token that is rewarded beyond all bounds stays the best, one that is banned banned.
+            charged = np.nan_to_num(charged, nan=-math.inf, posinf=_LARGEST, neginf=-math.inf)
+        return charged
+
+    def _leave(self, scores: NDArray[np.single], step: int) -> NDArray[np.single]:
+        if not self.draw:
+            return decode.truncate(scores, self.rules, scaled=True, rng=self.stream, step=step)
+        token = decode.sample(scores, self.rules, rng=self.stream, step=step)
+        alone = np.full(scores.shape, -math.inf, np.single)
+        alone[token] = 0.0
+        return alone
+
+    def _of_vocabulary(self, size: int) -> dict[str, Any]:
+        """Return the arguments of `penalize` without ids that a vocabulary does not have."""
+        lists = {
+            "logit_bias": {i: value for i, value in self._bias.items() if i < size},
+            "bad_words_ids": [word for word in self._words if max(word, default=0) < size],
+            "eos_token_id": [i for i in self._eos if i < size],
         }
-        if self.draw:
-            token = decode.sample(scores, self.rules, **common)
-            alone = np.full(scores.shape, -math.inf, np.single)
-            alone[token] = 0.0
-            return alone
-        return decode.truncate(scores, self.rules, scaled=True, **common)
+        penalties = {**self._penalties, **{name: ids for name, ids in lists.items() if ids}}
+        if not lists["eos_token_id"]:
+            penalties.pop("min_new_tokens", None)
+        return penalties
+
+
+def _bias(logit_bias: Any) -> dict[int, float]:
+    """Check a bias."""
+    if logit_bias is None:
+        return {}
+    if not isinstance(logit_bias, Mapping):
+        raise TypeError(f"logit_bias: must be a mapping, got {shown(logit_bias)}")
+    known = {_id(i): value for i, value in logit_bias.items()}
+    if len(known) < len(logit_bias):
+        ids = [_id(i) for i in logit_bias]
+        twice = next(i for i in known if ids.count(i) > 1)
+        raise ValueError(f"logit_bias: names {twice} twice")
+    _, values = bias_of(known)
+    return dict(zip(known, values.tolist(), strict=True))
+
+
+def _id(given: Any) -> int:
+    """Check an id of a bias, a number or its digits."""
+    if isinstance(given, str) and given.isascii() and given.isdigit() and len(given) < 20:
+        given = int(given)
+    return count(given, "logit_bias")
+
+
+def _words(bad_words_ids: Any) -> list[list[int]]:
+    """Check words."""
+    if bad_words_ids is None:
+        return []
+    try:
+        each = list(bad_words_ids)
+    except TypeError:
+        fault = f"must hold sequences of ids, got {shown(bad_words_ids)}"
+        raise TypeError(f"bad_words_ids: {fault}") from None
+    return [_ids(word, "bad_words_ids") for word in each]
+
+
+def _ids(given: Any, name: str) -> list[int]:
+    """Check token ids, one or several."""
+    array = ids_of(given, name)
+    _IDS.check_items(array, name)
+    ids: list[int] = array.tolist()
+    return ids
+
+
+def _checked(penalties: dict[str, Any], *, may_end: bool) -> dict[str, Any]:
+    """Check penalties; return those that do something."""
+    eos = 0 if may_end else None
+    decode.penalize(np.zeros(1, np.single), [], eos_token_id=eos, **penalties)
+    for window, charges in _WINDOWS.items():
+        if window in penalties and np.all(np.equal(penalties[window], 0)):
+            penalties = {name: penalties[name] for name in penalties.keys() - {window, *charges}}
+    return penalties

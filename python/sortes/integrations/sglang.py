@@ -13,18 +13,22 @@ The string names this class, so the server needs `sortes` installed.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from sglang.srt.sampling.custom_logit_processor import CustomLogitProcessor
 
-from sortes import decode
+from sortes._check import shown
 from sortes._rng import as_stream
 from sortes.integrations._requests import (
     ARGMAX_CHANGING,
     ARGMAX_INVARIANT,
+    Arguments,
     after_coin,
     batch_rules,
+    or_nothing,
     rules_of,
+    truncate,
 )
 
 if TYPE_CHECKING:
@@ -43,6 +47,15 @@ class SortesLogitProcessor(CustomLogitProcessor):
     -----
     SGLang calls processors before the temperature; what is kept is decided at the temperature of
     the request nevertheless. SGLang's own ``top_k``, ``top_p`` and ``min_p`` act afterwards.
+    Greedy requests are left as they are: there is nothing to choose from.
+
+    What a call raises would end the server, and the texts of all. A request with a bad parameter is
+    left as it is, and reported once to the logger ``sortes``; `validate_params` finds it before it
+    is sent.
+
+    The coins of XTC come from the request's ``sampling_seed`` and the number of its token, with
+    drafts or without. With drafts that number is known in time only if the server runs with
+    ``--disable-overlap-schedule``.
 
     Examples
     --------
@@ -51,6 +64,29 @@ class SortesLogitProcessor(CustomLogitProcessor):
     >>> SortesLogitProcessor()(logits, [{"top_k": 2}])
     tensor([[2., 1., -inf]])
     """
+
+    @classmethod
+    def validate_params(cls, custom_params: Mapping[str, Any] | None) -> None:
+        """Check the ``custom_params`` of a request before it is sent.
+
+        Parameters
+        ----------
+        custom_params : mapping of str to float, optional
+            What the request carries. Names that are no rule arguments belong to others.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is no number, or outside its domain.
+
+        Examples
+        --------
+        >>> SortesLogitProcessor.validate_params({"min_p": 0.1, "thinking_budget": 100})
+        >>> SortesLogitProcessor.validate_params({"min_p": 1.5})
+        Traceback (most recent call last):
+        ValueError: min_p: must be in [0, 1], got 1.5
+        """
+        _rules(custom_params)
 
     def __call__(
         self, logits: torch.Tensor, custom_param_list: list[dict[str, Any] | None] | None = None
@@ -62,7 +98,8 @@ class SortesLogitProcessor(CustomLogitProcessor):
         logits : tensor, shape (B, V)
             Logits, on any device.
         custom_param_list
-            The ``custom_params`` of each row, to which SGLang adds the request, ``__req__``.
+            The ``custom_params`` of each row, to which SGLang adds the request, ``__req__``. Rows
+            of one request lie side by side: the next token, and those behind its drafts.
 
         Returns
         -------
@@ -71,21 +108,45 @@ class SortesLogitProcessor(CustomLogitProcessor):
 
         Raises
         ------
-        ValueError
-            If a parameter is outside its domain.
+        TypeError
+            If the logits are no floating-point numbers.
         """
-        rows = [_now(params or {}) for params in custom_param_list or ()]
+        rows: list[Arguments] = []
+        before, offset = None, 0
+        for params in custom_param_list or ():
+            offset = offset + 1 if params is before else 0
+            before = params
+            rows.append(_now(params, offset) if params else {})
         rules = batch_rules(rows, logits.device)
-        return logits if rules is None else decode.truncate(logits, rules)
+        return logits if rules is None else truncate(logits, rules)
 
 
-def _now(params: dict[str, Any]) -> dict[str, float]:
-    """Return the rules of one row at this step."""
-    rules = rules_of(params, _NAMES)
-    request = params.get("__req__")
+def _rules(params: Any) -> Arguments:
+    if not isinstance(params, Mapping | None):
+        raise ValueError(f"custom_params: must be a mapping, got {shown(params)}")
+    return rules_of(params, _NAMES)
+
+
+def _now(params: Any, offset: int) -> Arguments:
+    """Return the rules of one row at this step, `offset` tokens behind the next."""
+    request = params.get("__req__") if isinstance(params, Mapping) else None
+    rules = or_nothing(lambda: _rules(params), getattr(request, "rid", "without an id"))
     if not rules or request is None:
         return after_coin(rules, as_stream(), 0)
-    sampling, step = request.sampling_params, len(request.output_ids)
+    sampling = request.sampling_params
+    if sampling.top_k <= 1 or sampling.temperature == 0:  # how SGLang writes greedy
+        return {}
     seed = None if sampling.sampling_seed is None else sampling.sampling_seed % 2**64
-    rules = after_coin(rules, as_stream(seed), step)
+    rules = after_coin(rules, as_stream(seed), _position(request) + offset)
     return {**rules, "temperature": sampling.temperature}
+
+
+def _position(request: Any) -> int:
+    """Return how many tokens a request has.
+
+    The list of them lags a step behind where steps overlap. The cache does not, but with drafts it
+    lacks the last token, and versions before 0.5.23 may not say how long it is.
+    """
+    cached = getattr(getattr(request, "kv", request), "kv_committed_len", 0)
+    listed: int = len(request.output_ids)
+    return max(listed, cached - len(request.origin_input_ids)) if cached else listed

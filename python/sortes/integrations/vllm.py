@@ -21,16 +21,21 @@ import torch
 from vllm.v1.sample.logits_processor import LogitsProcessor, MoveDirectionality
 
 from sortes import Stream, decode
+from sortes._check import shown
 from sortes._device import to_device
 from sortes._rng import as_stream
 from sortes.decode.rules import DEFAULTS
 from sortes.integrations._requests import (
     ARGMAX_CHANGING,
     ARGMAX_INVARIANT,
+    Arguments,
     after_coin,
+    after_coins,
     batch_rules,
+    or_nothing,
     penalties_of,
     rules_of,
+    truncate,
 )
 
 try:
@@ -56,8 +61,8 @@ class _Request(NamedTuple):
         Its tokens; vLLM appends to `output` as it goes.
     """
 
-    rules: dict[str, float]
-    penalties: dict[str, Any]
+    rules: Arguments
+    penalties: Arguments
     stream: Stream
     prompt: list[int]
     output: list[int]
@@ -89,6 +94,10 @@ class SortesLogitsProcessor(LogitsProcessor):
     Logits on a GPU stay there; the parameters of the batch are sent when its requests change, not
     at each step. vLLM refuses custom processors with speculative decoding.
 
+    vLLM checks the arguments of a request when it comes, and refuses a bad one. Should one reach
+    the engine nevertheless, its row is left as it is, and it is reported once to the logger
+    ``sortes``.
+
     Examples
     --------
     >>> processor = SortesLogitsProcessor(None, torch.device("cpu"), False)
@@ -101,7 +110,7 @@ class SortesLogitsProcessor(LogitsProcessor):
     @classmethod
     def validate_params(cls, sampling_params: SamplingParams) -> None:
         """Raise ``ValueError`` if the arguments of a request are bad."""
-        rules_of(sampling_params.extra_args, cls.names)
+        cls._asked(sampling_params)
 
     def __init__(self, vllm_config: Any, device: torch.device, is_pin_memory: bool) -> None:
         self._device = torch.device(device)
@@ -140,18 +149,24 @@ class SortesLogitsProcessor(LogitsProcessor):
         if self._changed:
             self._rules = self._rules_of_batch(len(logits))
             self._changed = False
-        return logits if self._rules is None else decode.truncate(logits, self._rules)
+        return logits if self._rules is None else truncate(logits, self._rules)
+
+    @classmethod
+    def _asked(cls, params: SamplingParams) -> Arguments:
+        """Return what a request asks for, under ``rules`` and ``penalties``."""
+        return {"rules": rules_of(params.extra_args, cls.names)}
 
     def _request(self, params: SamplingParams, prompt: list[int], output: list[int]) -> _Request:
-        rules = rules_of(params.extra_args, self.names)
-        return _Request(rules, {}, as_stream(_seed(params)), prompt, output)
+        asked = or_nothing(lambda: self._asked(params), _name(params))
+        rules, penalties = asked.get("rules", {}), asked.get("penalties", {})
+        return _Request(rules, penalties, as_stream(_seed(params)), prompt, output)
 
     def _rules_of_batch(self, rows: int) -> decode.Rules | None:
-        nothing: dict[str, float] = {}
+        nothing: Arguments = {}
         found = (self._requests.get(row) for row in range(rows))
         return batch_rules([nothing if r is None else self._now(r) for r in found], self._device)
 
-    def _now(self, request: _Request) -> dict[str, float]:
+    def _now(self, request: _Request) -> Arguments:
         """Return the rules of a request at this step."""
         return request.rules
 
@@ -192,12 +207,6 @@ class SortesReshapingLogitsProcessor(SortesLogitsProcessor):
 
     names = ARGMAX_CHANGING
 
-    @classmethod
-    def validate_params(cls, sampling_params: SamplingParams) -> None:
-        """Raise ``ValueError`` if the arguments of a request are bad."""
-        super().validate_params(sampling_params)
-        penalties_of(sampling_params.extra_args)
-
     def is_argmax_invariant(self) -> bool:
         """Whether greedy requests may skip this processor."""
         return False
@@ -212,14 +221,12 @@ class SortesReshapingLogitsProcessor(SortesLogitsProcessor):
         self._changed |= any("xtc_probability" in r.rules for r in self._requests.values())
         return super().apply(logits)
 
-    def _request(self, params: SamplingParams, prompt: list[int], output: list[int]) -> _Request:
-        request = super()._request(params, prompt, output)
-        return request._replace(
-            rules=_at_temperature(request.rules, params),
-            penalties=penalties_of(params.extra_args),
-        )
+    @classmethod
+    def _asked(cls, params: SamplingParams) -> Arguments:
+        rules = _at_temperature(rules_of(params.extra_args, cls.names), params)
+        return {"rules": rules, "penalties": penalties_of(params.extra_args)}
 
-    def _now(self, request: _Request) -> dict[str, float]:
+    def _now(self, request: _Request) -> Arguments:
         return after_coin(request.rules, request.stream, len(request.output))
 
 
@@ -245,13 +252,14 @@ if V2LogitsProcessor is not None:
         Notes
         -----
         This runner calls processors before the temperature; what is kept is decided at the
-        temperature of the request nevertheless. Rows of a request under speculative decoding share
-        the coin of XTC.
+        temperature of the request nevertheless. Under speculative decoding each row has the coin of
+        XTC that its position has without.
 
         Examples
         --------
         >>> from types import SimpleNamespace
-        >>> states = SimpleNamespace(device="cpu", max_num_reqs=8)
+        >>> lengths = SimpleNamespace(gpu=torch.zeros(8, dtype=torch.int32))
+        >>> states = SimpleNamespace(device="cpu", max_num_reqs=8, prompt_len=lengths)
         >>> processor = SortesV2LogitsProcessor(None, states)
         >>> rules = {"top_k": 2}
         >>> params = SimpleNamespace(temperature=1.0, seed=None, extra_args=rules)
@@ -268,16 +276,19 @@ if V2LogitsProcessor is not None:
 
         def __init__(self, vllm_config: Any, req_states: Any) -> None:
             self._device = torch.device(req_states.device)
-            self._slots: list[dict[str, float]] = [{} for _ in range(req_states.max_num_reqs)]
-            self._streams: dict[int, Stream] = {}
+            self._slots: list[Arguments] = [{} for _ in range(req_states.max_num_reqs)]
+            self._keys = np.zeros((req_states.max_num_reqs, 2), np.int64)
+            self._prompt_lengths = req_states.prompt_len
             self._table: dict[str, torch.Tensor] = {}
             self._changed = False
 
         def add_request(self, req_idx: int, sampling_params: SamplingParams) -> bool:
             """Take over a slot; return whether its rows are to be truncated."""
-            rules = rules_of(sampling_params.extra_args, self.names)
-            self._slots[req_idx] = _at_temperature(rules, sampling_params)
-            self._streams[req_idx] = as_stream(_seed(sampling_params))
+            params = sampling_params
+            rules = or_nothing(lambda: rules_of(params.extra_args, self.names), _name(params))
+            self._slots[req_idx] = _at_temperature(rules, params)
+            key = as_stream(_seed(params)).key
+            self._keys[req_idx] = key % 2**32, key // 2**32
             self._changed = True
             return bool(self._slots[req_idx])
 
@@ -286,34 +297,35 @@ if V2LogitsProcessor is not None:
             if self._changed:
                 names = {name for slot in self._slots for name in slot}
                 self._table = {name: self._column(name) for name in names}
+                self._table["keys"] = self._sent(self._keys.copy())
                 self._changed = False
 
         def apply(self, logits: torch.Tensor, ctx: Any) -> torch.Tensor:
             """Truncate the rows of the requests that ask for it."""
-            slots = [int(slot) for slot in ctx.idx_mapping_np]
-            asked = {name for slot in slots for name in self._slots[slot]}
+            asked = {name for slot in ctx.idx_mapping_np for name in self._slots[int(slot)]}
             if not asked - {"temperature"}:
                 return logits
-            if "xtc_probability" in asked:
-                coins = {
-                    slot: after_coin(self._slots[slot], self._streams[slot], int(length))
-                    for slot, length in zip(slots, ctx.seq_lens_upper_bound_np, strict=True)
-                }
-                self._table["xtc_probability"] = self._column("xtc_probability", coins)
             at = ctx.expanded_idx_mapping.long()
             columns: dict[str, Any] = {name: self._table[name][at] for name in asked}
-            return decode.truncate(logits, decode.Rules(**columns))
+            if "xtc_probability" in asked:
+                steps = ctx.pos + 1 - self._prompt_lengths.gpu[at]
+                chance, keys = columns["xtc_probability"], self._table["keys"][at]
+                columns["xtc_probability"] = after_coins(chance, keys, steps.long().clamp(min=0))
+            return truncate(logits, decode.Rules(**columns))
 
-        def _column(self, name: str, now: dict[int, dict[str, float]] | None = None) -> Any:
-            """Return one parameter of all slots; those of `now` override what they asked for."""
+        def _column(self, name: str) -> torch.Tensor:
+            """Return one parameter of all slots."""
             neutral = DEFAULTS[name]
-            rows = [(now or {}).get(i, slot) for i, slot in enumerate(self._slots)]
-            column = np.array([row.get(name, neutral) for row in rows], np.float64)
+            return self._sent(
+                np.array([slot.get(name, neutral) for slot in self._slots], np.float64)
+            )
+
+        def _sent(self, array: Any) -> torch.Tensor:
             on_cpu = self._device.type == "cpu"
-            return torch.from_numpy(column) if on_cpu else to_device(column, self._device)
+            return torch.from_numpy(array) if on_cpu else to_device(array, self._device)
 
 
-def _at_temperature(rules: dict[str, float], params: SamplingParams) -> dict[str, float]:
+def _at_temperature(rules: Arguments, params: SamplingParams) -> Arguments:
     """Return rules that act before a temperature as if they came after it; none if greedy."""
     if not rules or params.temperature == 0:
         return {}
@@ -323,3 +335,8 @@ def _at_temperature(rules: dict[str, float], params: SamplingParams) -> dict[str
 def _seed(params: SamplingParams) -> int | None:
     """Return the seed of a request; vLLM takes negative ones as well."""
     return None if params.seed is None else params.seed % 2**64
+
+
+def _name(params: SamplingParams) -> str:
+    """Return what a report calls a request: processors are not told its id."""
+    return f"with extra_args {shown(params.extra_args)}"

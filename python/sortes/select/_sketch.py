@@ -78,7 +78,8 @@ class Sketch(Stateful, ABC):
         Parameters
         ----------
         ids : array_like of int, shape (n,)
-            Their ids. Unsigned ones must be below 2**63; see `hash_ids` for strings.
+            Their ids, in [-2**63, 2**64): of those above 2**63 - 1 the bits count, as
+            ``ids.view(numpy.int64)`` gives them. See `hash_ids` for strings.
         weights : array_like, shape (n,), optional
             In [0, inf); ones if not given. Items of weight zero are counted, but never kept. Half
             precision becomes float32 and integers float64; float32 is read in place. Weights below
@@ -376,7 +377,8 @@ def _of_sample(
     x: Any, sample: SketchSample, name: str, default: Any, kinds: str, what: str
 ) -> NDArray[Any]:
     """Return one entry for each item of the sample."""
-    array = host(default if x is None else x(sample) if callable(x) else x, name, None)
+    given = default if x is None else x(sample) if callable(x) else x
+    array = host(given, name, None if kinds == "b" else kinds)
     if array.ndim and array.shape != sample.ids.shape:
         raise ValueError(f"{name}: must have shape {sample.ids.shape}, got {array.shape}")
     if array.dtype.kind not in kinds:

@@ -411,25 +411,12 @@ def _points(X: Any) -> tuple[Any, _Native]:
             X = X.astype(_wider(X.dtype))
         _check_shape(X.shape)
         return X, (X.indptr, X.indices, X.data, X.shape[1])
-    if hasattr(X, "to_numpy") and hasattr(X, "iloc"):
-        X = _frame(X)
     x = host(X, "X")
     if x.dtype not in (np.float32, np.float64) or not x.dtype.isnative:
         x = x.astype(_wider(x.dtype))
     _check_shape(x.shape)
     x = np.ascontiguousarray(x)
     return x, x
-
-
-def _frame(X: Any) -> Any:
-    """Return the numbers of a data frame of pandas; with missing ones, it holds objects else."""
-    x = np.asarray(X)
-    if x.dtype != object:
-        return x
-    try:
-        return X.to_numpy(np.float64, na_value=np.nan)
-    except (TypeError, ValueError):
-        return x
 
 
 def _wider(dtype: np.dtype[Any]) -> type[np.floating[Any]]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
+from uuid import UUID
 
 import numpy as np
 
 from sortes import _core
 from sortes._arrays import host
 from sortes._check import ENTITY, AtLeastOne, Count, Domain, Entity, count, flag, shown
+from sortes._columns import array_of
 from sortes._progress import Progress, reporter
 from sortes._rng import as_stream
 from sortes.select._sketch import Sketch, SketchSample, norm
@@ -278,13 +280,14 @@ class VarOpt(Sketch):
         return min(norm(errors[inside]), norm(errors[~inside]))
 
 
-def hash_ids(names: Iterable[str | bytes]) -> NDArray[np.int64]:
+def hash_ids(names: Iterable[str | bytes | UUID]) -> NDArray[np.int64]:
     """Turn strings into ids for a sketch, the same on every machine.
 
     Parameters
     ----------
-    names : iterable of str or bytes
-        The strings to hash; those of Python are encoded as UTF-8.
+    names : iterable of str, bytes or UUID
+        The strings to hash; those of Python are encoded as UTF-8, and of UUIDs the 16 bytes count.
+        Columns of pandas, polars and Arrow are iterables, too.
 
     Returns
     -------
@@ -297,7 +300,7 @@ def hash_ids(names: Iterable[str | bytes]) -> NDArray[np.int64]:
     TypeError
         If something is neither a string nor bytes, or `names` is a single one.
     ValueError
-        If a string is not valid Unicode.
+        If a string is not valid Unicode, or missing in a column.
 
     Examples
     --------
@@ -307,12 +310,17 @@ def hash_ids(names: Iterable[str | bytes]) -> NDArray[np.int64]:
     """
     if isinstance(names, str | bytes) or not isinstance(names, Iterable):
         raise TypeError(f"names: must be several strings, got {shown(names)}")
+    if (column := array_of(names, "names", numbers=False)) is not None:
+        names = column.tolist()
     digests = bytearray()
     for i, name in enumerate(names):
-        if not isinstance(name, str | bytes):
+        if not isinstance(name, str | bytes | UUID):
             raise TypeError(f"names: item {i} must be a string or bytes, got {shown(name)}")
         try:
-            raw = name.encode() if isinstance(name, str) else bytes(name)
+            if isinstance(name, str):
+                raw = name.encode()
+            else:
+                raw = name.bytes if isinstance(name, UUID) else name
         except UnicodeEncodeError as error:
             raise ValueError(f"names: item {i} has no UTF-8 encoding: {error}") from None
         digests += hashlib.blake2b(raw, digest_size=8).digest()
@@ -375,7 +383,11 @@ def sketch_array(
     """
     check_sketch(sketch)
     columns = {"ids": ids, "weights": weights, "values": values}
-    given = {name: host(x, name, None) for name, x in columns.items() if x is not None}
+    given = {
+        name: host(x, name, None if name == "ids" else "biuf")
+        for name, x in columns.items()
+        if x is not None
+    }
     if ids is None and weights is None:
         raise ValueError("weights: must be given where ids are not")
     n = next(iter(given.values())).size

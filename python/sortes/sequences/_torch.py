@@ -68,7 +68,7 @@ def _ordered(
     codes: _core.sequences.arithmetic.ArithmeticCodes, survivors: Survivors
 ) -> tuple[torch.Tensor | None, torch.Tensor]:
     """Return the ids in the order of the codes, None for their own, and the weights in it."""
-    weights = survivors.law()[1]
+    weights = survivors.drawn_weights()
     if codes.token_order == "probability":
         _, ids = survivors.ranked("low")
         return ids, weights.gather(1, ids)

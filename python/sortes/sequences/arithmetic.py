@@ -242,7 +242,8 @@ class ArithmeticCodes(Stateful):
         ids = None if prompt_ids is None else _ids(prompt_ids, n_prompts)
         spread = "explicit" if given is not None else codebook or "lattice"
         stream = as_stream(rng, step)
-        self._native = self._native_class(n_prompts, ids, n, spread, given, token_order, stream)
+        prompts = (n_prompts, ids)
+        self._native = self._native_class(prompts, n, spread, given, token_order, stream)
 
     def __len__(self) -> int:
         """Return the number of texts: rows of logits."""

@@ -33,8 +33,6 @@ pub enum Kind {
     Reservoir = 6,
     /// A pivotal sample of a part of a population.
     Pivotal = 7,
-    /// The position of an RS2 sampler.
-    Rs2 = 8,
     /// The features of an output matrix.
     Basis = 9,
     /// Codes of sequences, as far as they have been read.
@@ -42,7 +40,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 9] = [
         Self::BottomK,
         Self::PrioritySample,
         Self::VarOpt,
@@ -50,7 +48,6 @@ impl Kind {
         Self::DynamicWeights,
         Self::Reservoir,
         Self::Pivotal,
-        Self::Rs2,
         Self::Basis,
         Self::ArithmeticCodes,
     ];

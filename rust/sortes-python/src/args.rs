@@ -16,23 +16,24 @@ use crate::boundary::to_py;
 
 /// A C-contiguous array, borrowed; it derefs to the slice of its elements, for threads as well.
 pub(crate) struct Elements<'py, T: Element, D: Dimension> {
-    elements: *const [T],
-    array: PyReadonlyArray<'py, T, D>,
+    slice: *const [T],
+    shape: D,
+    _array: PyReadonlyArray<'py, T, D>,
 }
 
 pub(crate) type Vector<'py, T> = Elements<'py, T, Ix1>;
 pub(crate) type Matrix<'py, T> = Elements<'py, T, Ix2>;
 
-// SAFETY: a shared reference reaches the elements alone, which the borrow keeps where they are.
+// SAFETY: a shared reference reaches the shape and the elements, which the borrow keeps where they are.
 unsafe impl<T: Element + Sync, D: Dimension> Sync for Elements<'_, T, D> {}
 
 impl<T: Element> Matrix<'_, T> {
     pub(crate) fn rows(&self) -> usize {
-        self.array.shape()[0]
+        self.shape[0]
     }
 
     pub(crate) fn cols(&self) -> usize {
-        self.array.shape()[1]
+        self.shape[1]
     }
 }
 
@@ -41,7 +42,7 @@ impl<T: Element, D: Dimension> Deref for Elements<'_, T, D> {
 
     fn deref(&self) -> &[T] {
         // SAFETY: `extract` took the slice from the array that is borrowed as long as `self` is there.
-        unsafe { &*self.elements }
+        unsafe { &*self.slice }
     }
 }
 
@@ -52,7 +53,9 @@ impl<'py, T: Element, D: Dimension> FromPyObject<'_, 'py> for Elements<'py, T, D
         let array = x.cast::<PyArray<T, D>>().map_err(|_| unfit::<T, D>(&x))?.try_readonly()?;
         // A slice of an array in Fortran's order would have its rows mixed up.
         match array.as_slice() {
-            Ok(elements) if array.is_c_contiguous() => Ok(Self { elements, array }),
+            Ok(slice) if array.is_c_contiguous() => {
+                Ok(Self { slice, shape: array.dims(), _array: array })
+            }
             _ => Err(unfit::<T, D>(&x)),
         }
     }
@@ -118,19 +121,10 @@ pub(crate) enum Floats<'py> {
     F32(Vector<'py, f32>),
 }
 
-impl Floats<'_> {
-    pub(crate) fn len(&self) -> usize {
-        match self {
-            Self::F64(x) => x.len(),
-            Self::F32(x) => x.len(),
-        }
-    }
-}
-
 /// Evaluates `$body` with `$slice` bound to the elements, whichever type they have.
 macro_rules! with_floats {
     ($floats:expr, |$slice:ident| $body:expr) => {
-        match &$floats {
+        match $floats {
             $crate::args::Floats::F64(x) => {
                 let $slice: &[f64] = x;
                 $body
@@ -143,6 +137,12 @@ macro_rules! with_floats {
     };
 }
 pub(crate) use with_floats;
+
+impl Floats<'_> {
+    pub(crate) fn len(&self) -> usize {
+        with_floats!(self, |x| x.len())
+    }
+}
 
 /// What an option can be, and its names in Python.
 pub(crate) trait Named: Copy + 'static {

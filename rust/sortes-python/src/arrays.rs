@@ -7,23 +7,46 @@ use numpy::{
 };
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 use sortes_core::Error;
 use sortes_core::memory::with_capacity;
 
 use crate::boundary::to_py;
 
-/// A vector that Python receives.
-pub(crate) type Array<'py, T> = Bound<'py, PyArray1<T>>;
+/// Numbers that Python receives as an array.
+pub(crate) struct Array<T>(pub(crate) Vec<T>);
+
+impl<'py, T: Element> IntoPyObject<'py> for Array<T> {
+    type Target = PyArray1<T>;
+    type Output = Bound<'py, Self::Target>;
+    type Error = PyErr;
+
+    fn into_pyobject(self, py: Python<'py>) -> PyResult<Self::Output> {
+        Ok(self.0.into_pyarray(py))
+    }
+}
 
 /// One number of every record.
-pub(crate) fn column<'py, R, T: Element>(
-    py: Python<'py>,
-    records: &[R],
-    f: impl Fn(&R) -> T,
-) -> PyResult<Array<'py, T>> {
+pub(crate) fn column<R, T>(records: &[R], f: impl Fn(&R) -> T) -> PyResult<Array<T>> {
     let mut column = with_capacity(records.len(), "results").map_err(to_py)?;
     column.extend(records.iter().map(f));
-    Ok(column.into_pyarray(py))
+    Ok(Array(column))
+}
+
+/// A state that Python receives as bytes, in memory that it may refuse.
+pub(crate) struct Bytes(pub(crate) Vec<u8>);
+
+impl<'py> IntoPyObject<'py> for Bytes {
+    type Target = PyBytes;
+    type Output = Bound<'py, Self::Target>;
+    type Error = PyErr;
+
+    fn into_pyobject(self, py: Python<'py>) -> PyResult<Self::Output> {
+        PyBytes::new_with(py, self.0.len(), |out| {
+            py.detach(|| out.copy_from_slice(&self.0));
+            Ok(())
+        })
+    }
 }
 
 /// The rows of a 2-D array: each row contiguous, any distance (negative, zero) between rows.

@@ -1,21 +1,20 @@
 //! The work of a call: how much it is, how many threads may do it, who hears of its progress.
 
-use numpy::{Element, IntoPyArray};
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
 use sortes_core::cancel::Cancel;
 use sortes_core::par::Threads;
 use sortes_core::{Result, Run};
 
 use crate::arrays::Array;
 use crate::boundary::{detached, interruptible};
-use crate::pool;
+use crate::threads;
 
 /// How much there is to do: how many items, and about how many nanoseconds each takes on one thread.
 #[derive(Clone, Copy)]
 pub(crate) struct Size {
     items: usize,
     ns_each: f64,
+    is_serial: bool,
 }
 
 impl Size {
@@ -26,7 +25,12 @@ impl Size {
     const SERIAL: f64 = 40e3;
 
     pub(crate) fn new(items: usize, ns_each: f64) -> Self {
-        Self { items, ns_each }
+        Self { items, ns_each, is_serial: false }
+    }
+
+    /// The same work by a kernel that has no use for other threads: none are started for it.
+    pub(crate) fn serial(self) -> Self {
+        Self { is_serial: true, ..self }
     }
 
     /// The same work, for which the caller may have to wait: never short.
@@ -78,8 +82,8 @@ impl<'py> Job<'py> {
         f: impl FnOnce(Run<'_>) -> Result<T> + Send,
     ) -> PyResult<T> {
         let threads = match self.num_threads.as_ref() {
-            None if size.ns() < Size::SERIAL => Threads::SERIAL,
-            count => pool::threads(count)?,
+            None if size.is_serial || size.ns() < Size::SERIAL => Threads::SERIAL,
+            count => threads::threads(count)?,
         };
         if self.progress.is_none() && size.ns() < Size::SHORT {
             return detached(self.py, || f(Run::new(threads, &Cancel::default())));
@@ -91,19 +95,11 @@ impl<'py> Job<'py> {
     }
 
     /// Runs a kernel whose numbers Python is to have as an array.
-    pub(crate) fn array<T: Element>(
+    pub(crate) fn array<T: Send>(
         &self,
         size: Size,
         f: impl FnOnce(Run<'_>) -> Result<Vec<T>> + Send,
-    ) -> PyResult<Array<'py, T>> {
-        Ok(self.run(size, f)?.into_pyarray(self.py))
-    }
-
-    /// A state's bytes for Python, in memory that Python may refuse.
-    pub(crate) fn bytes(&self, state: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
-        PyBytes::new_with(self.py, state.len(), |out| {
-            self.py.detach(|| out.copy_from_slice(state));
-            Ok(())
-        })
+    ) -> PyResult<Array<T>> {
+        self.run(size, f).map(Array)
     }
 }

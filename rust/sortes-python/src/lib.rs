@@ -17,6 +17,7 @@ mod select;
 mod sequences;
 mod stream;
 mod testing;
+mod threads;
 
 use pyo3::prelude::*;
 
@@ -28,19 +29,16 @@ mod _core {
     use sortes_core::rng::Purpose;
 
     #[pymodule_export]
-    use crate::boundary::SortesError;
-    #[pymodule_export]
-    use crate::decode::native as decode;
-    #[pymodule_export]
-    use crate::pool::{get_num_threads, set_num_threads};
-    #[pymodule_export]
-    use crate::select::native as select;
-    #[pymodule_export]
-    use crate::sequences::native as sequences;
-    #[pymodule_export]
-    use crate::stream::Stream;
-    #[pymodule_export]
-    use crate::testing::_testing;
+    use crate::{
+        boundary::SortesError,
+        decode::native as decode,
+        pool::native as pool,
+        select::native as select,
+        sequences::native as sequences,
+        stream::Stream,
+        testing::_testing,
+        threads::{get_num_threads, set_num_threads},
+    };
 
     /// The instruction set that the kernels were dispatched to.
     #[pyfunction]
@@ -50,6 +48,7 @@ mod _core {
 
     #[pymodule_init]
     fn init(m: &Bound<'_, PyModule>) -> PyResult<()> {
+        sortes_core::simd::asked_level().map_err(crate::boundary::to_py)?;
         // NumPy's own module is imported here, not in the first call that returns an array: by then
         // a Ctrl-C may be pending, and the import would fail.
         let _ = numpy::PyArray1::<u8>::zeros(m.py(), 0, false);

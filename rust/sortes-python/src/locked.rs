@@ -93,7 +93,7 @@ impl<T: Send> Locked<T> {
         py: Python<'_>,
         f: impl FnOnce(&T) -> R + Send,
     ) -> PyResult<R> {
-        self.read(&Job::plain(py), Size::new(1, 1.0), |value, _| Ok(f(value)))
+        self.read(&Job::plain(py), Size::new(1, 1.0).serial(), |value, _| Ok(f(value)))
     }
 
     fn with<R: Send, F: FnOnce(&mut T, Run<'_>) -> Result<R> + Send>(
@@ -164,11 +164,14 @@ impl<T: Send> Locked<T> {
     }
 }
 
-/// Gives a class around a `Locked` state what all of them have. `$len` says how many items the state
-/// holds; `$item` and `$byte` are the nanoseconds of one that is copied or written, and of a byte that
-/// is read.
+/// Gives a class around a `Locked` state what all of them have: a length, a copy, bytes, and the
+/// properties that the state itself offers. `$len` counts the items that the state holds; `$item` and
+/// `$byte` are the nanoseconds of one that is copied or written, and of a byte that is read.
 macro_rules! stateful {
-    ($class:ident($state:ty), $len:ident, $item:expr, $byte:expr) => {
+    (
+        $class:ident($state:ty), $len:ident, $item:expr, $byte:expr
+        $(, $property:ident: $type:ty)*
+    ) => {
         impl $class {
             fn of(state: $state) -> Self {
                 Self(Locked::new(state))
@@ -180,12 +183,19 @@ macro_rules! stateful {
             }
 
             fn copied(&self, py: Python<'_>) -> PyResult<$state> {
-                self.0.read(&Job::plain(py), self.all(py)?, <$state>::copied)
+                self.0.read(&Job::plain(py), self.all(py)?.serial(), <$state>::copied)
             }
         }
 
         #[pymethods]
         impl $class {
+            $(
+                #[getter]
+                fn $property(&self, py: Python<'_>) -> PyResult<$type> {
+                    self.0.get(py, <$state>::$property)
+                }
+            )*
+
             fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
                 self.0.get(py, <$state>::$len)
             }
@@ -194,9 +204,8 @@ macro_rules! stateful {
                 self.copied(py).map(Self::of)
             }
 
-            fn to_bytes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
-                let job = Job::plain(py);
-                job.bytes(&self.0.read(&job, self.all(py)?, <$state>::to_bytes)?)
+            fn to_bytes(&self, py: Python<'_>) -> PyResult<Bytes> {
+                self.0.read(&Job::plain(py), self.all(py)?.serial(), <$state>::to_bytes).map(Bytes)
             }
 
             #[staticmethod]

@@ -206,16 +206,12 @@ impl Stream {
     /// >>> Stream(7).uniforms(3, row=5).shape
     /// (3,)
     #[pyo3(signature = (n, row=Omittable(None)), text_signature = "($self, n, row=0)")]
-    fn uniforms<'py>(
-        &self,
-        n: &Bound<'py, PyAny>,
-        row: Omittable<'py>,
-    ) -> PyResult<Array<'py, f64>> {
+    fn uniforms(&self, n: &Bound<'_, PyAny>, row: Omittable<'_>) -> PyResult<Array<f64>> {
         let py = n.py();
         let n = integer("n", n, WORD)?;
         let row = row.0.map_or(Ok(0), |row| integer("row", &row, ENTITY))?;
         let mut draws = self.0.draws(Purpose::Uniform, row);
-        Job::plain(py).array(Size::new(n as usize, UNIFORM), |run| {
+        Job::plain(py).array(Size::new(n as usize, UNIFORM).serial(), |run| {
             let mut out = with_capacity(n as usize, "uniforms")?;
             for range in run.blocks(n as usize, BATCH) {
                 out.extend(range?.map(|_| draws.uniform()));

@@ -11,7 +11,7 @@ use sortes_core::{Result, Run};
 
 use crate::arrays::RowsView;
 use crate::boundary::{detached, interruptible, interruptible_partial};
-use crate::prelude::{Array, IntoPyArray, Job, Locked, Logits, Size};
+use crate::prelude::{Array, Job, Locked, Logits, Size};
 
 type Progress<'py> = Option<Bound<'py, PyAny>>;
 
@@ -117,12 +117,7 @@ fn panic(py: Python<'_>, long: bool) -> PyResult<()> {
 
 /// The first `n` draws of one distribution, by name.
 #[pyfunction]
-fn draws<'py>(
-    py: Python<'py>,
-    distribution: &str,
-    key: u64,
-    n: usize,
-) -> PyResult<Array<'py, f64>> {
+fn draws(py: Python<'_>, distribution: &str, key: u64, n: usize) -> PyResult<Array<f64>> {
     let mut draws = Stream::new(key).draws(Purpose::Uniform, 0);
     let mut read: Box<dyn FnMut() -> f64 + Send> = match distribution {
         "uniform" => Box::new(move || draws.uniform()),
@@ -133,8 +128,7 @@ fn draws<'py>(
         "below_1000" => Box::new(move || draws.below(1000) as f64),
         _ => return Err(PyKeyError::new_err(distribution.to_string())),
     };
-    let values: Vec<f64> = detached(py, || Ok((0..n).map(|_| read()).collect()))?;
-    Ok(values.into_pyarray(py))
+    detached(py, || Ok((0..n).map(|_| read()).collect())).map(Array)
 }
 
 /// What the boundary makes of an array: its kind, rows, columns, and the sum of each row.

@@ -4,11 +4,13 @@
 //! |---|---|
 //! | [`decode`] | logits to tokens: truncation rules, penalties, the fused draw |
 //! | [`sequences`] | whole texts, token by token on top of [`decode`]: arithmetic sampling |
+//! | [`pool`] | many samples of each problem: pass@k and its relatives, votes, coverage |
 //! | [`select`] | points and subsets from data: weighted draws, sketches, designs, k-means++ seeding |
 //!
 //! Functions take slices and return slices; randomness is an argument
 //! ([`sortes_core::rng::Stream`]), and so are the threads ([`sortes_core::par::Threads`]).
 
 pub mod decode;
+pub mod pool;
 pub mod select;
 pub mod sequences;

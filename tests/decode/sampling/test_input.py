@@ -229,8 +229,10 @@ def test_mask(backend):
     for shape in ((4,), (3, 5), (2, 4)):
         with pytest.raises(ValueError, match=r"^mask: must have shape \(2, 5\), got "):
             backend(sample, ROWS, mask=np.ones(shape, bool))
-    with pytest.raises(ValueError, match=r"^mask: must have shape \(2, 1\), got "):
-        backend(sample, ROWS, mask=np.ones((2, 2), np.uint32))
+    wide = np.zeros((2, 70), np.float32)
+    for words in (2, 4):  # of a tokenizer that is smaller than the logits, or larger
+        with pytest.raises(ValueError, match=r"^mask: must have shape \(2, 3\), got "):
+            backend(sample, wide, mask=np.full((2, words), -1, np.int32))
 
 
 def test_rows_and_step(backend):

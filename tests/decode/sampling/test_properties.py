@@ -24,7 +24,6 @@ RULES = {name: st.sampled_from(values.grid) for name, values in GRIDS.items()}
 one_rule = st.sampled_from(sorted(RULES)).flatmap(
     lambda name: RULES[name].map(lambda value: {name: value})
 )
-OF_MASS = {name for name, values in SWITCHES.items() if values.of_mass}
 
 
 @given(rows, one_rule)
@@ -44,14 +43,9 @@ def test_shifts_change_nothing(backend, x, rule, shift):
 
 @given(distinct, one_rule, st.randoms(use_true_random=False))
 def test_rules_do_not_see_the_order_of_ids(backend, x, rule, random):
-    # Sums change by a rounding with the order; a token at the very cut may change sides.
     order = np.array(random.sample(range(x.size), x.size))
     kept, moved = backend(keep_mask, x, **rule), backend(keep_mask, x[order], **rule)
-    p = np.exp(x.astype(np.float64) - backend(row_stats, x).lse)
-    if OF_MASS & rule.keys():
-        assert (kept[order] != moved).sum() <= 1
-    else:
-        assert p[order][kept[order] != moved].sum() <= 2e-2 * (p.min() == p.max())
+    np.testing.assert_array_equal(moved, kept[order])
 
 
 @given(rows, st.sampled_from(["top_k", "min_p"]), st.data())

@@ -187,7 +187,7 @@ def test_statistics_of_bad_rows(device):
 
 def test_zero_weights_are_never_drawn_where_sums_waver(device):
     """A device adds in parallel: a running sum may rise without a weight, or fall back."""
-    beyond = importlib.import_module("sortes.decode._torch")._first_beyond
+    beyond = importlib.import_module("sortes.decode._torch").first_beyond
     weights = torch.tensor([[0.5, 0.0, 0.5, 0.0]])
     through = torch.tensor([[0.5, 0.5 + 1e-16, 1.0 - 1e-16, 1.0]], dtype=torch.float64)
     for target, wanted in ((0.25, 0), (0.5, 2), (0.9, 2), (1.0, 2)):

@@ -17,8 +17,7 @@ class ArithmeticCodes:
 
     def __new__(
         cls,
-        n_prompts: int,
-        ids: NDArray[np.uint32] | None,
+        prompts: tuple[int, NDArray[np.uint32] | None],
         n: int,
         codebook: str,
         codes: NDArray[np.float64] | None,

@@ -6,6 +6,8 @@ spreads the texts of a prompt evenly; `distinct_sample`, `stochastic_beam_sample
 with the names and arguments of Transformers' own, for ``logits_processor=[...]``.
 """
 
+from contextlib import suppress
+
 from sortes._optional import require
 
 require("transformers", extra="transformers")
@@ -39,6 +41,11 @@ from sortes.integrations.transformers._warpers import (  # noqa: E402
     TypicalLogitsWarper,
     XTCLogitsWarper,
 )
+
+with suppress(ModuleNotFoundError):  # Transformers 5.0 has no values for single requests
+    from sortes.integrations.transformers._batching import register
+
+    register()
 
 __all__ = [
     "ArithmeticLogitsProcessor",

@@ -16,7 +16,11 @@ from sortes._check import UNIT, one_of
 from sortes._progress import Progress, reporter
 from sortes.decode.rules import as_rules
 from sortes.integrations.transformers._config import configured, enclosing_generate
-from sortes.integrations.transformers._generate import decoded, with_rule_arguments
+from sortes.integrations.transformers._generate import (
+    decoded,
+    with_rule_arguments,
+    with_stop_strings,
+)
 from sortes.integrations.transformers._rng import settled, stream_of
 from sortes.sequences import ArithmeticCodes
 from sortes.sequences.arithmetic import SOME, Codebook, TokenOrder
@@ -45,6 +49,8 @@ def arithmetic_sample(
     codebook: Codebook | None = None,
     codes: Annotated[ArrayLike, UNIT] | None = None,
     token_order: TokenOrder = "id",
+    stop_strings: str | list[str] | None = None,
+    tokenizer: Any = None,
     on_interrupt: OnInterrupt = "raise",
     rng: Rng = None,
     progress: Progress = None,
@@ -65,6 +71,8 @@ def arithmetic_sample(
         Pass it to ``generate`` as ever.
     codebook, codes, token_order
         As in `sortes.sequences.ArithmeticCodes`.
+    stop_strings, tokenizer
+        As in `sample`.
     on_interrupt : {"raise", "return"}, default "raise"
         What Ctrl-C does: raise `sortes.Interrupted`, whose ``partial`` is what would have been
         returned, as far as it came; or return that.
@@ -129,9 +137,10 @@ def arithmetic_sample(
     def begin(rules: decode.Rules, stream: Any) -> _Codes:
         return _Codes(spread(len(input_ids) // n, n, rng=stream), rules)
 
+    stops = with_stop_strings(stopping_criteria, stop_strings, tokenizer)
     with reporter(progress, "tokens") as report:
         return decoded(
-            *(model, input_ids, logits_processor, stopping_criteria, generation_config),
+            *(model, input_ids, logits_processor, stops, generation_config),
             *(synced_gpus, streamer, rng, kwargs, begin),
             on_interrupt=on_interrupt,
             progress=report,

@@ -47,6 +47,29 @@ _FIELDS = {
 }
 
 
+# What else changes the law of a token, with the value besides None at which it does not.
+_ELSEWHERE = {
+    "guidance_scale": 1.0,
+    "sequence_bias": None,
+    "encoder_repetition_penalty": 1.0,
+    "repetition_penalty": 1.0,
+    "no_repeat_ngram_size": 0,
+    "encoder_no_repeat_ngram_size": 0,
+    "bad_words_ids": None,
+    "min_length": 0,
+    "min_new_tokens": 0,
+    "forced_bos_token_id": None,
+    "forced_eos_token_id": None,
+    "remove_invalid_values": False,
+    "exponential_decay_length_penalty": None,
+    "suppress_tokens": None,
+    "begin_suppress_tokens": None,
+    "watermarking_config": None,
+    "num_beams": 1,
+    "penalty_alpha": 0.0,
+    "dola_layers": None,
+}
+
 #: From a processor up to `generate`: its list, the decoding loop, and one function to spare.
 _DEPTH = 5
 
@@ -59,8 +82,9 @@ def from_generation_config(
     Parameters
     ----------
     config : transformers.GenerationConfig
-        Fields that are None count as what ``generate`` takes in their place: ``top_k=50``.
-        ``do_sample`` is not looked at.
+        Fields that are None count as what ``generate`` takes in their place: ``top_k=50``. With
+        ``do_sample=False`` they all stand back for ``temperature=0``, which is greedy; with
+        ``do_sample=None`` the rules are those of sampling.
     **rule_args
         Rule arguments of `sortes.decode.sample`, added to those of the configuration or taking
         their place.
@@ -77,6 +101,12 @@ def from_generation_config(
     TypeError
         If `config` is no configuration, or a rule argument has the wrong type or is unknown.
 
+    Warns
+    -----
+    UserWarning
+        If the configuration asks for something that is no rule, such as a penalty; the warning
+        names it all. `sortes.penalize` applies penalties, and ``generate`` everything.
+
     Examples
     --------
     >>> from transformers import GenerationConfig
@@ -86,6 +116,28 @@ def from_generation_config(
     """
     if not isinstance(config, transformers.GenerationConfig):
         raise TypeError(f"config: must be a GenerationConfig, got {shown(config)}")
+    left_out = ", ".join(
+        f"{name}={shown(value)}"
+        for name, neutral in _ELSEWHERE.items()
+        if (value := getattr(config, name, None)) is not None and value != neutral
+    )
+    if left_out:
+        warnings.warn(
+            f"config: these are no rules and are left out: {left_out}; sortes.penalize applies "
+            "penalties, and inside generate() they act as ever",
+            UserWarning,
+            stacklevel=2,
+        )
+    if config.do_sample is False:
+        greedy: dict[str, Any] = {"temperature": 0.0}
+        return decode.Rules(**{**greedy, **rule_args})
+    return rules_of_sampling(config, **rule_args)
+
+
+def rules_of_sampling(
+    config: GenerationConfig, **rule_args: Unpack[decode.RuleArgs]
+) -> decode.Rules:
+    """Return the rules of a configuration, whose other fields ``generate`` has seen to."""
     return decode.Rules(**{**configured(config), **rule_args})
 
 

@@ -15,7 +15,7 @@ from sortes._check import AT_LEAST_1, AtLeastOne, one_of, shown
 from sortes._progress import Progress
 from sortes.integrations.transformers._config import (
     enclosing_generate,
-    from_generation_config,
+    rules_of_sampling,
     without_warpers,
 )
 from sortes.integrations.transformers._generate import RULE_ARGS, refuse, with_rule_arguments
@@ -337,7 +337,7 @@ def _searched(
 
     rules, processors = decode.Rules(), list(logits_processor)
     if config.do_sample:
-        rules = from_generation_config(config, **rule_args)
+        rules = rules_of_sampling(config, **rule_args)
         processors = without_warpers(logits_processor, config)
     ends = config._eos_token_tensor
     length = config.max_length - input_ids.shape[1]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
+from transformers import StopStringCriteria
 from transformers.generation.configuration_utils import GenerationMode
 from transformers.generation.utils import (
     ALL_CACHE_NAMES,
@@ -15,9 +17,10 @@ from transformers.generation.utils import (
 )
 
 from sortes import Interrupted, decode
+from sortes._check import shown
 from sortes.integrations.transformers._config import (
     enclosing_generate,
-    from_generation_config,
+    rules_of_sampling,
     warn_of_second_cut,
     without_warpers,
 )
@@ -48,6 +51,8 @@ def sample(
     synced_gpus: bool = False,
     streamer: Any = None,
     *,
+    stop_strings: str | list[str] | None = None,
+    tokenizer: Any = None,
     rows: ArrayLike | None = None,
     rng: Rng = None,
     **kwargs: Any,
@@ -66,6 +71,11 @@ def sample(
         Not supported.
     streamer
         Pass it to ``generate`` as ever.
+    stop_strings : str or list of str, optional
+        Texts end with these, as in ``generate``.
+    tokenizer : PreTrainedTokenizerBase, optional
+        Needed for `stop_strings`. ``generate`` does not pass its own `tokenizer` on, so bind it:
+        ``custom_generate=functools.partial(sample, tokenizer=tokenizer)``.
     rows : array_like of int, shape (B,), optional
         Stream ids of the rows, by default 0, 1, ... The text of a row does not depend on the others
         of its batch, as long as its logits do not.
@@ -87,7 +97,8 @@ def sample(
     ------
     ValueError
         For beams, an assistant or another mode that does not draw one token per text and step; for
-        rules together with ``do_sample=False``; for a bad argument.
+        rules together with ``do_sample=False``; for stop strings without a tokenizer; for a bad
+        argument.
 
     Notes
     -----
@@ -120,8 +131,9 @@ def sample(
     >>> text.shape
     torch.Size([1, 7])
     """
+    stops = with_stop_strings(stopping_criteria, stop_strings, tokenizer)
     return decoded(
-        *(model, input_ids, logits_processor, stopping_criteria, generation_config),
+        *(model, input_ids, logits_processor, stops, generation_config),
         *(synced_gpus, streamer, rng, kwargs),
         lambda rules, stream: _Independent(rules, stream, rows),
     )
@@ -185,7 +197,7 @@ def decoded(
     streamer = streamer if streamer is not None else outer.get("streamer")
     refuse(generation_config, outer, synced_gpus, rule_args)
     if generation_config.do_sample:
-        rules = from_generation_config(generation_config, **rule_args)
+        rules = rules_of_sampling(generation_config, **rule_args)
         processors = without_warpers(logits_processor, generation_config)
         for processor in processors:
             if isinstance(processor, Truncation):
@@ -265,6 +277,25 @@ def with_rule_arguments(function: Callable[..., Any]) -> inspect.Signature:
 
 
 sample.__signature__ = with_rule_arguments(sample)  # type: ignore[attr-defined]
+
+
+def with_stop_strings(criteria: Any, stop_strings: Any, tokenizer: Any) -> Any:
+    """Return the criteria with the one that ``generate`` would have made of stop strings."""
+    if stop_strings is None:
+        return criteria
+    texts = [stop_strings] if isinstance(stop_strings, str) else stop_strings
+    if not isinstance(texts, Sequence) or not all(isinstance(text, str) for text in texts):
+        raise TypeError(
+            f"stop_strings: must be a string or a list of strings, got {shown(stop_strings)}"
+        )
+    if not texts or not all(texts):
+        raise ValueError(f"stop_strings: must not be empty, got {shown(stop_strings)}")
+    if tokenizer is None:
+        raise ValueError(
+            "tokenizer: is needed for stop_strings, and generate() does not pass it on; write "
+            "custom_generate=functools.partial(sample, tokenizer=tokenizer)"
+        )
+    return type(criteria)([*criteria, StopStringCriteria(tokenizer, list(texts))])
 
 
 def refuse(config: Any, outer: Any, synced_gpus: bool, rule_args: dict[str, Any]) -> None:

@@ -31,7 +31,7 @@ from sortes.decode.rules import as_rules
 from sortes.decode.truncation import FILL
 from sortes.integrations.transformers._config import (
     enclosing_generate,
-    from_generation_config,
+    rules_of_sampling,
     warn_of_second_cut,
 )
 from sortes.integrations.transformers._rng import coins, ids_of_rows, settled
@@ -112,17 +112,28 @@ class Truncation(LogitsProcessor):
         outer = enclosing_generate()
         config = outer.get("generation_config")
         if config is not None and config.do_sample and not callable(outer.get("custom_generate")):
-            warn_of_second_cut(self, from_generation_config(config))
+            warn_of_second_cut(self, rules_of_sampling(config))
 
 
-class _OneRule(Truncation):
-    """A single rule under the argument that users know it by.
+class OneRule(Truncation):
+    """A single rule, of which requests of a continuous batch may have values of their own.
+
+    Attributes
+    ----------
+    rule
+        The argument of `sortes.decode.Rules` that it sets.
+    """
+
+    rule: ClassVar[str]
+
+
+class _Named(OneRule):
+    """A rule under the argument that users know it by.
 
     A subclass says in its header what differs; its constructor takes ``(argument, filter_value,
     min_tokens_to_keep, ..., *, temperature)``.
     """
 
-    _rule: ClassVar[str]
     _domain: ClassVar[Domain]
     __signature__: ClassVar[Signature]
 
@@ -138,7 +149,7 @@ class _OneRule(Truncation):
         super().__init_subclass__()
         if rule is None or domain is None:
             return  # derived from a rule by a user
-        cls._rule, cls._domain = rule, domain
+        cls.rule, cls._domain = rule, domain
         named = [(argument or rule, default), ("filter_value", -math.inf), *others]
         cls.__signature__ = Signature(
             [Parameter(n, Parameter.POSITIONAL_OR_KEYWORD, default=d) for n, d in named]
@@ -157,14 +168,14 @@ class _OneRule(Truncation):
             NON_NEGATIVE.check(given["temperature"], "temperature")
         except TypeError as error:  # Transformers raises nothing but ValueError
             raise ValueError(str(error)) from None
-        rules = {self._rule: value, "min_tokens_to_keep": least}
+        rules = {self.rule: value, "min_tokens_to_keep": least}
         rules["temperature"] = given["temperature"]
         super().__init__(decode.Rules(**rules), given["filter_value"])
         setattr(self, argument, value)
         self.min_tokens_to_keep = least
 
 
-class TemperatureLogitsWarper(Truncation):
+class TemperatureLogitsWarper(OneRule):
     """Divide the scores by a temperature.
 
     Parameters
@@ -184,6 +195,8 @@ class TemperatureLogitsWarper(Truncation):
     tensor([[1.0000, 0.5000]])
     """
 
+    rule = "temperature"
+
     def __init__(self, temperature: Positive) -> None:
         if not isinstance(temperature, float) or temperature not in POSITIVE:
             raise ValueError(
@@ -195,7 +208,7 @@ class TemperatureLogitsWarper(Truncation):
 
 
 class TopKLogitsWarper(
-    _OneRule,
+    _Named,
     rule="top_k",
     domain=AT_LEAST_1,
 ):
@@ -234,7 +247,7 @@ class TopKLogitsWarper(
     """
 
 
-class TopPLogitsWarper(_OneRule, rule="top_p", domain=PROBABILITY):
+class TopPLogitsWarper(_Named, rule="top_p", domain=PROBABILITY):
     """Keep the smallest set of most likely tokens with a mass of at least `top_p`.
 
     Parameters
@@ -262,7 +275,7 @@ class TopPLogitsWarper(_OneRule, rule="top_p", domain=PROBABILITY):
     """
 
 
-class MinPLogitsWarper(_OneRule, rule="min_p", domain=PROBABILITY):
+class MinPLogitsWarper(_Named, rule="min_p", domain=PROBABILITY):
     """Keep tokens that are at least `min_p` times as likely as the most likely one.
 
     Parameters
@@ -290,7 +303,7 @@ class MinPLogitsWarper(_OneRule, rule="min_p", domain=PROBABILITY):
     """
 
 
-class TypicalLogitsWarper(_OneRule, rule="typical_p", argument="mass", default=0.9, domain=_OPEN):
+class TypicalLogitsWarper(_Named, rule="typical_p", argument="mass", default=0.9, domain=_OPEN):
     """Keep the tokens whose surprise is nearest to the entropy.
 
     Parameters
@@ -321,7 +334,7 @@ class TypicalLogitsWarper(_OneRule, rule="typical_p", argument="mass", default=0
     """
 
 
-class EpsilonLogitsWarper(_OneRule, rule="epsilon_cutoff", argument="epsilon", domain=_OPEN):
+class EpsilonLogitsWarper(_Named, rule="epsilon_cutoff", argument="epsilon", domain=_OPEN):
     """Keep tokens with a probability of at least `epsilon`.
 
     Parameters
@@ -350,7 +363,7 @@ class EpsilonLogitsWarper(_OneRule, rule="epsilon_cutoff", argument="epsilon", d
 
 
 class EtaLogitsWarper(
-    _OneRule,
+    _Named,
     rule="eta_cutoff",
     argument="epsilon",
     domain=_OPEN,
@@ -391,7 +404,7 @@ class EtaLogitsWarper(
     """
 
 
-class TopHLogitsWarper(_OneRule, rule="top_h", domain=Domain("(0, 1]"), others=()):
+class TopHLogitsWarper(_Named, rule="top_h", domain=Domain("(0, 1]"), others=()):
     """Keep the most likely tokens that carry a share of the entropy.
 
     Parameters
@@ -423,7 +436,7 @@ class TopHLogitsWarper(_OneRule, rule="top_h", domain=Domain("(0, 1]"), others=(
     """
 
 
-class TopNSigmaLogitsWarper(_OneRule, rule="top_n_sigma", default=1.0, domain=POSITIVE):
+class TopNSigmaLogitsWarper(_Named, rule="top_n_sigma", default=1.0, domain=POSITIVE):
     """Keep scores that are at most this many standard deviations below the largest.
 
     Parameters
@@ -455,7 +468,7 @@ class TopNSigmaLogitsWarper(_OneRule, rule="top_n_sigma", default=1.0, domain=PO
     """
 
 
-class TopALogitsWarper(_OneRule, rule="top_a", domain=POSITIVE):
+class TopALogitsWarper(_Named, rule="top_a", domain=POSITIVE):
     """Keep tokens with a probability of at least `top_a` times the square of the largest.
 
     Parameters
@@ -566,8 +579,10 @@ class SortesLogitsWarper(Truncation):
     ) -> None:
         rules = as_rules(rules, rule_args)
         super().__init__(rules, rows=rows, rng=rng)
-        # XTC's coin belongs to a row of the batch, which continuous batching does not keep.
-        self.supports_continuous_batching = not rules.is_random
+        # A value of its own, or XTC's coin, belongs to a row of the batch, which continuous
+        # batching does not keep.
+        by_row = any(not isinstance(value, float) for value in rules.params.values())
+        self.supports_continuous_batching = not (by_row or rules.is_random)
 
 
 class XTCLogitsWarper(SortesLogitsWarper):
@@ -630,7 +645,8 @@ class FIRELogitsWarper(Truncation):
     Parameters
     ----------
     prompt_length : int
-        The length of ``input_ids`` at the start, padding included.
+        The length of ``input_ids`` at the start, padding included. 0 if ``generate`` is given
+        ``inputs_embeds`` alone: it then hands processors nothing but the new tokens.
     fire_temperature, fire_top_k, positions
         As in `sortes.decode.FIRE`.
     rows : array_like of int, shape (B,), optional
@@ -685,6 +701,12 @@ class FIRELogitsWarper(Truncation):
 
     def _rules_for(self, input_ids: torch.Tensor) -> decode.Rules:
         position = input_ids.shape[-1] - self.prompt_length
+        if position < 0:
+            raise ValueError(
+                f"prompt_length: must be at most the length of the text, {input_ids.shape[-1]}, "
+                f"got {self.prompt_length}; beside inputs_embeds the text begins after the prompt, "
+                "at length 0"
+            )
         return self._heated if position in self.fire.positions else self.rules
 
 

@@ -99,7 +99,7 @@ def stratified_masks(
         masks, weights = _core.select.design.masks.stratified_masks(
             n, rows, as_stream(rng, step), job
         )
-    return Masks(masks, weights)
+    return Masks(masks.reshape(rows, n), weights)
 
 
 def mask_weights(n_features: Count) -> NDArray[np.float64]:

@@ -270,7 +270,7 @@ class PivotalSampler(Stateful):
 
 def _order(order: Any) -> NDArray[np.int64]:
     """Return an order, or the first two columns of a tree; those of SciPy are whole floats."""
-    given = host(order, "order")
+    given = host(order, "order", None)
     if given.ndim != 2:
         return integers_of(given, "order")
     if given.shape[1] < 2:

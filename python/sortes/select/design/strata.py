@@ -11,6 +11,7 @@ import numpy as np
 from sortes import _core
 from sortes._arrays import host, integers_of, vector_of
 from sortes._check import COUNT, Count, Domain, items, one_of
+from sortes._columns import refuse_missing
 from sortes._estimate import Estimate
 from sortes._progress import Progress, job_of
 from sortes._rng import as_stream
@@ -241,7 +242,8 @@ def stratified_sample(
     Parameters
     ----------
     strata : array_like, shape (n,)
-        The label of the stratum of each unit: integers, strings, anything that sorts.
+        The label of the stratum of each unit: integers, strings, anything that sorts; none missing
+        (None, NA, NaT, NaN).
     m : int, optional
         The size of the sample: it is smaller if strata whose standard deviation is not zero have
         fewer units. Not needed if `allocation` holds counts.
@@ -394,7 +396,7 @@ def _strata(
     given = host(strata, "strata", None)
     if given.ndim != 1:
         raise ValueError(f"strata: must have shape (n,), got {given.shape}")
-    _refuse_missing(given)
+    refuse_missing(given, "strata")
     if given.dtype.kind in "iu" and given.size and given.min() >= 0 and given.max() < given.size:
         codes = integers_of(given, "strata")
         sizes = np.bincount(codes)
@@ -408,23 +410,3 @@ def _strata(
         raise TypeError(f"strata: must hold labels that can be sorted: {error}") from None
     codes = integers_of(inverse.reshape(-1), "strata")
     return codes, labels, np.bincount(codes, minlength=labels.size)
-
-
-def _refuse_missing(labels: NDArray[Any]) -> None:
-    """Name the first label that is missing: None, NaN, NaT, or what is not equal to itself."""
-    if labels.dtype.kind in "fcmM":
-        fine = ~np.isnan(labels)
-    elif labels.dtype == object:
-        fine = np.array([_is_there(label) for label in labels], bool)
-    else:
-        return
-    items(fine, labels, "strata", "is missing")
-
-
-def _is_there(label: object) -> bool:
-    if label is None:
-        return False
-    try:
-        return bool(label == label)
-    except (TypeError, ValueError):  # pandas.NA has no truth value
-        return False

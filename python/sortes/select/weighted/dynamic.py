@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, overload
 import numpy as np
 
 from sortes import _core
-from sortes._arrays import host, ids_of, vector_of
+from sortes._arrays import host, integers_of, vector_of
 from sortes._check import COUNT, Count
 from sortes._progress import Progress, job_of
 from sortes._rng import as_stream
@@ -130,7 +130,7 @@ class DynamicWeights(Stateful):
         array([2., 5., 5.])
         """
         items = host(indices, "indices", None)
-        items = ids_of(items if items.ndim else items[np.newaxis], "indices")
+        items = integers_of(items if items.ndim else items[np.newaxis], "indices")
         given = host(weights, "weights")
         changed = vector_of(given if given.ndim else np.full(items.size, given), double=True)
         with job_of(num_threads, progress, "changes") as job:

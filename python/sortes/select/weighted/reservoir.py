@@ -98,7 +98,7 @@ class Reservoir(Stateful):
         weights : array_like, shape (m,)
             Their weights, in [0, inf). An item of weight zero is seen, but never held.
         ids : array_like of int, shape (m,), optional
-            What `sample` calls them; without it, their place in the stream.
+            What `sample` calls them, as in `Sketch.update`; without it, their place in the stream.
         num_threads : int, optional
             How many threads to use at most; results never depend on it.
         progress : bool or callable, optional

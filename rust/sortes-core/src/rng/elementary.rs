@@ -49,6 +49,34 @@ pub fn ln_any(x: f64) -> f64 {
     }
 }
 
+/// `1.5 * 2^52`: adding it rounds to an integer, which then stands in the low mantissa bits.
+const MAGIC: f64 = 6_755_399_441_055_744.0;
+/// `1 / k!`.
+const TAYLOR: [f64; 14] = {
+    let mut terms = [1.0; 14];
+    let mut k = 1;
+    while k < terms.len() {
+        terms[k] = terms[k - 1] / k as f64;
+        k += 1;
+    }
+    terms
+};
+
+/// `exp(x)` for `x <= 0`, to about one unit in the last place; zero below -708, where the result
+/// is no normal number.
+///
+/// Without branches, for loops over many items.
+#[inline(always)]
+pub fn exp_negative(x: f64) -> f64 {
+    // x = n ln 2 + r with |r| <= ln(2) / 2 = 0.347, and 0.347^14 / 14! < 2^-57.
+    let shifted = x * std::f64::consts::LOG2_E + MAGIC;
+    let n = shifted - MAGIC;
+    let r = (x - n * LN_2_HIGH) - n * LN_2_LOW;
+    let sum = TAYLOR.iter().rev().fold(0.0, |sum, term| sum * r + term);
+    let result = f64::from_bits(sum.to_bits().wrapping_add(shifted.to_bits() << 52));
+    if x < -708.0 { 0.0 } else { result }
+}
+
 /// `exp(x) - 1` for `x` up to 700, to full relative precision however small `x` is.
 #[inline]
 pub fn exp_m1(x: f64) -> f64 {
@@ -227,6 +255,19 @@ mod tests {
         }
         assert_eq!(exp_m1(0.0), 0.0);
         assert_eq!(exp_m1(f64::NEG_INFINITY), -1.0);
+    }
+
+    #[test]
+    fn exponentials_of_negative_numbers() {
+        let mut x = 1e-19;
+        while x < 708.0 {
+            assert!(relative(exp_negative(-x), (-x).exp()) < 4e-16, "-{x}");
+            x *= 1.000_37;
+        }
+        assert_eq!(exp_negative(0.0), 1.0);
+        for tiny in [-708.1, -745.0, -1e300, f64::NEG_INFINITY] {
+            assert_eq!(exp_negative(tiny), 0.0);
+        }
     }
 
     #[test]

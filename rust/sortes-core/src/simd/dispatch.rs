@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
+use crate::{Error, Result};
+
 /// An instruction set that the kernels are compiled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
@@ -53,8 +55,8 @@ pub fn available_levels() -> Vec<Level> {
 
 /// The instruction set in use.
 ///
-/// The best one that the processor has, or the one that `SORTES_SIMD` names: a name that is
-/// unknown, or that the processor lacks, falls back to the best below it.
+/// The best one that the processor has, or the one that `SORTES_SIMD` names (see [`asked_level`]):
+/// one that the processor lacks falls back to the best below it.
 #[inline]
 pub fn level() -> Level {
     match LEVEL.load(Ordering::Relaxed) {
@@ -65,13 +67,27 @@ pub fn level() -> Level {
     }
 }
 
+/// The instruction set that the variable `SORTES_SIMD` names, if there is one.
+///
+/// # Errors
+/// [`Error::Argument`] for an unknown name, which [`level`] takes for none.
+pub fn asked_level() -> Result<Option<Level>> {
+    let Some(name) = std::env::var_os("SORTES_SIMD") else { return Ok(None) };
+    match name.to_str() {
+        Some("portable" | "neon") => Ok(Some(Level::Portable)),
+        Some("avx2") => Ok(Some(Level::Avx2)),
+        Some("avx512") => Ok(Some(Level::Avx512)),
+        _ => {
+            let got = name.to_string_lossy();
+            let reason = format!("must be 'portable', 'neon', 'avx2' or 'avx512', got '{got}'");
+            Err(Error::argument("SORTES_SIMD", reason))
+        }
+    }
+}
+
 #[cold]
 fn detect() -> Level {
-    let cap = match std::env::var("SORTES_SIMD").as_deref() {
-        Ok("portable" | "neon") => Level::Portable,
-        Ok("avx2") => Level::Avx2,
-        _ => Level::Avx512,
-    };
+    let cap = asked_level().ok().flatten().unwrap_or(Level::Avx512);
     let best = available_levels().into_iter().filter(|l| *l <= cap).max();
     let level = best.unwrap_or(Level::Portable);
     LEVEL.store(level as u8, Ordering::Relaxed);

@@ -6,6 +6,8 @@
 
 use super::BLOCK;
 use super::lanes::{LANES, Lanes, for_vectors, padded, reduce};
+use crate::num::Sum;
+use crate::rng::elementary::exp_negative;
 use crate::vectorised;
 
 /// Sums of one stretch of a row, with weights `w = exp((l - max) * scale)`.
@@ -97,6 +99,41 @@ vectorised! {
                 out[whole..n].copy_from_slice(&last[..n - whole]);
             }
         }
+    }
+}
+
+vectorised! {
+    /// Writes `exp((l - max) / t)` in double precision to `out`, for logits of at most `max`.
+    pub fn exp_into_f64(x: &[f32], max: f32, t: f64, out: &mut [f64]) {
+        for (w, l) in out.iter_mut().zip(x) {
+            *w = exp_negative((f64::from(*l) - f64::from(max)) / t);
+        }
+    }
+
+    /// The sums of [`exp_sums`], all of them, in double precision and with `1 / t` as the scale.
+    pub fn exp_sums_f64(x: &[f32], max: f32, t: f64, window: (f32, f32)) -> ExpSums {
+        let (mut z, mut a, mut q) = (Sum::default(), Sum::default(), Sum::default());
+        for block in x.chunks(BLOCK) {
+            let mut sums = [[0.0; 8]; 3];
+            let (whole, rest) = block.as_chunks::<8>();
+            let mut last = [f32::NEG_INFINITY; 8];
+            last[..rest.len()].copy_from_slice(rest);
+            for vector in whole.iter().chain([&last]) {
+                for (lane, &l) in vector.iter().enumerate() {
+                    let y = (f64::from(l) - f64::from(max)) / t;
+                    let w = exp_negative(y);
+                    let w = if window.0 <= l && l <= window.1 { w } else { 0.0 };
+                    sums[0][lane] += w;
+                    sums[1][lane] += if w > 0.0 { w * y } else { 0.0 };
+                    sums[2][lane] += w * w;
+                }
+            }
+            let [block_z, block_a, block_q] = sums.map(|lanes| lanes.iter().sum());
+            z.add(block_z);
+            a.add(block_a);
+            q.add(block_q);
+        }
+        ExpSums { z: z.value(), a: a.value(), q: q.value() }
     }
 }
 

@@ -102,6 +102,35 @@ proptest! {
     }
 
     #[test]
+    fn double_precision(
+        x in logits(),
+        t in prop_oneof![Just(1.0_f64), 0.1_f64..10.0],
+        window in prop_oneof![Just(OPEN), (-40.0_f32..10.0).prop_map(|lo| (lo, f32::INFINITY))],
+    ) {
+        let max = max_of(&x);
+        prop_assume!(max > f32::NEG_INFINITY);
+        let (weights, sums) = on_all_levels(|| {
+            let mut out = vec![0.0; x.len()];
+            exp_into_f64(&x, max, t, &mut out);
+            (out, exp_sums_f64(&x, max, t, window))
+        });
+        let (mut z, mut a, mut q) = (0.0, 0.0, 0.0);
+        for (&l, &w) in x.iter().zip(&weights) {
+            let y = (f64::from(l) - f64::from(max)) / t;
+            let exact = if y < -708.0 { 0.0 } else { y.exp() };
+            prop_assert!((w - exact).abs() <= 4e-16 * exact, "{l} {w} {y}");
+            if window.0 <= l && w > 0.0 {
+                z += w;
+                a += w * y;
+                q += w * w;
+            }
+        }
+        prop_assert!((sums.z - z).abs() <= 1e-14 * z, "{} {}", sums.z, z);
+        prop_assert!((sums.a - a).abs() <= 1e-14 * a.abs(), "{} {}", sums.a, a);
+        prop_assert!((sums.q - q).abs() <= 1e-14 * q, "{} {}", sums.q, q);
+    }
+
+    #[test]
     fn deviations(x in logits(), lo in -40.0_f32..10.0) {
         let x: Vec<f32> = x.into_iter().filter(|l| l.abs() < 1e30 || l.is_infinite()).collect();
         let got = on_all_levels(|| moments(&x, 3.0, (lo, f32::INFINITY)));

@@ -10,12 +10,12 @@ const LOGIT: f64 = 1.0;
 /// Writes the adaptive-p logits of each row, for that row's target, to `out`; returns
 /// `ln sum exp l` of the rows as they are.
 #[pyfunction]
-fn adaptive_p<'py>(
+fn adaptive_p(
     logits: Logits,
-    targets: Vector<'py, f64>,
-    mut out: OutMatrix<'py, f32>,
-    job: Job<'py>,
-) -> PyResult<Array<'py, f64>> {
+    targets: Vector<'_, f64>,
+    mut out: OutMatrix<'_, f32>,
+    job: Job<'_>,
+) -> PyResult<Array<f64>> {
     let (out, size) = (&mut *out, Size::new(logits.rows(), LOGIT * logits.cols() as f64));
     job.array(size, |run| with_rows!(&logits, |rows| kernel::adaptive_p(rows, &targets, out, run)))
 }

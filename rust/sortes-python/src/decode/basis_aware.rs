@@ -65,33 +65,30 @@ impl Basis {
     fn features<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray2<f32>>> {
         let features = &self.0.features;
         let len = features.vocabulary() * features.dim();
-        let matrix = Job::plain(py).array(Size::new(len, NUMBER), |run| {
+        let matrix = Job::plain(py).array(Size::new(len, NUMBER).serial(), |run| {
             let (mut numbers, mut matrix) = (features.matrix(), with_capacity(len, "features")?);
             for range in run.blocks(len, 1 << 16) {
                 matrix.extend(numbers.by_ref().take(range?.len()));
             }
             Ok(matrix)
         })?;
-        matrix.reshape([features.vocabulary(), features.dim()])
+        matrix.into_pyobject(py)?.reshape([features.vocabulary(), features.dim()])
     }
 
     /// Tokens, programs solved and programs given up, for each row.
-    fn sample<'py>(
+    fn sample(
         &self,
-        given: Given<'py>,
+        given: Given<'_>,
         streams: Streams,
-        job: Job<'py>,
-    ) -> PyResult<[Array<'py, i64>; 3]> {
+        job: Job<'_>,
+    ) -> PyResult<(Array<i64>, Array<i64>, Array<i64>)> {
         let mut drawn = filled(given.logits.rows(), Drawn::default(), "draws").map_err(to_py)?;
         given.run(&job, &streams, DRAW / given.logits.cols() as f64, |call, logits, run| {
             with_rows!(logits, |rows| self.0.sample(call, rows, &mut drawn, run))
         })?;
-        let column = |f: fn(&Drawn) -> i64| column(job.py, &drawn, f);
-        Ok([
-            column(|d| d.token as i64)?,
-            column(|d| d.programs.into())?,
-            column(|d| d.failures.into())?,
-        ])
+        let column = |f: fn(&Drawn) -> i64| column(&drawn, f);
+        let (tokens, programs) = (column(|d| d.token as i64)?, column(|d| d.programs.into())?);
+        Ok((tokens, programs, column(|d| d.failures.into())?))
     }
 
     /// Writes which tokens are kept.
@@ -130,28 +127,27 @@ impl Basis {
     }
 
     /// Whether the first row keeps `id` at `tau`, and the proof.
-    fn decide<'py>(
+    fn decide(
         &self,
-        py: Python<'py>,
-        given: Given<'py>,
+        py: Python<'_>,
+        given: Given<'_>,
         id: i64,
         tau: f64,
-    ) -> PyResult<(bool, Array<'py, f64>)> {
+    ) -> PyResult<(bool, Array<f64>)> {
         let call = given.call(NONE);
         let decision = Job::plain(py).run(Size::new(1, DRAW), |run| {
             with_rows!(&given.logits, |rows| self.0.decide(&call, rows, id, tau, run))
         })?;
         Ok(match decision {
-            Decision::Kept(price) => (true, price.into_pyarray(py)),
-            Decision::Removed(q) => (false, q.into_pyarray(py)),
+            Decision::Kept(price) => (true, Array(price)),
+            Decision::Removed(q) => (false, Array(q)),
         })
     }
 
-    fn to_bytes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+    fn to_bytes(&self, py: Python<'_>) -> PyResult<Bytes> {
         let features = &self.0.features;
         let size = Size::new(features.vocabulary() * features.dim(), NUMBER);
-        let job = Job::plain(py);
-        job.bytes(&job.run(size, |run| self.0.to_bytes(run))?)
+        Job::plain(py).run(size, |run| self.0.to_bytes(run)).map(Bytes)
     }
 
     #[staticmethod]

@@ -127,21 +127,21 @@ where
 }
 
 /// Rows, tokens, and what to subtract from their logits.
-type Entries<'py> = (Array<'py, i64>, Array<'py, i64>, Array<'py, f64>);
+type Entries = (Array<i64>, Array<i64>, Array<f64>);
 
 /// What DRY subtracts and (infinite) what is banned: rows, tokens, amounts, in order of rows.
 #[pyfunction]
-fn subtractions<'py>(
+fn subtractions(
     vocabulary: usize,
-    history: History<'py>,
-    params: Params<'py>,
+    history: History<'_>,
+    params: Params<'_>,
     lists: TokenLists,
-    job: Job<'py>,
-) -> PyResult<Entries<'py>> {
+    job: Job<'_>,
+) -> PyResult<Entries> {
     let (batch, size) = batch_of(&history, &params, lists, vocabulary, 0.0).map_err(to_py)?;
     let Subtractions { rows, tokens, amounts } =
-        job.run(size, |run| batch.subtractions(vocabulary, run))?;
-    Ok((rows.into_pyarray(job.py), tokens.into_pyarray(job.py), amounts.into_pyarray(job.py)))
+        job.run(size.serial(), |run| batch.subtractions(vocabulary, run))?;
+    Ok((Array(rows), Array(tokens), Array(amounts)))
 }
 
 /// Penalties from the tokens so far.

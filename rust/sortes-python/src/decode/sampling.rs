@@ -326,12 +326,12 @@ fn row_stats(logits: Logits, job: Job<'_>) -> PyResult<Bound<'_, PyTuple>> {
     let found = job.run(size(&logits, 2.0 * SCAN), |run| {
         with_rows!(&logits, |rows| stats::row_stats(rows, run))
     })?;
-    let real = |f: fn(&RowStats) -> f64| PyResult::Ok(column(job.py, &found, f)?.into_any());
-    let whole = |f: fn(&RowStats) -> i64| PyResult::Ok(column(job.py, &found, f)?.into_any());
+    let real = |f: fn(&RowStats) -> f64| column(&found, f);
+    let whole = |f: fn(&RowStats) -> i64| column(&found, f);
     let (max, argmax, lse) = (real(|s| s.max)?, whole(|s| s.argmax)?, real(|s| s.lse)?);
     let (entropy, collision) = (real(|s| s.entropy)?, real(|s| s.collision)?);
     let (n_finite, mean, std) = (whole(|s| s.n_finite)?, real(|s| s.mean)?, real(|s| s.std)?);
-    PyTuple::new(job.py, [max, argmax, lse, entropy, collision, n_finite, mean, std])
+    (max, argmax, lse, entropy, collision, n_finite, mean, std).into_pyobject(job.py)
 }
 
 /// The parameter at which each token leaves the kept set of a rule.

@@ -34,14 +34,14 @@ fn size(scores: &[f64], strategy: Strategy) -> Size {
 
 /// A batch of distinct items, drawn by scores: with the noise of a stream, or with noise that is given.
 #[pyfunction]
-fn acquire<'py>(
-    scores: Vector<'py, f64>,
+fn acquire(
+    scores: Vector<'_, f64>,
     k: usize,
     strategy: Choice<Strategy>,
     beta: f64,
-    noise: Source<'py>,
-    job: Job<'py>,
-) -> PyResult<Array<'py, i64>> {
+    noise: Source<'_>,
+    job: Job<'_>,
+) -> PyResult<Array<i64>> {
     let noise = noise.noise();
     job.array(size(&scores, strategy.0), |run| {
         indices(&kernels::acquire(&scores, k, strategy.0, beta, noise, run)?, run)
@@ -50,12 +50,12 @@ fn acquire<'py>(
 
 /// The probability of each item of being drawn first.
 #[pyfunction]
-fn acquisition_probs<'py>(
-    scores: Vector<'py, f64>,
+fn acquisition_probs(
+    scores: Vector<'_, f64>,
     strategy: Choice<Strategy>,
     beta: f64,
-    job: Job<'py>,
-) -> PyResult<Array<'py, f64>> {
+    job: Job<'_>,
+) -> PyResult<Array<f64>> {
     let size = size(&scores, strategy.0);
     job.array(size, |run| kernels::probabilities(&scores, strategy.0, beta, run))
 }

@@ -48,7 +48,7 @@ enum Indices<'py> {
 /// Evaluates `$body` with `$slice` bound to the indices, whichever type they have.
 macro_rules! with_indices {
     ($indices:expr, |$slice:ident| $body:expr) => {
-        match &$indices {
+        match $indices {
             Indices::Short(x) => {
                 let $slice: &[i32] = x;
                 $body
@@ -77,7 +77,7 @@ impl Points<'_> {
             Self::Single(x) => (x.rows(), x.len()),
             Self::Double(x) => (x.rows(), x.len()),
             Self::Sparse(starts, _, values, _) => {
-                (with_indices!(*starts, |starts| starts.len().saturating_sub(1)), values.len())
+                (with_indices!(starts, |starts| starts.len().saturating_sub(1)), values.len())
             }
         }
     }
@@ -95,8 +95,8 @@ impl Points<'_> {
             Self::Single(x) => job.run(size, |run| request.dense(x, x.cols(), run)),
             Self::Double(x) => job.run(size, |run| request.dense(x, x.cols(), run)),
             Self::Sparse(starts, columns, values, width) => {
-                with_indices!(*starts, |starts| with_indices!(*columns, |columns| {
-                    with_floats!(*values, |values| job.run(size, |run| {
+                with_indices!(starts, |starts| with_indices!(columns, |columns| {
+                    with_floats!(values, |values| job.run(size, |run| {
                         let rows = Csr::new(starts, columns, values, *width, "X", run)?;
                         request.sparse(rows, run)
                     }))
@@ -108,26 +108,25 @@ impl Points<'_> {
 
 /// Indices of the centres; trials, distances computed, refreshes, and centres that were filled in;
 /// the squared distance of each point to its nearest centre, and the position of that.
-type Seeded<'py> =
-    (Array<'py, i64>, (u64, u64, u64, usize), Option<(Array<'py, f64>, Array<'py, u32>)>);
+type Seeded = (Array<i64>, (u64, u64, u64, usize), Option<(Array<f64>, Array<u32>)>);
 
 /// Draws centres; with `assign`, finds the nearest of each point as well.
 #[pyfunction]
-fn seed<'py>(
-    x: Points<'py>,
+fn seed(
+    x: Points<'_>,
     n_clusters: usize,
     method: Given,
-    sample_weight: Option<Vector<'py, f64>>,
+    sample_weight: Option<Vector<'_, f64>>,
     stream: &Stream,
     assign: bool,
-    job: Job<'py>,
-) -> PyResult<Seeded<'py>> {
+    job: Job<'_>,
+) -> PyResult<Seeded> {
     let (method, sample_weight) = (method.0, sample_weight.as_deref());
     let request = Request { n_clusters, method, sample_weight, stream: stream.0, assign };
     let (done, nearest) = x.answer(&request, &job)?;
     let counts = (done.trials, done.evaluations, done.refreshes, done.degenerate);
-    let indices = column(job.py, &done.indices, |&row| row as i64)?;
-    let arrays = |n: Assignment| (n.distances.into_pyarray(job.py), n.labels.into_pyarray(job.py));
+    let indices = column(&done.indices, |&row| row as i64)?;
+    let arrays = |n: Assignment| (Array(n.distances), Array(n.labels));
     Ok((indices, counts, nearest.map(arrays)))
 }
 

@@ -20,31 +20,31 @@ const ITEM: f64 = 40.0;
 
 /// The items of one epoch of repeated sampling of random subsets.
 #[pyfunction]
-fn rs2_epoch<'py>(
+fn rs2_epoch(
     n: u64,
     keep: u64,
     mode: Choice<Mode>,
     stream: &Stream,
     epoch: u64,
-    job: Job<'py>,
-) -> PyResult<Array<'py, i64>> {
+    job: Job<'_>,
+) -> PyResult<Array<i64>> {
     let rs2 = Rs2::new(n, keep, mode.0, stream.0).map_err(to_py)?;
-    job.array(Size::new(rs2.cost() as usize, ITEM), |run| rs2.epoch(epoch, run))
+    job.array(Size::new(rs2.cost() as usize, ITEM).serial(), |run| rs2.epoch(epoch, run))
 }
 
 /// Items `start..stop` of a keyed permutation of `0..n`.
 #[pyfunction]
-fn permutation<'py>(
-    py: Python<'py>,
+fn permutation(
+    py: Python<'_>,
     n: u64,
     stream: &Stream,
     number: u32,
     start: u64,
     stop: u64,
-) -> PyResult<Array<'py, i64>> {
+) -> PyResult<Array<i64>> {
     let (start, stop) = (start.min(n), stop.clamp(start.min(n), n));
     let len = (stop - start) as usize;
-    Job::plain(py).array(Size::new(len, ITEM), |run| {
+    Job::plain(py).array(Size::new(len, ITEM).serial(), |run| {
         let mut items = with_capacity(len, "indices")?;
         Permutation::new(n, stream.0.rounds(), number).extend(start..stop, &mut items, run)?;
         Ok(items)

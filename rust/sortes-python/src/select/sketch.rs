@@ -21,14 +21,7 @@ impl Named for Kind {
 }
 
 /// Ids, weights, adjusted weights, inclusion probabilities, values, threshold.
-type Sampled<'py> = (
-    Array<'py, i64>,
-    Array<'py, f64>,
-    Array<'py, f64>,
-    Array<'py, f64>,
-    Option<Array<'py, f64>>,
-    f64,
-);
+type Sampled = (Array<i64>, Array<f64>, Array<f64>, Array<f64>, Option<Array<f64>>, f64);
 
 /// A sketch of any kind.
 #[pyclass(frozen, module = "sortes._core.select.sketch")]
@@ -67,15 +60,15 @@ impl Sketch {
         self.0.write(&Job::plain(py), size, |sketch, run| sketch.merge(&other, run))
     }
 
-    fn sample<'py>(&self, py: Python<'py>) -> PyResult<Sampled<'py>> {
+    fn sample(&self, py: Python<'_>) -> PyResult<Sampled> {
         let size = self.all(py)?;
         let (sample, threshold) = self.0.read(&Job::plain(py), size, kernels::Sketch::sample)?;
         Ok((
-            sample.ids.into_pyarray(py),
-            sample.weights.into_pyarray(py),
-            sample.adjusted.into_pyarray(py),
-            sample.inclusion.into_pyarray(py),
-            sample.values.map(|values| values.into_pyarray(py)),
+            Array(sample.ids),
+            Array(sample.weights),
+            Array(sample.adjusted),
+            Array(sample.inclusion),
+            sample.values.map(Array),
             threshold,
         ))
     }

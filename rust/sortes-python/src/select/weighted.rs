@@ -28,15 +28,15 @@ impl Named for Precision {
 
 /// Indices drawn with replacement, by an alias table or by block sums.
 #[pyfunction]
-fn choice<'py>(
-    weights: Floats<'py>,
+fn choice(
+    weights: Floats<'_>,
     size: usize,
     alias: bool,
     stream: &Stream,
-    job: Job<'py>,
-) -> PyResult<Array<'py, i64>> {
+    job: Job<'_>,
+) -> PyResult<Array<i64>> {
     let work = Size::new(weights.len().saturating_add(size), DRAW);
-    with_floats!(weights, |w| job.array(work, |run| {
+    with_floats!(&weights, |w| job.array(work, |run| {
         let mut out = zeroed(size, "draws")?;
         if alias && size > 0 {
             let table = kernels::AliasTable::new(w, Precision::Auto, run)?;
@@ -50,15 +50,15 @@ fn choice<'py>(
 
 /// The first `k` items of successive sampling, fewer if fewer weights are positive.
 #[pyfunction]
-fn successive<'py>(
-    weights: Floats<'py>,
+fn successive(
+    weights: Floats<'_>,
     k: usize,
     stream: &Stream,
-    job: Job<'py>,
-) -> PyResult<Array<'py, i64>> {
+    job: Job<'_>,
+) -> PyResult<Array<i64>> {
     let kept = k.min(weights.len()) as f64 / weights.len().max(1) as f64;
     let size = Size::new(weights.len(), KEY + KEPT * kept);
-    with_floats!(weights, |w| job
+    with_floats!(&weights, |w| job
         .array(size, |run| { indices(&kernels::successive(w, k, stream.0, run)?, run) }))
 }
 
@@ -73,14 +73,14 @@ pub(super) fn indices(items: &[kernels::Keyed], run: Run<'_>) -> Result<Vec<i64>
 
 /// The key of every item.
 #[pyfunction]
-fn weighted_keys<'py>(
-    weights: Floats<'py>,
+fn weighted_keys(
+    weights: Floats<'_>,
     log: bool,
     stream: &Stream,
-    job: Job<'py>,
-) -> PyResult<Array<'py, f64>> {
+    job: Job<'_>,
+) -> PyResult<Array<f64>> {
     let size = Size::new(weights.len(), KEY);
-    with_floats!(weights, |w| job.array(size, |run| kernels::keys(w, log, stream.0, run)))
+    with_floats!(&weights, |w| job.array(size, |run| kernels::keys(w, log, stream.0, run)))
 }
 
 /// A table for draws with replacement.
@@ -92,20 +92,11 @@ impl AliasTable {
     #[new]
     fn new(weights: Floats<'_>, precision: Choice<Precision>, job: Job<'_>) -> PyResult<Self> {
         let size = Size::new(weights.len(), DRAW);
-        with_floats!(weights, |w| job.run(size, |run| kernels::AliasTable::new(
-            w,
-            precision.0,
-            run
-        )
-        .map(Self)))
+        with_floats!(&weights, |w| job
+            .run(size, |run| { kernels::AliasTable::new(w, precision.0, run).map(Self) }))
     }
 
-    fn sample<'py>(
-        &self,
-        size: usize,
-        stream: &Stream,
-        job: Job<'py>,
-    ) -> PyResult<Array<'py, i64>> {
+    fn sample(&self, size: usize, stream: &Stream, job: Job<'_>) -> PyResult<Array<i64>> {
         job.array(Size::new(size, DRAW), |run| {
             let mut out = zeroed(size, "draws")?;
             self.0.sample(&mut out, stream.0, run)?;
@@ -113,7 +104,7 @@ impl AliasTable {
         })
     }
 
-    fn probabilities<'py>(&self, py: Python<'py>) -> PyResult<Array<'py, f64>> {
+    fn probabilities(&self, py: Python<'_>) -> PyResult<Array<f64>> {
         Job::plain(py).array(Size::new(self.0.len(), DRAW), |run| self.0.probabilities(run))
     }
 
@@ -122,9 +113,8 @@ impl AliasTable {
         slf
     }
 
-    fn to_bytes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
-        let (job, size) = (Job::plain(py), Size::new(self.0.len(), DRAW));
-        job.bytes(&job.run(size, |run| self.0.to_bytes(run))?)
+    fn to_bytes(&self, py: Python<'_>) -> PyResult<Bytes> {
+        Job::plain(py).run(Size::new(self.0.len(), DRAW), |run| self.0.to_bytes(run)).map(Bytes)
     }
 
     #[staticmethod]
@@ -147,14 +137,14 @@ impl AliasTable {
 #[pyclass(frozen, module = "sortes._core.select.weighted")]
 pub(crate) struct DynamicWeights(Locked<kernels::DynamicWeights>);
 
-stateful!(DynamicWeights(kernels::DynamicWeights), len, LOOK, BYTE);
+stateful!(DynamicWeights(kernels::DynamicWeights), len, LOOK, BYTE, total: f64);
 
 #[pymethods]
 impl DynamicWeights {
     #[new]
     fn new(weights: Floats<'_>, job: Job<'_>) -> PyResult<Self> {
         let size = Size::new(weights.len(), LOOK);
-        with_floats!(weights, |w| job.run(size, |run| kernels::DynamicWeights::checked(w, run)))
+        with_floats!(&weights, |w| job.run(size, |run| kernels::DynamicWeights::checked(w, run)))
             .map(Self::of)
     }
 
@@ -169,36 +159,25 @@ impl DynamicWeights {
         self.0.write(&job, size, |tree, run| tree.update(&indices, &weights, run))
     }
 
-    #[getter]
-    fn total(&self, py: Python<'_>) -> PyResult<f64> {
-        self.0.get(py, kernels::DynamicWeights::total)
-    }
-
-    fn weights<'py>(&self, py: Python<'py>) -> PyResult<Array<'py, f64>> {
+    fn weights(&self, py: Python<'_>) -> PyResult<Array<f64>> {
         let copy =
             |tree: &kernels::DynamicWeights, run: Run<'_>| copied(tree.as_slice(), "weights", run);
-        Ok(self.0.read(&Job::plain(py), self.all(py)?, copy)?.into_pyarray(py))
+        self.0.read(&Job::plain(py), self.all(py)?, copy).map(Array)
     }
 
-    fn sample<'py>(
-        &self,
-        size: usize,
-        stream: &Stream,
-        job: Job<'py>,
-    ) -> PyResult<Array<'py, i64>> {
+    fn sample(&self, size: usize, stream: &Stream, job: Job<'_>) -> PyResult<Array<i64>> {
         let draws = self.0.read(&job, Size::new(size, CHANGE), |tree, run| {
             let mut out = zeroed(size, "draws")?;
             tree.sample(&mut out, stream.0, run)?;
             Ok(out)
         })?;
-        Ok(draws.into_pyarray(job.py))
+        Ok(Array(draws))
     }
 
     /// Draws items one after the other and sets their weights to zero; stops when all are.
-    fn pop<'py>(&self, size: usize, stream: &Stream, job: Job<'py>) -> PyResult<Array<'py, i64>> {
-        let work = Size::new(size.min(self.__len__(job.py)?), CHANGE);
-        let drawn = self.0.write(&job, work, |tree, run| tree.pop(size, stream.0, run))?;
-        Ok(drawn.into_pyarray(job.py))
+    fn pop(&self, size: usize, stream: &Stream, job: Job<'_>) -> PyResult<Array<i64>> {
+        let work = Size::new(size.min(self.__len__(job.py)?), CHANGE).serial();
+        self.0.write(&job, work, |tree, run| tree.pop(size, stream.0, run)).map(Array)
     }
 }
 
@@ -206,7 +185,7 @@ impl DynamicWeights {
 #[pyclass(frozen, module = "sortes._core.select.weighted")]
 pub(crate) struct Reservoir(Locked<kernels::Reservoir>);
 
-stateful!(Reservoir(kernels::Reservoir), len, ITEM, BYTE);
+stateful!(Reservoir(kernels::Reservoir), len, ITEM, BYTE, k: usize, seen: u64);
 
 #[pymethods]
 impl Reservoir {
@@ -222,24 +201,13 @@ impl Reservoir {
         job: Job<'_>,
     ) -> PyResult<()> {
         let size = Size::new(weights.len(), ITEM);
-        with_floats!(weights, |w| {
+        with_floats!(&weights, |w| {
             self.0.write(&job, size, |reservoir, run| reservoir.update(w, ids.as_deref(), run))
         })
     }
 
-    fn sample<'py>(&self, py: Python<'py>) -> PyResult<Array<'py, i64>> {
-        let drawn = self.0.read(&Job::plain(py), self.all(py)?, kernels::Reservoir::sample)?;
-        Ok(drawn.into_pyarray(py))
-    }
-
-    #[getter]
-    fn k(&self, py: Python<'_>) -> PyResult<usize> {
-        self.0.get(py, kernels::Reservoir::k)
-    }
-
-    #[getter]
-    fn seen(&self, py: Python<'_>) -> PyResult<u64> {
-        self.0.get(py, kernels::Reservoir::seen)
+    fn sample(&self, py: Python<'_>) -> PyResult<Array<i64>> {
+        self.0.read(&Job::plain(py), self.all(py)?, kernels::Reservoir::sample).map(Array)
     }
 }
 

@@ -1,6 +1,7 @@
 //! `_core.sequences.arithmetic`: many texts from codes that are spread evenly.
 
 use sortes::sequences::arithmetic::{self as kernels, Codebook, Order};
+use sortes_core::Run;
 
 use crate::decode::Given;
 use crate::prelude::*;
@@ -33,26 +34,25 @@ impl Named for Order {
 #[pyclass(frozen, module = "sortes._core.sequences.arithmetic")]
 pub(crate) struct ArithmeticCodes(Locked<kernels::ArithmeticCodes>);
 
-stateful!(ArithmeticCodes(kernels::ArithmeticCodes), len, CODE, BYTE);
+stateful!(ArithmeticCodes(kernels::ArithmeticCodes), len, CODE, BYTE, n: u64, steps: u32);
 
 #[pymethods]
 impl ArithmeticCodes {
-    /// `codes`, if given, are those of the codebook "explicit".
+    /// `prompts` is how many, and their ids; `codes`, if given, are those of the codebook "explicit".
     #[new]
-    #[pyo3(signature = (n_prompts, ids, n, codebook, codes, order, stream))]
+    #[pyo3(signature = (prompts, n, codebook, codes, order, stream))]
     fn new(
         py: Python<'_>,
-        n_prompts: usize,
-        ids: Option<Vector<'_, u32>>,
+        prompts: (usize, Option<Vector<'_, u32>>),
         n: u64,
         codebook: Choice<Codebook>,
         codes: Option<Matrix<'_, f64>>,
         order: Choice<Order>,
         stream: &Stream,
     ) -> PyResult<Self> {
-        let prompts = (n_prompts, ids.as_deref());
+        let prompts = (prompts.0, prompts.1.as_deref());
         let (order, stream, codes) = (order.0, stream.0, codes.as_deref());
-        let size = Size::new(n_prompts.saturating_mul(n as usize), CODE);
+        let size = Size::new(prompts.0.saturating_mul(n as usize), CODE).serial();
         let made = Job::plain(py).run(size, |run| match codes {
             None => kernels::ArithmeticCodes::new(prompts, n, codebook.0, order, stream, run),
             Some(codes) => kernels::ArithmeticCodes::given(prompts, n, codes, order, stream, run),
@@ -87,16 +87,11 @@ impl ArithmeticCodes {
     }
 
     /// For each row the least share of the mass whose end lies beyond the code.
-    fn thresholds<'py>(
-        &self,
-        py: Python<'py>,
-        rows: usize,
-        vocabulary: usize,
-    ) -> PyResult<Array<'py, f64>> {
-        let found = self.0.read(&Job::plain(py), self.all(py)?, |codes, run| {
+    fn thresholds(&self, py: Python<'_>, rows: usize, vocabulary: usize) -> PyResult<Array<f64>> {
+        let look = |codes: &kernels::ArithmeticCodes, run: Run<'_>| {
             codes.thresholds(rows, vocabulary, run)
-        })?;
-        Ok(found.into_pyarray(py))
+        };
+        self.0.read(&Job::plain(py), self.all(py)?.serial(), look).map(Array)
     }
 
     /// Moves the codes on, where the tokens were found elsewhere by these thresholds.
@@ -111,39 +106,30 @@ impl ArithmeticCodes {
         vocabulary: usize,
     ) -> PyResult<()> {
         let (ends, finished) = ((&*low, &*high), finished.as_deref());
-        self.0.write(&Job::plain(py), self.all(py)?, |codes, _| {
+        self.0.write(&Job::plain(py), self.all(py)?.serial(), |codes, _| {
             codes.narrow(ends, &thresholds, finished, vocabulary)
         })
     }
 
     /// The order of a vocabulary of this size at the next step, where it is random.
-    fn arrangement<'py>(&self, py: Python<'py>, vocabulary: usize) -> PyResult<Array<'py, i64>> {
-        let ids = self.0.read(&Job::plain(py), Size::new(vocabulary, ITEM), |codes, run| {
-            codes.arrangement(vocabulary, run)
-        })?;
-        Ok(ids.into_pyarray(py))
+    fn arrangement(&self, py: Python<'_>, vocabulary: usize) -> PyResult<Array<i64>> {
+        let size = Size::new(vocabulary, ITEM).serial();
+        let ids =
+            |codes: &kernels::ArithmeticCodes, run: Run<'_>| codes.arrangement(vocabulary, run);
+        self.0.read(&Job::plain(py), size, ids).map(Array)
     }
 
     /// The stream of each row at the next step, for rules that act at random.
     fn streams(&self, py: Python<'_>) -> PyResult<Vec<Stream>> {
-        let streams = self.0.read(&Job::plain(py), self.all(py)?, |codes, _| codes.streams())?;
+        let size = self.all(py)?.serial();
+        let streams = self.0.read(&Job::plain(py), size, |codes, _| codes.streams())?;
         Ok(streams.into_iter().map(Stream).collect())
     }
 
     /// The codes within their texts so far.
-    fn codes<'py>(&self, py: Python<'py>) -> PyResult<Array<'py, f64>> {
-        let codes = self.0.read(&Job::plain(py), self.all(py)?, kernels::ArithmeticCodes::codes)?;
-        Ok(codes.into_pyarray(py))
-    }
-
-    #[getter]
-    fn n(&self, py: Python<'_>) -> PyResult<u64> {
-        self.0.get(py, kernels::ArithmeticCodes::n)
-    }
-
-    #[getter]
-    fn steps(&self, py: Python<'_>) -> PyResult<u32> {
-        self.0.get(py, kernels::ArithmeticCodes::steps)
+    fn codes(&self, py: Python<'_>) -> PyResult<Array<f64>> {
+        let size = self.all(py)?.serial();
+        self.0.read(&Job::plain(py), size, kernels::ArithmeticCodes::codes).map(Array)
     }
 
     #[getter]

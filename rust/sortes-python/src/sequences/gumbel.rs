@@ -34,16 +34,11 @@ impl Source<'_> {
 
 /// Indices and perturbed log weights, row after row, with -1 and minus infinity where there is none;
 /// the largest that is left of each row; how many there are.
-type Columns<'py> = (Array<'py, i64>, Array<'py, f64>, Array<'py, f64>, Array<'py, i64>);
+type Columns = (Array<i64>, Array<f64>, Array<f64>, Array<i64>);
 
 /// The `k` largest perturbed log weights of each row.
 #[pyfunction]
-fn gumbel_topk<'py>(
-    logits: Logits,
-    k: usize,
-    noise: Source<'py>,
-    job: Job<'py>,
-) -> PyResult<Columns<'py>> {
+fn gumbel_topk(logits: Logits, k: usize, noise: Source<'_>, job: Job<'_>) -> PyResult<Columns> {
     let noise = noise.noise();
     let size = Size::new(logits.rows().saturating_mul(logits.cols()), ITEM);
     let rows =
@@ -51,10 +46,10 @@ fn gumbel_topk<'py>(
     let indices = padded(&rows, k, -1, |item| item.0 as i64).map_err(to_py)?;
     let values = padded(&rows, k, f64::NEG_INFINITY, |item| item.1).map_err(to_py)?;
     Ok((
-        indices.into_pyarray(job.py),
-        values.into_pyarray(job.py),
-        column(job.py, &rows, |row| row.kappa)?,
-        column(job.py, &rows, |row| row.items.len() as i64)?,
+        Array(indices),
+        Array(values),
+        column(&rows, |row| row.kappa)?,
+        column(&rows, |row| row.items.len() as i64)?,
     ))
 }
 
@@ -74,12 +69,12 @@ fn padded<T: Copy>(
 
 /// Perturbed log weights of each row, given the largest.
 #[pyfunction]
-fn conditional_gumbel<'py>(
-    logprobs: Matrix<'py, f64>,
-    maximum: Vector<'py, f64>,
-    noise: Source<'py>,
-    job: Job<'py>,
-) -> PyResult<Array<'py, f64>> {
+fn conditional_gumbel(
+    logprobs: Matrix<'_, f64>,
+    maximum: Vector<'_, f64>,
+    noise: Source<'_>,
+    job: Job<'_>,
+) -> PyResult<Array<f64>> {
     let noise = noise.noise();
     let size = Size::new(logprobs.rows(), logprobs.cols() as f64 * (ITEM + 2.0 * FUNCTION));
     job.array(size, |run| {
@@ -89,7 +84,7 @@ fn conditional_gumbel<'py>(
 
 /// `ln(1 - exp(-exp(-x)))` of each number.
 #[pyfunction]
-fn log_survival<'py>(x: Vector<'py, f64>, job: Job<'py>) -> PyResult<Array<'py, f64>> {
+fn log_survival(x: Vector<'_, f64>, job: Job<'_>) -> PyResult<Array<f64>> {
     job.array(Size::new(x.len(), FUNCTION), |run| kernels::log_survivals(&x, run))
 }
 

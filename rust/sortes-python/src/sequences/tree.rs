@@ -17,7 +17,7 @@ impl Named for Priority {
 }
 
 /// A sequence that has come: its tokens, log-probability and priority, and whether it is complete.
-type Sequence<'py> = (Array<'py, i64>, f64, f64, bool);
+type Sequence = (Array<i64>, f64, f64, bool);
 
 /// The search for distinct sequences of a prompt.
 #[pyclass(frozen, module = "sortes._core.sequences.tree")]
@@ -39,10 +39,9 @@ impl SequenceTree {
     }
 
     /// Up to `most` nodes that are to be expanded next.
-    fn next_batch<'py>(&self, py: Python<'py>, most: usize) -> PyResult<Array<'py, u32>> {
+    fn next_batch(&self, py: Python<'_>, most: usize) -> PyResult<Array<u32>> {
         let size = Size::new(self.__len__(py)?, NODE);
-        let batch = self.0.read(&Job::plain(py), size, |tree, _| tree.next_batch(most))?;
-        Ok(batch.into_pyarray(py))
+        self.0.read(&Job::plain(py), size.serial(), |tree, _| tree.next_batch(most)).map(Array)
     }
 
     /// Expands nodes by rows of logits.
@@ -62,25 +61,20 @@ impl SequenceTree {
         tokens: Vector<'_, i64>,
         logprobs: Vector<'_, f64>,
     ) -> PyResult<()> {
-        self.0.write(&Job::plain(py), Size::new(tokens.len(), NODE), |tree, _| {
+        self.0.write(&Job::plain(py), Size::new(tokens.len(), NODE).serial(), |tree, _| {
             tree.expand_listed(node, &tokens, &logprobs)
         })
     }
 
     /// The tokens of a node.
-    fn path<'py>(&self, py: Python<'py>, node: u32) -> PyResult<Array<'py, i64>> {
-        let path = self.0.read(&Job::plain(py), Size::new(1, NODE), |tree, _| tree.path(node))?;
-        Ok(path.into_pyarray(py))
+    fn path(&self, py: Python<'_>, node: u32) -> PyResult<Array<i64>> {
+        let size = Size::new(1, NODE).serial();
+        self.0.read(&Job::plain(py), size, |tree, _| tree.path(node)).map(Array)
     }
 
     /// The sequences that have come, from the one numbered `first` to the one before `end`.
-    fn found<'py>(
-        &self,
-        py: Python<'py>,
-        first: usize,
-        end: usize,
-    ) -> PyResult<Vec<Sequence<'py>>> {
-        let size = Size::new(end.saturating_sub(first).min(self.__len__(py)?), NODE);
+    fn found(&self, py: Python<'_>, first: usize, end: usize) -> PyResult<Vec<Sequence>> {
+        let size = Size::new(end.saturating_sub(first).min(self.__len__(py)?), NODE).serial();
         let found = self.0.read(&Job::plain(py), size, |tree, _| {
             let all = tree.found();
             let end = end.min(all.len());
@@ -92,7 +86,7 @@ impl SequenceTree {
             Ok(out)
         })?;
         let sequence = |(path, found): (Vec<i64>, Found)| {
-            (path.into_pyarray(py), found.ln_p, found.priority, found.is_complete)
+            (Array(path), found.ln_p, found.priority, found.is_complete)
         };
         Ok(found.into_iter().map(sequence).collect())
     }

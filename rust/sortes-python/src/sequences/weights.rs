@@ -11,21 +11,18 @@ const SET: f64 = 60e3;
 
 /// `p / q` of each sample, row by row.
 #[pyfunction]
-fn threshold_weights<'py>(
-    logprobs: Matrix<'py, f64>,
-    kappa: Vector<'py, f64>,
-    job: Job<'py>,
-) -> PyResult<Array<'py, f64>> {
+fn threshold_weights(
+    logprobs: Matrix<'_, f64>,
+    kappa: Vector<'_, f64>,
+    job: Job<'_>,
+) -> PyResult<Array<f64>> {
     let size = Size::new(logprobs.rows(), logprobs.cols() as f64 * THRESHOLD);
     job.array(size, |run| kernels::threshold_weights((&logprobs, logprobs.rows()), &kappa, run))
 }
 
 /// `p R(S, s)` of each sample, row by row.
 #[pyfunction]
-fn unordered_set_weights<'py>(
-    logprobs: Matrix<'py, f64>,
-    job: Job<'py>,
-) -> PyResult<Array<'py, f64>> {
+fn unordered_set_weights(logprobs: Matrix<'_, f64>, job: Job<'_>) -> PyResult<Array<f64>> {
     let size = Size::new(logprobs.rows(), logprobs.cols() as f64 * SET);
     job.array(size, |run| kernels::unordered_set_weights((&logprobs, logprobs.rows()), run))
 }

@@ -395,7 +395,7 @@ impl OneRow<'_> {
                 && rule.chance.is_none_or(|chance| uniform() < chance(params))
             {
                 run.check()?;
-                narrow(&mut survivors, params, options);
+                survivors.act(|survivors| narrow(survivors, params, options));
             }
             if survivors.is_single() {
                 break;

@@ -6,8 +6,10 @@
 //! them and picks out the tokens in between, which are few, and only those are binned. The sample
 //! decides speed alone: if it misjudged, there is another pass, at last one over everything.
 
+use super::exact::{Precision, TIE};
 use super::rows::SPLIT;
-use super::survivors::Survivors;
+use super::survivors::{Survivors, Work};
+use sortes_core::num::Sum;
 use sortes_core::simd::{self, BLOCK, Key, Split};
 
 /// Bins of a pass. A thousand `f64` stay in the first-level cache.
@@ -37,7 +39,7 @@ pub(super) enum Rank {
 
 impl Rank {
     /// The exact rank: smaller comes first.
-    fn of(self, logit: f32) -> f64 {
+    pub(super) fn of(self, logit: f32) -> f64 {
         match self {
             Rank::Logit => -f64::from(logit),
             Rank::Distance(centre) => (centre - f64::from(logit)).abs(),
@@ -54,21 +56,30 @@ pub(super) enum Goal {
     Count(usize),
 }
 
+impl Goal {
+    /// Whether it is a mass.
+    pub(super) fn is_of_mass(self) -> bool {
+        matches!(self, Self::Share(_))
+    }
+}
+
 /// The first group of equally ranked tokens with which the cumulative mass reaches the target.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Crossing {
     /// Their rank.
     pub(super) rank: f64,
-    /// Their logit (for [`Rank::Logit`]).
+    /// The logit of one of them.
     pub(super) logit: f32,
     /// The mass of all tokens ranked before them.
     pub(super) before: f64,
     /// How many they are.
     pub(super) ties: usize,
-    /// The weight of each of them (for [`Rank::Logit`]).
+    /// The weight of that one.
     pub(super) weight: f64,
     /// The target, in the same unit as `before`.
     pub(super) target: f64,
+    /// Whether the target is reached with them; if not, they are the last.
+    pub(super) is_reached: bool,
 }
 
 /// Which group counts as crossing.
@@ -81,7 +92,16 @@ pub(super) enum Reach {
 }
 
 impl Reach {
-    fn is_reached(self, mass: f64, target: f64) -> bool {
+    /// The target, moved so that what is equal to it but for the rounding of `f64` is treated as
+    /// equal.
+    fn with_ties(self, target: f64) -> f64 {
+        match self {
+            Reach::AtLeast => target * (1.0 - TIE),
+            Reach::Beyond => target * (1.0 + TIE),
+        }
+    }
+
+    pub(super) fn is_reached(self, mass: f64, target: f64) -> bool {
         match self {
             Reach::AtLeast => mass >= target,
             Reach::Beyond => mass > target,
@@ -132,13 +152,29 @@ impl Pass {
 impl Survivors<'_> {
     /// Finds where the mass of the survivors, taken in the order of `rank`, reaches `goal`.
     pub(super) fn crossing(&mut self, rank: Rank, goal: Goal, reach: Reach) -> Crossing {
-        let max = self.max();
-        self.list();
         // A temperature that weighs all tokens alike turns mass into counts.
         let (scale, target) = match goal {
-            Goal::Share(share) => (self.scale(), share * self.plain_law().z),
+            Goal::Share(share) => (self.scale(), reach.with_ties(share * self.plain_law().z)),
             Goal::Count(count) => (0.0, count as f64),
         };
+        let found = self.find_crossing(rank, goal, (scale, target), reach);
+        if self.precision == Precision::Double && goal.is_of_mass() {
+            return self.cross_exactly(rank, target, reach, found.rank);
+        }
+        self.doubt_crossing(rank, goal, &found);
+        found
+    }
+
+    /// The crossing with weights of `f32`.
+    fn find_crossing(
+        &mut self,
+        rank: Rank,
+        goal: Goal,
+        (scale, target): (f32, f64),
+        reach: Reach,
+    ) -> Crossing {
+        let max = self.max();
+        self.list();
         let pass = Pass { max, scale, ends: (self.window.lo, self.window.hi), rank };
         if self.listed {
             return self.cross_all(pass, target, reach);
@@ -168,7 +204,7 @@ impl Survivors<'_> {
             simd::gather_keys(self.row.x, pass.ends, &pass.key(1.0), everything, &mut values);
         }
         self.work.bracket = values;
-        self.cross_values(pass, 0.0, target, reach).unwrap_or_else(|beyond| beyond)
+        self.cross_values(pass, 0.0, target, reach)
     }
 
     /// Bins the ranks of a sample, for `bracket`: returns bins per unit of rank, and the mass that
@@ -264,18 +300,12 @@ impl Survivors<'_> {
         if self.work.bracket.is_empty() || (ahead > 0.0 && reach.is_reached(ahead, target)) {
             return None;
         }
-        self.cross_values(pass, ahead, target, reach).ok()
+        Some(self.cross_values(pass, ahead, target, reach)).filter(|crossing| crossing.is_reached)
     }
 
     /// Finds the crossing among the tokens of the bracket, of which `ahead` is the mass before
     /// them; if it lies beyond them, the last of them.
-    fn cross_values(
-        &mut self,
-        pass: Pass,
-        ahead: f64,
-        target: f64,
-        reach: Reach,
-    ) -> Result<Crossing, Crossing> {
+    fn cross_values(&mut self, pass: Pass, ahead: f64, target: f64, reach: Reach) -> Crossing {
         let work = &mut *self.work;
         let Pass { max, scale, ends, .. } = pass;
         work.bin.clear();
@@ -319,35 +349,42 @@ impl Survivors<'_> {
         simd::exp_into(&work.bin, pass.max, pass.scale, &mut work.weights);
     }
 
-    /// Sorts the gathered tokens by exact rank, and walks them; the last one if the target lies
-    /// beyond.
-    fn cross_bin(
-        &mut self,
-        pass: Pass,
-        mut before: f64,
-        target: f64,
-        reach: Reach,
-    ) -> Result<Crossing, Crossing> {
-        let work = &mut *self.work;
-        work.ranked.clear();
-        work.ranked
-            .extend(work.bin.iter().zip(&work.weights).map(|(l, w)| (pass.rank.of(*l), *l, *w)));
-        work.ranked.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
-        let mut found = None;
-        for group in work.ranked.chunk_by(|a, b| a.0 == b.0) {
-            let mass: f64 = group.iter().map(|(.., w)| f64::from(*w)).sum();
-            let (rank, logit, weight) = group[0];
-            let ties = group.len();
-            let weight = f64::from(weight);
-            let crossing = Crossing { rank, logit, before, ties, weight, target };
-            if reach.is_reached(before + mass, target) {
-                return Ok(crossing);
-            }
-            found = Some(crossing);
-            before += mass;
-        }
-        Err(found.unwrap_or_else(|| unreachable!("there is a survivor")))
+    /// Finds the crossing among the gathered tokens.
+    fn cross_bin(&mut self, pass: Pass, before: f64, target: f64, reach: Reach) -> Crossing {
+        let Work { ranked, bin, weights, .. } = &mut *self.work;
+        ranked.clear();
+        let tokens = bin.iter().zip(&*weights);
+        ranked.extend(tokens.map(|(l, w)| (pass.rank.of(*l), *l, f64::from(*w))));
+        let found = cross_ranked(ranked, before, target, reach);
+        found.unwrap_or_else(|| unreachable!("there is a survivor"))
     }
+}
+
+/// Sorts tokens, their logits and weights by exact rank, and walks them from the mass `before`
+/// them to the group with which the mass reaches the target, or to the last one.
+pub(super) fn cross_ranked(
+    ranked: &mut [(f64, f32, f64)],
+    before: f64,
+    target: f64,
+    reach: Reach,
+) -> Option<Crossing> {
+    ranked.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+    let mut mass = Sum { high: before, low: 0.0 };
+    let mut found = None;
+    for group in ranked.chunk_by(|a, b| a.0 == b.0) {
+        let (rank, logit, weight) = group[0];
+        let before = mass.value();
+        for (.., w) in group {
+            mass.add(*w);
+        }
+        let is_reached = reach.is_reached(mass.value(), target);
+        let ties = group.len();
+        found = Some(Crossing { rank, logit, before, ties, weight, target, is_reached });
+        if is_reached {
+            break;
+        }
+    }
+    found
 }
 
 /// Bins per unit with which the furthest rank falls into the last bin.

@@ -1,9 +1,10 @@
 //! The law of the survivors: weights, moments, probabilities.
 
+use super::exact::Precision;
 use super::rows::{CHUNK, SPLIT};
 use super::survivors::Survivors;
 use super::window::Window;
-use sortes_core::rng::elementary::ln;
+use sortes_core::rng::elementary::{exp_negative, ln};
 use sortes_core::simd::{self, ExpSums, Moments, Wanted};
 
 /// Chunks that one task of a parallel pass weighs.
@@ -21,6 +22,13 @@ pub(super) struct Law {
     pub(super) entropy: f64,
     /// Collision probability `sum p^2`, if asked for.
     pub(super) collision: f64,
+}
+
+impl Law {
+    /// The probability of a token with this logit, at the temperature of the law.
+    pub(super) fn p_of(&self, logit: f64, temperature: f64) -> f64 {
+        exp_negative(((logit - f64::from(self.max)) / temperature).min(0.0)) / self.z
+    }
 }
 
 /// What the sums of chunks were computed for.
@@ -44,7 +52,9 @@ impl Survivors<'_> {
         let max = self.max();
         self.list();
         let scale = self.scale();
-        let sums = if self.listed {
+        let sums = if self.precision == Precision::Double {
+            self.weigh_exactly(max)
+        } else if self.listed {
             self.weigh_list(max, scale, wanted)
         } else {
             self.weigh_row(max, scale, wanted)
@@ -123,14 +133,18 @@ impl Survivors<'_> {
         }
     }
 
-    /// Count, sum and sum of squares of the survivors, measured from the largest logit.
-    pub(super) fn moments(&mut self) -> Moments {
+    /// Count, sum and sum of squares of the survivors `from` a logit on, measured from the largest
+    /// logit.
+    pub(super) fn moments(&mut self, from: f32) -> Moments {
         self.list();
+        if self.precision == Precision::Double {
+            return self.exact_moments(from);
+        }
         let origin = self.row.max;
         if self.listed {
-            return simd::moments(&self.work.values, origin, Window::ALL.ends());
+            return simd::moments(&self.work.values, origin, (from, f32::INFINITY));
         }
-        simd::moments(self.row.x, origin, (self.window.lo, self.window.hi))
+        simd::moments(self.row.x, origin, (from.max(self.window.lo), self.window.hi))
     }
 
     /// Writes the weights of the list, and sums them in the order of the ids.

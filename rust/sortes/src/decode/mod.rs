@@ -15,6 +15,7 @@
 //! | `law` | their weights and probabilities |
 //! | `order` | the largest and smallest of them, ties |
 //! | `crossing` | where their cumulative mass crosses a target, without a sort |
+//! | `exact` | decisions that rounding could turn, made again in double precision |
 //! | `draw` | the categorical draw |
 //! | `choose` | tokens that somebody else takes, such as the decoder of a code |
 //! | `several` | several tokens of a row, none of them twice |
@@ -34,6 +35,7 @@ mod details;
 mod domain;
 mod draw;
 mod element;
+mod exact;
 mod law;
 mod order;
 mod params;

@@ -40,10 +40,9 @@ impl Survivors<'_> {
         self.crossing(Rank::Logit, Goal::Count(k), Reach::AtLeast).logit
     }
 
-    /// The `n` largest logits, descending, with their weights at the current temperature.
-    pub(super) fn head(&mut self, n: usize) -> &[(f64, f64)] {
+    /// The weights in `f64` of the `n` largest logits, descending.
+    pub(super) fn head(&mut self, n: usize) -> &[f64] {
         let max = self.max();
-        let scale = self.scale();
         let bound = self.kth_largest(n);
         let window = self.window;
         let work = &mut *self.work;
@@ -57,12 +56,9 @@ impl Survivors<'_> {
         }
         work.bin.sort_unstable_by(|a, b| b.total_cmp(a));
         work.bin.truncate(n);
-        work.weights.resize(work.bin.len(), 0.0);
-        simd::exp_into(&work.bin, max, scale, &mut work.weights);
         work.head.clear();
-        work.head.extend(
-            work.bin.iter().zip(&work.weights).map(|(l, w)| (f64::from(*l), f64::from(*w))),
-        );
+        work.head.resize(work.bin.len(), 0.0);
+        simd::exp_into_f64(&work.bin, max, self.temperature, &mut work.head);
         &work.head
     }
 

@@ -1,6 +1,7 @@
 //! Statistics of rows, and the parameter at which each token leaves a rule's kept set.
 
 use super::element::Element;
+use super::exact::Precision;
 use super::params::{RULES, Rule};
 use super::pipeline::Options;
 use super::rows::{Row, Rows, each_row};
@@ -68,7 +69,7 @@ fn of_row(mut survivors: Survivors<'_>) -> RowStats {
         };
     }
     let law = survivors.law(Wanted { entropy: true, square: true });
-    let moments = survivors.moments();
+    let moments = survivors.moments(f32::MIN);
     let max = f64::from(law.max);
     RowStats {
         max,
@@ -104,6 +105,7 @@ pub fn critical<T: Element>(
         if survivors.is_empty() {
             out.fill(f64::NAN);
         } else {
+            survivors.weigh_in(Precision::Double);
             critical(&mut survivors, options, out);
         }
     })

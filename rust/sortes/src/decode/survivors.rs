@@ -2,9 +2,10 @@
 //!
 //! A row starts as a scan over all its logits. Once a cut leaves few tokens they are copied to a
 //! short list, and everything after works on that. What is asked of the survivors stands in
-//! `law`, `order` and `crossing`.
+//! `law`, `order`, `crossing` and `exact`.
 
 use super::crossing::GROUP;
+use super::exact::{Cut, Precision};
 use super::law::{Law, SumsOf};
 use super::pipeline::Ties;
 use super::rows::{CHUNK, Row, SPLIT};
@@ -16,6 +17,8 @@ use sortes_core::{Result, Run};
 
 /// Survivors that fit are listed; more are scanned in place.
 const LIST: usize = 8192;
+/// What is this far below the largest logit has a probability of zero in `f64`.
+const ABSENT: f64 = 745.0;
 
 /// Buffers that one thread reuses for every row.
 #[derive(Default)]
@@ -42,8 +45,9 @@ pub(super) struct Work {
     pub(super) sampled: Vec<f64>,
     pub(super) bracket: Vec<f32>,
     pub(super) parts: Vec<(f64, Vec<f32>)>,
-    pub(super) ranked: Vec<(f64, f32, f32)>,
-    pub(super) head: Vec<(f64, f64)>,
+    /// Ranks of tokens, their logits and weights.
+    pub(super) ranked: Vec<(f64, f32, f64)>,
+    pub(super) head: Vec<f64>,
     /// The longest row that the buffers have capacity for.
     longest: usize,
 }
@@ -120,6 +124,8 @@ pub(super) struct Survivors<'a> {
     crowded: Option<Window>,
     /// The law that was computed last, what of it, and at which temperature.
     pub(super) law: Option<(Law, Wanted, f64)>,
+    /// How the law is computed.
+    pub(super) precision: Precision,
     pub(super) sums: Option<SumsOf>,
 }
 
@@ -148,6 +154,7 @@ impl<'a> Survivors<'a> {
             listed,
             crowded: None,
             law: None,
+            precision: Precision::Single,
             sums: None,
         })
     }
@@ -204,31 +211,42 @@ impl<'a> Survivors<'a> {
         max
     }
 
-    /// The number of survivors.
+    /// The number of survivors that count.
     pub(super) fn count(&mut self) -> usize {
+        let from = self.counted_from();
         self.list();
         if self.listed {
-            return self.work.values.len();
+            return self.work.values.iter().filter(|l| **l >= from).count();
         }
-        self.moments().count
+        self.moments(from).count
+    }
+
+    /// The least logit that counts where a rule averages over tokens: those further below the
+    /// largest have no probability in `f64`, and are bans that were written as numbers.
+    pub(super) fn counted_from(&mut self) -> f32 {
+        ceil_f32(f64::from(self.max()) - ABSENT).max(f32::MIN)
     }
 
     /// Keeps `p >= exp(ln_p)`, and at least the `min_tokens` most likely tokens, ties included.
     pub(super) fn keep_likely(&mut self, ln_p: f64, min_tokens: usize) {
-        let cut = self.logit_of(ln_p);
+        let error = self.rounding().sum;
+        let cut = self.cut_at(ln_p, error);
         self.keep_from(cut, min_tokens);
     }
 
     /// Keeps `l >= cut`, and at least the `min_tokens` largest, ties included.
-    pub(super) fn keep_from(&mut self, cut: f64, min_tokens: usize) {
+    pub(super) fn keep_from(&mut self, cut: Cut, min_tokens: usize) {
         let mut least = self.max();
         if min_tokens > 1 {
             least = least.min(self.kth_largest(min_tokens));
-            self.cut = self.cut.max(cut.min(f64::from(least)));
-        } else {
-            self.cut = self.cut.max(cut);
         }
-        self.raise(ceil_f32(cut).min(least), ANY);
+        self.doubt_cut(cut, least);
+        if self.is_doubtful() {
+            return;
+        }
+        let Cut { at, .. } = cut;
+        self.cut = self.cut.max(if min_tokens > 1 { at.min(f64::from(least)) } else { at });
+        self.raise(ceil_f32(at).min(least), ANY);
     }
 
     /// Keeps the tokens within a distance of a centre.
@@ -286,6 +304,9 @@ impl<'a> Survivors<'a> {
 
     /// Keeps `l > lo`, and those at `lo` whose id lies in `ids`.
     pub(super) fn raise(&mut self, lo: f32, ids: (u32, u32)) {
+        if self.is_doubtful() {
+            return;
+        }
         let before = self.window;
         self.window.raise(lo, ids);
         self.cut = self.cut.max(f64::from(lo));
@@ -294,6 +315,9 @@ impl<'a> Survivors<'a> {
 
     /// Keeps `l < hi`, and those at `hi` whose id lies in `ids`.
     pub(super) fn lower(&mut self, hi: f32, ids: (u32, u32)) {
+        if self.is_doubtful() {
+            return;
+        }
         let before = self.window;
         self.window.lower(hi, ids);
         self.narrowed(before);

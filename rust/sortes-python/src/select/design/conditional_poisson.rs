@@ -19,54 +19,46 @@ const LOG_ADD: f64 = 30.0;
 
 /// A sample of given odds, and the inclusion probabilities.
 #[pyfunction]
-fn sample<'py>(
-    odds: Vector<'py, f64>,
+fn sample(
+    odds: Vector<'_, f64>,
     k: usize,
     stream: &Stream,
-    job: Job<'py>,
-) -> PyResult<(Array<'py, i64>, Array<'py, f64>)> {
+    job: Job<'_>,
+) -> PyResult<(Array<i64>, Array<f64>)> {
     let (chosen, pi) = job.run(passes(odds.len()), |run| {
         let design = ConditionalPoisson::new(&odds, k, run)?;
         Ok((design.sample(stream.0, run)?, design.probabilities(run)?))
     })?;
-    Ok((chosen.into_pyarray(job.py), pi.into_pyarray(job.py)))
+    Ok((Array(chosen), Array(pi)))
 }
 
 /// A sample of given inclusion probabilities.
 #[pyfunction]
-fn fitted_sample<'py>(
-    pi: Vector<'py, f64>,
+fn fitted_sample(
+    pi: Vector<'_, f64>,
     k: Option<usize>,
     stream: &Stream,
-    job: Job<'py>,
-) -> PyResult<Array<'py, i64>> {
+    job: Job<'_>,
+) -> PyResult<Array<i64>> {
     job.array(fit(pi.len()), |run| ConditionalPoisson::fit(&pi, k, run)?.1.sample(stream.0, run))
 }
 
 /// The inclusion probabilities of given odds.
 #[pyfunction]
-fn probabilities<'py>(
-    odds: Vector<'py, f64>,
-    k: usize,
-    job: Job<'py>,
-) -> PyResult<Array<'py, f64>> {
+fn probabilities(odds: Vector<'_, f64>, k: usize, job: Job<'_>) -> PyResult<Array<f64>> {
     job.array(passes(odds.len()), |run| ConditionalPoisson::new(&odds, k, run)?.probabilities(run))
 }
 
 /// Odds that have the given inclusion probabilities.
 #[pyfunction]
-fn odds<'py>(pi: Vector<'py, f64>, job: Job<'py>) -> PyResult<Array<'py, f64>> {
+fn odds(pi: Vector<'_, f64>, job: Job<'_>) -> PyResult<Array<f64>> {
     job.array(fit(pi.len()), |run| Ok(ConditionalPoisson::fit(&pi, None, run)?.0))
 }
 
 /// Logarithms of elementary symmetric polynomials of numbers given by logarithms.
 #[pyfunction]
-fn log_elementary_symmetric<'py>(
-    logs: Vector<'py, f64>,
-    k: usize,
-    job: Job<'py>,
-) -> PyResult<Array<'py, f64>> {
-    let size = Size::new(logs.len(), 10.0 + LOG_ADD * k as f64);
+fn log_elementary_symmetric(logs: Vector<'_, f64>, k: usize, job: Job<'_>) -> PyResult<Array<f64>> {
+    let size = Size::new(logs.len(), 10.0 + LOG_ADD * k as f64).serial();
     job.array(size, |run| kernels::log_elementary_symmetric(&logs, k, run))
 }
 

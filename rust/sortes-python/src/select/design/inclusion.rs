@@ -12,19 +12,19 @@ const TOOTH: f64 = 15.0;
 
 /// Probabilities in proportion to weights, and their threshold.
 #[pyfunction]
-fn inclusion_probabilities<'py>(
-    weights: Vector<'py, f64>,
+fn inclusion_probabilities(
+    weights: Vector<'_, f64>,
     k: f64,
-    job: Job<'py>,
-) -> PyResult<(Array<'py, f64>, f64)> {
+    job: Job<'_>,
+) -> PyResult<(Array<f64>, f64)> {
     let size = Size::new(weights.len(), WEIGHT);
     let design = job.run(size, |run| kernels::inclusion_probabilities(&weights, k, run))?;
-    Ok((design.pi.into_pyarray(job.py), design.tau))
+    Ok((Array(design.pi), design.tau))
 }
 
 /// A Poisson sample.
 #[pyfunction]
-fn poisson<'py>(pi: Vector<'py, f64>, stream: &Stream, job: Job<'py>) -> PyResult<Array<'py, i64>> {
+fn poisson(pi: Vector<'_, f64>, stream: &Stream, job: Job<'_>) -> PyResult<Array<i64>> {
     job.array(Size::new(pi.len(), DRAW), |run| kernels::poisson(&pi, stream.0, run))
 }
 
@@ -36,12 +36,12 @@ fn start(stream: &Stream) -> f64 {
 
 /// A systematic sample from a start, in ascending order.
 #[pyfunction]
-fn systematic<'py>(
-    pi: Vector<'py, f64>,
+fn systematic(
+    pi: Vector<'_, f64>,
     u: f64,
-    order: Option<Vector<'py, i64>>,
-    job: Job<'py>,
-) -> PyResult<Array<'py, i64>> {
+    order: Option<Vector<'_, i64>>,
+    job: Job<'_>,
+) -> PyResult<Array<i64>> {
     job.array(Size::new(pi.len(), TOOTH), |run| {
         let mut chosen = kernels::systematic(&pi, u, order.as_deref(), run)?;
         if order.is_some() {

@@ -16,46 +16,42 @@ const BYTE: f64 = 1.0;
 
 /// A pivotal sample in sequence.
 #[pyfunction]
-fn sequential<'py>(
-    pi: Vector<'py, f64>,
-    order: Option<Vector<'py, i64>>,
+fn sequential(
+    pi: Vector<'_, f64>,
+    order: Option<Vector<'_, i64>>,
     stream: &Stream,
-    job: Job<'py>,
-) -> PyResult<Array<'py, i64>> {
+    job: Job<'_>,
+) -> PyResult<Array<i64>> {
     let size = Size::new(pi.len(), if order.is_some() { ORDERED } else { NEXT });
     job.array(size, |run| duels::sequential(&pi, order.as_deref(), stream.0, run))
 }
 
 /// A pivotal sample over the balanced tree.
 #[pyfunction]
-fn balanced<'py>(
-    pi: Vector<'py, f64>,
-    stream: &Stream,
-    job: Job<'py>,
-) -> PyResult<Array<'py, i64>> {
+fn balanced(pi: Vector<'_, f64>, stream: &Stream, job: Job<'_>) -> PyResult<Array<i64>> {
     job.array(Size::new(pi.len(), NEXT), |run| duels::balanced(&pi, stream.0, run))
 }
 
 /// A pivotal sample over a tree of merges.
 #[pyfunction]
-fn over_tree<'py>(
-    pi: Vector<'py, f64>,
-    merges: Matrix<'py, i64>,
+fn over_tree(
+    pi: Vector<'_, f64>,
+    merges: Matrix<'_, i64>,
     stream: &Stream,
-    job: Job<'py>,
-) -> PyResult<Array<'py, i64>> {
+    job: Job<'_>,
+) -> PyResult<Array<i64>> {
     let merges = merges.as_chunks::<2>().0;
     job.array(Size::new(pi.len(), NODE), |run| duels::over_tree(&pi, merges, stream.0, run))
 }
 
 /// A pivotal sample whose duels are between near points.
 #[pyfunction]
-fn local<'py>(
-    pi: Vector<'py, f64>,
-    x: Matrix<'py, f64>,
+fn local(
+    pi: Vector<'_, f64>,
+    x: Matrix<'_, f64>,
     stream: &Stream,
-    job: Job<'py>,
-) -> PyResult<Array<'py, i64>> {
+    job: Job<'_>,
+) -> PyResult<Array<i64>> {
     let size = Size::new(pi.len(), NEAREST);
     job.array(size, |run| kernels::local_pivotal(&pi, &x, x.cols(), stream.0, run))
 }
@@ -64,19 +60,13 @@ fn local<'py>(
 #[pyclass(frozen, module = "sortes._core.select.design.pivotal")]
 pub(crate) struct Pivotal(Locked<kernels::Pivotal>);
 
-stateful!(Pivotal(kernels::Pivotal), chosen, COPY, BYTE);
+stateful!(Pivotal(kernels::Pivotal), chosen, COPY, BYTE, units: u64);
 
 #[pymethods]
 impl Pivotal {
     #[new]
     fn new(first: u64, stream: &Stream) -> PyResult<Self> {
         kernels::Pivotal::new(first, stream.0).map(Self::of).map_err(to_py)
-    }
-
-    /// How many units there are.
-    #[getter]
-    fn units(&self, py: Python<'_>) -> PyResult<u64> {
-        self.0.get(py, kernels::Pivotal::units)
     }
 
     /// Appends units.
@@ -86,7 +76,7 @@ impl Pivotal {
         ids: Option<Vector<'_, i64>>,
         job: Job<'_>,
     ) -> PyResult<()> {
-        let size = Size::new(pi.len(), NEXT);
+        let size = Size::new(pi.len(), NEXT).serial();
         self.0.write(&job, size, |part, run| part.extend(&pi, ids.as_deref(), run))
     }
 
@@ -98,10 +88,10 @@ impl Pivotal {
     }
 
     /// The chosen units and their probabilities, the last fraction decided.
-    fn finish<'py>(&self, py: Python<'py>) -> PyResult<(Array<'py, i64>, Array<'py, f64>)> {
+    fn finish(&self, py: Python<'_>) -> PyResult<(Array<i64>, Array<f64>)> {
         let size = self.all(py)?;
         let (chosen, pi) = self.0.read(&Job::plain(py), size, kernels::Pivotal::finish)?;
-        Ok((chosen.into_pyarray(py), pi.into_pyarray(py)))
+        Ok((Array(chosen), Array(pi)))
     }
 }
 

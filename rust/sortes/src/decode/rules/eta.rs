@@ -8,7 +8,10 @@ use sortes_core::simd::Wanted;
 pub(in crate::decode) fn apply(survivors: &mut Survivors<'_>, params: &Params, _: &Options) {
     let entropy = survivors.law(Wanted::ENTROPY).entropy;
     let ln_epsilon = ln_or_all(params.eta_cutoff);
-    survivors.keep_likely(ln_epsilon.min(0.5 * ln_epsilon - entropy), params.min_tokens());
+    let ln_eta = ln_epsilon.min(0.5 * ln_epsilon - entropy);
+    let error = survivors.rounding().entropy;
+    let cut = survivors.cut_at(ln_eta, error);
+    survivors.keep_from(cut, params.min_tokens());
 }
 
 /// Kept iff `epsilon <= max(p, (p * exp(H))^2)`.

@@ -7,10 +7,16 @@ use sortes_core::simd::Wanted;
 /// Keeps `p >= sum p^2`, the probability that two draws collide; the normalised, laxer form takes
 /// `(n * sum p^2 - 1) / (n - 1)` over `n` tokens.
 pub(in crate::decode) fn apply(survivors: &mut Survivors<'_>, params: &Params, options: &Options) {
-    let mut threshold = survivors.law(Wanted { entropy: true, square: true }).collision;
+    let collision = survivors.law(Wanted { entropy: true, square: true }).collision;
+    let (mut threshold, mut magnified) = (collision, 1.0);
     if options.p_less_normalized {
         let n = survivors.count() as f64;
-        threshold = if n > 1.0 { (n * threshold - 1.0) / (n - 1.0) } else { 0.0 };
+        let above = n * collision - 1.0;
+        threshold = if n > 1.0 { above / (n - 1.0) } else { 0.0 };
+        magnified = n * collision / above; // by the difference
     }
-    survivors.keep_likely(ln_or_all(threshold), params.min_tokens());
+    // Squares are off by twice as much as the normaliser.
+    let error = 3.0 * survivors.rounding().sum * magnified;
+    let cut = survivors.cut_at(ln_or_all(threshold), error);
+    survivors.keep_from(cut, params.min_tokens());
 }

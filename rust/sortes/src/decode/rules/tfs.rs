@@ -1,6 +1,7 @@
 //! Tail-free sampling: Bricken, "Tail Free Sampling", 2019.
 
 use super::{Options, Params, Survivors};
+use crate::decode::exact::TIE_OF_SUMS;
 
 /// Sorts the probabilities, takes the absolute second differences, normalises them, and keeps the
 /// tokens up to where their cumulative sum exceeds `z`; the first always, the last never.
@@ -12,17 +13,18 @@ pub(in crate::decode) fn apply(survivors: &mut Survivors<'_>, params: &Params, o
         return;
     }
     let ranked = survivors.head(n);
-    let curvature = |j: usize| (ranked[j].1 - 2.0 * ranked[j + 1].1 + ranked[j + 2].1).abs();
+    let curvature = |j: usize| (ranked[j] - 2.0 * ranked[j + 1] + ranked[j + 2]).abs();
     let total: f64 = (0..n - 2).map(curvature).sum();
     if total <= 0.0 {
         return;
     }
     // Token j (1 <= j <= n - 2) stays while the sum up to curvature j - 1 is within z.
+    let most = params.tfs * (1.0 + TIE_OF_SUMS);
     let mut sum = 0.0;
     let stay = (0..n - 2)
         .take_while(|&j| {
             sum += curvature(j) / total;
-            sum <= params.tfs
+            sum <= most
         })
         .count();
     survivors.keep_first((1 + stay).max(params.min_tokens()).min(n), options.ties);

@@ -2,13 +2,14 @@
 //! arXiv:1805.04833.
 
 use super::{Options, Params, Survivors};
+use crate::decode::exact::Cut;
 
 /// Keeps `l >=` the `k`-th largest logit, ties included.
 pub(in crate::decode) fn apply(survivors: &mut Survivors<'_>, params: &Params, _: &Options) {
     if params.top_k > 0.0 {
         let k = (params.top_k as usize).max(params.min_tokens());
         let cut = survivors.kth_largest(k);
-        survivors.keep_from(f64::from(cut), 1);
+        survivors.keep_from(Cut::exact(f64::from(cut)), 1);
     }
 }
 

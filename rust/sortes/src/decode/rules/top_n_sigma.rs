@@ -2,16 +2,23 @@
 //! Sampling of LLM", ACL 2025, arXiv:2411.07641.
 
 use super::{Options, Params, Survivors};
+use crate::decode::exact::{Cut, TIE_OF_SUMS};
 
-/// Keeps `l >= max - n * sigma`, with `sigma` the standard deviation of the surviving logits.
+/// Keeps `l >= max - n * sigma`, with `sigma` the standard deviation of the surviving logits that
+/// [count](Survivors::counted_from).
 ///
 /// Nothing happens with fewer than two of them. The kept set does not depend on the temperature.
 pub(in crate::decode) fn apply(survivors: &mut Survivors<'_>, params: &Params, options: &Options) {
-    let moments = survivors.moments();
+    let counted = survivors.counted_from();
+    let moments = survivors.moments(counted);
     if moments.count > 1 {
         let sigma = moments.deviation(options.sigma_ddof);
-        let cut = f64::from(survivors.max()) - params.top_n_sigma * sigma;
-        survivors.keep_from(cut, params.min_tokens());
+        let reach = params.top_n_sigma * sigma;
+        let at = f64::from(survivors.max()) - reach * (1.0 + TIE_OF_SUMS);
+        // Differences in `f32` are off by 2^-24 of themselves.
+        let spread = moments.squares / (moments.count as f64 * sigma * sigma);
+        let error = reach * spread / f64::from(1 << 22);
+        survivors.keep_from(Cut { at, error }, params.min_tokens());
     }
 }
 
@@ -21,7 +28,8 @@ pub(in crate::decode) fn critical(
     options: &Options,
     out: &mut [f64],
 ) {
-    let sigma = survivors.moments().deviation(options.sigma_ddof);
+    let counted = survivors.counted_from();
+    let sigma = survivors.moments(counted).deviation(options.sigma_ddof);
     let max = f64::from(survivors.max());
     survivors.write_of_logits(out, |l| (max - f64::from(l)) / sigma);
 }

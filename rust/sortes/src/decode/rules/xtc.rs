@@ -8,7 +8,10 @@ use sortes_core::num::ceil_f32;
 ///
 /// The rule acts with the probability `xtc_probability`: the caller has decided that it does.
 pub(in crate::decode) fn apply(survivors: &mut Survivors<'_>, params: &Params, options: &Options) {
-    let cut = ceil_f32(survivors.logit_of(ln_or_all(params.xtc_threshold)));
+    let error = survivors.rounding().sum;
+    let cut = survivors.cut_at(ln_or_all(params.xtc_threshold), error);
+    survivors.doubt_cut(cut, f32::INFINITY);
+    let cut = ceil_f32(cut.at);
     if cut > survivors.max() {
         return;
     }
