@@ -2,7 +2,24 @@
 
 import numpy as np
 from decode.public import LAW, LOGITS
-from sortes.sequences import ArithmeticCodes
+from sortes.sequences import ArithmeticCodes, sample_without_replacement
+
+LOGPROBS = np.log([0.4, 0.3])
+
+
+def flat(prefixes):
+    """A model of three tokens that are equally likely."""
+    return np.zeros((len(prefixes), 3))
+
+
+SEARCH = {"max_new_tokens": 2, "eos_token_id": [2], "node_batch_size": 3, "logit_bias": {1: 0.5},
+          "rng": 0}  # fmt: skip
+
+
+def drawn():
+    """Three texts of the flat model."""
+    return sample_without_replacement(flat, 3, 2, rng=0)
+
 
 DONE = np.array([False, True])
 
@@ -18,7 +35,23 @@ CALLS = {
     "ArithmeticCodes.copy": {},
     "ArithmeticCodes.to_bytes": {},
     "ArithmeticCodes.from_bytes": {"data": ArithmeticCodes(1, 2, rng=0).to_bytes()},
+    "DistinctSequences.mean": {"values": np.arange(3.0), "method": "threshold"},
+    "DistinctSequences.weights": {"method": "unordered"},
+    "SequenceSearch": {"model": flat, "num_samples": 2, "priority": "gumbel", **SEARCH},
+    "conditional_gumbel": {"logprobs": LOGPROBS, "maximum": 1.0, "rng": 0},
+    "distinct_mean": {"values": np.arange(2.0), "logprobs": LOGPROBS, "kappa": -1.0,
+                      "method": "threshold"},
+    "gumbel_topk": {"logits": LOGITS, "k": 1, "rng": 0},
+    "log_survival": {"x": LOGPROBS},
+    "priority_sample": {"model": flat, "num_samples": 2, "priority": "sequence",
+                        **{k: v for k, v in SEARCH.items() if k != "rng"}},
+    "sample_without_replacement": {"model": flat, "num_samples": 2, **SEARCH},
+    "self_normalized_weights": {"logprobs": LOGPROBS, "kappa": -1.0},
+    "stochastic_beam_search": {"model": flat, "num_beams": 2,
+                               **{k: v for k, v in SEARCH.items() if k != "node_batch_size"}},
+    "threshold_weights": {"logprobs": LOGPROBS, "kappa": -1.0},
+    "unordered_set_weights": {"logprobs": LOGPROBS},
     "arithmetic_codes": {"n": 3, "codebook": "stratified", "rng": 0},
 }  # fmt: skip
 
-MADE = {"ArithmeticCodes": lambda: ArithmeticCodes(1, 2, rng=0)}
+MADE = {"ArithmeticCodes": lambda: ArithmeticCodes(1, 2, rng=0), "DistinctSequences": drawn}

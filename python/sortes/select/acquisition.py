@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from sortes import _core
 from sortes._arrays import vector_of
-from sortes._check import COUNT, FINITE, NON_NEGATIVE, WORD, Count, NonNegative, one_of
+from sortes._check import COUNT, NON_NEGATIVE, Count, NonNegative, one_of
+from sortes._noise import noise_of
 from sortes._progress import Progress, job_of
 from sortes._rng import as_stream
 
@@ -92,7 +93,7 @@ def stochastic_acquisition(
     one_of(strategy, "strategy", get_args(Strategy))
     values = vector_of(scores, "scores", double=True)
     k, beta = COUNT.check(k, "k"), NON_NEGATIVE.check(beta, "beta")
-    source = as_stream(rng, step) if noise is None else _given(noise, rng, step)
+    source = as_stream(rng, step) if noise is None else noise_of(noise, values.shape, rng, step)
     with job_of(num_threads, progress, "scores") as job:
         return _core.select.acquisition.acquire(values, k, strategy, beta, source, job)
 
@@ -143,15 +144,3 @@ def acquisition_probs(
     beta = NON_NEGATIVE.check(beta, "beta")
     with job_of(num_threads, progress, "scores") as job:
         return _core.select.acquisition.acquisition_probs(values, strategy, beta, job)
-
-
-def _given(noise: ArrayLike, rng: Rng, step: int) -> NDArray[np.float64]:
-    """Return the noise, beside which there must be no randomness."""
-    values = vector_of(noise, "noise", double=True)
-    for name, given in (("rng", rng is not None), ("step", WORD.check(step, "step") != 0)):
-        if given:
-            FINITE.check_items(values, "noise")
-            if not (hasattr(rng, "bit_generator") or hasattr(rng, "get_state")):
-                as_stream(rng, step)  # which says what is wrong with it
-            raise ValueError(f"{name}: must not be given with noise, which replaces the draws")
-    return values

@@ -1,9 +1,46 @@
 """Whole texts, several of them, drawn together.
 
 `ArithmeticCodes` draws many texts in parallel, each an exact sample, all of them spread evenly over
-what the model can say. The family stands on `sortes.decode`, whose rules it takes.
+what the model can say. `sample_without_replacement` and `priority_sample` find distinct ones:
+drawn, or the surest first. `gumbel_topk` draws distinct items, and `threshold_weights` and its like
+turn sums over them into estimates. The family stands on `sortes.decode`, whose rules it takes.
 """
 
 from sortes.sequences.arithmetic import ArithmeticCodes, ArithmeticOutput, arithmetic_codes
+from sortes.sequences.distinct import (
+    DistinctSequences,
+    FoundSequence,
+    PrioritySequences,
+    SequenceSearch,
+    priority_sample,
+    sample_without_replacement,
+    stochastic_beam_search,
+)
+from sortes.sequences.gumbel import GumbelTopK, conditional_gumbel, gumbel_topk, log_survival
+from sortes.sequences.weights import (
+    distinct_mean,
+    self_normalized_weights,
+    threshold_weights,
+    unordered_set_weights,
+)
 
-__all__ = ["ArithmeticCodes", "ArithmeticOutput", "arithmetic_codes"]
+__all__ = [
+    "ArithmeticCodes",
+    "ArithmeticOutput",
+    "DistinctSequences",
+    "FoundSequence",
+    "GumbelTopK",
+    "PrioritySequences",
+    "SequenceSearch",
+    "arithmetic_codes",
+    "conditional_gumbel",
+    "distinct_mean",
+    "gumbel_topk",
+    "log_survival",
+    "priority_sample",
+    "sample_without_replacement",
+    "self_normalized_weights",
+    "stochastic_beam_search",
+    "threshold_weights",
+    "unordered_set_weights",
+]

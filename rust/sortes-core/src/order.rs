@@ -117,6 +117,24 @@ pub fn merge<T: Copy>(
     Ok(())
 }
 
+/// The indices of the finite `values` in order, the largest value first and among equal ones the
+/// lowest index, with their values.
+///
+/// # Errors
+/// If there is no memory for them, or the work is cancelled.
+pub fn descending(values: &[f64], run: Run<'_>) -> Result<Vec<(f64, usize)>> {
+    let mut order = with_capacity(values.len(), "indices of a sort")?;
+    for range in run.blocks(values.len(), BLOCK) {
+        let range = range?;
+        let pairs = values[range.clone()].iter().copied().zip(range);
+        order.extend(pairs.filter(|(value, _)| value.is_finite()));
+    }
+    let largest_first =
+        |a: &(f64, usize), b: &(f64, usize)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
+    sort(&mut order, largest_first, run)?;
+    Ok(order)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -157,6 +175,13 @@ mod tests {
                 assert!(selected[nth..].iter().all(|&x| x >= middle));
             }
         }
+    }
+
+    #[test]
+    fn what_is_not_finite_has_no_place() {
+        let values = [1.0, f64::NEG_INFINITY, 3.0, f64::NAN, 3.0, -2.0];
+        let expected = vec![(3.0, 2), (3.0, 4), (1.0, 0), (-2.0, 5)];
+        assert_eq!(descending(&values, Run::alone()).unwrap(), expected);
     }
 
     #[test]

@@ -11,8 +11,7 @@
 //! | function | keys | from |
 //! |---|---|---|
 //! | [`successive`] | the `k` smallest | weights |
-//! | [`successive_logs`] | the `k` smallest, as logarithms | logarithms of weights |
-//! | [`successive_given`] | the `k` smallest, as logarithms | logarithms, and Gumbel noise that is given |
+//! | [`Noise::successive`] | the `k` smallest, as logarithms | logarithms, and noise of a stream or given |
 //! | [`keys`] | all | either |
 //!
 //! The exponential of item `i` is that of entity `i` ([`Purpose::Item`]) at the step of the stream.
@@ -23,7 +22,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::error::shown;
 use crate::memory::{reserve, zeroed};
-use crate::order::{select_nth, sort};
+use crate::order::{descending, select_nth, sort};
 use crate::rng::{Purpose, Stream, bulk, elementary};
 use crate::weights::{self, Weight, summary_of};
 use crate::{Error, Result, Run, vectorised};
@@ -184,7 +183,8 @@ pub fn successive<W: Weight>(
     }
     // Quotients would leave the range of doubles: take their logarithms, in a second pass.
     run.expect(2 * weights.len() as u64);
-    successive_logs(weights.len(), k, stream, |i| elementary::ln_any(weights[i].wide()), run)
+    let log_weight = |i: usize| elementary::ln_any(weights[i].wide());
+    Noise::Stream(stream).successive(weights.len(), k, log_weight, run)
 }
 
 /// The weight, without the sign that a zero may have: one over it must be plus infinity.
@@ -212,44 +212,105 @@ vectorised! {
     }
 }
 
-/// As [`successive`], from the logarithms of the weights; the keys are logarithms too. Items whose
-/// log weight is minus infinity are left out.
-///
-/// # Errors
-/// If there is no memory, or the work is cancelled.
-pub fn successive_logs(
-    n: usize,
-    k: usize,
-    stream: Stream,
-    log_weight: impl Fn(usize) -> f64 + Sync + Send,
-    run: Run<'_>,
-) -> Result<Vec<Keyed>> {
-    smallest(n, k, run, |items, found| {
-        let mut noise = [0.0; BLOCK];
-        let noise = &mut noise[..items.len()];
-        let ids = bulk::Ids::From(stream, items.start as u64);
-        bulk::log_exponentials(Purpose::Item, ids, noise);
-        for (e, index) in noise.iter().zip(items) {
-            found.offer(e - log_weight(index), index);
-        }
-    })
+/// Where the Gumbel noise of a race comes from.
+#[derive(Debug, Clone, Copy)]
+pub enum Noise<'a> {
+    /// The keys of the items of a stream.
+    Stream(Stream),
+    /// Given values, one per item.
+    Given(&'a [f64]),
 }
 
-/// As [`successive_logs`], with Gumbel noise that is given: the keys are `-noise - log_weight`.
+impl Noise<'_> {
+    /// Refuses noise that is not one finite number for each of `n` items.
+    ///
+    /// # Errors
+    /// In that case, or if the work is cancelled.
+    pub fn check(self, n: usize, run: Run<'_>) -> Result<()> {
+        let Self::Given(noise) = self else { return Ok(()) };
+        if noise.len() != n {
+            let (expected, got) = (format!("({n},)"), format!("({},)", noise.len()));
+            return Err(Error::Shape { name: "noise", expected, got });
+        }
+        for range in run.blocks(n, TASK) {
+            for index in range? {
+                if !noise[index].is_finite() {
+                    return Err(Error::item("noise", index, "(-inf, inf)", shown(noise[index])));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// As [`successive`], of `n` items from the logarithms of their weights; the keys are logarithms
+    /// too: `-noise - log_weight`. Items whose log weight is minus infinity are left out.
+    ///
+    /// # Errors
+    /// If there is no memory, or the work is cancelled.
+    pub fn successive(
+        self,
+        n: usize,
+        k: usize,
+        log_weight: impl Fn(usize) -> f64 + Sync + Send,
+        run: Run<'_>,
+    ) -> Result<Vec<Keyed>> {
+        smallest(n, k, run, |items, found| {
+            let mut noise = [0.0; BLOCK];
+            let noise = &mut noise[..items.len()];
+            self.write_negative(items.start, noise);
+            for (e, index) in noise.iter().zip(items) {
+                found.offer(e - log_weight(index), index);
+            }
+        })
+    }
+
+    /// Writes the noise of the items from `first` on, with the other sign: the logarithms of
+    /// exponentials.
+    pub fn write_negative(self, first: usize, out: &mut [f64]) {
+        match self {
+            Self::Stream(stream) => {
+                bulk::log_exponentials(Purpose::Item, bulk::Ids::From(stream, first as u64), out);
+            }
+            Self::Given(noise) => {
+                for (out, noise) in out.iter_mut().zip(&noise[first..]) {
+                    *out = -noise;
+                }
+            }
+        }
+    }
+}
+
+/// Up to here log weights leave the noise its precision.
+pub const LARGE: f64 = 1e6;
+/// More than the largest difference of noise: the logarithm of an exponential of a stream lies
+/// between -45.1 and 3.7.
+const GAP: f64 = 64.0;
+
+/// Where log weights are so large that adding noise to them would lose it, moves them to zero and
+/// closes the gaps between them, as far as no noise bridges them: every draw comes out as it would
+/// in exact arithmetic, and equal items remain equally likely.
 ///
 /// # Errors
 /// If there is no memory, or the work is cancelled.
-pub fn successive_given(
-    noise: &[f64],
-    k: usize,
-    log_weight: impl Fn(usize) -> f64 + Sync + Send,
-    run: Run<'_>,
-) -> Result<Vec<Keyed>> {
-    smallest(noise.len(), k, run, |items, found| {
-        for index in items {
-            found.offer(-noise[index] - log_weight(index), index);
+pub fn close_gaps(log_weights: &mut [f64], run: Run<'_>) -> Result<()> {
+    let mut large = false;
+    for range in run.blocks(log_weights.len(), TASK) {
+        let logs = &log_weights[range?];
+        large |= logs.iter().any(|log| log.abs() > LARGE && log.is_finite());
+    }
+    if !large {
+        return Ok(());
+    }
+    let order = descending(log_weights, run)?;
+    let (mut before, mut moved) = (order[0].0, 0.0);
+    for range in run.blocks(order.len(), TASK) {
+        for &(log, item) in &order[range?] {
+            moved -= (before - log).min(GAP);
+            before = log;
+            log_weights[item] = moved;
         }
-    })
+    }
+    Ok(())
 }
 
 /// The key of every item: `E / w`, infinite for zero weights, or with `log` (the weights being

@@ -1,5 +1,8 @@
 """Whole texts."""
 
 from . import arithmetic as arithmetic
+from . import gumbel as gumbel
+from . import tree as tree
+from . import weights as weights
 
-__all__ = ["arithmetic"]
+__all__ = ["arithmetic", "gumbel", "tree", "weights"]

@@ -1,7 +1,8 @@
 """Rules and draws for ``generate`` of Hugging Face Transformers.
 
 `sample` is a ``custom_generate`` function that owns the draw, and `arithmetic_sample` one that
-spreads the texts of a prompt evenly. The warpers are logits processors
+spreads the texts of a prompt evenly; `distinct_sample`, `stochastic_beam_sample` and
+`priority_sample` give texts that are never the same. The warpers are logits processors
 with the names and arguments of Transformers' own, for ``logits_processor=[...]``.
 """
 
@@ -16,6 +17,11 @@ from sortes.integrations.transformers._arithmetic import (  # noqa: E402
     arithmetic_sample,
 )
 from sortes.integrations.transformers._config import from_generation_config  # noqa: E402
+from sortes.integrations.transformers._distinct import (  # noqa: E402
+    distinct_sample,
+    priority_sample,
+    stochastic_beam_sample,
+)
 from sortes.integrations.transformers._draw import SortesDrawProcessor  # noqa: E402
 from sortes.integrations.transformers._generate import sample  # noqa: E402
 from sortes.integrations.transformers._warpers import (  # noqa: E402
@@ -60,6 +66,9 @@ __all__ = [
     "TypicalLogitsWarper",
     "XTCLogitsWarper",
     "arithmetic_sample",
+    "distinct_sample",
     "from_generation_config",
+    "priority_sample",
     "sample",
+    "stochastic_beam_sample",
 ]

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from sortes._progress import Callback
     from sortes._rng import Rng
 
-_RULE_ARGS = tuple(decode.RuleArgs.__annotations__)
+RULE_ARGS = tuple(decode.RuleArgs.__annotations__)
 _GREEDY = decode.Rules(temperature=0.0)
 
 
@@ -192,10 +192,10 @@ def decoded(
 
     Ctrl-C raises `sortes.Interrupted`, or returns what there is.
     """
-    rule_args = {name: kwargs.pop(name) for name in _RULE_ARGS if name in kwargs}
+    rule_args = {name: kwargs.pop(name) for name in RULE_ARGS if name in kwargs}
     outer = enclosing_generate()
     streamer = streamer if streamer is not None else outer.get("streamer")
-    _refuse(generation_config, outer, synced_gpus, rule_args)
+    refuse(generation_config, outer, synced_gpus, rule_args)
     if generation_config.do_sample:
         rules = rules_of_sampling(generation_config, **rule_args)
         processors = without_warpers(logits_processor, generation_config)
@@ -272,7 +272,7 @@ def with_rule_arguments(function: Callable[..., Any]) -> inspect.Signature:
     """Return the signature that tells ``generate`` which of its arguments are ours."""
     signature = inspect.signature(function)
     *own, rest = signature.parameters.values()
-    named = [inspect.Parameter(n, inspect.Parameter.KEYWORD_ONLY, default=None) for n in _RULE_ARGS]
+    named = [inspect.Parameter(n, inspect.Parameter.KEYWORD_ONLY, default=None) for n in RULE_ARGS]
     return signature.replace(parameters=[*own, *named, rest])
 
 
@@ -298,7 +298,7 @@ def with_stop_strings(criteria: Any, stop_strings: Any, tokenizer: Any) -> Any:
     return type(criteria)([*criteria, StopStringCriteria(tokenizer, list(texts))])
 
 
-def _refuse(config: Any, outer: Any, synced_gpus: bool, rule_args: dict[str, Any]) -> None:
+def refuse(config: Any, outer: Any, synced_gpus: bool, rule_args: dict[str, Any]) -> None:
     """Raise if this loop cannot do what the call of ``generate`` asks for."""
     mode = config.get_generation_mode(outer.get("assistant_model"))
     if mode not in (GenerationMode.SAMPLE, GenerationMode.GREEDY_SEARCH):

@@ -76,6 +76,8 @@ purposes! {
     Dynamic = 18, "dynamic";
     /// The digits of the codes of whole sequences.
     Code = 19, "code";
+    /// The children of a node of a tree of sequences: their noise and their keys.
+    Branch = 20, "branch";
 }
 
 /// One past the largest entity: entities have 48 bits.

@@ -8,7 +8,7 @@ mod sampling;
 use pyo3::prelude::*;
 
 /// What `sequences` takes as well.
-pub(crate) use sampling::Given;
+pub(crate) use sampling::{Given, Streams};
 
 /// Nanoseconds of one thread for a row, beside those for its logits.
 const ROW: f64 = 500.0;

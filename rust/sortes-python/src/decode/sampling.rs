@@ -102,7 +102,13 @@ fn set(
 }
 
 /// One stream for all rows, or one for each.
-pub(super) struct Streams(Vec<rng::Stream>);
+pub(crate) struct Streams(Vec<rng::Stream>);
+
+impl Streams {
+    pub(crate) fn as_slice(&self) -> &[rng::Stream] {
+        &self.0
+    }
+}
 
 impl<'py> FromPyObject<'_, 'py> for Streams {
     type Error = PyErr;

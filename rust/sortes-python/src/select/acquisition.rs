@@ -1,6 +1,7 @@
 //! `_core.select.acquisition`: batches by scores, for active learning.
 
-use sortes::select::acquisition::{self as kernels, Noise, Strategy};
+use sortes::select::acquisition::{self as kernels, Strategy};
+use sortes_core::races::Noise;
 
 use super::weighted::indices;
 use crate::prelude::*;

@@ -1,6 +1,9 @@
 //! The family `sequences`: one native module for each of its parts.
 
 mod arithmetic;
+mod gumbel;
+mod tree;
+mod weights;
 
 use pyo3::prelude::*;
 
@@ -8,5 +11,5 @@ use pyo3::prelude::*;
 #[pymodule(submodule, name = "sequences")]
 pub(crate) mod native {
     #[pymodule_export]
-    use super::arithmetic::arithmetic;
+    use super::{arithmetic::arithmetic, gumbel::gumbel, tree::tree, weights::weights};
 }

@@ -18,6 +18,7 @@
 //! | `exact` | decisions that rounding could turn, made again in double precision |
 //! | `draw` | the categorical draw |
 //! | `choose` | tokens that somebody else takes, such as the decoder of a code |
+//! | `several` | several tokens of a row, none of them twice |
 //! | `details` | log-probabilities of what was drawn |
 //! | `rows` | rows of logits, and the loop over them |
 //! | `call` | whole batches |
@@ -42,6 +43,7 @@ pub mod penalties;
 mod pipeline;
 mod rows;
 mod rules;
+mod several;
 pub mod stats;
 mod survivors;
 mod window;
@@ -55,3 +57,4 @@ pub use element::Element;
 pub use params::{COMMON, GREEDY, Parameter, Params, RULES, Rule};
 pub use pipeline::{Boundary, Options, Rules, Ties};
 pub use rows::Rows;
+pub use several::{Successive, Tokens};

@@ -6,5 +6,11 @@
 //! | module | holds |
 //! |---|---|
 //! | [`arithmetic`] | arithmetic sampling: many texts from codes that are spread evenly |
+//! | [`gumbel`] | distinct items by perturbed log weights |
+//! | [`tree`] | the best-first search from which distinct sequences come |
+//! | [`weights`] | what makes sums over distinct samples estimates |
 
 pub mod arithmetic;
+pub mod gumbel;
+pub mod tree;
+pub mod weights;

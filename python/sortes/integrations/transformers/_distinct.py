@@ -1,0 +1,473 @@
+"""Distinct texts in ``generate``: drawn without replacement, or the surest first."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import torch
+from transformers.generation.stopping_criteria import EosTokenCriteria, MaxLengthCriteria
+from transformers.generation.utils import GenerateDecoderOnlyOutput
+
+from sortes import decode
+from sortes._check import AT_LEAST_1, AtLeastOne, one_of, shown
+from sortes._progress import Progress
+from sortes.integrations.transformers._config import (
+    enclosing_generate,
+    rules_of_sampling,
+    without_warpers,
+)
+from sortes.integrations.transformers._generate import RULE_ARGS, refuse, with_rule_arguments
+from sortes.integrations.transformers._rng import stream_of
+from sortes.sequences import DistinctSequences, SequenceSearch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from sortes._rng import Rng
+    from sortes.sequences import FoundSequence
+
+OnInterrupt = Literal["raise", "return"]
+GreedyPriority = Literal["token", "sequence"]
+#: What a sequence may end by.
+_CRITERIA = (MaxLengthCriteria, EosTokenCriteria)
+
+
+def distinct_sample(
+    model: Any,
+    input_ids: torch.Tensor,
+    logits_processor: Any,
+    stopping_criteria: Any,
+    generation_config: Any,
+    synced_gpus: bool = False,
+    streamer: Any = None,
+    *,
+    num_samples: AtLeastOne = 1,
+    node_batch_size: AtLeastOne = 16,
+    on_sequence: Callable[[FoundSequence], object] | None = None,
+    on_interrupt: OnInterrupt = "raise",
+    rng: Rng = None,
+    progress: Progress = None,
+    **kwargs: Any,
+) -> torch.Tensor | GenerateDecoderOnlyOutput:
+    """Draw distinct texts of one prompt without replacement: ``custom_generate=distinct_sample``.
+
+    It is `sortes.sequences.sample_without_replacement` of the model, in the law that the
+    configuration and the rules below leave.
+
+    Parameters
+    ----------
+    model, input_ids, logits_processor, stopping_criteria, generation_config
+        Filled in by ``generate``: one prompt, ``do_sample=True``, and neither beams nor
+        ``num_return_sequences``. Texts end by a token of the configuration or by its length.
+    synced_gpus
+        Not supported.
+    streamer
+        Not supported: see `on_sequence`.
+    num_samples : int, default 1
+        How many texts; fewer come if the model has fewer.
+    node_batch_size : int, default 16
+        How many beginnings the model is given together, at most. The texts do not depend on it.
+    on_sequence : callable, optional
+        Called with each `sortes.sequences.FoundSequence` as soon as it is found.
+    on_interrupt : {"raise", "return"}, default "raise"
+        What Ctrl-C does: raise `sortes.Interrupted`, whose ``partial`` is what would have been
+        returned, as far as it came; or return that.
+    rng : Rng, optional
+        The randomness: None for fresh entropy, or a seed, generator or stream (see `sortes.Rng`).
+        None draws a key from Torch's global generator, so that ``torch.manual_seed`` and
+        ``transformers.set_seed`` decide.
+    progress : bool or callable, optional
+        Show a progress bar, or call ``progress(done, total)``. It counts texts.
+    **kwargs
+        Every rule argument of `sortes.decode.sample` is taken from the arguments of ``generate``,
+        in the place of the configuration's value. All else goes to the model.
+
+    Returns
+    -------
+    LongTensor, shape (n, T), or ModelOutput
+        Prompt and text, in the order in which the texts were drawn. If
+        ``return_dict_in_generate``, the output has ``logprobs``, ``perturbed``, ``complete`` (shape
+        (n,)) and ``kappa`` as well, as `sortes.sequences.DistinctSequences` describes them.
+
+    Raises
+    ------
+    ValueError
+        For settings that contradict it; for a bad argument; for logits that hold NaN or ``+inf``.
+    Interrupted
+        If Ctrl-C stopped it.
+
+    Notes
+    -----
+    The cache of the prompt is kept; the tokens behind it are computed anew for each batch of
+    beginnings. A model that rounds differently in batches of other sizes moves the values as much.
+
+    Examples
+    --------
+    >>> from transformers import LlamaConfig, LlamaForCausalLM
+    >>> config = LlamaConfig(
+    ...     vocab_size=64,
+    ...     hidden_size=32,
+    ...     intermediate_size=64,
+    ...     num_hidden_layers=1,
+    ...     num_attention_heads=2,
+    ... )
+    >>> model = LlamaForCausalLM(config)
+    >>> texts = model.generate(
+    ...     torch.tensor([[1, 5, 7]]),
+    ...     custom_generate=distinct_sample,
+    ...     do_sample=True,
+    ...     num_samples=8,
+    ...     max_new_tokens=4,
+    ...     rng=0,
+    ... )
+    >>> len(set(map(tuple, texts.tolist())))
+    8
+    """
+    search = {"num_samples": num_samples, "node_batch_size": node_batch_size}
+    return _searched(
+        *(model, input_ids, logits_processor, stopping_criteria, generation_config),
+        *(synced_gpus, streamer, kwargs, search, rng),
+        on_sequence=on_sequence,
+        on_interrupt=on_interrupt,
+        progress=progress,
+    )
+
+
+distinct_sample.__signature__ = with_rule_arguments(distinct_sample)  # type: ignore[attr-defined]
+
+
+def stochastic_beam_sample(
+    model: Any,
+    input_ids: torch.Tensor,
+    logits_processor: Any,
+    stopping_criteria: Any,
+    generation_config: Any,
+    synced_gpus: bool = False,
+    streamer: Any = None,
+    *,
+    num_samples: AtLeastOne = 1,
+    on_sequence: Callable[[FoundSequence], object] | None = None,
+    on_interrupt: OnInterrupt = "raise",
+    rng: Rng = None,
+    progress: Progress = None,
+    **kwargs: Any,
+) -> torch.Tensor | GenerateDecoderOnlyOutput:
+    """Draw distinct texts by stochastic beams: ``custom_generate=stochastic_beam_sample``.
+
+    It is `sortes.sequences.stochastic_beam_search` of the model: the texts of `distinct_sample` for
+    the same `rng`, in as many calls of the model as a text has tokens.
+
+    Parameters
+    ----------
+    model, input_ids, logits_processor, stopping_criteria, generation_config
+        As in `distinct_sample`.
+    synced_gpus, streamer
+        Not supported.
+    num_samples : int, default 1
+        How many texts: the width of the beam.
+    on_sequence, on_interrupt
+        As in `distinct_sample`.
+    rng : Rng, optional
+        The randomness: None for fresh entropy, or a seed, generator or stream (see `sortes.Rng`).
+        As in `distinct_sample`.
+    progress : bool or callable, optional
+        Show a progress bar, or call ``progress(done, total)``. It counts texts.
+    **kwargs
+        As in `distinct_sample`.
+
+    Returns
+    -------
+    LongTensor, shape (n, T), or ModelOutput
+        As `distinct_sample`.
+
+    Raises
+    ------
+    ValueError, Interrupted
+        As `distinct_sample`.
+
+    Examples
+    --------
+    >>> from transformers import LlamaConfig, LlamaForCausalLM
+    >>> config = LlamaConfig(
+    ...     vocab_size=64,
+    ...     hidden_size=32,
+    ...     intermediate_size=64,
+    ...     num_hidden_layers=1,
+    ...     num_attention_heads=2,
+    ... )
+    >>> model = LlamaForCausalLM(config)
+    >>> texts = model.generate(
+    ...     torch.tensor([[1, 5, 7]]),
+    ...     custom_generate=stochastic_beam_sample,
+    ...     do_sample=True,
+    ...     num_samples=3,
+    ...     max_new_tokens=4,
+    ...     rng=0,
+    ... )
+    >>> texts.shape
+    torch.Size([3, 7])
+    """
+    search = {"num_samples": num_samples, "node_batch_size": num_samples}
+    return _searched(
+        *(model, input_ids, logits_processor, stopping_criteria, generation_config),
+        *(synced_gpus, streamer, kwargs, search, rng),
+        on_sequence=on_sequence,
+        on_interrupt=on_interrupt,
+        progress=progress,
+    )
+
+
+_signature = with_rule_arguments(stochastic_beam_sample)
+stochastic_beam_sample.__signature__ = _signature  # type: ignore[attr-defined]
+
+
+def priority_sample(
+    model: Any,
+    input_ids: torch.Tensor,
+    logits_processor: Any,
+    stopping_criteria: Any,
+    generation_config: Any,
+    synced_gpus: bool = False,
+    streamer: Any = None,
+    *,
+    num_samples: AtLeastOne = 1,
+    priority: GreedyPriority = "token",
+    node_batch_size: AtLeastOne = 16,
+    on_sequence: Callable[[FoundSequence], object] | None = None,
+    on_interrupt: OnInterrupt = "raise",
+    progress: Progress = None,
+    **kwargs: Any,
+) -> torch.Tensor | GenerateDecoderOnlyOutput:
+    """Take distinct texts, the surest ones first: ``custom_generate=priority_sample``.
+
+    It is `sortes.sequences.priority_sample` of the model; nothing is drawn.
+
+    Parameters
+    ----------
+    model, input_ids, logits_processor, stopping_criteria, generation_config
+        As in `distinct_sample`; with ``do_sample=False`` no rule of the configuration acts.
+    synced_gpus, streamer
+        Not supported.
+    num_samples : int, default 1
+        How many texts; fewer come if the model has fewer. The first is that of greedy decoding.
+    priority : {"token", "sequence"}, default "token"
+        As in `sortes.sequences.priority_sample`.
+    node_batch_size, on_sequence, on_interrupt
+        As in `distinct_sample`.
+    progress : bool or callable, optional
+        Show a progress bar, or call ``progress(done, total)``. It counts texts.
+    **kwargs
+        As in `distinct_sample`.
+
+    Returns
+    -------
+    LongTensor, shape (n, T), or ModelOutput
+        Prompt and text, in the order in which the texts came. If ``return_dict_in_generate``, the
+        output has ``logprobs``, ``priorities`` and ``complete`` (shape (n,)) as well.
+
+    Raises
+    ------
+    ValueError, Interrupted
+        As `distinct_sample`.
+
+    Examples
+    --------
+    >>> from transformers import LlamaConfig, LlamaForCausalLM
+    >>> config = LlamaConfig(
+    ...     vocab_size=64,
+    ...     hidden_size=32,
+    ...     intermediate_size=64,
+    ...     num_hidden_layers=1,
+    ...     num_attention_heads=2,
+    ... )
+    >>> model = LlamaForCausalLM(config)
+    >>> prompt = torch.tensor([[1, 5, 7]])
+    >>> greedy = {"do_sample": False, "max_new_tokens": 4}
+    >>> texts = model.generate(
+    ...     prompt, custom_generate=priority_sample, num_samples=3, **greedy
+    ... )
+    >>> torch.equal(texts[:1], model.generate(prompt, **greedy))
+    True
+    """
+    one_of(priority, "priority", get_args(GreedyPriority))
+    search = {"num_samples": num_samples, "node_batch_size": node_batch_size, "priority": priority}
+    return _searched(
+        *(model, input_ids, logits_processor, stopping_criteria, generation_config),
+        *(synced_gpus, streamer, kwargs, search, None),
+        on_sequence=on_sequence,
+        on_interrupt=on_interrupt,
+        progress=progress,
+    )
+
+
+priority_sample.__signature__ = with_rule_arguments(priority_sample)  # type: ignore[attr-defined]
+
+
+def _searched(
+    model: Any,
+    input_ids: torch.Tensor,
+    logits_processor: Any,
+    stopping_criteria: Any,
+    config: Any,
+    synced_gpus: bool,
+    streamer: Any,
+    kwargs: dict[str, Any],
+    search: dict[str, Any],
+    rng: Rng,
+    *,
+    on_sequence: Any,
+    on_interrupt: str,
+    progress: Progress,
+) -> torch.Tensor | GenerateDecoderOnlyOutput:
+    """Search the texts of a model."""
+    draws = "priority" not in search
+    rule_args = {name: kwargs.pop(name) for name in RULE_ARGS if name in kwargs}
+    outer = enclosing_generate()
+    refuse(config, outer, synced_gpus, rule_args)
+    streamer = streamer if streamer is not None else outer.get("streamer")
+    _refuse_settings(model, input_ids, stopping_criteria, config, streamer, draws)
+    if on_sequence is not None and not callable(on_sequence):
+        raise TypeError(f"on_sequence: must be callable, got {shown(on_sequence)}")
+    one_of(on_interrupt, "on_interrupt", get_args(OnInterrupt))
+
+    rules, processors = decode.Rules(), list(logits_processor)
+    if config.do_sample:
+        rules = rules_of_sampling(config, **rule_args)
+        processors = without_warpers(logits_processor, config)
+    ends = config._eos_token_tensor
+    length = config.max_length - input_ids.shape[1]
+    beginnings = _Beginnings(model, input_ids, type(logits_processor)(processors), kwargs)
+    most = AT_LEAST_1.check(search.pop("num_samples"), "num_samples")
+    found = SequenceSearch(
+        beginnings,
+        most,
+        length,
+        rules,
+        eos_token_id=None if ends is None else ends.reshape(-1).tolist(),
+        rng=stream_of(rng) if draws else None,
+        **search,
+    )
+    return found._to_the_end(
+        lambda: _output(found, input_ids, config, draws), on_interrupt, progress, on_sequence
+    )
+
+
+def _refuse_settings(
+    model: Any, input_ids: torch.Tensor, criteria: Any, config: Any, streamer: Any, draws: bool
+) -> None:
+    """Raise if the settings of ``generate`` contradict a search."""
+    if draws and not config.do_sample:
+        raise ValueError("do_sample: must be True for texts that are drawn, got False")
+    if model.config.is_encoder_decoder:
+        raise ValueError("model: must be decoder-only, got an encoder-decoder")
+    n = config.num_return_sequences or 1
+    if n != 1:
+        raise ValueError(f"num_return_sequences: must be 1 (give num_samples), got {n}")
+    if len(input_ids) != 1:
+        raise ValueError(f"input_ids: must hold one prompt, got {len(input_ids)}")
+    if streamer is not None:
+        raise ValueError("streamer: is not supported (give on_sequence)")
+    for criterion in criteria:
+        if not isinstance(criterion, _CRITERIA):
+            name = type(criterion).__name__
+            raise ValueError(f"stopping_criteria: a search cannot stop by {name}")
+    length = config.max_length - input_ids.shape[1]
+    if length < 1:
+        raise ValueError(f"max_new_tokens: must be at least 1, got {length}")
+
+
+class _Beginnings:
+    """The logits behind the prompt and some tokens."""
+
+    def __init__(
+        self, model: Any, prompt: torch.Tensor, processors: Any, kwargs: dict[str, Any]
+    ) -> None:
+        self.model, self.prompt, self.processors = model, prompt, processors
+        mask = kwargs.get("attention_mask")
+        self.mask = torch.ones_like(prompt) if mask is None else mask
+        self.takes = inspect.signature(model.forward).parameters
+        #: What the model calls its cache: the second name until transformers 5.23.
+        self.cache_name = "cache" if "cache" in self.takes else "past_key_values"
+        self.keeps_cache = kwargs.get("use_cache", True)
+        self.cache: Any = None
+
+    def __call__(self, prefixes: list[NDArray[np.int64]]) -> torch.Tensor:
+        if self.cache is None and self.keeps_cache:
+            logits = self._prefill()
+            if len(prefixes) == 1 and not len(prefixes[0]):
+                return self._processed(logits, prefixes)
+        return self._processed(self._logits(prefixes), prefixes)
+
+    def _prefill(self) -> torch.Tensor:
+        """Fill the cache with the prompt; return the logits behind it."""
+        output = self._forward(self.prompt, self.mask, use_cache=True)
+        self.cache = output[self.cache_name]
+        return output.logits[:, -1]  # type: ignore[no-any-return]
+
+    def _logits(self, prefixes: list[NDArray[np.int64]]) -> torch.Tensor:
+        """Compute the tokens behind the prompt, in one batch."""
+        batch, longest = len(prefixes), max(map(len, prefixes))
+        ids = self.prompt.new_zeros((batch, longest))
+        mask = self.mask.new_zeros((batch, longest))
+        # Short ones are padded in front, where nobody looks.
+        for row, prefix in enumerate(prefixes):
+            if len(prefix):
+                ids[row, -len(prefix) :] = torch.from_numpy(prefix).to(ids)
+                mask[row, -len(prefix) :] = 1
+        before = self.mask.expand(batch, -1)
+        if self.cache is None:
+            prompt = self.prompt.expand(batch, -1)
+            ids, seen = torch.cat([prompt, ids], 1), torch.cat([before, mask], 1)
+            return self._forward(ids, seen, use_cache=False).logits[:, -1]  # type: ignore[no-any-return]
+        cache = copy.deepcopy(self.cache)
+        cache.batch_repeat_interleave(batch)
+        seen = torch.cat([before, mask], 1)
+        output = self._forward(ids, seen, **{self.cache_name: cache}, use_cache=True)
+        return output.logits[:, -1]  # type: ignore[no-any-return]
+
+    def _forward(self, ids: torch.Tensor, seen: torch.Tensor, **more: Any) -> Any:
+        """Run the model on the last tokens of a text, of which `seen` says what is real."""
+        if "position_ids" in self.takes:
+            positions = (seen.cumsum(1) - 1).clamp_min(0)[:, -ids.shape[1] :]
+            more["position_ids"] = positions
+        if "logits_to_keep" in self.takes:
+            more["logits_to_keep"] = 1
+        return self.model(input_ids=ids, attention_mask=seen, return_dict=True, **more)
+
+    def _processed(self, logits: torch.Tensor, prefixes: list[NDArray[np.int64]]) -> torch.Tensor:
+        """Apply the processors to each row, behind its own tokens."""
+        if not self.processors:
+            return logits
+        rows = []
+        for row, prefix in zip(logits.float(), prefixes, strict=True):
+            tokens = torch.from_numpy(prefix).to(self.prompt)[None]
+            text = torch.cat([self.prompt, tokens], 1)
+            rows.append(self.processors(text, row[None].clone()))
+        return torch.cat(rows)
+
+
+def _output(
+    search: SequenceSearch, prompt: torch.Tensor, config: Any, draws: bool
+) -> torch.Tensor | GenerateDecoderOnlyOutput:
+    """Return the texts, or the class that ``generate`` uses for them."""
+    found = search._drawn() if draws else search._taken()
+    tokens = torch.from_numpy(found.tokens).to(prompt)
+    pad = config._pad_token_tensor
+    tokens = tokens.masked_fill(tokens < 0, 0 if pad is None else int(pad))
+    sequences = torch.cat([prompt.expand(len(tokens), -1), tokens], 1)
+    if not config.return_dict_in_generate:
+        return sequences
+    output: Any = GenerateDecoderOnlyOutput(sequences=sequences)  # type: ignore[arg-type]
+    output["logprobs"] = torch.from_numpy(found.logprobs)
+    output["complete"] = torch.from_numpy(found.complete)
+    if isinstance(found, DistinctSequences):
+        output["perturbed"] = torch.from_numpy(found.perturbed)
+        output["kappa"] = found.kappa
+    else:
+        output["priorities"] = torch.from_numpy(found.priorities)
+    return output  # type: ignore[no-any-return]

@@ -1,0 +1,115 @@
+//! `_core.sequences.tree`: the search for distinct sequences.
+
+use sortes::sequences::tree::{self as kernels, Found, Limits, Priority};
+use sortes_core::memory::with_capacity;
+
+use crate::decode::Given;
+use crate::prelude::*;
+
+/// Nanoseconds of a logit: rules, and the draw of some tokens.
+const SCAN: f64 = 1.0;
+/// Of a node that is looked at.
+const NODE: f64 = 100.0;
+
+impl Named for Priority {
+    const NAMES: &[(&str, Self)] =
+        &[("gumbel", Self::Gumbel), ("token", Self::Token), ("sequence", Self::Sequence)];
+}
+
+/// A sequence that has come: its tokens, log-probability and priority, and whether it is complete.
+type Sequence = (Array<i64>, f64, f64, bool);
+
+/// The search for distinct sequences of a prompt.
+#[pyclass(frozen, module = "sortes._core.sequences.tree")]
+pub(crate) struct SequenceTree(Locked<kernels::SequenceTree>);
+
+#[pymethods]
+impl SequenceTree {
+    #[new]
+    fn new(
+        priority: Choice<Priority>,
+        sequences: usize,
+        tokens: u32,
+        ends: Vec<u32>,
+        stream: &Stream,
+    ) -> PyResult<Self> {
+        let limits = Limits { sequences, tokens };
+        let tree = kernels::SequenceTree::new(priority.0, limits, ends, stream.0);
+        tree.map(|tree| Self(Locked::new(tree))).map_err(to_py)
+    }
+
+    /// Up to `most` nodes that are to be expanded next.
+    fn next_batch(&self, py: Python<'_>, most: usize) -> PyResult<Array<u32>> {
+        let size = Size::new(self.__len__(py)?, NODE);
+        self.0.read(&Job::plain(py), size.serial(), |tree, _| tree.next_batch(most)).map(Array)
+    }
+
+    /// Expands nodes by rows of logits.
+    fn expand(&self, nodes: Vector<'_, u32>, given: Given<'_>, job: Job<'_>) -> PyResult<()> {
+        let (call, logits) = (given.call(&[]), &given.logits);
+        let size = Size::new(logits.rows(), logits.cols() as f64 * SCAN);
+        self.0.write(&job, size, |tree, run| {
+            with_rows!(logits, |rows| tree.expand(&nodes, &call, rows, run))
+        })
+    }
+
+    /// Expands a node by tokens and the logarithms of their probabilities.
+    fn expand_listed(
+        &self,
+        py: Python<'_>,
+        node: u32,
+        tokens: Vector<'_, i64>,
+        logprobs: Vector<'_, f64>,
+    ) -> PyResult<()> {
+        self.0.write(&Job::plain(py), Size::new(tokens.len(), NODE).serial(), |tree, _| {
+            tree.expand_listed(node, &tokens, &logprobs)
+        })
+    }
+
+    /// The tokens of a node.
+    fn path(&self, py: Python<'_>, node: u32) -> PyResult<Array<i64>> {
+        let size = Size::new(1, NODE).serial();
+        self.0.read(&Job::plain(py), size, |tree, _| tree.path(node)).map(Array)
+    }
+
+    /// The sequences that have come, from the one numbered `first` to the one before `end`.
+    fn found(&self, py: Python<'_>, first: usize, end: usize) -> PyResult<Vec<Sequence>> {
+        let size = Size::new(end.saturating_sub(first).min(self.__len__(py)?), NODE).serial();
+        let found = self.0.read(&Job::plain(py), size, |tree, _| {
+            let all = tree.found();
+            let end = end.min(all.len());
+            let part = &all[first.min(end)..end];
+            let mut out = with_capacity(part.len(), "sequences")?;
+            for found in part {
+                out.push((tree.path(found.node)?, *found));
+            }
+            Ok(out)
+        })?;
+        let sequence = |(path, found): (Vec<i64>, Found)| {
+            (Array(path), found.ln_p, found.priority, found.is_complete)
+        };
+        Ok(found.into_iter().map(sequence).collect())
+    }
+
+    #[getter]
+    fn is_finished(&self, py: Python<'_>) -> PyResult<bool> {
+        self.0.get(py, kernels::SequenceTree::is_finished)
+    }
+
+    /// The largest perturbed log-probability of the sequences that have not come.
+    #[getter]
+    fn kappa(&self, py: Python<'_>) -> PyResult<f64> {
+        self.0.get(py, kernels::SequenceTree::kappa)
+    }
+
+    fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
+        self.0.get(py, kernels::SequenceTree::len)
+    }
+}
+
+/// The search for distinct sequences.
+#[pymodule(submodule)]
+pub(crate) mod tree {
+    #[pymodule_export]
+    use super::SequenceTree;
+}

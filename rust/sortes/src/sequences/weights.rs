@@ -1,0 +1,193 @@
+//! Weights of distinct samples: what makes sums over them estimates of means over everything.
+//!
+//! Kool, van Hoof and Welling, "Estimating Gradients for Discrete Random Variables by Sampling
+//! without Replacement", ICLR 2020, arXiv:2002.06043.
+
+use super::gumbel::log_survival;
+use sortes_core::error::shown;
+use sortes_core::memory::zeroed;
+use sortes_core::{Error, Result, Run};
+
+/// Sets up to this size are summed over their orders; larger ones are integrated.
+const SMALL: usize = 12;
+/// Where less mass than this is left, the set is nearly everything.
+const REST: f64 = 1e-5;
+/// Points of the integral.
+const POINTS: usize = 1000;
+/// The stretch of the integral: `c = rest * exp(STRETCH)`.
+const STRETCH: f64 = 5.0;
+/// Probabilities may sum to one and this much, by rounding.
+const ROUNDING: f64 = 1e-6;
+
+/// Fills `weights` of each row by `f(row, logprobs, out)`, after a look at the log-probabilities.
+fn by_rows(
+    (logprobs, rows): (&[f64], usize),
+    run: Run<'_>,
+    f: impl Fn(usize, &[f64], &mut [f64]) -> Result<()> + Sync + Send,
+) -> Result<Vec<f64>> {
+    let cols = logprobs.len() / rows.max(1);
+    let mut out = zeroed(logprobs.len(), "weights")?;
+    run.try_fill_chunks(&mut out, cols.max(1), |row, out| {
+        let logprobs = &logprobs[row * cols..][..cols];
+        // NaN is in no range.
+        let fine = f64::NEG_INFINITY..=ROUNDING;
+        if let Some(l) = logprobs.iter().find(|l| !fine.contains(*l)) {
+            let reason = format!("must hold log-probabilities, got {}", shown(*l));
+            return Err(Error::row("logprobs", row, reason));
+        }
+        let mass: f64 = logprobs.iter().map(|l| l.exp()).sum();
+        if mass > 1.0 + ROUNDING {
+            let reason = format!("probabilities of distinct samples sum to {}", shown(mass));
+            return Err(Error::row("logprobs", row, reason));
+        }
+        f(row, logprobs, out)?;
+        run.advance(1);
+        Ok(())
+    })?;
+    Ok(out)
+}
+
+/// The weight `p / q` of each sample, where `q` is the probability that its perturbed
+/// log-probability exceeds the `kappa` of its row. Progress counts rows.
+///
+/// # Errors
+/// If log-probabilities are positive or NaN or sum to more than one, if a `kappa` is NaN or plus
+/// infinity, there is no memory, or the work is cancelled.
+pub fn threshold_weights(
+    logprobs: (&[f64], usize),
+    kappa: &[f64],
+    run: Run<'_>,
+) -> Result<Vec<f64>> {
+    let below = |k: &f64| k.partial_cmp(&f64::INFINITY) == Some(std::cmp::Ordering::Less);
+    if let Some((row, k)) = kappa.iter().enumerate().find(|(_, k)| !below(k)) {
+        return Err(Error::item("kappa", row, "[-inf, inf)", shown(*k)));
+    }
+    by_rows(logprobs, run, |row, logprobs, out| {
+        for (w, &l) in out.iter_mut().zip(logprobs) {
+            *w =
+                if l == f64::NEG_INFINITY { 0.0 } else { (l - log_survival(kappa[row] - l)).exp() };
+        }
+        Ok(())
+    })
+}
+
+/// The weights `p R(S, s)` of a set `S` of samples, whatever their order; they sum to one. Progress
+/// counts rows.
+///
+/// # Errors
+/// As [`threshold_weights`].
+pub fn unordered_set_weights(logprobs: (&[f64], usize), run: Run<'_>) -> Result<Vec<f64>> {
+    by_rows(logprobs, run, |_, logprobs, out| {
+        let alive = |l: &f64| *l > f64::NEG_INFINITY;
+        let probs: Vec<f64> = logprobs.iter().filter(|l| alive(l)).map(|l| l.exp()).collect();
+        let mass: f64 = probs.iter().sum();
+        let rest = 1.0 - mass;
+        let weights = if rest < REST {
+            let equal = if mass > 0.0 { 0.0 } else { 1.0 / probs.len() as f64 };
+            probs.iter().map(|p| if mass > 0.0 { p / mass } else { equal }).collect()
+        } else if probs.len() <= SMALL {
+            by_orders(&probs)
+        } else {
+            by_integral(&probs, rest, run)?
+        };
+        let mut weights = weights.into_iter();
+        for (w, _) in out.iter_mut().zip(logprobs).filter(|(_, l)| alive(l)) {
+            *w = weights.next().unwrap_or(0.0);
+        }
+        Ok(())
+    })
+}
+
+/// Sums over all orders of the set, by its subsets.
+///
+/// The probability that the draws form `S`, less the factor that is the product of all `p`, is
+/// `F(S) = sum over s of F(S - s) / (1 - mass(S - s))`. That factor is the same in `p R` above and below.
+fn by_orders(probs: &[f64]) -> Vec<f64> {
+    let n = probs.len();
+    // Over the subsets of `items`, where `taken` is gone before.
+    let whole = |items: &[f64], taken: f64| {
+        let sets = 1 << items.len();
+        let (mut mass, mut ratio) = (vec![0.0; sets], vec![0.0; sets]);
+        let mut last = 1.0;
+        for set in 0..sets {
+            let mut f = 0.0;
+            let mut left = set;
+            while left != 0 {
+                let s = left.trailing_zeros() as usize;
+                left &= left - 1;
+                f += ratio[set & !(1 << s)];
+            }
+            if set == 0 {
+                f = 1.0;
+            } else {
+                let s = set.trailing_zeros() as usize;
+                mass[set] = mass[set & (set - 1)] + items[s];
+            }
+            ratio[set] = f / (1.0 - taken - mass[set]);
+            last = f;
+        }
+        last
+    };
+    let all = whole(probs, 0.0);
+    (0..n)
+        .map(|s| {
+            let others: Vec<f64> = (0..n).filter(|t| *t != s).map(|t| probs[t]).collect();
+            whole(&others, probs[s]) / all
+        })
+        .collect()
+}
+
+/// Integrates over the time at which the set is complete, `int prod_s (1 - u^(p_s / rest)) du`, with
+/// `u = v^c`.
+fn by_integral(probs: &[f64], rest: f64, run: Run<'_>) -> Result<Vec<f64>> {
+    let stretch = STRETCH.exp();
+    let c = rest * stretch;
+    // The factor of an item, divided by its probability: nothing underflows then.
+    let factor = |p: f64, ln_v: f64| {
+        let x = p * stretch * ln_v;
+        if x > -1e-12 { -stretch * ln_v } else { -x.exp_m1() / p }
+    };
+    let ln_v = |j: usize| (j as f64 / POINTS as f64).ln();
+    let mut logs = Vec::with_capacity(POINTS);
+    for j in 1..POINTS {
+        run.check()?;
+        let v = ln_v(j);
+        logs.push((c - 1.0) * v + probs.iter().map(|p| factor(*p, v).ln()).sum::<f64>());
+    }
+    let max = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let mut weights = vec![0.0; probs.len()];
+    let mut all = 0.0;
+    for (j, log) in (1..POINTS).zip(logs) {
+        let (height, v) = ((log - max).exp(), ln_v(j));
+        all += height;
+        for (w, p) in weights.iter_mut().zip(probs) {
+            *w += height / factor(*p, v);
+        }
+    }
+    for w in &mut weights {
+        *w /= all;
+    }
+    Ok(weights)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_ways_agree_and_sum_to_one() {
+        for n in [8, 10, 12] {
+            let mut probs: Vec<f64> = (0..n).map(|i| 1.0 / f64::from(3 + i * i)).collect();
+            let mass: f64 = probs.iter().sum();
+            for p in &mut probs {
+                *p *= 0.7 / mass;
+            }
+            let (orders, integral) =
+                (by_orders(&probs), by_integral(&probs, 0.3, Run::alone()).unwrap());
+            assert!((orders.iter().sum::<f64>() - 1.0).abs() < 1e-12);
+            for (a, b) in orders.iter().zip(integral) {
+                assert!((a / b - 1.0).abs() < 1e-9, "{n}: {a} {b}");
+            }
+        }
+    }
+}
