@@ -12,8 +12,10 @@ import pytest
 import workers
 
 WHOLE = "SORTES_INTERRUPTED" in os.environ
-SIZES = {  # scale and shape
+SIZES = {  # scale and shape; every family is here
     "select": (1_500_000 if WHOLE else 200_000, "wide"),
+    "pool": (1_000_000 if WHOLE else 100_000, "wide"),
+    "pool, many problems": (1_000_000 if WHOLE else 100_000, "tall"),
     "decode": (250_000 if WHOLE else 30_000, "wide"),
     "decode, many rows": (300_000 if WHOLE else 30_000, "tall"),
 }
