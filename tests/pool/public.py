@@ -31,7 +31,7 @@ CALLS = {
     ],
     "pass_at_k_distinct": {
         "correct": np.tile([[1, 0, 0], [0, 0, 0]], TIMES),
-        "logprobs": np.tile([[-1.0, -2.0, -3.0], [-9.0, -8.0, -7.0]], TIMES),
+        "logprobs": np.tile([[-1.0, -2.0, -3.0], [-9.0, -8.0, -7.0]], TIMES) - np.log(TIMES[1]),
         "k": K,
     },
     "average": [
