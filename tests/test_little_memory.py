@@ -8,12 +8,16 @@ import os
 
 import little_memory
 import pytest
+import sortes
 import starved
+import test_long_calls
 import workers
 
 WHOLE = "SORTES_STARVED" in os.environ
-SIZES = {  # scale and shape
+SIZES = {  # scale and shape; every family is here
     "select": (1_500_000 if WHOLE else 150_000, "wide"),
+    "pool": (1_000_000 if WHOLE else 100_000, "wide"),
+    "pool, many problems": (1_000_000 if WHOLE else 100_000, "tall"),
     "decode": (250_000 if WHOLE else 40_000, "wide"),
     "decode, many rows": (300_000 if WHOLE else 50_000, "tall"),
 }
@@ -30,3 +34,8 @@ def test_every_call(name, tmp_path):
     found = workers.run(little_memory.__file__, arguments, tmp_path, MALLOC_ARENA_MAX="1")
     found.check()
     assert found.counts["refused"] > 10
+
+
+def test_every_family_has_sizes():
+    for sizes in (SIZES, test_long_calls.SIZES):
+        assert {name.partition(",")[0] for name in sizes} == set(sortes.FAMILIES)

@@ -3,32 +3,40 @@
 import numpy as np
 from sortes.pool import beta_binomial_fit, coverage_fit
 
-N, C = np.array([10, 12, 9]), np.array([3, 0, 9])
-SCORES = np.array([[0.1, 0.9, 0.5, 0.5], [1.0, 2.0, 3.0, 4.0]])
-WEIGHTS = np.array([[1.0, 2.0, 3.0, 4.0], [1.0, 1.0, 0.0, 1.0]])
+#: How many times the samples of each problem are repeated, or with ``TALL`` how many times the
+#: problems are; `public.resize` sets them.
+SCALE: int = globals().get("SCALE", 1)
+TIMES = (SCALE, 1) if globals().get("TALL", False) else (1, SCALE)
+N, C = np.tile([10, 12, 9], SCALE), np.tile([3, 0, 9], SCALE)
+SCORES = np.tile([[0.1, 0.9, 0.5, 0.5], [1.0, 2.0, 3.0, 4.0]], TIMES)
+WEIGHTS = np.tile([[1.0, 2.0, 3.0, 4.0], [1.0, 1.0, 0.0, 1.0]], TIMES)
 K = np.array([1, 2])
 
 CALLS = {
-    "pass_at_k": {"n": N, "c": C, "k": np.array([1, 2, 9])},
-    "pass_hat_k": {"n": N, "c": C, "k": np.array([1, 2, 9])},
-    "pass_at_k_variance": {"n": N, "c": C, "k": np.array([1, 2, 4])},
+    "pass_at_k": {"n": N, "c": C, "k": np.tile([1, 2, 9], SCALE)},
+    "pass_hat_k": {"n": N, "c": C, "k": np.tile([1, 2, 9], SCALE)},
+    "pass_at_k_variance": {"n": N, "c": C, "k": np.tile([1, 2, 4], SCALE)},
     "max_at_k": [{"scores": SCORES, "k": K}, {"scores": SCORES, "k": 9, "weights": WEIGHTS}],
     "best_of_k": [
         {"scores": SCORES, "rewards": SCORES[::-1].copy(), "k": K},
         {"scores": SCORES, "rewards": SCORES[::-1].copy(), "k": 9, "weights": WEIGHTS},
     ],
     "majority_at_k": [
-        {"answers": np.array([[1, 1, 2], [3, 4, 5]]), "correct": np.array([1, 4]), "k": K},
+        {
+            "answers": np.tile([[1, 1, 2], [3, 4, 5]], TIMES),
+            "correct": np.tile([1, 4], TIMES[0]),
+            "k": K,
+        },
         {"answers": np.array([1, 1, 2]), "correct": 1, "k": 9, "weights": np.ones(3)},
     ],
     "pass_at_k_distinct": {
-        "correct": np.array([[1, 0, 0], [0, 0, 0]]),
-        "logprobs": np.array([[-1.0, -2.0, -3.0], [-9.0, -8.0, -7.0]]),
+        "correct": np.tile([[1, 0, 0], [0, 0, 0]], TIMES),
+        "logprobs": np.tile([[-1.0, -2.0, -3.0], [-9.0, -8.0, -7.0]], TIMES) - np.log(TIMES[1]),
         "k": K,
     },
     "average": [
-        {"values": np.array([0.5, 1.0]), "variances": np.array([0.1, 0.2])},
-        {"values": np.array([0.5, 1.0]), "groups": np.array([3, 4])},
+        {"values": np.tile([0.5, 1.0], SCALE), "variances": np.tile([0.1, 0.2], SCALE)},
+        {"values": np.tile([0.5, 1.0], SCALE), "groups": np.tile([3, 4], SCALE)},
     ],
     "samples_needed": {"width": 0.1, "n": N, "c": C, "k": 2, "level": 0.9},
     "problems_needed": {"width": 0.1, "n": N, "c": C, "k": 2, "samples": 5, "level": 0.9},
@@ -45,6 +53,12 @@ CALLS = {
         "cost": 0.01,
         "max_k": 5,
     },
+}
+#: Values that act, and what some need beside them.
+VALUES = {"weights": [np.array([9.0, 1.0, 1.0])]}
+BESIDE = {
+    "groups": {"values": np.array([0.5, 1.0, 0.1]), "variances": None, "groups": [3, 3, 4]},
+    "majority_at_k weights": {"answers": np.array([1, 2, 2]), "correct": 1, "k": 9},
 }
 
 MADE = {

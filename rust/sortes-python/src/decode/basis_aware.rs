@@ -14,9 +14,11 @@ use crate::prelude::*;
 const NUMBER: f64 = 5.0;
 /// For an exponential of a logit.
 const EXPONENTIAL: f64 = 8.0;
-/// For a program, and for the programs of a draw: enough that no draw is deaf.
+/// For a program, and for the programs of a draw.
 const PROGRAM: f64 = 5e6;
 const DRAW: f64 = 50e6;
+/// For a token, in both.
+const TOKEN: f64 = 200.0;
 /// For a byte of a state.
 const BYTE: f64 = 4.0;
 
@@ -83,7 +85,8 @@ impl Basis {
         job: Job<'_>,
     ) -> PyResult<(Array<i64>, Array<i64>, Array<i64>)> {
         let mut drawn = filled(given.logits.rows(), Drawn::default(), "draws").map_err(to_py)?;
-        given.run(&job, &streams, DRAW / given.logits.cols() as f64, |call, logits, run| {
+        let per_logit = DRAW / given.logits.cols() as f64 + TOKEN;
+        given.run(&job, &streams, per_logit, |call, logits, run| {
             with_rows!(logits, |rows| self.0.sample(call, rows, &mut drawn, run))
         })?;
         let column = |f: fn(&Drawn) -> i64| column(&drawn, f);
@@ -121,7 +124,8 @@ impl Basis {
         job: Job<'_>,
     ) -> PyResult<()> {
         let (call, out) = (given.call(NONE), &mut *out);
-        job.run(Size::new(out.len(), PROGRAM), |run| {
+        let size = Size::new(out.len(), PROGRAM + TOKEN * given.logits.cols() as f64);
+        job.run(size, |run| {
             with_rows!(&given.logits, |rows| self.0.critical(&call, rows, &ids, out, run))
         })
     }
@@ -135,7 +139,8 @@ impl Basis {
         tau: f64,
     ) -> PyResult<(bool, Array<f64>)> {
         let call = given.call(NONE);
-        let decision = Job::plain(py).run(Size::new(1, DRAW), |run| {
+        let size = Size::new(1, DRAW + TOKEN * given.logits.cols() as f64);
+        let decision = Job::plain(py).run(size, |run| {
             with_rows!(&given.logits, |rows| self.0.decide(&call, rows, id, tau, run))
         })?;
         Ok(match decision {

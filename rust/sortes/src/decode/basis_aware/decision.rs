@@ -85,7 +85,7 @@ impl BasisAware {
     /// Writes whether each token of a row is kept.
     pub(super) fn keep(&self, law: Law, row: usize, out: &mut [bool], run: Run<'_>) -> Result<()> {
         let Law { p, kept, tau } = law;
-        let distribution = Distribution::new(&self.features, self.settings, p)?;
+        let distribution = Distribution::new(&self.features, self.settings, p, run)?;
         // 1. What needs no program.
         let leverages = Leverages::new(&distribution)?;
         let members = Membership::new(&distribution, tau, &kept);
@@ -161,7 +161,7 @@ impl BasisAware {
         row: usize,
         run: Run<'_>,
     ) -> Result<Vec<f64>> {
-        let distribution = Distribution::new(&self.features, self.settings, p)?;
+        let distribution = Distribution::new(&self.features, self.settings, p, run)?;
         in_chunks(tokens, 0.0, run, |tokens, values, run| {
             for (&token, value) in tokens.iter().zip(values) {
                 if distribution.p[token] > 0.0 {
@@ -215,7 +215,7 @@ impl BasisAware {
         if p[token] == 0.0 {
             return Ok(Decision::Removed(p));
         }
-        let distribution = Distribution::new(&self.features, self.settings, p)?;
+        let distribution = Distribution::new(&self.features, self.settings, p, run)?;
         let fail = |failure: Failure| failure.of(0, token, self.settings);
         let mut search = Search::new(&distribution, token).map_err(fail)?;
         let mut budget = self.settings.max_pivots;

@@ -1,9 +1,10 @@
 //! One distribution over the vocabulary, with what all its tokens' programs share.
 
-use sortes_core::Result;
 use sortes_core::memory::{reserve, with_capacity};
+use sortes_core::{Result, Run};
 
 use super::columns::Columns;
+use super::simplex::POLL;
 use super::{Features, Settings};
 
 const WHAT: &str = "tokens of one row";
@@ -33,13 +34,20 @@ pub(super) struct Start {
 
 impl<'a> Distribution<'a> {
     /// `p` must sum to one within rounding and hold no negative number.
-    pub(super) fn new(features: &'a Features, settings: Settings, p: Vec<f64>) -> Result<Self> {
+    pub(super) fn new(
+        features: &'a Features,
+        settings: Settings,
+        p: Vec<f64>,
+        run: Run<'_>,
+    ) -> Result<Self> {
         let mut mean = vec![0.0; features.dim()];
         let mut support = with_capacity(p.len(), WHAT)?;
-        for (id, &mass) in p.iter().enumerate().filter(|&(_, &mass)| mass > 0.0) {
-            support.push(id as u32);
-            for (m, &a) in mean.iter_mut().zip(features.row(id)) {
-                *m += mass * f64::from(a);
+        for range in run.blocks(p.len(), POLL) {
+            for id in range?.filter(|&id| p[id] > 0.0) {
+                support.push(id as u32);
+                for (m, &a) in mean.iter_mut().zip(features.row(id)) {
+                    *m += p[id] * f64::from(a);
+                }
             }
         }
         let (ids, caps) = if support.len() <= settings.direct.max(settings.band) {
@@ -49,10 +57,10 @@ impl<'a> Distribution<'a> {
             caps.extend(ids.iter().map(|&id| settings.cap(p[id as usize])));
             (ids, caps)
         } else {
-            sample(&p, &support, settings)?
+            sample(&p, &support, settings, run)?
         };
         let start = Start {
-            columns: features.gather(&ids)?,
+            columns: features.gather(&ids, run)?,
             caps,
             is_sample: settings.nonneg && ids.len() < support.len(),
             ids,
@@ -63,7 +71,12 @@ impl<'a> Distribution<'a> {
 
 /// The most probable tokens, and a systematic sample of the others in proportion to their mass,
 /// each of which stands for an equal share of it.
-fn sample(p: &[f64], support: &[u32], settings: Settings) -> Result<(Vec<u32>, Vec<f64>)> {
+fn sample(
+    p: &[f64],
+    support: &[u32],
+    settings: Settings,
+    run: Run<'_>,
+) -> Result<(Vec<u32>, Vec<f64>)> {
     let half = (settings.band / 2).max(1);
     let mut masses = with_capacity(support.len(), WHAT)?;
     masses.extend(support.iter().map(|&id| p[id as usize]));
@@ -74,7 +87,10 @@ fn sample(p: &[f64], support: &[u32], settings: Settings) -> Result<(Vec<u32>, V
 
     let (mut ids, mut caps) = (Vec::new(), Vec::new());
     let mut reached = 0.5;
-    for &id in support {
+    for (i, &id) in support.iter().enumerate() {
+        if i % POLL == 0 {
+            run.check()?;
+        }
         let mass = p[id as usize];
         let mut cap = if mass >= least { mass } else { 0.0 };
         if mass < least {

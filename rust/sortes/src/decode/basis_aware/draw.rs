@@ -65,7 +65,7 @@ impl BasisAware {
         // 2. Test it, and while tokens fail, draw others without replacement.
         let Law { p, kept, tau } = Law::of(&mut survivors, window)?;
         let mut weights = copied(&p, "probabilities of one row", run)?;
-        let distribution = Distribution::new(&self.features, self.settings, p)?;
+        let distribution = Distribution::new(&self.features, self.settings, p, run)?;
         let mut members = Membership::new(&distribution, tau, &kept);
         loop {
             let is_member = match members.at_once(token) {

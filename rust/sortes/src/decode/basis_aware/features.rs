@@ -6,6 +6,7 @@ use sortes_core::bytes::{Kind, Reader, Writer, corrupt};
 use sortes_core::{Error, Result, Run};
 
 use super::columns::Columns;
+use super::simplex::POLL;
 use super::{BasisAware, Settings};
 
 /// Rows of the matrix between two looks at the stop request.
@@ -90,10 +91,12 @@ impl Features {
         &self.rows[token * self.dim..][..self.dim]
     }
 
-    pub(super) fn gather(&self, tokens: &[u32]) -> Result<Columns> {
+    pub(super) fn gather(&self, tokens: &[u32], run: Run<'_>) -> Result<Columns> {
         let mut columns = Columns::new(self.dim, tokens.len())?;
-        for &token in tokens {
-            columns.push(self.row(token as usize))?;
+        for range in run.blocks(tokens.len(), POLL) {
+            for &token in &tokens[range?] {
+                columns.push(self.row(token as usize))?;
+            }
         }
         Ok(columns)
     }

@@ -121,7 +121,7 @@ impl<'a> Search<'a> {
                 // The sample promised more than the vocabulary gives.
                 self.retreat(&rough, run)?;
             }
-            self.rebuild(band)?;
+            self.rebuild(band, run)?;
         }
         loop {
             // 2. The optimum of the restricted program is an upper bound.
@@ -158,7 +158,7 @@ impl<'a> Search<'a> {
                 rebuilds += 1;
                 band *= 2;
                 self.retreat(&reached, run)?;
-                self.rebuild(band)?;
+                self.rebuild(band, run)?;
             } else {
                 self.admit(&misplaced, run)?;
             }
@@ -290,7 +290,7 @@ impl<'a> Search<'a> {
     }
 
     /// A new program of the `band` tokens nearest to the boundary, from the present basis.
-    fn rebuild(&mut self, band: usize) -> Result<(), Failure> {
+    fn rebuild(&mut self, band: usize, run: Run<'_>) -> Result<(), Failure> {
         let Distribution { features, settings, p, mean, support, .. } = self.of;
         // 1. How far the band reaches.
         let mut distances = with_capacity(support.len(), WHAT)?;
@@ -348,7 +348,7 @@ impl<'a> Search<'a> {
                 _ => basic,
             })
             .collect();
-        let columns = features.gather(&ids)?;
+        let columns = features.gather(&ids, run)?;
         self.program = Program::new(mean, fixed, columns, caps, basis)?;
         self.ids = ids;
         Ok(())

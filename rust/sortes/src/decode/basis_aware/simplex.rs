@@ -32,7 +32,7 @@ const CEILING: f64 = 2.0;
 
 /// What the buffers of a program hold.
 const WHAT: &str = "columns of a program";
-/// Breakpoints between two looks at the stop request.
+/// Steps of a loop between two looks at the stop request.
 pub(super) const POLL: usize = 1 << 14;
 
 /// What stands in one position of the basis.
