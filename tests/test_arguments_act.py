@@ -28,6 +28,12 @@ IDLE = {
     "decode.BasisAwareSampler.sample.top_h": "likewise",
     "decode.BasisAwareSampler.sample.temperature": "likewise",
     "decode.BasisAwareSampler.sample.eta_cutoff": "`keep_mask` shows it",
+    "sequences.*.node_batch_size": "how many beginnings go to the model at once",
+    "sequences.*.on_interrupt": "says what Ctrl-C does",
+    "sequences.SequenceSearch.*": "an iterator: it is tried at the functions that read one",
+    "sequences.*.ties": "for the rules of decode, at whose door it is tried",
+    "sequences.*.top_p_boundary": "likewise",
+    "sequences.*.sigma_ddof": "likewise",
     "select.kmeans_plusplus*.on_degenerate": "makes an error of a warning",
     "select.kmeans_plusplus*.x_squared_norms": "is there for the sake of scikit-learn's signature",
     "select.sketch_array.chunk": "says how much is read at once",
@@ -106,7 +112,7 @@ def _seen(public: Public, given: tables.Arguments) -> list[Any] | None:
     for one in (result, getattr(function, "__self__", None)):
         try:
             seen.append(pickle.dumps(one))
-        except TypeError:
+        except (TypeError, pickle.PicklingError):
             seen.append(None)
         seen.append(
             {name: bad.shown(value) for name, value in getattr(one, "__dict__", {}).items()}

@@ -47,7 +47,7 @@ def noise_of(noise: ArrayLike, shape: tuple[int, ...], rng: Rng, step: int) -> N
     """
     values = host(noise, "noise")
     if values.shape != shape:
-        raise ValueError(f"noise: expected shape {shape}, got {values.shape}")
+        raise ValueError(f"noise: must have shape {shape}, got {values.shape}")
     values = np.require(values, np.float64, ("C", "A"))
     for name, given in (("rng", rng is not None), ("step", WORD.check(step, "step") != 0)):
         if given:

@@ -127,7 +127,7 @@ BAD = [
     ({"logit_bias": {1: np.inf}}, ValueError, "^logit_bias: item 0 is NaN, or not below inf"),
     ({"logit_bias": {1: 1e39}}, ValueError, "^logit_bias: item 0 is NaN, or not below inf"),
     ({"logit_bias": {1: "2.0"}}, TypeError, "^logit_bias: "),
-    ({"logit_bias": {1: None}}, TypeError, "^logit_bias: "),
+    ({"logit_bias": {1: None}}, ValueError, "^logit_bias: "),
     ({"logit_bias": {1: True}}, TypeError, "^logit_bias: "),
 ]
 

@@ -104,4 +104,4 @@ def test_a_fork_during_a_long_call_does_not_hang(make, work, look):
     finally:
         stop.set()
         thread.join()
-    assert exit_status_of_a_fork(lambda: look(one) == look(one)) == 0
+    assert exit_status_of_a_fork(lambda: look(one) == look(one), seconds=20) == 0

@@ -1,15 +1,24 @@
 """Valid calls of what the family offers."""
 
 import numpy as np
-from decode.public import LAW, LOGITS
+from decode.public import BESIDE as BESIDE
+from decode.public import LAW, LOGITS, NORMAL
+from decode.public import VALUES as RULE_VALUES
 from sortes.sequences import ArithmeticCodes, sample_without_replacement
 
 LOGPROBS = np.log([0.4, 0.3])
+#: Values that act: texts that end at once.
+VALUES = {**RULE_VALUES, "eos_token_id": [list(range(32))]}
 
 
 def flat(prefixes):
     """A model of three tokens that are equally likely."""
     return np.zeros((len(prefixes), 3))
+
+
+def skewed(prefixes):
+    """A model of many tokens, whose law does not depend on what was drawn."""
+    return np.tile(NORMAL[:1], (len(prefixes), 1))
 
 
 SEARCH = {"max_new_tokens": 2, "eos_token_id": [2], "node_batch_size": 3, "logit_bias": {1: 0.5},
@@ -37,17 +46,17 @@ CALLS = {
     "ArithmeticCodes.from_bytes": {"data": ArithmeticCodes(1, 2, rng=0).to_bytes()},
     "DistinctSequences.mean": {"values": np.arange(3.0), "method": "threshold"},
     "DistinctSequences.weights": {"method": "unordered"},
-    "SequenceSearch": {"model": flat, "num_samples": 2, "priority": "gumbel", **SEARCH},
+    "SequenceSearch": {"model": skewed, "num_samples": 2, "priority": "gumbel", **SEARCH},
     "conditional_gumbel": {"logprobs": LOGPROBS, "maximum": 1.0, "rng": 0},
     "distinct_mean": {"values": np.arange(2.0), "logprobs": LOGPROBS, "kappa": -1.0,
                       "method": "threshold"},
     "gumbel_topk": {"logits": LOGITS, "k": 1, "rng": 0},
     "log_survival": {"x": LOGPROBS},
-    "priority_sample": {"model": flat, "num_samples": 2, "priority": "sequence",
+    "priority_sample": {"model": skewed, "num_samples": 9, "priority": "sequence",
                         **{k: v for k, v in SEARCH.items() if k != "rng"}},
-    "sample_without_replacement": {"model": flat, "num_samples": 2, **SEARCH},
+    "sample_without_replacement": {"model": skewed, "num_samples": 2, **SEARCH},
     "self_normalized_weights": {"logprobs": LOGPROBS, "kappa": -1.0},
-    "stochastic_beam_search": {"model": flat, "num_beams": 2,
+    "stochastic_beam_search": {"model": skewed, "num_beams": 2,
                                **{k: v for k, v in SEARCH.items() if k != "node_batch_size"}},
     "threshold_weights": {"logprobs": LOGPROBS, "kappa": -1.0},
     "unordered_set_weights": {"logprobs": LOGPROBS},

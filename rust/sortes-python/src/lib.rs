@@ -31,6 +31,7 @@ use pyo3::prelude::*;
 /// Native kernels of sortes.
 #[pymodule]
 mod _core {
+    use numpy::PyArrayMethods;
     use pyo3::prelude::*;
     use pyo3::types::PyDict;
     use sortes_core::rng::Purpose;
@@ -56,9 +57,10 @@ mod _core {
     #[pymodule_init]
     fn init(m: &Bound<'_, PyModule>) -> PyResult<()> {
         sortes_core::simd::asked_level().map_err(crate::boundary::to_py)?;
-        // NumPy's own module is imported here, not in the first call that returns an array: by then
-        // a Ctrl-C may be pending, and the import would fail.
-        let _ = numpy::PyArray1::<u8>::zeros(m.py(), 0, false);
+        // NumPy's own module is imported here, and the table of its arrays in use is made, not in the
+        // first call that needs them: by then a Ctrl-C may be pending, and the import would fail, or
+        // the process may fork in between, and the child would wait for ever.
+        drop(numpy::PyArray1::<u8>::zeros(m.py(), 0, false).try_readwrite()?);
         let purposes = PyDict::new(m.py());
         for &(purpose, name) in Purpose::ALL {
             purposes.set_item(name, purpose as u16)?;

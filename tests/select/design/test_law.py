@@ -286,7 +286,7 @@ def shards(pi, step):
     parts = []
     for first in range(0, 60, 23):
         part = pivotal.Pivotal(first, Stream(1, step))
-        part.extend(pi[first : first + 23], None)
+        part.extend(pi[first : first + 23], None, None)
         parts.append(part)
     parts[2].merge(parts[0])
     parts[2].merge(parts[1])
