@@ -92,3 +92,37 @@ def test_multiprocessing(tmp_path, method):
         [sys.executable, script, method], timeout=60, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+FIRST_CALLS = """
+import os, threading
+import numpy as np
+from sortes import sample  # Python's own locks do not survive a fork during an import
+
+logits = np.zeros((2000, 100), np.float32)
+stop = threading.Event()
+
+def work():
+    while not stop.is_set():
+        sample(logits, rng=0, num_threads=1)
+
+thread = threading.Thread(target=work)
+thread.start()
+for _ in range(10):
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if sample(logits[:2], rng=0).shape == (2,) else 1)
+    assert os.waitpid(child, 0)[1] == 0
+stop.set()
+thread.join()
+"""
+
+
+@pytest.mark.parametrize("_", range(5))
+def test_a_fork_during_the_first_calls_of_a_process(_):
+    """What the first call would make for all others is there when the package is."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FIRST_CALLS],
+        timeout=60, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr

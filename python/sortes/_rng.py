@@ -13,6 +13,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 import numpy as np
 
+# Not as `np.random`, which NumPy imports when it is first read: a child that is forked meanwhile
+# would wait for that import for ever.
+from numpy import random
+
 from sortes import _check, _core
 
 if TYPE_CHECKING:
@@ -155,24 +159,24 @@ def _key(rng: Any, name: str) -> int:
     """Return the key that `rng` stands for, which is not an int or a stream."""
     if rng is None:
         return secrets.randbits(64)
-    if isinstance(rng, np.random.Generator):
+    if isinstance(rng, random.Generator):
         return int(rng.integers(0, 2**64, dtype=np.uint64))
-    if isinstance(rng, np.random.RandomState):
+    if isinstance(rng, random.RandomState):
         high, low = (int(word) for word in rng.randint(0, 2**32, 2, dtype=np.uint32))
         return high << 32 | low
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(rng, torch.Generator):
         bits = torch.randint(-(2**63), 2**63 - 1, (1,), generator=rng, device=rng.device)
         return int(bits.item()) % 2**64
-    if not isinstance(rng, np.random.SeedSequence):
-        rng = np.random.SeedSequence(_entropy(rng, name))
+    if not isinstance(rng, random.SeedSequence):
+        rng = random.SeedSequence(_entropy(rng, name))
     return int(rng.generate_state(1, np.uint64)[0])
 
 
 @functools.lru_cache(1024)
 def _seeded(seed: int, name: str) -> _core.Stream:
     """Hash a seed, which takes NumPy longer than drawing a token takes us."""
-    return _core.Stream(_key(np.random.SeedSequence(_entropy(seed, name)), name))
+    return _core.Stream(_key(random.SeedSequence(_entropy(seed, name)), name))
 
 
 def _entropy(rng: Any, name: str) -> int | list[int]:
