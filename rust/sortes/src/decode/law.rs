@@ -4,6 +4,7 @@ use super::exact::Precision;
 use super::rows::{CHUNK, SPLIT};
 use super::survivors::Survivors;
 use super::window::Window;
+use sortes_core::Result;
 use sortes_core::rng::elementary::{exp_negative, ln};
 use sortes_core::simd::{self, ExpSums, Moments, Wanted};
 
@@ -120,17 +121,21 @@ impl Survivors<'_> {
     }
 
     /// Writes a function of the probability of every token of the row.
-    pub(super) fn write_of_p(&mut self, out: &mut [f64], f: impl Fn(f64) -> f64) {
+    pub(super) fn write_of_p(&mut self, out: &mut [f64], f: impl Fn(f64) -> f64) -> Result<()> {
         let law = self.plain_law();
         let max = f64::from(law.max);
-        self.write_of_logits(out, |l| f((f64::from(l) - max).exp() / law.z));
+        self.write_of_logits(out, |l| f((f64::from(l) - max).exp() / law.z))
     }
 
     /// Writes a function of every logit of the row.
-    pub(super) fn write_of_logits(&self, out: &mut [f64], f: impl Fn(f32) -> f64) {
-        for (out, &l) in out.iter_mut().zip(self.row.x) {
-            *out = f(l);
+    pub(super) fn write_of_logits(&self, out: &mut [f64], f: impl Fn(f32) -> f64) -> Result<()> {
+        for range in self.run.blocks(out.len(), SPLIT) {
+            let range = range?;
+            for (out, &l) in out[range.clone()].iter_mut().zip(&self.row.x[range]) {
+                *out = f(l);
+            }
         }
+        Ok(())
     }
 
     /// Count, sum and sum of squares of the survivors `from` a logit on, measured from the largest

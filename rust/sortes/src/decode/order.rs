@@ -4,6 +4,8 @@ use super::crossing::{Crossing, Goal, Rank, Reach};
 use super::pipeline::Ties;
 use super::survivors::{Survivors, Work};
 use super::window::ANY;
+use sortes_core::Result;
+use sortes_core::order::sort;
 use sortes_core::simd::{self, BLOCK};
 
 impl Survivors<'_> {
@@ -155,17 +157,18 @@ impl Survivors<'_> {
         ties: Ties,
         out: &mut [f64],
         f: impl Fn(usize, f64, f64) -> f64,
-    ) {
+    ) -> Result<()> {
         let law = self.plain_law();
         let x = self.row.x;
         let p = |l: f32| (f64::from(l) - f64::from(law.max)).exp() / law.z;
         let order = &mut self.work.bin_ids;
         order.clear();
         order.extend(0..x.len() as u32);
-        order.sort_unstable_by(|&a, &b| {
+        let descending = |&a: &u32, &b: &u32| {
             let by_id = if ties == Ties::Low { a.cmp(&b) } else { b.cmp(&a) };
             x[b as usize].total_cmp(&x[a as usize]).then(by_id)
-        });
+        };
+        sort(order, descending, self.run)?;
         let (mut first, mut mass) = (0, 0.0);
         for group in order.chunk_by(|&a, &b| x[a as usize] == x[b as usize]) {
             let likelier = mass;
@@ -175,5 +178,6 @@ impl Survivors<'_> {
             }
             first += group.len();
         }
+        Ok(())
     }
 }

@@ -37,13 +37,12 @@ fn for_rows<T: Element, O: Send>(
     out: &mut [O],
     chunk: usize,
     run: Run<'_>,
-    f: impl Fn(Survivors<'_>, &mut [O]) + Sync,
+    f: impl Fn(Survivors<'_>, &mut [O]) -> Result<()> + Sync,
 ) -> Result<()> {
     each_row(out, chunk, run, |index, scratch, out, run| {
         let Scratch { wide, blocks, work, .. } = scratch;
         let row = Row::read(T::widen(logits.row(index), wide)?, blocks, index, run)?;
-        f(Survivors::new(row, work, run)?, out);
-        Ok(())
+        f(Survivors::new(row, work, run)?, out)
     })
 }
 
@@ -53,7 +52,10 @@ fn for_rows<T: Element, O: Send>(
 /// [`Error::Row`] for a row with NaN or plus infinity; if there is no memory for the result.
 pub fn row_stats<T: Element>(logits: &impl Rows<T>, run: Run<'_>) -> Result<Vec<RowStats>> {
     let mut out = filled(logits.rows(), RowStats::default(), "statistics")?;
-    for_rows(logits, &mut out, 1, run, |survivors, out| out[0] = of_row(survivors))?;
+    for_rows(logits, &mut out, 1, run, |survivors, out| {
+        out[0] = of_row(survivors);
+        Ok(())
+    })?;
     Ok(out)
 }
 
@@ -104,9 +106,10 @@ pub fn critical<T: Element>(
     for_rows(logits, out, logits.cols().max(1), run, |mut survivors, out| {
         if survivors.is_empty() {
             out.fill(f64::NAN);
+            Ok(())
         } else {
             survivors.weigh_in(Precision::Double);
-            critical(&mut survivors, options, out);
+            critical(&mut survivors, options, out)
         }
     })
 }

@@ -25,6 +25,8 @@ use super::best::{check_k, refused};
 use super::gamma::ln_rise;
 use super::laws::Law;
 
+/// Samples of a product between two looks at the stop request.
+const POLL: usize = 1 << 12;
 /// The longest step of the integrals in `ln t`; see [`step`].
 const STEP: f64 = 0.15;
 /// Terms below `exp(-DEEP)` of the largest do not count.
@@ -133,7 +135,7 @@ impl Pool {
             let log_arrived = |p: &f64| (-(-p * t).exp_m1()).ln();
             let right: f64 = self.right.iter().map(log_arrived).sum();
             let log = u - self.outside * t + right;
-            let log_product = log_coefficient(&self.wrong, k, t, &mut product, &mut next)?;
+            let log_product = log_coefficient(&self.wrong, k, t, &mut product, &mut next, run)?;
             // Both integrands are log-concave in u: once they have risen and fallen, they stay low.
             let set = of_set.add(log + self.wrong.iter().map(log_arrived).sum::<f64>());
             let wrong = of_wrong.add(log + log_product);
@@ -189,12 +191,16 @@ fn log_coefficient(
     t: f64,
     product: &mut Vec<f64>,
     next: &mut Vec<f64>,
+    run: Run<'_>,
 ) -> Result<f64> {
-    let tilt = tilt(wrong, k as f64, t);
+    let tilt = tilt(wrong, k as f64, t, run)?;
     product.fill(0.0);
     product[0] = 1.0;
     let mut log = ln_rise(1.0, k as f64) - k as f64 * tilt.ln();
-    for p in wrong {
+    for (i, p) in wrong.iter().enumerate() {
+        if i % POLL == 0 {
+            run.check()?;
+        }
         let law = Law::poisson(p * tilt, k)?;
         let some = -(-p * (tilt + t)).exp_m1();
         log += p * tilt + some.ln();
@@ -210,7 +216,7 @@ fn log_coefficient(
 }
 
 /// About where the counts of [`log_coefficient`] have the sum `k` on average.
-fn tilt(wrong: &[f64], k: f64, t: f64) -> f64 {
+fn tilt(wrong: &[f64], k: f64, t: f64, run: Run<'_>) -> Result<f64> {
     let (count, mass) = (wrong.len() as f64, wrong.iter().sum::<f64>());
     // The mean lies between the larger of `count x / (x + t)` and `mass x`, and their sum.
     let b = mass * t + count - k;
@@ -218,11 +224,12 @@ fn tilt(wrong: &[f64], k: f64, t: f64) -> f64 {
     let mut low = if b > 0.0 { 2.0 * k * t / (b + root) } else { (root - b) / (2.0 * mass) };
     let mut high = if k < count { (k * t / (count - k)).min(k / mass) } else { k / mass };
     for _ in 0..8 {
+        run.check()?;
         let middle = (low * high).sqrt();
         let mean: f64 = wrong.iter().map(|p| p * middle / -(-p * (middle + t)).exp_m1()).sum();
         if mean < k { low = middle } else { high = middle }
     }
-    (low * high).sqrt()
+    Ok((low * high).sqrt())
 }
 
 #[cfg(test)]

@@ -87,7 +87,7 @@ impl BasisAware {
         let Law { p, kept, tau } = law;
         let distribution = Distribution::new(&self.features, self.settings, p, run)?;
         // 1. What needs no program.
-        let leverages = Leverages::new(&distribution)?;
+        let leverages = Leverages::new(&distribution, run)?;
         let members = Membership::new(&distribution, tau, &kept);
         let mut open = Vec::new();
         for (token, out) in out.iter_mut().enumerate() {
@@ -165,7 +165,7 @@ impl BasisAware {
         in_chunks(tokens, 0.0, run, |tokens, values, run| {
             for (&token, value) in tokens.iter().zip(values) {
                 if distribution.p[token] > 0.0 {
-                    let solved = Search::new(&distribution, token).and_then(|mut search| {
+                    let solved = Search::new(&distribution, token, run).and_then(|mut search| {
                         search.run(None, &mut self.settings.max_pivots.clone(), run)?;
                         Ok(search.critical())
                     });
@@ -217,13 +217,14 @@ impl BasisAware {
         }
         let distribution = Distribution::new(&self.features, self.settings, p, run)?;
         let fail = |failure: Failure| failure.of(0, token, self.settings);
-        let mut search = Search::new(&distribution, token).map_err(fail)?;
+        let mut search = Search::new(&distribution, token, run).map_err(fail)?;
         let mut budget = self.settings.max_pivots;
         let p = &distribution.p;
         if p[token] > tau || search.run(Some(tau), &mut budget, run).map_err(fail)? {
             return Ok(Decision::Kept(self.features.unscaled(&search.proof().price)));
         }
         // What is left of the distribution without the part.
+        run.check()?;
         let mut q = search.part().map_err(fail)?;
         let rest = 1.0 - q.iter().sum::<f64>();
         for (q, p) in q.iter_mut().zip(p) {

@@ -81,7 +81,9 @@ fn sample(
     let mut masses = with_capacity(support.len(), WHAT)?;
     masses.extend(support.iter().map(|&id| p[id as usize]));
     let tail = masses.len() - half;
+    run.check()?;
     masses.select_nth_unstable_by(tail, f64::total_cmp);
+    run.check()?;
     let least = masses[tail];
     let share = masses[..tail].iter().sum::<f64>() / half as f64;
 

@@ -6,8 +6,8 @@
 //! each token is at most `p_i l_i max_j l_j` of its mass: if that is below `tau`, the result is a
 //! part of `p`, and token `i` goes.
 
-use sortes_core::Result;
 use sortes_core::memory::with_capacity;
+use sortes_core::{Result, Run};
 
 use super::distribution::Distribution;
 use super::simplex::dot;
@@ -32,13 +32,14 @@ pub(super) struct Leverages {
 
 impl Leverages {
     /// `None` if the probable tokens do not span the columns.
-    pub(super) fn new(of: &Distribution) -> Result<Option<Self>> {
+    pub(super) fn new(of: &Distribution, run: Run<'_>) -> Result<Option<Self>> {
         let dim = of.mean.len();
         let mut masses = with_capacity(of.support.len(), "probabilities of one row")?;
         masses.extend(of.support.iter().map(|&id| of.p[id as usize]));
         let nth = masses.len().saturating_sub(SHARERS);
         let least = *masses.select_nth_unstable_by(nth, f64::total_cmp).1;
 
+        run.check()?;
         let sharers = || of.support.iter().map(|&id| id as usize).filter(|&id| of.p[id] >= least);
         let mut moments = vec![0.0; dim * dim];
         for id in sharers() {

@@ -46,7 +46,7 @@ impl<'a> Membership<'a> {
     ) -> Result<bool, Failure> {
         self.programs += 1;
         let mut budget = self.distribution.settings.max_pivots;
-        let mut search = Search::new(self.distribution, token)?;
+        let mut search = Search::new(self.distribution, token, run)?;
         match search.run(Some(self.tau), &mut budget, run) {
             Ok(kept) => {
                 if kept {

@@ -64,7 +64,11 @@ impl Proof {
 
 impl<'a> Search<'a> {
     /// The program of one token, at the direction of the ones.
-    pub(super) fn new(of: &'a Distribution<'a>, token: usize) -> Result<Self, Failure> {
+    pub(super) fn new(
+        of: &'a Distribution<'a>,
+        token: usize,
+        run: Run<'_>,
+    ) -> Result<Self, Failure> {
         let (features, vocabulary) = (of.features, of.p.len());
         let mass = of.p[token];
         let fixed = features.row(token).iter().map(|&a| mass * f64::from(a)).collect();
@@ -74,6 +78,7 @@ impl<'a> Search<'a> {
         }
         let units = (0..features.dim() - 1).map(Basic::Unit).collect();
         let program = Program::new(&of.mean, fixed, of.start.columns.clone(), caps, units)?;
+        run.check()?;
         let mut in_program = zeroed::<bool>(vocabulary, WHAT)?;
         for &id in &of.start.ids {
             in_program[id as usize] = true;
@@ -141,6 +146,7 @@ impl<'a> Search<'a> {
             if tau.is_some_and(|tau| self.lower > tau) {
                 return Ok(true);
             }
+            run.check()?;
             // 4. The bounds meet where no token is at the wrong one of its own.
             let misplaced = self.misplaced()?;
             if misplaced.is_empty() {
@@ -299,6 +305,7 @@ impl<'a> Search<'a> {
         let reach = *distances.select_nth_unstable_by(band, f64::total_cmp).1;
 
         // 2. The tokens of the basis, which stay in the program.
+        run.check()?;
         let basic: Vec<Option<u32>> = self
             .program
             .basis()
@@ -336,6 +343,7 @@ impl<'a> Search<'a> {
             }
         }
         // 4. The program of these, from the same basis.
+        run.check()?;
         let mut caps = with_capacity(ids.len(), WHAT)?;
         caps.extend(ids.iter().map(|&id| settings.cap(p[id as usize])));
         let basis = self

@@ -2,6 +2,7 @@
 //! Findings of EMNLP 2022, arXiv:2210.15191.
 
 use super::{Options, Params, Survivors, ln_or_all};
+use sortes_core::Result;
 use sortes_core::simd::Wanted;
 
 /// Keeps `p >= min(epsilon, sqrt(epsilon) * exp(-H))`, with `H` in nats.
@@ -15,7 +16,11 @@ pub(in crate::decode) fn apply(survivors: &mut Survivors<'_>, params: &Params, _
 }
 
 /// Kept iff `epsilon <= max(p, (p * exp(H))^2)`.
-pub(in crate::decode) fn critical(survivors: &mut Survivors<'_>, _: &Options, out: &mut [f64]) {
+pub(in crate::decode) fn critical(
+    survivors: &mut Survivors<'_>,
+    _: &Options,
+    out: &mut [f64],
+) -> Result<()> {
     let perplexity = survivors.law(Wanted::ENTROPY).entropy.exp();
-    survivors.write_of_p(out, |p| p.max((p * perplexity).powi(2)));
+    survivors.write_of_p(out, |p| p.max((p * perplexity).powi(2)))
 }

@@ -3,6 +3,7 @@
 
 use super::{Options, Params, Survivors, ln_or_all};
 use crate::decode::exact::Cut;
+use sortes_core::Result;
 
 /// Keeps `p >= min_p * max p`, that is `l >= max + T ln(min_p)`: no normaliser is needed.
 pub(in crate::decode) fn apply(survivors: &mut Survivors<'_>, params: &Params, _: &Options) {
@@ -11,7 +12,11 @@ pub(in crate::decode) fn apply(survivors: &mut Survivors<'_>, params: &Params, _
 }
 
 /// Kept iff `min_p <= p / max p`; `max p` is `1 / z`.
-pub(in crate::decode) fn critical(survivors: &mut Survivors<'_>, _: &Options, out: &mut [f64]) {
+pub(in crate::decode) fn critical(
+    survivors: &mut Survivors<'_>,
+    _: &Options,
+    out: &mut [f64],
+) -> Result<()> {
     let z = survivors.plain_law().z;
-    survivors.write_of_p(out, |p| p * z);
+    survivors.write_of_p(out, |p| p * z)
 }

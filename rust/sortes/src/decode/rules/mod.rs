@@ -24,6 +24,7 @@ pub(super) mod xtc;
 use super::params::Params;
 use super::pipeline::Options;
 use super::survivors::Survivors;
+use sortes_core::Result;
 use sortes_core::rng::elementary::ln;
 
 /// What a rule does.
@@ -37,7 +38,7 @@ pub(super) enum Act {
 }
 
 /// Writes the critical parameter of each token of a row that no rule has narrowed.
-pub(super) type Critical = fn(&mut Survivors<'_>, &Options, &mut [f64]);
+pub(super) type Critical = fn(&mut Survivors<'_>, &Options, &mut [f64]) -> Result<()>;
 
 /// The logarithm of a parameter, minus infinity at zero.
 fn ln_or_all(x: f64) -> f64 {

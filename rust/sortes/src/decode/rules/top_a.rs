@@ -1,6 +1,7 @@
 //! Top-a.
 
 use super::{Options, Params, Survivors, ln_or_all};
+use sortes_core::Result;
 use sortes_core::rng::elementary::ln;
 
 /// Keeps `p >= a * (max p)^2`; `max p` is `1 / z`.
@@ -10,7 +11,11 @@ pub(in crate::decode) fn apply(survivors: &mut Survivors<'_>, params: &Params, _
 }
 
 /// Kept iff `a <= p / (max p)^2`.
-pub(in crate::decode) fn critical(survivors: &mut Survivors<'_>, _: &Options, out: &mut [f64]) {
+pub(in crate::decode) fn critical(
+    survivors: &mut Survivors<'_>,
+    _: &Options,
+    out: &mut [f64],
+) -> Result<()> {
     let z = survivors.plain_law().z;
-    survivors.write_of_p(out, |p| p * z * z);
+    survivors.write_of_p(out, |p| p * z * z)
 }

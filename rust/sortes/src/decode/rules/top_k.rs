@@ -3,6 +3,7 @@
 
 use super::{Options, Params, Survivors};
 use crate::decode::exact::Cut;
+use sortes_core::Result;
 
 /// Keeps `l >=` the `k`-th largest logit, ties included.
 pub(in crate::decode) fn apply(survivors: &mut Survivors<'_>, params: &Params, _: &Options) {
@@ -18,6 +19,6 @@ pub(in crate::decode) fn critical(
     survivors: &mut Survivors<'_>,
     options: &Options,
     out: &mut [f64],
-) {
-    survivors.write_of_groups(options.ties, out, |first, _, _| (first + 1) as f64);
+) -> Result<()> {
+    survivors.write_of_groups(options.ties, out, |first, _, _| (first + 1) as f64)
 }

@@ -3,6 +3,7 @@
 
 use super::{Options, Params, Survivors};
 use crate::decode::exact::{Cut, TIE_OF_SUMS};
+use sortes_core::Result;
 
 /// Keeps `l >= max - n * sigma`, with `sigma` the standard deviation of the surviving logits that
 /// [count](Survivors::counted_from).
@@ -28,9 +29,9 @@ pub(in crate::decode) fn critical(
     survivors: &mut Survivors<'_>,
     options: &Options,
     out: &mut [f64],
-) {
+) -> Result<()> {
     let counted = survivors.counted_from();
     let sigma = survivors.moments(counted).deviation(options.sigma_ddof);
     let max = f64::from(survivors.max());
-    survivors.write_of_logits(out, |l| (max - f64::from(l)) / sigma);
+    survivors.write_of_logits(out, |l| (max - f64::from(l)) / sigma)
 }

@@ -4,6 +4,7 @@
 use super::{Options, Params, Survivors, top_k};
 use crate::decode::crossing::{Crossing, Goal, Rank, Reach};
 use crate::decode::pipeline::{Boundary, Ties};
+use sortes_core::Result;
 
 /// Keeps a token if the mass of those ahead of it (larger logits, then the tie rule) is `< p`: the
 /// smallest prefix whose mass reaches `p`. [`Boundary`] names the variants.
@@ -31,7 +32,7 @@ pub(in crate::decode) fn critical(
     survivors: &mut Survivors<'_>,
     options: &Options,
     out: &mut [f64],
-) {
+) -> Result<()> {
     let of_group = options.ties == Ties::All;
     survivors.write_of_groups(
         options.ties,
@@ -39,7 +40,7 @@ pub(in crate::decode) fn critical(
         |_, likelier, ahead| {
             if of_group { likelier } else { ahead }
         },
-    );
+    )
 }
 
 fn ties(options: &Options) -> Ties {
