@@ -177,7 +177,7 @@ BAD = {
     "inf": (lambda: gumbel_topk([0.0, np.inf], 1), r"^logits: row 0: contains NaN or \+inf$"),
     "k": (lambda: gumbel_topk([0.0], 2), r"^k: must be at most the number of columns, 1, got 2$"),
     "negative": (lambda: gumbel_topk([0.0], -1), r"^k: must be at least 0"),
-    "noise": (lambda: gumbel_topk([0.0], 1, noise=[[1.0]]), r"^noise: expected shape \(1,\)"),
+    "noise": (lambda: gumbel_topk([0.0], 1, noise=[[1.0]]), r"^noise: must have shape \(1,\)"),
     "bad noise": (lambda: gumbel_topk([0.0], 1, noise=[np.inf]), r"^noise: item 0 must be in"),
     "both": (lambda: gumbel_topk([0.0], 1, noise=[0.0], rng=0), r"^rng: must not be given with"),
     "streams": (
