@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, TypeAlias
+
+#: What Ctrl-C does to a call whose beginning is a result.
+OnInterrupt: TypeAlias = Literal["raise", "return"]
 
 
 class Interrupted(KeyboardInterrupt):

@@ -9,14 +9,12 @@ turn sums over them into estimates. The family stands on `sortes.decode`, whose 
 from sortes.sequences.arithmetic import ArithmeticCodes, ArithmeticOutput, arithmetic_codes
 from sortes.sequences.distinct import (
     DistinctSequences,
-    FoundSequence,
-    PrioritySequences,
-    SequenceSearch,
-    priority_sample,
     sample_without_replacement,
     stochastic_beam_search,
 )
 from sortes.sequences.gumbel import GumbelTopK, conditional_gumbel, gumbel_topk, log_survival
+from sortes.sequences.priority import PrioritySequences, priority_sample
+from sortes.sequences.search import FoundSequence, SequenceSearch
 from sortes.sequences.weights import (
     distinct_mean,
     self_normalized_weights,

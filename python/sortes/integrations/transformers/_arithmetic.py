@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Unpack, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Unpack, get_args
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from transformers.generation.configuration_utils import GenerationMode
 
 from sortes import decode
 from sortes._check import UNIT, one_of
+from sortes._interrupt import OnInterrupt
 from sortes._progress import Progress, reporter
 from sortes.decode.rules import as_rules
 from sortes.integrations.transformers._config import configured, enclosing_generate
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
     )
 
     from sortes._rng import Rng
-
-OnInterrupt = Literal["raise", "return"]
 
 
 def arithmetic_sample(

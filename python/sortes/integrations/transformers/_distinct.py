@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import torch
 from transformers.generation.stopping_criteria import EosTokenCriteria, MaxLengthCriteria
@@ -12,6 +12,7 @@ from transformers.generation.utils import GenerateDecoderOnlyOutput
 
 from sortes import decode
 from sortes._check import AT_LEAST_1, AtLeastOne, one_of, shown
+from sortes._interrupt import OnInterrupt
 from sortes._progress import Progress
 from sortes.integrations.transformers._config import (
     enclosing_generate,
@@ -20,7 +21,9 @@ from sortes.integrations.transformers._config import (
 )
 from sortes.integrations.transformers._generate import RULE_ARGS, refuse, with_rule_arguments
 from sortes.integrations.transformers._rng import stream_of
-from sortes.sequences import DistinctSequences, SequenceSearch
+from sortes.sequences.distinct import DistinctSequences, drawn
+from sortes.sequences.priority import GreedyPriority, taken
+from sortes.sequences.search import SequenceSearch, to_the_end
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,8 +34,6 @@ if TYPE_CHECKING:
     from sortes._rng import Rng
     from sortes.sequences import FoundSequence
 
-OnInterrupt = Literal["raise", "return"]
-GreedyPriority = Literal["token", "sequence"]
 #: What a sequence may end by.
 _CRITERIA = (MaxLengthCriteria, EosTokenCriteria)
 
@@ -352,8 +353,12 @@ def _searched(
         rng=stream_of(rng) if draws else None,
         **search,
     )
-    return found._to_the_end(
-        lambda: _output(found, input_ids, config, draws), on_interrupt, progress, on_sequence
+    return to_the_end(
+        found,
+        lambda search: _output(search, input_ids, config, draws),
+        on_interrupt,
+        progress,
+        on_sequence,
     )
 
 
@@ -455,7 +460,7 @@ def _output(
     search: SequenceSearch, prompt: torch.Tensor, config: Any, draws: bool
 ) -> torch.Tensor | GenerateDecoderOnlyOutput:
     """Return the texts, or the class that ``generate`` uses for them."""
-    found = search._drawn() if draws else search._taken()
+    found = drawn(search) if draws else taken(search)
     tokens = torch.from_numpy(found.tokens).to(prompt)
     pad = config._pad_token_tensor
     tokens = tokens.masked_fill(tokens < 0, 0 if pad is None else int(pad))
