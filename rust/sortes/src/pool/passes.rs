@@ -75,26 +75,17 @@ pub fn passes(what: Passes, counts: Counts<'_>, run: Run<'_>) -> Result<Vec<f64>
     if rows == 0 {
         return Ok(out);
     }
-    let table = table(what, counts, run)?;
+    let table = Table::of(what, counts, run)?;
     run.try_fill_chunks(&mut out, BLOCK, |task, out| {
         let first = task * BLOCK;
-        match &table {
-            // One n and one k: each row is looked up.
-            Some(table) => {
-                for (i, (out, &c)) in out.iter_mut().zip(&counts.c[first..]).enumerate() {
-                    match table.get(c as usize) {
-                        Some(&value) => *out = value,
-                        None => return Err(refused_correct(first + i, c, counts.n[0])),
-                    }
-                }
-            }
-            None => {
-                for (i, out) in out.iter_mut().enumerate() {
-                    let (n, c, k) = counts.row(first + i);
-                    check(what, first + i, n, c, k)?;
-                    *out = what.of(n, c, k);
-                }
-            }
+        for (i, out) in out.iter_mut().enumerate() {
+            let (n, c, k) = counts.row(first + i);
+            *out = if let Some(value) = table.as_ref().and_then(|table| table.get(n, c)) {
+                value
+            } else {
+                check(what, first + i, n, c, k)?;
+                what.of(n, c, k)
+            };
         }
         run.advance(out.len() as u64);
         Ok(())
@@ -102,41 +93,85 @@ pub fn passes(what: Passes, counts: Counts<'_>, run: Run<'_>) -> Result<Vec<f64>
     Ok(out)
 }
 
-/// The value for each number of right samples, where all rows have one `n` and one `k` and this pays.
-fn table(what: Passes, counts: Counts<'_>, run: Run<'_>) -> Result<Option<Vec<f64>>> {
-    let (&[n], &[k]) = (counts.n, counts.k) else { return Ok(None) };
-    if usize::try_from(n).is_ok_and(|n| n < counts.c.len()) {
-        check(what, 0, n, 0, k)?;
-        let mut table = zeroed(n as usize + 1, "values")?;
-        run.fill_chunks(&mut table, BLOCK / 8, |task, values| {
-            for (c, value) in (task as i64 * BLOCK as i64 / 8..).zip(values) {
-                *value = what.of(n, c, k);
+/// The values of all pairs of `n` and `c` with an `n` that occurs, where there is one `k`.
+struct Table {
+    /// Where the values of each `n` start, up to the largest one and the end.
+    starts: Vec<usize>,
+    values: Vec<f64>,
+}
+
+impl Table {
+    /// The table, if it is smaller than the rows are many.
+    fn of(what: Passes, counts: Counts<'_>, run: Run<'_>) -> Result<Option<Self>> {
+        let (&[k], rows) = (counts.k, counts.rows()) else { return Ok(None) };
+        // Which n there are.
+        let mut most = 0;
+        for range in run.blocks(counts.n.len(), BLOCK) {
+            most = counts.n[range?].iter().fold(most, |most, &n| most.max(n as u64));
+        }
+        // A negative n is now a large one.
+        if most >= rows as u64 {
+            return Ok(None);
+        }
+        let mut starts = zeroed(most as usize + 2, "numbers of samples")?;
+        for range in run.blocks(counts.n.len(), BLOCK) {
+            for &n in &counts.n[range?] {
+                starts[n as usize + 1] = n as usize + 1;
+            }
+        }
+        let mut size = 0usize;
+        for start in &mut starts {
+            size = size.saturating_add(*start);
+            *start = size;
+        }
+        if size >= rows {
+            return Ok(None);
+        }
+        // Those of a k that is refused are not numbers, and are never looked at.
+        let mut values = zeroed(size, "values")?;
+        run.fill_chunks(&mut values, BLOCK / 8, |task, values| {
+            let first = task * (BLOCK / 8);
+            let mut n = starts.partition_point(|&start| start <= first) - 1;
+            for (i, value) in (first..).zip(values) {
+                if i == starts[n + 1] {
+                    n += starts[n + 1..].partition_point(|&start| start <= i);
+                }
+                let (n, c) = (n as i64, (i - starts[n]) as i64);
+                *value = if is_valid(what, n, c, k) { what.of(n, c, k) } else { f64::NAN };
             }
         })?;
-        return Ok(Some(table));
+        Ok(Some(Self { starts, values }))
     }
-    Ok(None)
+
+    /// The value of an `n` that occurs; none if the row is refused.
+    #[inline]
+    fn get(&self, n: i64, c: i64) -> Option<f64> {
+        let start = self.starts[n as usize];
+        if !(0..=n).contains(&c) {
+            return None;
+        }
+        Some(self.values[start + c as usize]).filter(|value| !value.is_nan())
+    }
+}
+
+fn is_valid(what: Passes, n: i64, c: i64, k: i64) -> bool {
+    let most = if what == Passes::Variance { n / 2 } else { n };
+    (0..=LARGEST).contains(&n) && (0..=n).contains(&c) && (0..=most).contains(&k)
 }
 
 #[inline]
 fn check(what: Passes, row: usize, n: i64, c: i64, k: i64) -> Result<()> {
-    let most = if what == Passes::Variance { n / 2 } else { n };
-    if (0..=LARGEST).contains(&n) && (0..=n).contains(&c) && (0..=most).contains(&k) {
+    if is_valid(what, n, c, k) {
         return Ok(());
     }
     Err(if !(0..=LARGEST).contains(&n) {
         Error::row("n", row, format!("must be in [0, 2**53], got {n}"))
     } else if !(0..=n).contains(&c) {
-        refused_correct(row, c, n)
+        Error::row("c", row, format!("must be at least 0 and at most n, which is {n}, got {c}"))
     } else {
         let of = if what == Passes::Variance { "half of n, which is " } else { "n, which is " };
         Error::row("k", row, format!("must be at least 0 and at most {of}{n}, got {k}"))
     })
-}
-
-#[cold]
-fn refused_correct(row: usize, c: i64, n: i64) -> Error {
-    Error::row("c", row, format!("must be at least 0 and at most n, which is {n}, got {c}"))
 }
 
 /// The chance that some of `k` samples of `n` are among `c` of them.
@@ -307,13 +342,44 @@ mod tests {
             let looked_up =
                 passes(what, Counts { n: &[200], c: &c, k: &[70] }, Run::alone()).unwrap();
             let n = vec![200; c.len()];
-            let each = passes(what, Counts { n: &n, c: &c, k: &[70] }, Run::alone()).unwrap();
+            let k = vec![70; c.len()];
+            let each = passes(what, Counts { n: &n, c: &c, k: &k }, Run::alone()).unwrap();
             assert_eq!(looked_up, each);
         }
     }
 
     #[test]
+    fn a_table_of_several_n_holds_what_the_rows_hold() {
+        let n: Vec<i64> = (0..50_000).map(|i| [140, 0, 201, 7, 141][i % 5]).collect();
+        let c: Vec<i64> = (0..50_000).zip(&n).map(|(i, &n)| i / 5 % (n + 1)).collect();
+        // All of them look at no sample; those with many samples at 70.
+        let many = n.iter().zip(&c).filter(|(n, _)| **n >= 140).unzip();
+        for ((n, c), k) in [((n, c), 0), (many, 70)] {
+            for what in [Passes::Any, Passes::All, Passes::Variance] {
+                let counts = Counts { n: &n, c: &c, k: &[k] };
+                assert!(Table::of(what, counts, Run::alone()).unwrap().is_some());
+                let k = vec![k; c.len()];
+                let each = passes(what, Counts { k: &k, ..counts }, Run::alone()).unwrap();
+                assert_eq!(passes(what, counts, Run::alone()).unwrap(), each);
+            }
+        }
+    }
+
+    #[test]
     fn the_first_bad_row_is_named() {
+        let (n, mut c) = ([9, 3, 9].repeat(100), vec![1; 300]);
+        c[5] = 10;
+        let counts = Counts { n: &n, c: &c, k: &[4] };
+        let refused = |counts| passes(Passes::Any, counts, Run::alone()).unwrap_err().to_string();
+        let expected = "k: row 1: must be at least 0 and at most n, which is 3, got 4";
+        assert_eq!(refused(counts), expected);
+        let expected = "c: row 5: must be at least 0 and at most n, which is 9, got 10";
+        assert_eq!(refused(Counts { k: &[2], ..counts }), expected);
+        let (mut n, c) = (vec![9; 300], vec![1; 300]);
+        n[7] = -1;
+        let expected = "n: row 7: must be in [0, 2**53], got -1";
+        assert_eq!(refused(Counts { n: &n, c: &c, k: &[2] }), expected);
+
         let ask = |n: &[i64], c: &[i64], k: &[i64]| {
             passes(Passes::Any, Counts { n, c, k }, Run::alone()).unwrap_err().to_string()
         };
