@@ -29,7 +29,7 @@ from sortes._interrupt import Interrupted
 from sortes._rng import Rng
 
 if TYPE_CHECKING:
-    from sortes import decode, pool, select, sequences
+    from sortes import decode, graph, pool, select, sequences
     from sortes.decode.penalties import penalize
     from sortes.decode.rules import Rules
     from sortes.decode.sampling import sample
@@ -44,6 +44,7 @@ __all__ = [
     "__version__",
     "decode",
     "get_num_threads",
+    "graph",
     "penalize",
     "pool",
     "sample",
@@ -54,7 +55,7 @@ __all__ = [
 ]
 
 #: The families of samplers, each a sub-package with documentation, tests and benches of its name.
-FAMILIES = ("decode", "sequences", "pool", "select")
+FAMILIES = ("decode", "sequences", "pool", "select", "graph")
 
 if build_profile == "debug":
     warnings.warn(

@@ -13,6 +13,7 @@ from sortes._check import WORD, Entity, Key, Step
 
 from . import _testing as _testing
 from . import decode as decode
+from . import graph as graph
 from . import pool as pool
 from . import select as select
 from . import sequences as sequences
@@ -26,6 +27,7 @@ __all__ = [
     "build_profile",
     "decode",
     "get_num_threads",
+    "graph",
     "pool",
     "select",
     "sequences",

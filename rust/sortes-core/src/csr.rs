@@ -168,6 +168,29 @@ fn checked<I: Index>(
     run: Run<'_>,
 ) -> Result<Vec<usize>> {
     let entries = indices.len();
+    let starts = starts(indptr, entries, (name, "indptr "), run)?;
+    let mut faults = filled(entries.div_ceil(TASK), None, "tasks")?;
+    run.fill_chunks(&mut faults, 1, |task, fault| {
+        let part = task * TASK..entries.min((task + 1) * TASK);
+        fault[0] = first_fault(&starts, indices, width, part);
+    })?;
+    match faults.into_iter().flatten().next() {
+        None => Ok(starts),
+        Some((row, reason)) => Err(Error::row(name, row, reason)),
+    }
+}
+
+/// Where each row starts, and the end of the last: `indptr`, once it is known to ascend from 0 to
+/// `entries`. Messages name an argument, and what in it `indptr` is.
+///
+/// # Errors
+/// If it does not; if there is no memory for the starts, or the work is cancelled.
+pub fn starts(
+    indptr: &[impl Index],
+    entries: usize,
+    (name, what): (&'static str, &str),
+    run: Run<'_>,
+) -> Result<Vec<usize>> {
     let bad = |reason: String| Err(Error::argument(name, reason));
     let mut starts: Vec<usize> = with_capacity(indptr.len(), "starts of rows")?;
     for range in run.blocks(indptr.len(), TASK) {
@@ -180,24 +203,16 @@ fn checked<I: Index>(
                 }
                 _ => {
                     return bad(format!(
-                        "indptr must ascend within [0, {entries}], item {row} does not"
+                        "{what}must ascend within [0, {entries}], item {row} does not"
                     ));
                 }
             }
         }
     }
     if starts.first() != Some(&0) || starts.last() != Some(&entries) {
-        return bad(format!("indptr must begin with 0 and end with {entries}"));
+        return bad(format!("{what}must begin with 0 and end with {entries}"));
     }
-    let mut faults = filled(entries.div_ceil(TASK), None, "tasks")?;
-    run.fill_chunks(&mut faults, 1, |task, fault| {
-        let part = task * TASK..entries.min((task + 1) * TASK);
-        fault[0] = first_fault(&starts, indices, width, part);
-    })?;
-    match faults.into_iter().flatten().next() {
-        None => Ok(starts),
-        Some((row, reason)) => Err(Error::row(name, row, reason)),
-    }
+    Ok(starts)
 }
 
 /// The first row with an index at fault among the entries of `part`, and what is wrong with it.

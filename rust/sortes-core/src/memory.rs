@@ -109,7 +109,7 @@ macro_rules! zero {
         impl Zero for $type {})*
     };
 }
-zero!(bool, u8, u32, u64, usize, i64, f32, f64);
+zero!(bool, u8, u32, u64, usize, i32, i64, f32, f64);
 
 impl<T: Zero> sealed::Sealed for [T; 2] {}
 impl<T: Zero> Zero for [T; 2] {}
@@ -137,6 +137,7 @@ mod tests {
         check::<u32>();
         check::<u64>();
         check::<usize>();
+        check::<i32>();
         check::<i64>();
         check::<f32>();
         check::<f64>();

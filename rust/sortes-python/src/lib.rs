@@ -16,6 +16,7 @@ mod args;
 mod arrays;
 mod boundary;
 mod decode;
+mod graph;
 mod job;
 mod locked;
 mod pool;
@@ -40,6 +41,7 @@ mod _core {
     use crate::{
         boundary::SortesError,
         decode::native as decode,
+        graph::native as graph,
         pool::native as pool,
         select::native as select,
         sequences::native as sequences,

@@ -12,6 +12,8 @@ use crate::vectorised;
 pub enum Ids<'a> {
     /// Entities `first`, `first + 1`, ... of a stream.
     From(Stream, u64),
+    /// Any entities of a stream, one per item.
+    Listed(Stream, &'a [u64]),
     /// Any 64-bit ids, one per item.
     ///
     /// An id is folded into a counter as entity = its low 32 bits and round = its high 32 bits, so
@@ -24,6 +26,7 @@ impl Ids<'_> {
     pub fn draws(&self, purpose: Purpose, i: usize) -> Draws {
         match *self {
             Self::From(stream, first) => stream.draws(purpose, first + i as u64),
+            Self::Listed(stream, ids) => stream.draws(purpose, ids[i]),
             Self::Folded(rounds, ids) => rounds.draws(purpose, ids[i] & LOW, (ids[i] >> 32) as u32),
         }
     }
@@ -37,32 +40,37 @@ vectorised! {
     /// # Panics
     /// If `ids` is a slice of another length than `out`; so do the other functions.
     pub fn exponentials(purpose: Purpose, ids: Ids<'_>, out: &mut [f64]) {
-        fill(purpose, ids, out, |b| elementary::exponential(precise_uniform(b)));
+        fill(purpose, ids, 0, out, |b| elementary::exponential(precise_uniform(b)));
     }
 
     /// Writes the natural logarithm of each exponential; its negative has a Gumbel distribution.
     pub fn log_exponentials(purpose: Purpose, ids: Ids<'_>, out: &mut [f64]) {
         let read = |b| elementary::ln(elementary::exponential(precise_uniform(b)));
-        fill(purpose, ids, out, read);
+        fill(purpose, ids, 0, out, read);
     }
 
     /// Writes the [precise uniform](Draws::precise_uniform) of every item.
     pub fn precise_uniforms(purpose: Purpose, ids: Ids<'_>, out: &mut [f64]) {
-        fill(purpose, ids, out, precise_uniform);
+        fill(purpose, ids, 0, out, precise_uniform);
     }
 
     /// Writes draws 0 and 1 (`u64`) of every item.
     pub fn words(purpose: Purpose, ids: Ids<'_>, out: &mut [[u64; 2]]) {
-        fill(purpose, ids, out, |block| block);
+        fill(purpose, ids, 0, out, |words| words);
+    }
+
+    /// Writes draws `2 * block` and `2 * block + 1` (`u64`) of every item.
+    pub fn words_at(purpose: Purpose, ids: Ids<'_>, block: u32, out: &mut [[u64; 2]]) {
+        fill(purpose, ids, block, out, |words| words);
     }
 }
 
-/// Draws 0 and 1 of a sequence, from the words of its counter (each below `2^32`).
+/// Two draws of a sequence, from the words of their counter (each below `2^32`).
 ///
 /// The words travel in 64-bit lanes: a product of their low halves is one vector instruction, and
 /// what a lane carries above bit 32 between rounds is never looked at.
 #[inline(always)]
-fn first_block(key: [u32; 2], [mut c0, mut c1, mut c2, mut c3]: [u64; 4]) -> [u64; 2] {
+fn two_draws(key: [u32; 2], [mut c0, mut c1, mut c2, mut c3]: [u64; 4]) -> [u64; 2] {
     for round in 0..philox::ROUNDS {
         let [k0, k1] = philox::round_key(key, round);
         let a = u64::from(philox::MULTIPLIERS[0]) * (c0 & LOW);
@@ -85,23 +93,38 @@ fn precise_uniform([first, second]: [u64; 2]) -> f64 {
 }
 
 #[inline(always)]
-fn fill<T>(purpose: Purpose, ids: Ids<'_>, out: &mut [T], read: impl Fn([u64; 2]) -> T) {
+fn fill<T>(
+    purpose: Purpose,
+    ids: Ids<'_>,
+    block: u32,
+    out: &mut [T],
+    read: impl Fn([u64; 2]) -> T,
+) {
     let halves = |key: u64| [key as u32, (key >> 32) as u32];
     let purpose = (purpose as u64) << 16;
+    let block = u64::from(block);
     match ids {
         Ids::From(stream, first) => {
             let (key, step) = (halves(stream.key()), u64::from(stream.step()));
             for (i, out) in out.iter_mut().enumerate() {
                 let entity = first.wrapping_add(i as u64);
                 let high = purpose | (entity >> 32 & 0xFFFF);
-                *out = read(first_block(key, [0, step, entity & LOW, high]));
+                *out = read(two_draws(key, [block, step, entity & LOW, high]));
+            }
+        }
+        Ids::Listed(stream, ids) => {
+            let (key, step) = (halves(stream.key()), u64::from(stream.step()));
+            assert_eq!(ids.len(), out.len(), "one id per draw");
+            for (&entity, out) in ids.iter().zip(out) {
+                let high = purpose | (entity >> 32 & 0xFFFF);
+                *out = read(two_draws(key, [block, step, entity & LOW, high]));
             }
         }
         Ids::Folded(rounds, ids) => {
             let key = halves(rounds.key());
             assert_eq!(ids.len(), out.len(), "one id per draw");
             for (&id, out) in ids.iter().zip(out) {
-                *out = read(first_block(key, [0, id >> 32, id & LOW, purpose]));
+                *out = read(two_draws(key, [block, id >> 32, id & LOW, purpose]));
             }
         }
     }
@@ -114,18 +137,27 @@ mod tests {
 
     const LENGTHS: [usize; 9] = [0, 1, 7, 8, 9, 31, 64, 1000, 4099];
 
-    fn check(ids: impl Fn(usize) -> (Vec<u64>, Option<(u64, u32)>)) {
+    /// Which items a test draws for.
+    enum Asked {
+        Range(u64, u32),
+        Folded(Vec<u64>),
+        Listed(Vec<u64>, u32),
+    }
+
+    fn check(ids: impl Fn(usize) -> Asked) {
         let stream = Stream::new(0x9ABC_DEF0_1234_5678);
         for level in available_levels() {
             for len in LENGTHS {
-                let (slice, range) = ids(len);
-                let ids = match range {
-                    Some((first, step)) => Ids::From(stream.at_step(step), first),
-                    None => Ids::Folded(stream.rounds(), &slice),
+                let asked = ids(len);
+                let ids = match &asked {
+                    Asked::Range(first, step) => Ids::From(stream.at_step(*step), *first),
+                    Asked::Folded(ids) => Ids::Folded(stream.rounds(), ids),
+                    Asked::Listed(ids, step) => Ids::Listed(stream.at_step(*step), ids),
                 };
                 let (mut e, mut u, mut w) = (vec![0.0; len], vec![0.0; len], vec![[0; 2]; len]);
-                let mut l = e.clone();
+                let (mut l, mut later) = (e.clone(), w.clone());
                 with_level(level, || {
+                    words_at(Purpose::Item, ids, 3, &mut later);
                     log_exponentials(Purpose::Item, ids, &mut l);
                     exponentials(Purpose::Item, ids, &mut e);
                     precise_uniforms(Purpose::Item, ids, &mut u);
@@ -138,6 +170,8 @@ mod tests {
                     assert_eq!(u[i].to_bits(), at().precise_uniform().to_bits(), "{level:?} {i}");
                     let mut draws = at();
                     assert_eq!(w[i], [draws.u64(), draws.u64()], "{level:?} {i}");
+                    draws.seek(6);
+                    assert_eq!(later[i], [draws.u64(), draws.u64()], "{level:?} {i}");
                 }
             }
         }
@@ -146,17 +180,19 @@ mod tests {
     #[test]
     fn ranges_agree_with_single_draws() {
         for (first, step) in [(0, 0), (3, u32::MAX), ((1 << 32) - 17, 9), ((1 << 48) - 5000, 1)] {
-            check(|_| (Vec::new(), Some((first, step))));
+            check(|_| Asked::Range(first, step));
         }
     }
 
     #[test]
     fn slices_agree_with_single_draws() {
-        check(|len| {
+        let mixed = |len| -> Vec<u64> {
             let mut draws = Stream::new(5).draws(Purpose::Uniform, 0);
-            ((0..len).map(|i| if i % 3 == 0 { i as u64 } else { draws.u64() }).collect(), None)
-        });
-        check(|len| (vec![u64::MAX; len], None));
+            (0..len).map(|i| if i % 3 == 0 { i as u64 } else { draws.u64() }).collect()
+        };
+        check(|len| Asked::Folded(mixed(len)));
+        check(|len| Asked::Folded(vec![u64::MAX; len]));
+        check(|len| Asked::Listed(mixed(len).iter().map(|id| id >> 16).collect(), 9));
     }
 
     #[test]

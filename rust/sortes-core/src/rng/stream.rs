@@ -78,6 +78,18 @@ purposes! {
     Code = 19, "code";
     /// The children of a node of a tree of sequences: their noise and their keys.
     Branch = 20, "branch";
+    /// The steps of a walker on a graph.
+    Walk = 21, "walk";
+    /// What else decides about a step: whether a walker stays, whether it takes what is proposed.
+    Toss = 22, "toss";
+    /// How long walks are.
+    Length = 23, "length";
+    /// The steps of walkers that repel each other.
+    Repel = 24, "repel";
+    /// What a group of such walkers draws beside them.
+    Group = 25, "group";
+    /// What is proposed to a walker after it has refused.
+    Retry = 26, "retry";
 }
 
 /// One past the largest entity: entities have 48 bits.

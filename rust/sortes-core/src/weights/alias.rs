@@ -10,7 +10,7 @@
 use super::draw_each;
 use super::summary::{self, Summary, Weight};
 use crate::bytes::{Kind, Reader, Writer, corrupt};
-use crate::memory::{Zero, filled, with_capacity, zeroed};
+use crate::memory::{Zero, filled, reserve, with_capacity, zeroed};
 use crate::rng::{Stream, uniform_of};
 use crate::{Error, Result, Run};
 use std::hint::select_unpredictable;
@@ -134,25 +134,72 @@ fn next(bits: &[u64], start: usize) -> usize {
     word * 64 + rest.trailing_zeros() as usize
 }
 
-/// Makes the table, in the memory of the quotas.
+/// The table of weights, in memory of its own.
 fn build<W: Weight, U: Unit>(
     weights: &[W],
     summary: &Summary,
     run: Run<'_>,
 ) -> Result<Vec<Bucket<U>>> {
+    let mut table = zeroed::<Bucket<U>>(weights.len(), "buckets")?;
+    fill_in(weights, summary, &mut table, &mut Marks::default(), run)?;
+    Ok(table)
+}
+
+/// Which items are light and which are heavy: memory that tables, made one after the other, share.
+#[derive(Debug, Default)]
+pub struct Marks {
+    light: Vec<u64>,
+    heavy: Vec<u64>,
+}
+
+impl Marks {
+    /// Makes room for `words` words that are zero.
+    fn clear(&mut self, words: usize) -> Result<()> {
+        for marks in [&mut self.light, &mut self.heavy] {
+            marks.clear();
+            reserve(marks, words, "marks of items")?;
+        }
+        self.light.resize(words, 0);
+        Ok(())
+    }
+}
+
+/// Makes the table of weights, some of them positive, in `table`: item `i` has the first number of
+/// bucket `i` as its threshold, in units of `2^-32`, and the second is its alias, taken at the threshold
+/// and above. `summary` is that of the weights.
+///
+/// # Errors
+/// If there is no memory for marks, or the work is cancelled.
+pub fn fill_table<W: Weight>(
+    weights: &[W],
+    summary: &Summary,
+    table: &mut [[u32; 2]],
+    marks: &mut Marks,
+    run: Run<'_>,
+) -> Result<()> {
+    fill_in(weights, summary, table, marks, run)
+}
+
+/// Makes the table, in the memory of the quotas.
+fn fill_in<W: Weight, U: Unit>(
+    weights: &[W],
+    summary: &Summary,
+    table: &mut [Bucket<U>],
+    marks: &mut Marks,
+    run: Run<'_>,
+) -> Result<()> {
     let n = weights.len();
 
     // 1. Share out the units of all buckets; a second time where the total was not good enough.
     let all = U::wide(U::BUCKET) * n as i128;
-    let mut table = zeroed::<Bucket<U>>(n, "buckets")?;
     let mut units = all as f64;
-    let mut sum = share_out(weights, summary.sum, units, &mut table, run)?;
+    let mut sum = share_out(weights, summary.sum, units, table, run)?;
     // The dither of the shares adds up to less than `n`; a total that is good to its last bits, to
     // less than `2^-52` of itself.
     if (sum - all).abs() > (n as i128).max(all >> 52) {
         // The total was rounded in many places. The sum of the shares is exact, and corrects it.
         units *= all as f64 / sum as f64;
-        sum = share_out(weights, summary.sum, units, &mut table, run)?;
+        sum = share_out(weights, summary.sum, units, table, run)?;
     }
 
     // 2. The largest item takes up what rounding leaves.
@@ -162,9 +209,9 @@ fn build<W: Weight, U: Unit>(
 
     // 3. Mark which items are light (hold less than a bucket) and which are heavy; one more of each
     // at the end stops the searches.
-    let words = n / 64 + 1;
-    let mut light = filled(words, 0u64, "marks of light items")?;
-    run.fill_chunks(&mut light, TASK / 64, |task, light| {
+    marks.clear(n / 64 + 1)?;
+    let Marks { light, heavy } = marks;
+    run.fill_chunks(light, TASK / 64, |task, light| {
         let buckets = table[n.min(task * TASK)..].chunks(64);
         for (word, buckets) in light.iter_mut().zip(buckets) {
             for (i, &bucket) in buckets.iter().enumerate() {
@@ -172,14 +219,12 @@ fn build<W: Weight, U: Unit>(
             }
         }
     })?;
-    let mut heavy = with_capacity(words, "marks of heavy items")?;
     heavy.extend(light.iter().map(|word| !word));
     light[n / 64] |= 1 << (n % 64);
     heavy[n / 64] |= 1 << (n % 64);
 
     // 4. Fill the buckets.
-    sweep(&mut table, &light, &heavy, run)?;
-    Ok(table)
+    sweep(table, light, heavy, run)
 }
 
 /// The first item of this weight.

@@ -7,6 +7,7 @@
 //! | [`DynamicWeights`] | draws while the weights change |
 //! | [`Summary`] | the sum of weights, their extremes, and the one place where they are checked |
 //!
+//! [`fill_table`] makes alias tables of many rows, in memory of the caller's.
 //! [`first_beyond`] is the one draw that needs no preparation: a walk along the weights.
 //!
 //! Draw `j` of a call reads half `j % 2` of the block of entity `j / 2` ([`Purpose::Pick`], or
@@ -18,7 +19,7 @@ mod blocks;
 mod dynamic;
 mod summary;
 
-pub use alias::{AliasTable, Precision};
+pub use alias::{AliasTable, Marks, Precision, fill_table};
 pub use blocks::BlockSums;
 pub use dynamic::DynamicWeights;
 pub use summary::{Summary, Weight, checked_sum, fault, finite_total, positive_total, summary_of};

@@ -1,0 +1,9 @@
+//! Graphs and walks on them.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`structure`] | graphs that never change: rows of neighbours, with tables for weighted ones |
+//! | [`walks`] | walks of any length, alone, coupled, or with a memory of the node before |
+
+pub mod structure;
+pub mod walks;

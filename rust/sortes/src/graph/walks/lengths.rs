@@ -1,0 +1,225 @@
+//! How many moves each walk makes: drawn in advance, so that the lengths of an ensemble can depend on
+//! each other and still not on where its walkers go.
+
+use sortes_core::memory::with_capacity;
+use sortes_core::rng::elementary::{ln, ln_1m};
+use sortes_core::rng::{Draws, Purpose, Stream};
+use sortes_core::{Error, Result};
+
+/// The law of the number of moves, where they are not fixed.
+#[derive(Debug, Clone)]
+pub enum Law {
+    /// A walker halts before each move with this probability, in `(0, 1]`.
+    Geometric(f64),
+    /// For each number from 1 on, the chance of at least as many moves.
+    Survival(Vec<f64>),
+}
+
+/// How the walks of an ensemble end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Termination {
+    /// Each on its own.
+    Iid,
+    /// Walkers `i` and `i + m / 2` halt by one uniform at each move, of which the second reads the
+    /// other half (Reid, Choromanski and Weller, arXiv:2305.12470).
+    Antithetic,
+    /// A uniform in each of `m` strata, dealt at random.
+    Stratified,
+    /// The same uniform in each of the strata.
+    Systematic,
+}
+
+impl Law {
+    /// The law of these chances of 0, 1, ... moves, which need not sum to one.
+    ///
+    /// # Errors
+    /// If one is negative or not finite, or none is positive; or if there is no memory.
+    pub fn of_chances(chances: &[f64]) -> Result<Self> {
+        let total = sortes_core::weights::checked_sum(chances, sortes_core::Run::alone())
+            .map_err(|error| renamed(error, chances))?;
+        if !(total > 0.0 && total.is_finite()) {
+            let reason = "the sum must be positive and finite";
+            return Err(Error::argument("length_law", reason));
+        }
+        let mut tails = with_capacity(chances.len().saturating_sub(1), "chances")?;
+        // From the end, so that small tails are sums of small numbers.
+        let mut tail = 0.0;
+        tails.extend(chances[1..].iter().rev().map(|&chance| {
+            tail += chance;
+            tail / total
+        }));
+        tails.reverse();
+        Ok(Self::Survival(tails))
+    }
+
+    /// The largest number of moves that a share of `u` of all walks reaches.
+    fn at(&self, u: f64) -> u64 {
+        match self {
+            Self::Geometric(1.0) => 0,
+            // The largest k with u <= (1 - p)^k.
+            Self::Geometric(p) => (ln(u) / ln_1m(*p)) as u64,
+            Self::Survival(tails) => tails.partition_point(|&tail| u <= tail) as u64,
+        }
+    }
+}
+
+/// The error about weights that has the name of what they are here.
+fn renamed(error: Error, chances: &[f64]) -> Error {
+    match chances.iter().position(|&chance| !(0.0..=f64::MAX).contains(&chance)) {
+        Some(item) => {
+            Error::item("length_law", item, "[0, inf)", sortes_core::error::shown(chances[item]))
+        }
+        None => error,
+    }
+}
+
+/// Draws the lengths of ensembles, one after the other.
+pub(super) struct Lengths<'a> {
+    pub(super) law: &'a Law,
+    pub(super) termination: Termination,
+    /// No walk makes more moves.
+    pub(super) most: u64,
+    pub(super) stream: Stream,
+}
+
+impl Lengths<'_> {
+    /// Writes the lengths of the ensemble whose first walker is numbered `first`.
+    ///
+    /// # Errors
+    /// If there is no memory for its strata.
+    pub(super) fn fill(&self, first: u64, out: &mut [u64]) -> Result<()> {
+        let draws = |walker: u64| self.stream.draws(Purpose::Length, first + walker);
+        let m = out.len();
+        match self.termination {
+            Termination::Iid => {
+                for (walker, out) in (0..).zip(&mut *out) {
+                    *out = self.law.at(draws(walker).precise_uniform());
+                }
+            }
+            Termination::Antithetic => {
+                let (early, late) = out.split_at_mut(m / 2);
+                for (walker, (a, b)) in (0..).zip(early.iter_mut().zip(late)) {
+                    [*a, *b] = self.pair(&mut draws(walker));
+                }
+            }
+            Termination::Stratified | Termination::Systematic => {
+                let mut draws = draws(0);
+                let mut strata = with_capacity(m, "strata of lengths")?;
+                strata.extend(0..m as u64);
+                for last in (1..m).rev() {
+                    strata.swap(last, draws.below(last as u64 + 1) as usize);
+                }
+                let shared = draws.precise_uniform();
+                for (out, stratum) in out.iter_mut().zip(strata) {
+                    let within = match self.termination {
+                        Termination::Systematic => shared,
+                        _ => draws.precise_uniform(),
+                    };
+                    *out = self.law.at((stratum as f64 + within) / m as f64);
+                }
+            }
+        }
+        out.iter_mut().for_each(|length| *length = (*length).min(self.most));
+        Ok(())
+    }
+
+    /// The lengths of two walkers of which the second halts by the other half of the uniform.
+    fn pair(&self, draws: &mut Draws) -> [u64; 2] {
+        let Law::Geometric(p) = *self.law else {
+            unreachable!("checked by `Request::check`: antithetic lengths are geometric")
+        };
+        // At each move both halt, one of them does, or none: until the first, the number of moves is
+        // geometric.
+        let mut together = 0;
+        if p <= 0.5 {
+            together = Law::Geometric(2.0 * p).at(draws.precise_uniform());
+        } else if draws.uniform() < 2.0 * p - 1.0 {
+            return [0, 0];
+        }
+        let first_halts = draws.uniform() < 0.5;
+        // The other one has survived that move, and goes on alone.
+        let alone = self.law.at(draws.precise_uniform());
+        let longer = together.saturating_add(1).saturating_add(alone);
+        if first_halts { [together, longer] } else { [longer, together] }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn drawn(law: &Law, termination: Termination, m: usize, ensembles: u64) -> Vec<Vec<u64>> {
+        let lengths = Lengths { law, termination, most: u64::MAX, stream: Stream::new(3) };
+        let one = |ensemble| {
+            let mut out = vec![0; m];
+            lengths.fill(ensemble * m as u64, &mut out).unwrap();
+            out
+        };
+        (0..ensembles).map(one).collect()
+    }
+
+    #[test]
+    fn every_walker_has_the_law() {
+        let listed = Law::of_chances(&[1.0, 0.0, 2.0, 1.0]).unwrap();
+        let n = 40_000u64;
+        for termination in [
+            Termination::Iid,
+            Termination::Antithetic,
+            Termination::Stratified,
+            Termination::Systematic,
+        ] {
+            for p in [0.2, 0.5, 0.7, 1.0] {
+                let all = drawn(&Law::Geometric(p), termination, 4, n);
+                for walker in 0..4 {
+                    for k in 1..6u64 {
+                        let hits = all.iter().filter(|x| x[walker] >= k).count() as f64;
+                        let q = (1.0 - p).powi(k as i32);
+                        // Five standard deviations.
+                        let bound = 5.0 * (n as f64 * q * (1.0 - q)).sqrt() + 1e-9;
+                        assert!((hits - n as f64 * q).abs() <= bound, "{termination:?} {p} {k}");
+                    }
+                }
+            }
+            if termination != Termination::Antithetic {
+                let all = drawn(&listed, termination, 3, n);
+                for walker in 0..3 {
+                    let hits = |k| all.iter().filter(|x| x[walker] == k).count() as f64;
+                    assert_eq!((hits(1), hits(4)), (0.0, 0.0));
+                    assert!((hits(2) - n as f64 / 2.0).abs() < 5.0 * 100.0);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn pairs_have_the_joint_law_of_a_shared_uniform() {
+        // Step by step: both survive with 1 - 2p, one of them with p, for p up to one half.
+        let (p, n) = (0.3, 100_000u64);
+        let all = drawn(&Law::Geometric(p), Termination::Antithetic, 2, n);
+        let share = |f: &dyn Fn(&Vec<u64>) -> bool| {
+            all.iter().filter(|x| f(x)).count() as f64 / n as f64
+        };
+        for (chance, found) in [
+            (0.0, share(&|x| x[0] == x[1])),
+            (0.6, share(&|x| x[0].min(x[1]) == 0)),
+            (0.3 * 0.3, share(&|x| x[0] == 0 && x[1] == 1)),
+            (0.4 * 0.3 * 0.7 * 0.3, share(&|x| x[1] == 1 && x[0] == 3)),
+        ] {
+            assert!((chance - found).abs() < 0.008, "{chance} {found}");
+        }
+        let all = drawn(&Law::Geometric(0.8), Termination::Antithetic, 2, n);
+        let both = all.iter().filter(|x| x[0] + x[1] == 0).count() as f64 / n as f64;
+        assert!((both - 0.6).abs() < 0.008);
+    }
+
+    #[test]
+    fn strata_are_hit_once() {
+        // P(L >= 1) = 1/2: of eight walkers four move, whichever.
+        for termination in [Termination::Stratified, Termination::Systematic] {
+            for lengths in drawn(&Law::Geometric(0.5), termination, 8, 100) {
+                assert_eq!(lengths.iter().filter(|&&x| x >= 1).count(), 4);
+                assert_eq!(lengths.iter().filter(|&&x| x >= 2).count(), 2);
+            }
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! Walkers on their own: a block of them in lock step.
+//!
+//! A step needs the word of the walker's node, then the neighbour, each from anywhere in memory. So each
+//! stage of a step is done for a whole block, and asks for what the next one reads: while one walker's
+//! line of memory is under way, the others are served. ("ThunderRW", PVLDB 14, 2021, calls this step
+//! interleaving.)
+
+use sortes_core::rng::{Purpose, bulk};
+use sortes_core::{Result, Run};
+
+use super::super::structure::{Graph, prefetch};
+use super::rules::{NOWHERE, Rule, Site, Turn};
+use super::{Dangling, Id, Part, Place, Plan, dead_end};
+
+/// Walkers in lock step: enough to hide the latency of memory.
+const LANES: usize = 64;
+/// Moves of a block between two looks at the stop request.
+const POLL: usize = 1 << 10;
+
+/// What stands in the place of an arc: the walker stays, goes home, or cannot move.
+const STAY: u32 = u32::MAX;
+const HOME: u32 = u32::MAX - 1;
+const DEAD: u32 = u32::MAX - 2;
+
+/// The walkers of a block that still walk: those with the longest walks first.
+struct Lanes {
+    active: usize,
+    /// Which walker of the part, and of all.
+    walker: [u32; LANES],
+    entity: [u64; LANES],
+    node: [u32; LANES],
+    before: [u32; LANES],
+    /// How many moves it makes, and where its node and its edge before the first go.
+    moves: [usize; LANES],
+    nodes_at: [usize; LANES],
+    edges_at: [usize; LANES],
+    words: [[u64; 2]; LANES],
+    coins: [[u64; 2]; LANES],
+    arc: [u32; LANES],
+    fraction: [u32; LANES],
+}
+
+impl Lanes {
+    fn place(&self, lane: usize) -> Place {
+        let (nodes_at, edges_at) = (self.nodes_at[lane], self.edges_at[lane]);
+        Place { node: self.node[lane], moves: self.moves[lane], nodes_at, edges_at }
+    }
+
+    /// Takes a walker out; the others keep their order.
+    fn remove(&mut self, lane: usize) {
+        let (from, to) = (lane + 1..self.active, lane);
+        self.walker.copy_within(from.clone(), to);
+        self.entity.copy_within(from.clone(), to);
+        self.node.copy_within(from.clone(), to);
+        self.before.copy_within(from.clone(), to);
+        self.moves.copy_within(from.clone(), to);
+        self.nodes_at.copy_within(from.clone(), to);
+        self.edges_at.copy_within(from.clone(), to);
+        self.words.copy_within(from.clone(), to);
+        self.coins.copy_within(from, to);
+        self.active -= 1;
+    }
+}
+
+/// Walks all walkers of a part, which are on their own.
+pub(super) fn walk<R: Rule, O: Id>(
+    graph: &Graph,
+    plan: &Plan<'_>,
+    rule: &R,
+    part: &mut Part<'_, O>,
+    run: Run<'_>,
+) -> Result<()> {
+    let mut first = 0;
+    while first < part.walkers {
+        let count = LANES.min(part.walkers - first);
+        let mut lanes = begin(plan, part, first, count);
+        match (part.edges.is_empty(), graph.slots().is_some() && R::WEIGHS) {
+            (true, false) => block::<R, O, false, false>(graph, plan, rule, part, &mut lanes, run),
+            (true, true) => block::<R, O, false, true>(graph, plan, rule, part, &mut lanes, run),
+            (false, false) => block::<R, O, true, false>(graph, plan, rule, part, &mut lanes, run),
+            (false, true) => block::<R, O, true, true>(graph, plan, rule, part, &mut lanes, run),
+        }?;
+        first += count;
+    }
+    Ok(())
+}
+
+/// The walkers of a block at their starts, which are written.
+fn begin<O: Id>(
+    plan: &Plan<'_>,
+    part: &mut Part<'_, O>,
+    first: usize,
+    count: usize,
+) -> Lanes {
+    let mut order: [usize; LANES] = std::array::from_fn(|lane| first + lane);
+    let mut places = [Place::default(); LANES];
+    for (place, walker) in places.iter_mut().zip(first..).take(count) {
+        *place = part.begin(plan, walker);
+    }
+    order[..count].sort_by_key(|&walker| std::cmp::Reverse(places[walker - first].moves));
+    let of = |lane: usize| if lane < count { order[lane] } else { first };
+    let place = |lane: usize| places[of(lane) - first];
+    Lanes {
+        active: count,
+        walker: std::array::from_fn(|lane| of(lane) as u32),
+        entity: std::array::from_fn(|lane| part.first + of(lane) as u64),
+        node: std::array::from_fn(|lane| place(lane).node),
+        before: [NOWHERE; LANES],
+        moves: std::array::from_fn(|lane| place(lane).moves),
+        nodes_at: std::array::from_fn(|lane| place(lane).nodes_at),
+        edges_at: std::array::from_fn(|lane| place(lane).edges_at),
+        words: [[0; 2]; LANES],
+        coins: [[0; 2]; LANES],
+        arc: [0; LANES],
+        fraction: [0; LANES],
+    }
+}
+
+/// Walks the walkers of a block to their ends.
+fn block<R: Rule, O: Id, const EDGES: bool, const WEIGHTED: bool>(
+    graph: &Graph,
+    plan: &Plan<'_>,
+    rule: &R,
+    part: &mut Part<'_, O>,
+    lanes: &mut Lanes,
+    run: Run<'_>,
+) -> Result<()> {
+    let (neighbours, slots) = (graph.neighbours(), graph.slots().unwrap_or(&[]));
+    for t in 0.. {
+        while lanes.active > 0 && lanes.moves[lanes.active - 1] == t {
+            lanes.active -= 1;
+        }
+        let active = lanes.active;
+        if active == 0 {
+            break;
+        }
+        if t % POLL == POLL - 1 {
+            run.check()?;
+        }
+        // The words of two steps make one block.
+        let half = t % 2;
+        if half == 0 {
+            let ids = bulk::Ids::Listed(plan.stream, &lanes.entity[..active]);
+            let block = (t / 2) as u32;
+            bulk::words_at(Purpose::Walk, ids, block, &mut lanes.words[..active]);
+            if R::TOSSES {
+                bulk::words_at(Purpose::Toss, ids, block, &mut lanes.coins[..active]);
+            }
+        }
+
+        // Aim: the word of the node is there, the arc is asked for.
+        for lane in 0..active {
+            let node = lanes.node[lane];
+            let row = graph.row(node);
+            let turn = if R::TOSSES { rule.turn(lanes.coins[lane][half]) } else { Turn::Move };
+            lanes.arc[lane] = match turn {
+                Turn::Stay => STAY,
+                Turn::GoHome => HOME,
+                Turn::Move if row.degree == 0 => match plan.dangling {
+                    _ if R::RESTS => STAY,
+                    Dangling::Stay => STAY,
+                    Dangling::Restart => HOME,
+                    Dangling::Stop | Dangling::Error => DEAD,
+                },
+                Turn::Move => {
+                    let (before, walker) = (lanes.before[lane], lanes.entity[lane]);
+                    let site = Site { row, node, before, walker, step: t as u32 };
+                    let coin = if R::TOSSES { lanes.coins[lane][half] } else { 0 };
+                    match rule.aim(graph, site, lanes.words[lane][half], coin) {
+                        Some(aim) => {
+                            lanes.fraction[lane] = aim.fraction;
+                            if WEIGHTED {
+                                prefetch(slots, aim.arc as usize);
+                            } else {
+                                prefetch(neighbours, aim.arc as usize);
+                            }
+                            aim.arc
+                        }
+                        None => STAY,
+                    }
+                }
+            };
+        }
+
+        // Go: the arc is there, the word of the next node is asked for.
+        let mut dead = 0u64;
+        for lane in 0..active {
+            let (node, mut arc) = (lanes.node[lane], lanes.arc[lane]);
+            let mut next = if arc >= DEAD {
+                match arc {
+                    HOME => plan.start_of(lanes.entity[lane]),
+                    DEAD => {
+                        dead |= 1 << lane;
+                        continue;
+                    }
+                    _ => node,
+                }
+            } else if WEIGHTED {
+                let slot = slots[arc as usize];
+                if lanes.fraction[lane] < slot.threshold {
+                    slot.neighbour
+                } else {
+                    if EDGES {
+                        arc = graph.row(node).start + slot.alias;
+                    }
+                    slot.alias_neighbour
+                }
+            } else {
+                neighbours[arc as usize]
+            };
+            if R::TOSSES && arc < DEAD && !rule.accepts(graph, node, next, lanes.coins[lane][half])
+            {
+                (next, arc) = (node, STAY);
+            }
+            graph.prefetch_row(next);
+            lanes.before[lane] = if arc == HOME { NOWHERE } else { node };
+            lanes.node[lane] = next;
+            part.nodes[lanes.nodes_at[lane] + t + 1] = O::of(next);
+            if EDGES {
+                let id = if arc < DEAD { i64::from(graph.edge_id(arc)) } else { -1 };
+                part.edges[lanes.edges_at[lane] + t] = id;
+            }
+        }
+        while dead != 0 {
+            let lane = 63 - dead.leading_zeros() as usize;
+            dead &= !(1 << lane);
+            if plan.dangling == Dangling::Error {
+                return Err(dead_end(lanes.entity[lane], lanes.node[lane]));
+            }
+            part.end(lanes.walker[lane] as usize, lanes.place(lane), t);
+            lanes.remove(lane);
+        }
+    }
+    Ok(())
+}

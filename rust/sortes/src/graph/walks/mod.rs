@@ -1,0 +1,508 @@
+//! Walks whose step depends on the node, or on the node before it as well.
+//!
+//! Walker `k` of start `s` is walker `s * num_walks + k` of all, whichever part of them a call walks. Its
+//! moves read the sequence of [`Purpose::Walk`](sortes_core::rng::Purpose::Walk) that bears its number,
+//! one draw for each position, so that walks depend on nothing else: neither threads nor batches.
+//!
+//! | file | holds |
+//! |---|---|
+//! | [`lengths`] | how many moves each walk makes |
+//! | [`rules`] | the laws of a step |
+//! | [`node2vec`] | that of node2vec |
+//! | [`lockstep`] | the kernel of walkers on their own |
+//! | [`repelling`] | the kernel of walkers that repel each other |
+//! | [`deal`] | how a group of them shares the arcs of a node |
+
+mod deal;
+mod lengths;
+mod lockstep;
+mod node2vec;
+mod repelling;
+mod rules;
+
+pub use lengths::{Law, Termination};
+use sortes_core::memory::{Zero, refused, with_capacity, zeroed};
+use sortes_core::rng::Stream;
+use sortes_core::{Error, Result, Run};
+
+use super::structure::Graph;
+use lengths::Lengths;
+
+/// Moves of one task, about.
+const TASK: u64 = 1 << 14;
+/// The most walkers of a task.
+const TASK_WALKERS: usize = 1 << 13;
+/// Factors above this count as this one: nothing else is then ever drawn.
+const MOST_FACTOR: f64 = 1e300;
+/// The most bytes of a result.
+const MOST_BYTES: u64 = 1 << 40;
+/// What a result is, for the error where there is no memory for it.
+const NODES: &str = "nodes of walks, which iter_walks gives in parts";
+const EDGES: &str = "edges of walks, which iter_walks gives in parts";
+
+/// What stands among edges of walks of random lengths where a walk has ended early.
+const GAP: i64 = -2;
+
+/// How the ids of nodes are written.
+pub trait Id: Zero + Copy + PartialEq + Send + Sync {
+    /// What stands where there is no node.
+    const NONE: Self;
+    /// A node.
+    fn of(node: u32) -> Self;
+}
+
+impl Id for i32 {
+    const NONE: Self = -1;
+    #[inline(always)]
+    fn of(node: u32) -> Self {
+        node as i32
+    }
+}
+
+impl Id for i64 {
+    const NONE: Self = -1;
+    #[inline(always)]
+    fn of(node: u32) -> Self {
+        i64::from(node)
+    }
+}
+
+/// Where walks start.
+#[derive(Debug, Clone, Copy)]
+pub struct Starts<'a> {
+    /// The nodes; without them, start `s` is node `s`.
+    pub nodes: Option<&'a [i64]>,
+    /// The number of the first start: not zero where a call walks a part of all.
+    pub first: u64,
+    /// How many starts there are.
+    pub count: usize,
+}
+
+/// How many moves walks make.
+#[derive(Debug, Clone, Copy)]
+pub enum Moves<'a> {
+    /// All of them as many.
+    Fixed(u32),
+    /// As many as a law says, but not above the last.
+    Random(&'a Law, Termination, Option<u32>),
+}
+
+/// The law of a step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Transition {
+    /// An arc of the node, in proportion to its weight.
+    Simple,
+    /// The same, but the walker stays with this chance.
+    Lazy(f64),
+    /// The same, but with this chance the walker goes back to its start.
+    Restart(f64),
+    /// A uniform neighbour `v` with the chance `min(1, d_u / d_v)`.
+    MetropolisHastings,
+    /// A uniform neighbour with the chance `d_u / d_max`.
+    MaxDegree,
+    /// Any arc but those back to the node before.
+    NonBacktracking,
+    /// An arc in proportion to its weight, times `1 / p` back to the node before, times `1 / q` to a
+    /// node to which no arc goes from there.
+    Node2vec {
+        /// What makes the way back rare.
+        p: f64,
+        /// What makes the way out rare.
+        q: f64,
+    },
+}
+
+/// What happens at a node without arcs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dangling {
+    /// The walk ends.
+    Stop,
+    /// The walker stays.
+    Stay,
+    /// It goes back to its start.
+    Restart,
+    /// An error.
+    Error,
+}
+
+/// How walkers that meet share the arcs of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scheme {
+    /// Without replacement; by ordered pivotal sampling where arcs have weights.
+    Auto,
+    /// Neighbouring arcs from a random one on, as in the code that was published.
+    Rotation,
+}
+
+/// Which walkers repel each other, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Repulsion {
+    /// How those that meet share the arcs.
+    pub scheme: Scheme,
+    /// Whether all walkers of the call do, or those of one start.
+    pub all: bool,
+    /// Whether only those do that have been together from the start.
+    pub transient: bool,
+}
+
+/// Walks to be made.
+#[derive(Debug, Clone, Copy)]
+pub struct Plan<'a> {
+    /// Where they start.
+    pub starts: Starts<'a>,
+    /// How many walks there are of each start.
+    pub num_walks: usize,
+    /// How many moves they make.
+    pub moves: Moves<'a>,
+    /// The law of a step.
+    pub transition: Transition,
+    /// Whether walkers repel each other.
+    pub repulsion: Option<Repulsion>,
+    /// What happens at a node without arcs.
+    pub dangling: Dangling,
+    /// Where the random numbers come from.
+    pub stream: Stream,
+}
+
+/// Walks.
+#[derive(Debug)]
+pub struct Walks<O> {
+    /// The nodes, walk by walk.
+    pub nodes: Vec<O>,
+    /// The numbers of the arcs that were taken, in the input of the graph; -1 where there was no move.
+    /// A walk of a fixed number of moves has as many; others have one more in front, which is -1.
+    pub edges: Option<Vec<i64>>,
+    /// Where each walk starts among the nodes, and the end of the last; none if all are equally long.
+    pub offsets: Option<Vec<i64>>,
+}
+
+impl Plan<'_> {
+    fn walkers(&self) -> usize {
+        self.starts.count.saturating_mul(self.num_walks)
+    }
+
+    /// The start of a walker, by its number among all.
+    #[inline]
+    fn start_of(&self, walker: u64) -> u32 {
+        let start = walker / self.num_walks as u64;
+        match self.starts.nodes {
+            None => start as u32,
+            Some(nodes) => nodes[(start - self.starts.first) as usize] as u32,
+        }
+    }
+
+    fn fixed(&self) -> Option<usize> {
+        match self.moves {
+            Moves::Fixed(moves) => Some(moves as usize),
+            Moves::Random(..) => None,
+        }
+    }
+
+    /// Walkers that cannot be told apart from others without the whole of them.
+    fn ensemble(&self) -> usize {
+        match self.repulsion {
+            Some(Repulsion { all: true, .. }) => self.walkers(),
+            _ => self.num_walks,
+        }
+    }
+
+    fn check(&self, graph: &Graph, run: Run<'_>) -> Result<()> {
+        let nodes = graph.num_nodes();
+        for range in run.blocks(self.starts.nodes.map_or(0, <[i64]>::len), 1 << 16) {
+            for item in range? {
+                let node = self.starts.nodes.map_or(0, |nodes| nodes[item]);
+                if usize::try_from(node).map_or(true, |node| node >= nodes) {
+                    return Err(Error::item("start", item, &format!("[0, {nodes})"), node));
+                }
+            }
+        }
+        if self.starts.first.saturating_add(self.starts.count as u64)
+            > (1 << 48) / self.num_walks as u64
+        {
+            let reason = "must be below 2**48 for all starts together";
+            return Err(Error::argument("num_walks", reason));
+        }
+        Ok(())
+    }
+}
+
+/// Where a walker begins, and where its walk is written.
+#[derive(Debug, Clone, Copy, Default)]
+struct Place {
+    node: u32,
+    moves: usize,
+    nodes_at: usize,
+    edges_at: usize,
+}
+
+/// Walkers of one task, and where their walks go.
+struct Part<'a, O> {
+    /// The number of the first among all walkers.
+    first: u64,
+    walkers: usize,
+    nodes: &'a mut [O],
+    /// Empty unless edges are wanted.
+    edges: &'a mut [i64],
+    /// Of walks of random lengths: how many moves they make; in the end, how many they made.
+    moves: &'a mut [u64],
+    /// Where the next walk goes, if lengths are random.
+    next: usize,
+}
+
+impl<O: Id> Part<'_, O> {
+    /// Writes the start of a walker; walkers begin in order.
+    fn begin(&mut self, plan: &Plan<'_>, walker: usize) -> Place {
+        let node = plan.start_of(self.first + walker as u64);
+        let place = match plan.fixed() {
+            Some(moves) => {
+                let (nodes_at, edges_at) = (walker * (moves + 1), walker * moves);
+                Place { node, moves, nodes_at, edges_at }
+            }
+            None => {
+                let (moves, nodes_at) = (self.moves[walker] as usize, self.next);
+                self.next += moves + 1;
+                if !self.edges.is_empty() {
+                    self.edges[nodes_at] = -1;
+                }
+                Place { node, moves, nodes_at, edges_at: nodes_at + 1 }
+            }
+        };
+        self.nodes[place.nodes_at] = O::of(node);
+        place
+    }
+
+    /// Ends a walk after `made` moves, at a node without arcs.
+    fn end(&mut self, walker: usize, place: Place, made: usize) {
+        let Place { moves, nodes_at, edges_at, .. } = place;
+        self.nodes[nodes_at + made + 1..=nodes_at + moves].fill(O::NONE);
+        let is_fixed = self.moves.is_empty();
+        if !self.edges.is_empty() {
+            let nothing = if is_fixed { -1 } else { GAP };
+            self.edges[edges_at + made..edges_at + moves].fill(nothing);
+        }
+        if !is_fixed {
+            self.moves[walker] = made as u64;
+        }
+    }
+}
+
+/// The error of a walker that cannot move where that is one.
+fn dead_end(walker: u64, node: u32) -> Error {
+    Error::argument("dangling", format!("walk {walker} came to node {node}, which has no arcs"))
+}
+
+/// Makes walks. Progress counts walks.
+///
+/// # Errors
+/// If a start is no node, there are too many walkers, a walker comes to a node without arcs and that is
+/// an error; if there is no memory for the walks, or the work is cancelled.
+pub fn walks<O: Id>(
+    graph: &Graph,
+    plan: &Plan<'_>,
+    edges: bool,
+    run: Run<'_>,
+) -> Result<Walks<O>> {
+    plan.check(graph, run)?;
+    match (plan.repulsion, plan.transition) {
+        (Some(repulsion), _) => {
+            let sums = graph.running_sums(run)?;
+            made(graph, plan, edges, run, |part, run| {
+                repelling::walk(graph, plan, repulsion, sums, part, run)
+            })
+        }
+        (None, Transition::Simple) => on_their_own(graph, plan, &rules::Simple, edges, run),
+        (None, Transition::Lazy(stay)) => {
+            on_their_own(graph, plan, &rules::Lazy { stay: share(stay) }, edges, run)
+        }
+        (None, Transition::Restart(home)) => {
+            on_their_own(graph, plan, &rules::Restart { home: share(home) }, edges, run)
+        }
+        (None, Transition::MetropolisHastings) => {
+            let (_, has_loops) = rules::largest_degree(graph);
+            on_their_own(graph, plan, &rules::MetropolisHastings { has_loops }, edges, run)
+        }
+        (None, Transition::MaxDegree) => {
+            let (largest, has_loops) = rules::largest_degree(graph);
+            on_their_own(graph, plan, &rules::MaxDegree { has_loops, largest }, edges, run)
+        }
+        (None, Transition::NonBacktracking) if !graph.is_weighted() => {
+            on_their_own(graph, plan, &rules::NonBacktracking, edges, run)
+        }
+        (None, Transition::NonBacktracking) => with_memory(graph, plan, 0.0, 1.0, edges, run),
+        (None, Transition::Node2vec { p: 1.0, q: 1.0 }) => {
+            on_their_own(graph, plan, &rules::Simple, edges, run)
+        }
+        (None, Transition::Node2vec { p, q }) => {
+            let factor = |x: f64| (1.0 / x).min(MOST_FACTOR);
+            with_memory(graph, plan, factor(p), factor(q), edges, run)
+        }
+    }
+}
+
+/// A chance below one, as a share of all words.
+fn share(chance: f64) -> u64 {
+    (chance * 18_446_744_073_709_551_616.0) as u64
+}
+
+fn on_their_own<R: rules::Rule, O: Id>(
+    graph: &Graph,
+    plan: &Plan<'_>,
+    rule: &R,
+    edges: bool,
+    run: Run<'_>,
+) -> Result<Walks<O>> {
+    made(graph, plan, edges, run, |part, run| lockstep::walk(graph, plan, rule, part, run))
+}
+
+/// Walks with these factors for the way back and the way out.
+fn with_memory<O: Id>(
+    graph: &Graph,
+    plan: &Plan<'_>,
+    back: f64,
+    out: f64,
+    edges: bool,
+    run: Run<'_>,
+) -> Result<Walks<O>> {
+    let (sums, rounds) = (graph.running_sums(run)?, plan.stream.rounds());
+    on_their_own(graph, plan, &node2vec::Node2vec { back, out, sums, rounds }, edges, run)
+}
+
+/// Walks that `walk` makes, part by part.
+fn made<O: Id>(
+    graph: &Graph,
+    plan: &Plan<'_>,
+    edges: bool,
+    run: Run<'_>,
+    walk: impl Fn(&mut Part<'_, O>, Run<'_>) -> Result<()> + Sync + Send,
+) -> Result<Walks<O>> {
+    let (walkers, ensemble) = (plan.walkers(), plan.ensemble().max(1));
+    let first = plan.starts.first * plan.num_walks as u64;
+
+    // 1. How long walks are, and where they go.
+    let mut moves = Vec::new();
+    let (total_nodes, total_edges) = match plan.moves {
+        Moves::Fixed(moves) => {
+            let each = u64::from(moves);
+            let walkers = walkers as u64;
+            (walkers.saturating_mul(each + 1), walkers.saturating_mul(each))
+        }
+        Moves::Random(law, termination, most) => {
+            moves = zeroed(walkers, "lengths of walks")?;
+            let most = most.map_or(u64::MAX, u64::from);
+            let lengths = Lengths { law, termination, most, stream: plan.stream };
+            // Lengths belong together by start, whoever repels whom.
+            run.try_fill_chunks(&mut moves, chunk(plan.num_walks.max(1)), |task, part| {
+                let begin = first + (task * chunk(plan.num_walks.max(1))) as u64;
+                for (i, one) in part.chunks_mut(plan.num_walks).enumerate() {
+                    lengths.fill(begin + (i * plan.num_walks) as u64, one)?;
+                }
+                Ok(())
+            })?;
+            let total = moves.iter().fold(0u64, |sum, &n| sum.saturating_add(n.saturating_add(1)));
+            (total, total)
+        }
+    };
+    let mut nodes = result::<O>(total_nodes, NODES)?;
+    let mut taken = if edges { result::<i64>(total_edges, EDGES)? } else { Vec::new() };
+
+    // 2. The walks, in parts of whole ensembles that repel, or of any walkers.
+    let whole = if plan.repulsion.is_some() { ensemble } else { 1 };
+    let ends = ends(plan, &moves, walkers, whole)?;
+    let mut parts = with_capacity(ends.len(), "tasks")?;
+    let (mut rest_nodes, mut rest_edges, mut rest_moves) =
+        (&mut *nodes, &mut *taken, &mut *moves);
+    let mut begin = 0;
+    for end in ends {
+        let walkers = end - begin;
+        let (count_nodes, count_edges) = match plan.fixed() {
+            Some(moves) => (walkers * (moves + 1), walkers * moves),
+            None => {
+                let count = rest_moves[..walkers].iter().map(|&n| n as usize + 1).sum();
+                (count, count)
+            }
+        };
+        let (nodes, after) = rest_nodes.split_at_mut(count_nodes);
+        rest_nodes = after;
+        let (edges, after) = rest_edges.split_at_mut(if edges { count_edges } else { 0 });
+        rest_edges = after;
+        let own = if plan.fixed().is_some() { 0 } else { walkers };
+        let (moves, after) = rest_moves.split_at_mut(own);
+        rest_moves = after;
+        parts.push(Part { first: first + begin as u64, walkers, nodes, edges, moves, next: 0 });
+        begin = end;
+    }
+    run.try_fill_chunks(&mut parts, 1, |_, part| {
+        walk(&mut part[0], run)?;
+        run.advance(part[0].walkers as u64);
+        Ok(())
+    })?;
+    drop(parts);
+    let mut edges = edges.then_some(taken);
+    if plan.fixed().is_some() {
+        return Ok(Walks { nodes, edges, offsets: None });
+    }
+
+    // 3. Where walks ended early, the others move up.
+    if plan.dangling == Dangling::Stop && graph.has_dangling() {
+        close_gaps(&mut nodes, O::NONE, run)?;
+        if let Some(edges) = &mut edges {
+            close_gaps(edges, GAP, run)?;
+        }
+    }
+    let mut offsets = with_capacity(moves.len() + 1, "offsets of walks")?;
+    let mut end = 0;
+    offsets.push(end);
+    for range in run.blocks(moves.len(), 1 << 16) {
+        for &moves in &moves[range?] {
+            end += moves as i64 + 1;
+            offsets.push(end);
+        }
+    }
+    Ok(Walks { nodes, edges, offsets: Some(offsets) })
+}
+
+/// Takes out what equals `gap`; the others keep their order.
+fn close_gaps<T: Copy + PartialEq>(items: &mut Vec<T>, gap: T, run: Run<'_>) -> Result<()> {
+    let mut kept = 0;
+    for range in run.blocks(items.len(), 1 << 16) {
+        for i in range? {
+            items[kept] = items[i];
+            kept += usize::from(items[i] != gap);
+        }
+    }
+    items.truncate(kept);
+    Ok(())
+}
+
+/// Walkers of a task for lengths: whole ensembles.
+fn chunk(ensemble: usize) -> usize {
+    ensemble * (TASK_WALKERS / ensemble).max(1)
+}
+
+/// Zeros for a result.
+fn result<T: Zero>(len: u64, what: &'static str) -> Result<Vec<T>> {
+    if len.saturating_mul(size_of::<T>() as u64) > MOST_BYTES {
+        return Err(refused::<T>(len as usize, what));
+    }
+    zeroed(len as usize, what)
+}
+
+/// Where the walkers of each task end.
+fn ends(plan: &Plan<'_>, moves: &[u64], walkers: usize, whole: usize) -> Result<Vec<usize>> {
+    let mut ends = Vec::new();
+    let (mut end, mut cost, mut begin) = (0, 0, 0);
+    while end < walkers {
+        let next = (end + whole).min(walkers);
+        cost += match plan.moves {
+            Moves::Fixed(moves) => (next - end) as u64 * (u64::from(moves) + 1),
+            Moves::Random(..) => moves[end..next].iter().map(|n| n + 1).sum(),
+        };
+        end = next;
+        if cost >= TASK || end - begin >= TASK_WALKERS || end == walkers {
+            sortes_core::memory::reserve(&mut ends, 1, "tasks")?;
+            ends.push(end);
+            (cost, begin) = (0, end);
+        }
+    }
+    Ok(ends)
+}
