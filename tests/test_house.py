@@ -144,7 +144,7 @@ PACKAGE = ROOT / "python" / "sortes"
 RUST = ROOT / "rust"
 HEAVY = {
     *("torch", "scipy", "sklearn", "transformers", "networkx", "pandas", "matplotlib", "tqdm"),
-    *("dask", "pyarrow", "ray"),
+    *("dask", "igraph", "pyarrow", "ray", "rustworkx"),
 }
 #: Families that stand on others, and why: the one arrow between families, in every layer.
 STANDS_ON = {

@@ -1,5 +1,7 @@
 """Graphs from everything that packages call a graph, in one form."""
 
+import copy
+import pickle
 import re
 
 import networkx as nx
@@ -10,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 from sortes.graph import Graph, random_walks
+from sortes.select import AliasTable
 
 
 def arcs_of(graph):
@@ -21,7 +24,9 @@ def inputs(draw):
     nodes = draw(st.integers(1, 6))
     ids = st.integers(0, nodes - 1)
     arcs = draw(st.lists(st.tuples(ids, ids), max_size=20))
-    weights = draw(st.lists(st.sampled_from([0, 0.5, 1, 2]), min_size=len(arcs), max_size=len(arcs)))
+    weights = draw(
+        st.lists(st.sampled_from([0, 0.5, 1, 2]), min_size=len(arcs), max_size=len(arcs))
+    )
     return nodes, np.array(arcs, np.int64).reshape(-1, 2).T, np.array(weights, float)
 
 
@@ -117,7 +122,9 @@ def test_igraph_and_rustworkx():
         given = igraph.Graph(4, edges, directed=directed)
         given.es["w"] = [1, 2, 3, 4, 5]
         for weights in ("w", [1, 2, 3, 4, 5]):
-            np.testing.assert_array_equal(dense(Graph.from_igraph(given, weights=weights)), expected)
+            np.testing.assert_array_equal(
+                dense(Graph.from_igraph(given, weights=weights)), expected
+            )
         assert not Graph.from_igraph(given).is_weighted
         with pytest.raises(ValueError, match="weights: must be an attribute of edges, got 'x'"):
             Graph.from_igraph(given, weights="x")
@@ -150,6 +157,55 @@ def test_what_it_takes():
         graph.labels = ()
 
 
+@given(inputs(), st.booleans())
+def test_bytes_and_pickles(given, weighted):
+    nodes, pairs, weights = given
+    graph = Graph.from_edge_index(pairs, nodes, weights=weights if weighted else None)
+    for other in (Graph.from_bytes(graph.to_bytes()), pickle.loads(pickle.dumps(graph))):
+        assert other.to_bytes() == graph.to_bytes()
+        assert other.edge_ids.tolist() == graph.edge_ids.tolist()
+        walks = [random_walks(g, walk_length=4, rng=0).tolist() for g in (graph, other)]
+        assert walks[0] == walks[1]
+
+
+def test_labels_are_in_pickles():
+    graph = pickle.loads(pickle.dumps(Graph.from_networkx(nx.path_graph(["a", "b"]))))
+    assert (graph.labels, graph.index(["b"]).tolist()) == (("a", "b"), [1])
+    assert copy.deepcopy(graph) is graph
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_bytes_are_checked(weighted):
+    """Any word may be anything: the result is a graph whose walks can be drawn, or an error."""
+    weights = np.arange(1.0, 6.0) if weighted else None
+    data = Graph.from_edge_index([[0, 2, 1, 0, 1], [1, 0, 1, 2, 2]], weights=weights).to_bytes()
+    words = np.frombuffer(data, np.uint64)[:-1]
+    read = 0
+    for at in range(2, len(words)):
+        for word in (0, 1, 2, 3, 7, 1 << 32, 1 << 33, 5 << 32, 2**64 - 1, int(words[at]) + 1):
+            forged = words.copy()
+            forged[at] = word % 2**64
+            try:
+                graph = Graph.from_bytes(sealed(forged))
+            except ValueError:
+                continue
+            read += 1
+            random_walks(graph, walk_length=5, return_edges=True, rng=0)
+    assert read > 10
+    for bad in (data[:-8], data[:40], b"", data[:-1] + b"x", AliasTable([1.0]).to_bytes()):
+        with pytest.raises(ValueError, match="data: "):
+            Graph.from_bytes(bad)
+
+
+def sealed(words):
+    """The bytes of words and their checksum."""
+    checksum = 0
+    for word in words.tolist():
+        rotated = (checksum << 23 | checksum >> 41) % 2**64
+        checksum = (rotated ^ word) * 0x9E3779B97F4A7C15 % 2**64
+    return words.tobytes() + checksum.to_bytes(8, "little")
+
+
 def test_graphs_without_nodes_or_arcs():
     empty = Graph.from_csr([0], [])
     assert (empty.num_nodes, empty.num_edges, empty.indices.size) == (0, 0, 0)
@@ -178,15 +234,30 @@ def test_graphs_without_nodes_or_arcs():
             lambda: Graph.from_csr([0, 1, 1], [1], [np.nan]),
             "weights: arc 0 (0 -> 1): must be in [0, inf), got nan",
         ),
-        (lambda: Graph.from_csr([0, 2, 1], [1]), "indptr: must ascend within [0, 1], item 1 does not"),
-        (lambda: Graph.from_csr([0, 1], [1]), "indices: arc 0: ids of nodes must be in [0, 1), got 0 -> 1"),
+        (
+            lambda: Graph.from_csr([0, 2, 1], [1]),
+            "indptr: must ascend within [0, 1], item 1 does not",
+        ),
+        (
+            lambda: Graph.from_csr([0, 1], [1]),
+            "indices: arc 0: ids of nodes must be in [0, 1), got 0 -> 1",
+        ),
         (
             lambda: Graph.from_scipy(sparse.csr_array([[0.0, np.inf], [0.0, 0.0]])),
             "matrix: arc 0 (0 -> 1): must be in [0, inf), got inf",
         ),
-        (lambda: Graph.from_scipy(sparse.csr_array((2, 3))), "matrix: must be square, got shape (2, 3)"),
-        (lambda: Graph.from_edge_index([0, 1]), "edge_index: must have shape (2, num_edges), got (2,)"),
-        (lambda: Graph.from_csr([0, 1], [0], [1.0, 2.0]), "weights: must have shape (1,), got (2,)"),
+        (
+            lambda: Graph.from_scipy(sparse.csr_array((2, 3))),
+            "matrix: must be square, got shape (2, 3)",
+        ),
+        (
+            lambda: Graph.from_edge_index([0, 1]),
+            "edge_index: must have shape (2, num_edges), got (2,)",
+        ),
+        (
+            lambda: Graph.from_csr([0, 1], [0], [1.0, 2.0]),
+            "weights: must have shape (1,), got (2,)",
+        ),
         (
             lambda: Graph.from_networkx(nx.Graph([(0, 1, {"weight": -1})])),
             "graph: arc 0 (0 -> 1): must be in [0, inf), got -1.0",
@@ -201,10 +272,7 @@ def test_bad_arcs_are_named(make, message):
 def test_threads_make_the_same_graph():
     rng = np.random.default_rng(0)
     pairs, weights = rng.integers(0, 3000, (2, 300_000)), rng.random(300_000)
-    one, many = (
-        Graph.from_edge_index(pairs, weights=weights, num_threads=n) for n in (1, 3)
-    )
+    one, many = (Graph.from_edge_index(pairs, weights=weights, num_threads=n) for n in (1, 3))
     assert one.indices.tobytes() == many.indices.tobytes()
     walks = [random_walks(g, walk_length=4, rng=0) for g in (one, many)]
     assert walks[0].tobytes() == walks[1].tobytes()
-

@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 import weakref
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypedDict, Unpack, get_args, overload
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    Final,
+    Literal,
+    TypedDict,
+    Unpack,
+    get_args,
+    overload,
+)
 
 from sortes import _core
 from sortes._arrays import integers_of
@@ -157,14 +167,14 @@ def node2vec_walks(
     1/q & \text{otherwise;} \end{cases}
     $$
 
-    the first step is a simple one (Grover and Leskovec, 2016). The law is exact, for directed graphs,
-    loops, parallel arcs and any `p` and `q`.
+    the first step is a simple one (Grover and Leskovec, 2016). The law is exact, for directed
+    graphs, loops, parallel arcs and any `p` and `q`.
 
     No tables of pairs of nodes are made, which take memory in proportion to the sum of the squares
-    of the degrees. An arc is proposed by its weight and accepted by its factor; a large factor for the
-    way back is laid beside the proposals (as in Yang et al., 2019). After 64 refusals, which extreme
-    `p` and `q` can cause, the law of the row is computed. With ``p = q = 1`` the walks are those of
-    `random_walks` for the same `rng`, number for number.
+    of the degrees. An arc is proposed by its weight and accepted by its factor; a large factor for
+    the way back is laid beside the proposals (as in Yang et al., 2019). After 64 refusals, which
+    extreme `p` and `q` can cause, the law of the row is computed. With ``p = q = 1`` the walks are
+    those of `random_walks` for the same `rng`, number for number.
 
     References
     ----------
@@ -177,8 +187,9 @@ def node2vec_walks(
     Examples
     --------
     >>> from sortes.graph import Graph, node2vec_walks
-    >>> square = Graph.from_edge_index([[0, 1, 1, 2, 2, 3, 3, 0], [1, 0, 2, 1, 3, 2, 0, 3]])
-    >>> walks = node2vec_walks(square, walk_length=8, num_walks=2, p=1e9, q=1.0, rng=0)
+    >>> arcs = [[0, 1, 1, 2, 2, 3, 3, 0], [1, 0, 2, 1, 3, 2, 0, 3]]
+    >>> square = Graph.from_edge_index(arcs)
+    >>> walks = node2vec_walks(square, walk_length=8, p=1e9, rng=0)
     >>> bool((walks[:, 2:] == walks[:, :-2]).any())  # never back
     False
     """
@@ -281,10 +292,9 @@ def random_walk(
     --------
     node2vec_walks : The same for a `Graph`.
 
-    Notes
-    -----
-    The graph of the tensors of the last call is kept as long as they are, so that a call for each batch
-    of a training does not make it again; other arrays make a graph at each call.
+    Notes ----- The graph of the tensors of the last call is kept as long as they are, so that a
+    call for each batch of a training does not make it again; other arrays make a graph at each
+    call.
 
     Examples
     --------
@@ -293,6 +303,8 @@ def random_walk(
     array([[0, 1, 2, 2],
            [2, 2, 2, 2]])
     """
+    if start is None:
+        raise TypeError("start: must hold integers, got None")
     factors = POSITIVE.check(p, "p"), POSITIVE.check(q, "q")
     request = request_of(
         _graph(rowptr, col, num_threads),
@@ -311,7 +323,7 @@ def random_walk(
 
 
 #: The graph of the last tensors: what they were, and how often they had been written to.
-_LAST: Final[list[tuple[Any, Any, tuple[int, int], Graph]]] = []
+_LAST: Final[list[tuple[Any, Any, tuple[Any, Any], Graph]]] = []
 
 
 def _graph(rowptr: Any, col: Any, num_threads: int | None) -> Graph:
@@ -324,7 +336,14 @@ def _graph(rowptr: Any, col: Any, num_threads: int | None) -> Graph:
         raise ValueError("rowptr: must have at least one item, got none")
     with job_of(num_threads, None) as job:
         native = _core.graph.structure.Graph(
-            len(pointers) - 1, (pointers, targets), True, None, None, ("col", "col", "rowptr"), False, job
+            len(pointers) - 1,
+            (pointers, targets),
+            True,
+            None,
+            None,
+            ("col", "col", "rowptr"),
+            False,
+            job,
         )
     graph = Graph(native)
     if None not in versions:

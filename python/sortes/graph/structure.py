@@ -12,6 +12,7 @@ from sortes import _core
 from sortes._arrays import host, integers_of, vector_of
 from sortes._check import COUNT, Domain, flag, several, shown
 from sortes._progress import Progress, job_of
+from sortes._state import bytes_of
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -25,23 +26,21 @@ class Graph:
     """A directed graph that never changes; an undirected edge is two arcs.
 
     It is made by one of the constructors `from_scipy`, `from_networkx`, `from_igraph`,
-    `from_rustworkx`, `from_edge_index` and `from_csr`, once for many calls. Arcs are sorted by source
-    and target; each remembers its position in the input, its edge id.
+    `from_rustworkx`, `from_edge_index` and `from_csr`, once for many calls. Arcs are sorted by
+    source and target; each remembers its position in the input, its edge id.
 
     Attributes
     ----------
     labels : tuple or None
         What the input calls the nodes, if not 0, 1, ...
 
-    Notes
-    -----
-    Parallel arcs stay, each of them its own choice, unless ``coalesce=True`` makes one of them whose
-    weight is their sum. Loops are ordinary arcs. Arcs of weight zero are left out. Weights that are all
-    one are the same as none.
+    Notes ----- Parallel arcs stay, each of them its own choice, unless ``coalesce=True`` makes one
+    of them whose weight is their sum. Loops are ordinary arcs. Arcs of weight zero are left out.
+    Weights that are all one are the same as none.
 
     A node takes 8 bytes and an arc 4; 4 more if the input was not sorted, and 24 more with weights,
-    for the weight and a slot of the alias table of its node. There may be up to ``2**32 - 9`` nodes,
-    and as many arcs.
+    for the weight and a slot of the alias table of its node. There may be up to ``2**32 - 9``
+    nodes, and as many arcs.
 
     Examples
     --------
@@ -159,7 +158,8 @@ class Graph:
         Examples
         --------
         >>> from sortes.graph import Graph
-        >>> Graph.from_edge_index([[0, 0, 2], [1, 1, 0]], weights=[1, 2, 3], coalesce=True).weights
+        >>> pairs = [[0, 0, 2], [1, 1, 0]]
+        >>> Graph.from_edge_index(pairs, weights=[1, 2, 3], coalesce=True).weights
         array([3., 3.])
         """
         pairs = _matrix_of_ids(edge_index, "edge_index")
@@ -185,8 +185,8 @@ class Graph:
         Parameters
         ----------
         matrix : sparse array or matrix, shape (num_nodes, num_nodes)
-            Entry ``[i, j]`` is the weight of the arc from `i` to `j`. Stored zeros are no arcs; an edge
-            id is the position of an entry in ``matrix.tocsr()``.
+            Entry ``[i, j]`` is the weight of the arc from `i` to `j`. Stored zeros are no arcs; an
+            edge id is the position of an entry in ``matrix.tocsr()``.
         coalesce : bool, default False
             Whether entries that are stored twice become one, their sum.
         num_threads : int, optional
@@ -234,7 +234,7 @@ class Graph:
         cls,
         graph: Any,
         *,
-        weight: Hashable | None = "weight",
+        weight: str | None = "weight",
         coalesce: bool = False,
         num_threads: int | None = None,
         progress: Progress = None,
@@ -246,7 +246,7 @@ class Graph:
         graph : networkx.Graph
             The graph. An undirected edge becomes two arcs with one edge id, its position in
             ``graph.edges``; a loop becomes one arc.
-        weight : hashable, optional
+        weight : str, optional
             The attribute of edges that holds their weight; an edge without it has weight 1. None:
             no weights.
         coalesce : bool, default False
@@ -280,8 +280,10 @@ class Graph:
         """
         if not all(hasattr(graph, name) for name in ("nodes", "edges", "is_directed")):
             raise TypeError(f"graph: must be a graph of NetworkX, got {shown(graph)}")
+        if weight is not None and not isinstance(weight, str):
+            raise TypeError(f"weight: must be a string or None, got {shown(weight)}")
         labels = tuple(graph.nodes)
-        index = {label: i for i, label in enumerate(labels)}
+        index = _numbered(labels)
         edges = list(graph.edges(data=weight, default=1.0) if weight is not None else graph.edges())
         pairs = np.array([(index[edge[0]], index[edge[1]]) for edge in edges], np.int64)
         given = None
@@ -306,10 +308,11 @@ class Graph:
         Parameters
         ----------
         graph : igraph.Graph
-            The graph. An undirected edge becomes two arcs with one edge id, its index; a loop becomes
-            one arc.
+            The graph. An undirected edge becomes two arcs with one edge id, its index; a loop
+            becomes one arc.
         weights : str or array_like, shape (num_edges,), optional
-            The attribute of edges that holds their weight, or the weights; without it all are alike.
+            The attribute of edges that holds their weight, or the weights; without it all are
+            alike.
         coalesce : bool, default False
             Whether parallel arcs become one, whose weight is the sum of theirs.
         num_threads : int, optional
@@ -325,8 +328,8 @@ class Graph:
         Raises
         ------
         ValueError
-            If there is no such attribute, or a weight is negative, infinite or NaN: the first arc at
-            fault is named.
+            If there is no such attribute, or a weight is negative, infinite or NaN: the first arc
+            at fault is named.
         TypeError
             If it is no graph of igraph, or a weight is no number.
         MemoryError
@@ -422,7 +425,7 @@ class Graph:
         native = how.of_edges(len(nodes), pairs, is_directed=is_directed)
         if len(nodes) and nodes[-1] != len(nodes) - 1:
             labels = tuple(nodes.tolist())
-            return cls(native, labels, {label: i for i, label in enumerate(labels)})
+            return cls(native, labels, _numbered(labels))
         return cls(native)
 
     @property
@@ -540,10 +543,93 @@ class Graph:
                 names[i] = label
         return names[flat].reshape(array.shape)
 
+    def to_bytes(self) -> bytes:
+        """Return the graph, without its labels, in a stable format.
+
+        It has its kind, a version and a checksum.
+
+        Returns
+        -------
+        bytes
+            Little-endian words of eight bytes, the same on every machine.
+
+        Examples
+        --------
+        >>> from sortes.graph import Graph
+        >>> len(Graph.from_csr([0, 1, 1], [1]).to_bytes())
+        80
+        """
+        return self._native.to_bytes()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Graph:
+        """Return the graph that `to_bytes` has written.
+
+        Parameters
+        ----------
+        data : bytes
+            The state. It may come from anywhere: everything in it is checked.
+
+        Returns
+        -------
+        Graph
+            The graph, without labels. A pickle keeps them.
+
+        Raises
+        ------
+        ValueError
+            If the bytes are those of no graph, are corrupt, or have an unknown version.
+        TypeError
+            If `data` are no bytes.
+
+        Examples
+        --------
+        >>> from sortes.graph import Graph
+        >>> Graph.from_bytes(Graph.from_csr([0, 1, 1], [1]).to_bytes())
+        Graph(num_nodes=2, num_edges=1)
+        """
+        return cls(_core.graph.structure.Graph.from_bytes(bytes_of(data)))
+
+    def copy(self) -> Graph:
+        """Return the graph itself, which never changes.
+
+        Returns
+        -------
+        Graph
+            The same object.
+
+        Examples
+        --------
+        >>> from sortes.graph import Graph
+        >>> graph = Graph.from_csr([0, 1, 1], [1])
+        >>> graph.copy() is graph
+        True
+        """
+        return self
+
+    def __copy__(self) -> Graph:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Graph:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (self.to_bytes(), self.labels)
+
     def __repr__(self) -> str:
         """Return what the graph holds."""
         weighted = ", is_weighted=True" if self.is_weighted else ""
         return f"Graph(num_nodes={self.num_nodes}, num_edges={self.num_edges}{weighted})"
+
+
+def _restored(data: bytes, labels: tuple[Hashable, ...] | None) -> Graph:
+    """Return the graph of a pickle."""
+    native = _core.graph.structure.Graph.from_bytes(data)
+    return Graph(native, labels, {} if labels is None else _numbered(labels))
+
+
+def _numbered(labels: tuple[Hashable, ...]) -> dict[Hashable, int]:
+    return {label: i for i, label in enumerate(labels)}
 
 
 @dataclass(frozen=True)

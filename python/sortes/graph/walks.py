@@ -47,9 +47,7 @@ if TYPE_CHECKING:
     from sortes._rng import Rng
 
 #: The law of a step.
-Transition: TypeAlias = Literal[
-    "simple", "lazy", "mh", "max_degree", "non_backtracking", "restart"
-]
+Transition: TypeAlias = Literal["simple", "lazy", "mh", "max_degree", "non_backtracking", "restart"]
 #: Whether walkers of one start repel each other.
 Coupling: TypeAlias = Literal["iid", "repelling"]
 #: How the lengths of the walks of one start depend on each other.
@@ -70,7 +68,7 @@ Array = TypeVar("Array", bound="NDArray[Any] | torch.Tensor")
 #: The largest number of nodes whose ids are int32 by default.
 _NARROW: Final = 2**31
 #: What a transition takes, and its default.
-_NUMBERS: Final = {"lazy": ("beta", 0.5), "restart": ("alpha", 0.15)}
+_NUMBERS: Final = {"restart": ("alpha", 0.15), "lazy": ("beta", 0.5)}
 
 
 class Walks(NamedTuple, Generic[Array]):
@@ -161,8 +159,20 @@ def random_walks(
     start: torch.Tensor,
     *,
     walk_length: Annotated[int, MOVES] | None = None,
-    p_halt: Annotated[float, HALT] | None = None,
-    length_law: ArrayLike | None = None,
+    p_halt: Annotated[float, HALT],
+    length_law: None = None,
+    termination: Termination = "iid",
+    return_edges: bool = False,
+    **options: Unpack[CallOptions],
+) -> RaggedWalks[torch.Tensor]: ...
+@overload
+def random_walks(
+    graph: Graph,
+    start: torch.Tensor,
+    *,
+    walk_length: None = None,
+    p_halt: None = None,
+    length_law: ArrayLike,
     termination: Termination = "iid",
     return_edges: bool = False,
     **options: Unpack[CallOptions],
@@ -197,8 +207,20 @@ def random_walks(
     start: ArrayLike | None = None,
     *,
     walk_length: Annotated[int, MOVES] | None = None,
-    p_halt: Annotated[float, HALT] | None = None,
-    length_law: ArrayLike | None = None,
+    p_halt: Annotated[float, HALT],
+    length_law: None = None,
+    termination: Termination = "iid",
+    return_edges: bool = False,
+    **options: Unpack[CallOptions],
+) -> RaggedWalks[NDArray[Any]]: ...
+@overload
+def random_walks(
+    graph: Graph,
+    start: ArrayLike | None = None,
+    *,
+    walk_length: None = None,
+    p_halt: None = None,
+    length_law: ArrayLike,
     termination: Termination = "iid",
     return_edges: bool = False,
     **options: Unpack[CallOptions],
@@ -238,33 +260,34 @@ def random_walks(
     walk_length : int, optional
         How many moves a walk makes, in [0, 2**31). With `p_halt`, how many at most.
     p_halt : float, optional
-        In (0, 1]: a walker halts with this probability before each move. The number of moves is then
-        geometric, with mean ``(1 - p_halt) / p_halt``.
+        In (0, 1]: a walker halts with this probability before each move. The number of moves is
+        then geometric, with mean ``(1 - p_halt) / p_halt``.
     length_law : array_like of float, shape (m,), optional
         The chances of 0, 1, ..., m - 1 moves, up to a factor.
     num_walks : int, default 1
         How many walks start from each entry of `start`: its ensemble.
     transition : str, default "simple"
-        The law of a step: "simple", "lazy", "mh", "max_degree", "non_backtracking" or "restart"; see
-        the notes.
+        The law of a step: "simple", "lazy", "mh", "max_degree", "non_backtracking" or "restart";
+        see the notes.
     alpha : float, optional
         Of "restart": the chance of a jump to the start, by default 0.15.
     beta : float, optional
         Of "lazy": the chance to stay, by default 0.5.
     coupling : {"iid", "repelling"}, default "iid"
-        Whether walkers that meet repel each other: then they share the arcs of their node as evenly as
-        can be, while each of them alone still makes a simple random walk. For the transition "simple".
+        Whether walkers that meet repel each other: then they share the arcs of their node as evenly
+        as can be, while each of them alone still makes a simple random walk. For the transition
+        "simple".
     scheme : {"auto", "rotation"}, optional
         Of "repelling": how they share. "auto", the default, deals arcs without replacement, or by
         ordered pivotal sampling where they have weights. "rotation" is what was published as code,
         for graphs without weights: its pair laws depend on the order of arcs, and can be worse than
         independence.
     scope : {"start", "all"}, optional
-        Of "repelling": whether the walkers of one entry of `start` repel each other, the default, or
-        all of the call do.
+        Of "repelling": whether the walkers of one entry of `start` repel each other, the default,
+        or all of the call do.
     transient : bool, optional
-        Of "repelling": whether only those repel each other that have been together from the start; by
-        default all do that meet.
+        Of "repelling": whether only those repel each other that have been together from the start;
+        by default all do that meet.
     termination : {"iid", "antithetic", "stratified", "systematic"}, default "iid"
         How the lengths of an ensemble depend on each other, if they are random; see the notes.
     dangling : {"stop", "stay", "restart", "error"}, optional
@@ -287,9 +310,9 @@ def random_walks(
     Returns
     -------
     ndarray or tensor of int, shape (n * num_walks, walk_length + 1)
-        The nodes of walks of a fixed length; walk ``s * num_walks + k`` is the `k`-th from entry `s` of
-        `start`. After the end of a walk stands -1. With `return_edges`, `Walks`; with `p_halt` or
-        `length_law`, `RaggedWalks`.
+        The nodes of walks of a fixed length; walk ``s * num_walks + k`` is the `k`-th from entry
+        `s` of `start`. After the end of a walk stands -1. With `return_edges`, `Walks`; with
+        `p_halt` or `length_law`, `RaggedWalks`.
 
     Raises
     ------
@@ -329,21 +352,21 @@ def random_walks(
 
     *Repelling.* The `k` walkers of an ensemble that are at a node with `d` arcs take each arc
     $\lfloor k/d \rfloor$ or $\lceil k/d \rceil$ times: a uniform subset of arcs is taken once more,
-    and a uniform permutation says who takes which. With weights, arc `j` is taken
-    $\lfloor k w_j / s \rfloor$ or $\lceil k w_j / s \rceil$ times. Each walker alone makes a simple
-    walk, so that means over single walks keep their expectation; over one step, no sum over walkers
-    at a node has a larger variance than with independent walkers. Of several steps that is not true of
-    every function.
+    and a uniform permutation says who takes which. With weights, arc `j` is taken $\lfloor k w_j /
+    s \rfloor$ or $\lceil k w_j / s \rceil$ times. Each walker alone makes a simple walk, so that
+    means over single walks keep their expectation; over one step, no sum over walkers at a node has
+    a larger variance than with independent walkers. Of several steps that is not true of every
+    function.
 
-    *Lengths.* A walk of $L$ moves has $P(L \ge l) = (1 - p)^l$. "antithetic": walkers `i` and
-    ``i + num_walks / 2`` halt by one uniform at each move, of which the second reads the other half.
-    "stratified": lengths are quantiles of a uniform in each of `num_walks` strata, dealt to walkers at
-    random; "systematic": of the same one in each. They are independent of where walkers go, and each
-    length alone has its law.
+    *Lengths.* A walk of $L$ moves has $P(L \ge l) = (1 - p)^l$. "antithetic": walkers `i` and ``i +
+    num_walks / 2`` halt by one uniform at each move, of which the second reads the other half.
+    "stratified": lengths are quantiles of a uniform in each of `num_walks` strata, dealt to walkers
+    at random; "systematic": of the same one in each. They are independent of where walkers go, and
+    each length alone has its law.
 
     A step takes one draw of 64 bits, `(word * d) >> 64` for the arc, and with weights a slot of an
-    alias table, whose chances are rounded to ``2**-32``. Walkers are moved in blocks, in lock step, so
-    that they wait for memory together.
+    alias table, whose chances are rounded to ``2**-32``. Walkers are moved in blocks, in lock step,
+    so that they wait for memory together.
 
     References
     ----------
@@ -357,7 +380,8 @@ def random_walks(
     Examples
     --------
     >>> from sortes.graph import Graph, random_walks
-    >>> square = Graph.from_edge_index([[0, 1, 1, 2, 2, 3, 3, 0], [1, 0, 2, 1, 3, 2, 0, 3]])
+    >>> arcs = [[0, 1, 1, 2, 2, 3, 3, 0], [1, 0, 2, 1, 3, 2, 0, 3]]
+    >>> square = Graph.from_edge_index(arcs)
     >>> walks = random_walks(square, walk_length=5, rng=0)
     >>> walks.shape, walks[:, 0]
     ((4, 6), array([0, 1, 2, 3], dtype=int32))
@@ -425,8 +449,21 @@ def iter_walks(
     *,
     batch_size: AtLeastOne,
     walk_length: Annotated[int, MOVES] | None = None,
-    p_halt: Annotated[float, HALT] | None = None,
-    length_law: ArrayLike | None = None,
+    p_halt: Annotated[float, HALT],
+    length_law: None = None,
+    termination: Termination = "iid",
+    return_edges: bool = False,
+    **options: Unpack[WalkOptions],
+) -> Iterator[RaggedWalks[torch.Tensor]]: ...
+@overload
+def iter_walks(
+    graph: Graph,
+    start: torch.Tensor,
+    *,
+    batch_size: AtLeastOne,
+    walk_length: None = None,
+    p_halt: None = None,
+    length_law: ArrayLike,
     termination: Termination = "iid",
     return_edges: bool = False,
     **options: Unpack[WalkOptions],
@@ -464,8 +501,21 @@ def iter_walks(
     *,
     batch_size: AtLeastOne,
     walk_length: Annotated[int, MOVES] | None = None,
-    p_halt: Annotated[float, HALT] | None = None,
-    length_law: ArrayLike | None = None,
+    p_halt: Annotated[float, HALT],
+    length_law: None = None,
+    termination: Termination = "iid",
+    return_edges: bool = False,
+    **options: Unpack[WalkOptions],
+) -> Iterator[RaggedWalks[NDArray[Any]]]: ...
+@overload
+def iter_walks(
+    graph: Graph,
+    start: ArrayLike | None = None,
+    *,
+    batch_size: AtLeastOne,
+    walk_length: None = None,
+    p_halt: None = None,
+    length_law: ArrayLike,
     termination: Termination = "iid",
     return_edges: bool = False,
     **options: Unpack[WalkOptions],
@@ -520,8 +570,8 @@ def iter_walks(
     Yields
     ------
     ndarray, tensor, Walks or RaggedWalks
-        What `random_walks` returns, part by part: together the same bytes. The offsets of each part of
-        `RaggedWalks` begin with 0.
+        What `random_walks` returns, part by part: together the same bytes. The offsets of each part
+        of `RaggedWalks` begin with 0.
 
     Raises
     ------
@@ -557,7 +607,7 @@ def iter_walks(
     stream = as_stream(rng, step)
     with job_of(num_threads, None) as job:
         request.part(0, 0).draw(stream, job)  # a number of threads that is refused is so now
-        return (request.part(at, size).draw(stream, job) for at in range(0, request.count, size))
+        return (request.part(at, size).draw(stream, job) for at in range(0, request.starts, size))
 
 
 class Request(NamedTuple):
@@ -566,7 +616,7 @@ class Request(NamedTuple):
     graph: Graph
     start: NDArray[np.int64] | None
     like: Any
-    count: int
+    starts: int
     first: int
     num_walks: int
     moves: tuple[int | None, float | None, NDArray[np.float64] | None, str]
@@ -578,15 +628,15 @@ class Request(NamedTuple):
 
     def part(self, first: int, count: int) -> Request:
         """Return the walks of some entries of `start`."""
-        count = min(count, self.count - first)
+        count = min(count, self.starts - first)
         start = None if self.start is None else self.start[first : first + count]
-        return self._replace(start=start, first=first, count=count)
+        return self._replace(start=start, first=first, starts=count)
 
     def draw(self, stream: _core.Stream, job: Any) -> Any:
         """Return the walks."""
         nodes, edges, offsets = _core.graph.walks.walk(
             self.graph._native,
-            (self.start, self.first, self.count),
+            (self.start, self.first, self.starts),
             self.num_walks,
             self.moves,
             self.transition,
@@ -730,17 +780,16 @@ def _moves(
 
 def _number(transition: tuple[str, Any, Any]) -> float:
     """Check what a transition takes beside its name."""
-    name, alpha, beta = transition
-    wanted, default = _NUMBERS.get(name, ("", 0.0))
-    for argument, value in (("alpha", alpha), ("beta", beta)):
-        if value is None:
-            continue
-        number = PROBABILITY.check(value, argument)
-        if argument != wanted:
-            owner = next(name for name, (word, _) in _NUMBERS.items() if word == argument)
-            raise ValueError(f"{argument}: is for transition {owner!r} alone, got {name!r}")
-        return float(number)
-    return default
+    name, *given = transition
+    number = 0.0
+    for (owner, (argument, default)), value in zip(_NUMBERS.items(), given, strict=True):
+        if value is not None:
+            default = PROBABILITY.check(value, argument)
+            if name != owner:
+                raise ValueError(f"{argument}: is for transition {owner!r} alone, got {name!r}")
+        if name == owner:
+            number = default
+    return number
 
 
 def _repulsion(
@@ -766,11 +815,11 @@ def _wide(dtype: Any) -> bool:
     """Whether nodes are to be int64."""
     try:
         wanted = np.dtype(dtype)
-    except TypeError:
+    except Exception:  # whatever NumPy raises of what is none
         wanted = np.dtype(object)
     if wanted not in (np.dtype(np.int32), np.dtype(np.int64)):
         raise TypeError(f"dtype: must be int32 or int64, got {shown(dtype)}")
-    return wanted == np.int64
+    return bool(wanted.itemsize == 8)
 
 
 def _is_tensor(x: object) -> bool:

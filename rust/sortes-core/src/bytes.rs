@@ -37,10 +37,12 @@ pub enum Kind {
     Basis = 9,
     /// Codes of sequences, as far as they have been read.
     ArithmeticCodes = 10,
+    /// A graph.
+    Graph = 11,
 }
 
 impl Kind {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::BottomK,
         Self::PrioritySample,
         Self::VarOpt,
@@ -50,6 +52,7 @@ impl Kind {
         Self::Pivotal,
         Self::Basis,
         Self::ArithmeticCodes,
+        Self::Graph,
     ];
 }
 

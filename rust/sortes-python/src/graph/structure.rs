@@ -9,6 +9,8 @@ use crate::prelude::*;
 const ARC: f64 = 60.0;
 /// Of an arc or a node that is copied.
 const COPY: f64 = 2.0;
+/// Of a byte of a state: a part of an arc, which may need a slot in a table.
+const BYTE: f64 = 4.0;
 /// Items between two looks at the stop request.
 const BLOCK: usize = 1 << 16;
 
@@ -110,6 +112,17 @@ impl Graph {
     #[getter]
     fn nbytes(&self) -> usize {
         self.0.nbytes()
+    }
+
+    fn to_bytes(&self, py: Python<'_>) -> PyResult<Bytes> {
+        let size = Size::new(self.0.num_nodes() + self.0.num_arcs(), COPY).serial();
+        Job::plain(py).run(size, |run| self.0.to_bytes(run)).map(Bytes)
+    }
+
+    #[staticmethod]
+    fn from_bytes(py: Python<'_>, data: &[u8]) -> PyResult<Self> {
+        let size = Size::new(data.len(), BYTE);
+        Job::plain(py).run(size, |run| kernels::Graph::from_bytes(data, run)).map(Self)
     }
 
     /// Where the arcs of each node begin, and the end of the last.

@@ -49,8 +49,7 @@ impl Named for Make {
 }
 
 /// How many moves: the most, the chance to halt, the chances of all numbers, the termination.
-type GivenMoves<'py> =
-    (Option<u32>, Option<f64>, Option<Vector<'py, f64>>, Choice<Termination>);
+type GivenMoves<'py> = (Option<u32>, Option<f64>, Option<Vector<'py, f64>>, Choice<Termination>);
 /// How walkers share arcs, whether all do, whether only those that have never parted.
 type GivenRepulsion = (Choice<Scheme>, bool, bool);
 

@@ -113,7 +113,9 @@ pub fn build<I: Index>(
     }
     let Parts { rows, neighbours, mut ids, values } = parts;
     if let Some(numbers) = numbers {
-        ids.iter_mut().for_each(|id| *id = numbers[*id as usize]);
+        for id in &mut ids {
+            *id = numbers[*id as usize];
+        }
     }
     let sorted = ids.len() == count && ids.iter().enumerate().all(|(i, &id)| i == id as usize);
     Graph::new(rows, neighbours, (!sorted).then_some(ids), values, run)
@@ -304,7 +306,8 @@ mod tests {
 
     #[test]
     fn arcs_are_sorted_stably_and_keep_their_numbers() {
-        let graph = pairs(4, &[(2, 1), (0, 3), (0, 1), (0, 3), (2, 2), (0, 0)], None, false).unwrap();
+        let graph =
+            pairs(4, &[(2, 1), (0, 3), (0, 1), (0, 3), (2, 2), (0, 0)], None, false).unwrap();
         assert_eq!(graph.neighbours(), [0, 1, 3, 3, 1, 2]);
         let ids: Vec<_> = (0..6).map(|arc| graph.edge_id(arc)).collect();
         assert_eq!(ids, [5, 2, 1, 3, 0, 4]);
@@ -320,7 +323,10 @@ mod tests {
         let arcs = [(0, 1), (0, 1), (1, 0), (0, 0)];
         let weights = Some(&[2.0, 0.5, 0.0, 3.0][..]);
         let graph = pairs(2, &arcs, weights, false).unwrap();
-        assert_eq!((graph.neighbours(), graph.weights()), (&[0, 1, 1][..], Some(&[3.0, 2.0, 0.5][..])));
+        assert_eq!(
+            (graph.neighbours(), graph.weights()),
+            (&[0, 1, 1][..], Some(&[3.0, 2.0, 0.5][..]))
+        );
         assert_eq!([0, 1, 2].map(|arc| graph.edge_id(arc)), [3, 0, 1]);
         let graph = pairs(2, &arcs, weights, true).unwrap();
         assert_eq!((graph.neighbours(), graph.weights()), (&[0, 1][..], Some(&[3.0, 2.5][..])));

@@ -6,9 +6,11 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | [`Arcs`] | what graphs are made of: arcs in any order, checked and sorted |
+//! | [`arcs`] | what graphs are made of: arcs in any order, checked and sorted |
+//! | [`saved`] | graphs as bytes |
 
 mod arcs;
+mod saved;
 
 use std::sync::OnceLock;
 
@@ -291,7 +293,8 @@ fn slots(rows: &[u64], neighbours: &[u32], weights: &[f64], run: Run<'_>) -> Res
             sortes_core::memory::reserve(&mut table, weights.len(), "buckets")?;
             table.resize(weights.len(), [0; 2]);
             fill_table(weights, &summary, &mut table, &mut marks, run.serial())?;
-            for ((slot, &[threshold, alias]), &neighbour) in own.iter_mut().zip(&table).zip(neighbours)
+            for ((slot, &[threshold, alias]), &neighbour) in
+                own.iter_mut().zip(&table).zip(neighbours)
             {
                 let alias_neighbour = neighbours[alias as usize];
                 *slot = Slot { threshold, neighbour, alias, alias_neighbour };

@@ -101,7 +101,12 @@ impl Hand {
     /// Deals as the published code does: walkers in their order take arcs at even distances from a
     /// random one on; of more walkers than arcs, each block as large as the row takes them all, turned
     /// by a random number of places.
-    pub(super) fn rotating(&mut self, degree: u32, walkers: usize, draws: &mut Draws) -> Result<()> {
+    pub(super) fn rotating(
+        &mut self,
+        degree: u32,
+        walkers: usize,
+        draws: &mut Draws,
+    ) -> Result<()> {
         let d = degree as usize;
         self.arcs.clear();
         reserve(&mut self.arcs, walkers, "arcs")?;

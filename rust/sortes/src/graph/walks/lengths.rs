@@ -119,7 +119,9 @@ impl Lengths<'_> {
                 }
             }
         }
-        out.iter_mut().for_each(|length| *length = (*length).min(self.most));
+        for length in out {
+            *length = (*length).min(self.most);
+        }
         Ok(())
     }
 
@@ -196,9 +198,8 @@ mod tests {
         // Step by step: both survive with 1 - 2p, one of them with p, for p up to one half.
         let (p, n) = (0.3, 100_000u64);
         let all = drawn(&Law::Geometric(p), Termination::Antithetic, 2, n);
-        let share = |f: &dyn Fn(&Vec<u64>) -> bool| {
-            all.iter().filter(|x| f(x)).count() as f64 / n as f64
-        };
+        let share =
+            |f: &dyn Fn(&Vec<u64>) -> bool| all.iter().filter(|x| f(x)).count() as f64 / n as f64;
         for (chance, found) in [
             (0.0, share(&|x| x[0] == x[1])),
             (0.6, share(&|x| x[0].min(x[1]) == 0)),

@@ -2,8 +2,8 @@
 //!
 //! A step needs the word of the walker's node, then the neighbour, each from anywhere in memory. So each
 //! stage of a step is done for a whole block, and asks for what the next one reads: while one walker's
-//! line of memory is under way, the others are served. ("ThunderRW", PVLDB 14, 2021, calls this step
-//! interleaving.)
+//! line of memory is under way, the others are served. (Sun et al., "`ThunderRW`: an in-memory graph
+//! random walk engine", PVLDB 14, 2021, call this step interleaving.)
 
 use sortes_core::rng::{Purpose, bulk};
 use sortes_core::{Result, Run};
@@ -86,12 +86,7 @@ pub(super) fn walk<R: Rule, O: Id>(
 }
 
 /// The walkers of a block at their starts, which are written.
-fn begin<O: Id>(
-    plan: &Plan<'_>,
-    part: &mut Part<'_, O>,
-    first: usize,
-    count: usize,
-) -> Lanes {
+fn begin<O: Id>(plan: &Plan<'_>, part: &mut Part<'_, O>, first: usize, count: usize) -> Lanes {
     let mut order: [usize; LANES] = std::array::from_fn(|lane| first + lane);
     let mut places = [Place::default(); LANES];
     for (place, walker) in places.iter_mut().zip(first..).take(count) {

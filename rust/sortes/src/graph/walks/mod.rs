@@ -253,19 +253,16 @@ impl<O: Id> Part<'_, O> {
     /// Writes the start of a walker; walkers begin in order.
     fn begin(&mut self, plan: &Plan<'_>, walker: usize) -> Place {
         let node = plan.start_of(self.first + walker as u64);
-        let place = match plan.fixed() {
-            Some(moves) => {
-                let (nodes_at, edges_at) = (walker * (moves + 1), walker * moves);
-                Place { node, moves, nodes_at, edges_at }
+        let place = if let Some(moves) = plan.fixed() {
+            let (nodes_at, edges_at) = (walker * (moves + 1), walker * moves);
+            Place { node, moves, nodes_at, edges_at }
+        } else {
+            let (moves, nodes_at) = (self.moves[walker] as usize, self.next);
+            self.next += moves + 1;
+            if !self.edges.is_empty() {
+                self.edges[nodes_at] = -1;
             }
-            None => {
-                let (moves, nodes_at) = (self.moves[walker] as usize, self.next);
-                self.next += moves + 1;
-                if !self.edges.is_empty() {
-                    self.edges[nodes_at] = -1;
-                }
-                Place { node, moves, nodes_at, edges_at: nodes_at + 1 }
-            }
+            Place { node, moves, nodes_at, edges_at: nodes_at + 1 }
         };
         self.nodes[place.nodes_at] = O::of(node);
         place
@@ -296,12 +293,7 @@ fn dead_end(walker: u64, node: u32) -> Error {
 /// # Errors
 /// If a start is no node, there are too many walkers, a walker comes to a node without arcs and that is
 /// an error; if there is no memory for the walks, or the work is cancelled.
-pub fn walks<O: Id>(
-    graph: &Graph,
-    plan: &Plan<'_>,
-    edges: bool,
-    run: Run<'_>,
-) -> Result<Walks<O>> {
+pub fn walks<O: Id>(graph: &Graph, plan: &Plan<'_>, edges: bool, run: Run<'_>) -> Result<Walks<O>> {
     plan.check(graph, run)?;
     match (plan.repulsion, plan.transition) {
         (Some(repulsion), _) => {
@@ -409,17 +401,15 @@ fn made<O: Id>(
     let whole = if plan.repulsion.is_some() { ensemble } else { 1 };
     let ends = ends(plan, &moves, walkers, whole)?;
     let mut parts = with_capacity(ends.len(), "tasks")?;
-    let (mut rest_nodes, mut rest_edges, mut rest_moves) =
-        (&mut *nodes, &mut *taken, &mut *moves);
+    let (mut rest_nodes, mut rest_edges, mut rest_moves) = (&mut *nodes, &mut *taken, &mut *moves);
     let mut begin = 0;
     for end in ends {
         let walkers = end - begin;
-        let (count_nodes, count_edges) = match plan.fixed() {
-            Some(moves) => (walkers * (moves + 1), walkers * moves),
-            None => {
-                let count = rest_moves[..walkers].iter().map(|&n| n as usize + 1).sum();
-                (count, count)
-            }
+        let (count_nodes, count_edges) = if let Some(moves) = plan.fixed() {
+            (walkers * (moves + 1), walkers * moves)
+        } else {
+            let count = rest_moves[..walkers].iter().map(|&n| n as usize + 1).sum();
+            (count, count)
         };
         let (nodes, after) = rest_nodes.split_at_mut(count_nodes);
         rest_nodes = after;

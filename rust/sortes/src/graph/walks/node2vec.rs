@@ -5,7 +5,7 @@
 //! arc from `u` to `x`, and times `1 / q` otherwise. No table is made: an arc is proposed by its weight
 //! and accepted by its factor, which takes memory for nothing but the graph. A factor for the way back
 //! that is larger than the others would make all of them rare; the mass beyond them is laid beside the
-//! proposals and drawn directly (as in Yang et al., "KnightKing: a fast distributed graph random walk
+//! proposals and drawn directly (as in Yang et al., "`KnightKing`: a fast distributed graph random walk
 //! engine", SOSP 2019).
 
 use sortes_core::rng::{Purpose, Rounds, uniform_of};
@@ -37,7 +37,7 @@ impl Rule for Node2vec<'_> {
         let Site { row, before, walker, step, .. } = site;
         let sure = |arc| Some(Aim { arc, fraction: 0 });
         if before == NOWHERE || row.degree == 1 {
-            return sure(self.propose(graph, row, word));
+            return sure(Self::propose(graph, row, word));
         }
         let ceiling = self.out.max(1.0);
         let beyond = if self.back > ceiling {
@@ -50,9 +50,9 @@ impl Rule for Node2vec<'_> {
         for _ in 0..TRIALS {
             let height = uniform_of(coin) * (ceiling + beyond);
             if height >= ceiling {
-                return sure(self.back(graph, row, before, word));
+                return sure(Self::way_back(graph, row, before, word));
             }
-            let arc = self.propose(graph, row, word);
+            let arc = Self::propose(graph, row, word);
             if self.is_below(graph, height, before, graph.neighbours()[arc as usize]) {
                 return sure(arc);
             }
@@ -67,7 +67,7 @@ impl Rule for Node2vec<'_> {
 impl Node2vec<'_> {
     /// An arc in proportion to its weight.
     #[inline]
-    fn propose(&self, graph: &Graph, row: Row, word: u64) -> u32 {
+    fn propose(graph: &Graph, row: Row, word: u64) -> u32 {
         let aim = aim(row.start, row.degree, word);
         match graph.slots() {
             None => aim.arc,
@@ -115,7 +115,7 @@ impl Node2vec<'_> {
     }
 
     /// An arc back to the node before; there is one.
-    fn back(&self, graph: &Graph, row: Row, before: u32, word: u64) -> u32 {
+    fn way_back(graph: &Graph, row: Row, before: u32, word: u64) -> u32 {
         let back = graph.stretch(row, before);
         let first = row.start + back.start;
         let weights = || back.clone().map(|arc| Self::weight(graph, (row.start + arc) as usize));
@@ -135,7 +135,7 @@ impl Node2vec<'_> {
         let total: f64 = masses().sum();
         match first_beyond(masses(), 0.0, u * total) {
             Some((arc, _)) => row.start + arc as u32,
-            None => self.propose(graph, row, word),
+            None => Self::propose(graph, row, word),
         }
     }
 }

@@ -67,12 +67,7 @@ struct Block<'a> {
 }
 
 impl Block<'_> {
-    fn walk<O: Id>(
-        &self,
-        lanes: &mut [Lane],
-        part: &mut Part<'_, O>,
-        run: Run<'_>,
-    ) -> Result<()> {
+    fn walk<O: Id>(&self, lanes: &mut [Lane], part: &mut Part<'_, O>, run: Run<'_>) -> Result<()> {
         let rounds = self.plan.stream.rounds();
         let (mut alive, mut met) = (Vec::new(), Vec::new());
         let (mut ids, mut blocks, mut words) = (Vec::new(), Vec::new(), Vec::new());
@@ -156,7 +151,9 @@ impl Block<'_> {
                     }
                 }
                 if self.repulsion.transient {
-                    group.iter().for_each(|x| lanes[x.1 as usize].group = groups);
+                    for &(_, lane) in group {
+                        lanes[lane as usize].group = groups;
+                    }
                 }
                 groups += 1;
             }

@@ -1,0 +1,113 @@
+"""Valid calls of what the family offers."""
+
+import numpy as np
+from sortes.graph import Graph
+
+#: How many nodes a graph has; `public.resize` sets it.
+SCALE: int = globals().get("SCALE", 1)
+NODES = 6 * SCALE
+AROUND = np.arange(NODES)
+#: A path, and arcs back; the first of its nodes has two to the second, the last has none.
+BACK = np.append(1, AROUND[1:-1] // 2)
+PAIRS = np.stack([np.repeat(AROUND[:-1], 2), np.stack([AROUND[1:], BACK], 1).ravel()])
+WEIGHTS = 1.0 + np.arange(PAIRS.shape[1]) % 3
+INDPTR = np.append(np.arange(0, 2 * NODES, 2), 2 * NODES - 2)
+RING = np.stack(
+    [np.repeat(AROUND, 2), np.stack([AROUND - 1, AROUND - NODES + 1], 1).ravel() % NODES]
+)
+
+
+class NetworkX:
+    """What is read of a graph of NetworkX."""
+
+    nodes = tuple("abc")
+
+    def is_directed(self):
+        return False
+
+    def edges(self, data=None, default=None):
+        edges = [("a", "b"), ("b", "c"), ("c", "b")]
+        return edges if data is None else [(u, v, 1.0 + (u == "b")) for u, v in edges]
+
+
+class Igraph:
+    """What is read of a graph of igraph."""
+
+    class es:  # noqa: N801
+        attributes = staticmethod(list)
+
+    def is_directed(self):
+        return True
+
+    def vcount(self):
+        return NODES
+
+    def get_edgelist(self):
+        return PAIRS.T.tolist()
+
+
+class Rustworkx:
+    """What is read of a graph of rustworkx."""
+
+    def node_indices(self):
+        return [0, 2]
+
+    def edge_list(self):
+        return [(0, 2), (2, 0)]
+
+    def edges(self):
+        return [2.5, 1.0]
+
+
+class Matrix:
+    """What is read of a sparse matrix."""
+
+    shape = (NODES, NODES)
+    indptr, indices, data = INDPTR, PAIRS[1], WEIGHTS
+
+    def tocsr(self):
+        return self
+
+
+def graph():
+    """A graph with a dead end."""
+    return Graph.from_edge_index(PAIRS, NODES)
+
+
+GRAPH, EVEN = graph(), Graph.from_edge_index(RING, NODES)
+START = np.array([0, 1, 1])
+REPELLING = {"coupling": "repelling", "scheme": "auto", "scope": "start", "transient": False}
+WALKS = [
+    {"graph": GRAPH, "start": START, "walk_length": 4, "num_walks": 2, "rng": 0},
+    {"graph": GRAPH, "p_halt": 0.2, "walk_length": 9, "num_walks": 4, "rng": 0, **REPELLING,
+     "termination": "antithetic", "return_edges": True, "dangling": "stay"},
+    {"graph": GRAPH, "length_law": np.array([1.0, 2.0, 3.0]), "num_walks": 3,
+     "termination": "stratified", "transition": "restart", "alpha": 0.5, "rng": 0},
+    {"graph": EVEN, "walk_length": 5, "transition": "lazy", "beta": 0.25, "rng": 0,
+     "dtype": np.int64},
+]  # fmt: skip
+
+CALLS = {
+    "Graph.copy": {},
+    "Graph.from_csr": {"indptr": INDPTR, "indices": PAIRS[1], "weights": WEIGHTS},
+    "Graph.from_edge_index": {"edge_index": PAIRS, "num_nodes": NODES, "weights": WEIGHTS},
+    "Graph.from_igraph": {"graph": Igraph(), "weights": WEIGHTS},
+    "Graph.from_networkx": {"graph": NetworkX()},
+    "Graph.from_rustworkx": {"graph": Rustworkx(), "weight": float},
+    "Graph.from_scipy": {"matrix": Matrix()},
+    "Graph.from_bytes": {"data": Graph.from_edge_index(PAIRS, NODES, weights=WEIGHTS).to_bytes()},
+    "Graph.index": {"labels": [1, 0]},
+    "Graph.labelled": {"nodes": np.array([[0, -1]])},
+    "Graph.to_bytes": {},
+    "iter_walks": [{"batch_size": 2, **given} for given in WALKS],
+    "node2vec_walks": {"graph": GRAPH, "start": START, "walk_length": 20, "num_walks": 3,
+                       "p": 0.5, "q": 2.0, "rng": 0},
+    "random_walk": {"rowptr": INDPTR, "col": PAIRS[1], "start": START, "walk_length": 6, "p": 0.5,
+                    "q": 2.0, "rng": 0},
+    "random_walks": WALKS,
+}  # fmt: skip
+
+#: Values that act.
+VALUES = {"num_nodes": [NODES + 1], "Graph.from_networkx weight": [None]}
+
+MADE = {"Graph": graph}
