@@ -1,6 +1,6 @@
 //! `_core.graph.walks`: walks, alone, coupled, or with a memory of the node before.
 
-use sortes::graph::walks::{self as kernels, Dangling, Id, Law, Moves, Plan, Repulsion, Scheme};
+use sortes::graph::walks::{self as kernels, Dangling, Law, Moves, Plan, Repulsion, Scheme};
 use sortes::graph::walks::{Starts, Termination, Transition};
 
 use super::structure::Graph;
@@ -108,24 +108,14 @@ fn walk(
     let step = if plan.repulsion.is_some() { MEETING } else { STEP };
     let size = Size::new(starts.2.saturating_mul(num_walks), WALK + mean * step);
     let graph = &graph.get().0;
-    Ok(if wide {
-        let (nodes, edges, offsets) = made::<i64>(graph, &plan, edges, size, &job)?;
-        (Nodes::Wide(nodes), edges, offsets)
+    let (nodes, edges, offsets) = if wide {
+        let walks = job.run(size, |run| kernels::walks::<i64>(graph, &plan, edges, run))?;
+        (Nodes::Wide(Array(walks.nodes)), walks.edges, walks.offsets)
     } else {
-        let (nodes, edges, offsets) = made::<i32>(graph, &plan, edges, size, &job)?;
-        (Nodes::Narrow(nodes), edges, offsets)
-    })
-}
-
-fn made<O: Id>(
-    graph: &sortes::graph::structure::Graph,
-    plan: &Plan<'_>,
-    edges: bool,
-    size: Size,
-    job: &Job<'_>,
-) -> PyResult<(Array<O>, Option<Array<i64>>, Option<Array<i64>>)> {
-    let walks = job.run(size, |run| kernels::walks::<O>(graph, plan, edges, run))?;
-    Ok((Array(walks.nodes), walks.edges.map(Array), walks.offsets.map(Array)))
+        let walks = job.run(size, |run| kernels::walks::<i32>(graph, &plan, edges, run))?;
+        (Nodes::Narrow(Array(walks.nodes)), walks.edges, walks.offsets)
+    };
+    Ok((nodes, edges.map(Array), offsets.map(Array)))
 }
 
 /// Walks, alone, coupled, or with a memory of the node before.

@@ -23,6 +23,8 @@ use sortes_core::{Error, Result, Run};
 pub const MOST: usize = u32::MAX as usize - 8;
 /// Arcs of one task, about.
 const TASK: usize = 1 << 16;
+/// A row of up to so many arcs is looked through from one end to the other.
+const FEW: usize = 16;
 /// A row of up to so many arcs has one sum.
 const SHORT: usize = 1024;
 
@@ -68,8 +70,9 @@ pub(super) struct Slot {
 struct Weighted {
     weights: Vec<f64>,
     slots: Vec<Slot>,
-    /// Running sums of the weights of each row, once they have been needed.
-    sums: OnceLock<Vec<f64>>,
+    /// Running sums of the weights of each row, once they have been needed. Boxed, so that the compiler
+    /// knows that the graph itself does not change while others are written.
+    sums: Box<OnceLock<Vec<f64>>>,
 }
 
 /// A directed graph, perhaps with parallel arcs and loops. An undirected edge is two arcs.
@@ -99,7 +102,7 @@ impl Graph {
             None => None,
             Some(weights) => {
                 let slots = slots(&rows, &neighbours, &weights, run)?;
-                Some(Weighted { weights, slots, sums: OnceLock::new() })
+                Some(Weighted { weights, slots, sums: Box::default() })
             }
         };
         Ok(Self { rows, neighbours, edge_ids, weighted, has_dangling })
@@ -169,15 +172,30 @@ impl Graph {
     #[inline]
     pub fn stretch(&self, row: Row, node: u32) -> std::ops::Range<u32> {
         let neighbours = self.of(row);
-        let first = neighbours.partition_point(|&x| x < node);
-        let count = neighbours[first..].iter().take_while(|&&x| x == node).count();
+        let (first, count) = if neighbours.len() <= FEW {
+            // No branch, which would go wrong every other time.
+            let (mut first, mut count) = (0, 0);
+            for &neighbour in neighbours {
+                first += usize::from(neighbour < node);
+                count += usize::from(neighbour == node);
+            }
+            (first, count)
+        } else {
+            let first = neighbours.partition_point(|&x| x < node);
+            (first, neighbours[first..].iter().take_while(|&&x| x == node).count())
+        };
         first as u32..(first + count) as u32
     }
 
     /// Whether an arc goes from one node to another.
     #[inline]
     pub fn has_arc(&self, from: u32, to: u32) -> bool {
-        self.of(self.row(from)).binary_search(&to).is_ok()
+        let neighbours = self.of(self.row(from));
+        if neighbours.len() <= FEW {
+            neighbours.iter().map(|&neighbour| u32::from(neighbour == to)).sum::<u32>() > 0
+        } else {
+            neighbours.binary_search(&to).is_ok()
+        }
     }
 
     /// The slots of the alias tables of all rows, if arcs have weights.

@@ -143,7 +143,7 @@ impl Hand {
         let k = words.len() as f64;
         self.arcs.clear();
         reserve(&mut self.arcs, words.len(), "arcs")?;
-        let axis = Axis { sums, k };
+        let axis = Axis { sums, k, scale: k / sums[sums.len() - 1] };
         // The arc that crosses the border to the interval, and whether it was taken before.
         let mut crossing: Option<(usize, bool)> = None;
         for i in 0..words.len() {
@@ -153,7 +153,7 @@ impl Hand {
                 Some((arc, before)) => {
                     let b = axis.end(arc) - low;
                     let start = axis.start(arc);
-                    let a = start.floor() + 1.0 - start;
+                    let a = floor(start) + 1.0 - start;
                     // An arc that starts at a border has filled whole intervals since: no memory.
                     let chance = if a >= 1.0 {
                         b
@@ -185,6 +185,14 @@ impl Hand {
 struct Axis<'a> {
     sums: &'a [f64],
     k: f64,
+    /// What a weight becomes.
+    scale: f64,
+}
+
+/// The integer at or below a number that is not negative; the method of a float may be a slow call.
+#[inline(always)]
+fn floor(x: f64) -> f64 {
+    x as i64 as f64
 }
 
 impl Axis<'_> {
@@ -193,8 +201,8 @@ impl Axis<'_> {
         if arc + 1 == self.sums.len() {
             return self.k;
         }
-        let end = self.sums[arc] / self.sums[self.sums.len() - 1] * self.k;
-        let whole = end.round();
+        let end = self.sums[arc] * self.scale;
+        let whole = floor(end + 0.5);
         if (end - whole).abs() < SNAP * self.k { whole } else { end }
     }
 

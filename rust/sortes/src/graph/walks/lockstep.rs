@@ -121,11 +121,17 @@ fn block<R: Rule, O: Id, const EDGES: bool, const WEIGHTED: bool>(
     run: Run<'_>,
 ) -> Result<()> {
     let (neighbours, slots) = (graph.neighbours(), graph.slots().unwrap_or(&[]));
+    let at_dead_end = match plan.dangling {
+        _ if R::RESTS => STAY,
+        Dangling::Stay => STAY,
+        Dangling::Restart => HOME,
+        Dangling::Stop | Dangling::Error => DEAD,
+    };
     for t in 0.. {
         while lanes.active > 0 && lanes.moves[lanes.active - 1] == t {
             lanes.active -= 1;
         }
-        let active = lanes.active;
+        let active = lanes.active.min(LANES);
         if active == 0 {
             break;
         }
@@ -151,12 +157,7 @@ fn block<R: Rule, O: Id, const EDGES: bool, const WEIGHTED: bool>(
             lanes.arc[lane] = match turn {
                 Turn::Stay => STAY,
                 Turn::GoHome => HOME,
-                Turn::Move if row.degree == 0 => match plan.dangling {
-                    _ if R::RESTS => STAY,
-                    Dangling::Stay => STAY,
-                    Dangling::Restart => HOME,
-                    Dangling::Stop | Dangling::Error => DEAD,
-                },
+                Turn::Move if row.degree == 0 => at_dead_end,
                 Turn::Move => {
                     let (before, walker) = (lanes.before[lane], lanes.entity[lane]);
                     let site = Site { row, node, before, walker, step: t as u32 };
@@ -179,6 +180,7 @@ fn block<R: Rule, O: Id, const EDGES: bool, const WEIGHTED: bool>(
 
         // Go: the arc is there, the word of the next node is asked for.
         let mut dead = 0u64;
+        let (nodes, edges) = (&mut *part.nodes, &mut *part.edges);
         for lane in 0..active {
             let (node, mut arc) = (lanes.node[lane], lanes.arc[lane]);
             let mut next = if arc >= DEAD {
@@ -210,10 +212,10 @@ fn block<R: Rule, O: Id, const EDGES: bool, const WEIGHTED: bool>(
             graph.prefetch_row(next);
             lanes.before[lane] = if arc == HOME { NOWHERE } else { node };
             lanes.node[lane] = next;
-            part.nodes[lanes.nodes_at[lane] + t + 1] = O::of(next);
+            nodes[lanes.nodes_at[lane] + t + 1] = O::of(next);
             if EDGES {
                 let id = if arc < DEAD { i64::from(graph.edge_id(arc)) } else { -1 };
-                part.edges[lanes.edges_at[lane] + t] = id;
+                edges[lanes.edges_at[lane] + t] = id;
             }
         }
         while dead != 0 {

@@ -2,12 +2,14 @@
 //! Choromanski and Weller, "Repelling random walks", ICLR 2024, arXiv:2310.04854). Each walker alone still
 //! makes a simple random walk.
 //!
-//! Ensembles that belong to different starts are walked side by side, as many as make a block, for the
-//! sake of the memory that they wait for.
+//! Ensembles that belong to different starts are walked side by side, as many as make a block: then there
+//! is always somebody to serve while others wait for memory.
+
+use std::ops::Range;
 
 use sortes_core::memory::{reserve, with_capacity};
 use sortes_core::order;
-use sortes_core::rng::{Purpose, bulk};
+use sortes_core::rng::{Purpose, Rounds, bulk};
 use sortes_core::{Result, Run};
 
 use super::super::structure::{Graph, Row};
@@ -17,16 +19,10 @@ use super::{Dangling, Id, Part, Place, Plan, Repulsion, Scheme, dead_end};
 
 /// Walkers of a block, at least: whole ensembles.
 const LANES: usize = 64;
-
-/// A walker of a block.
-struct Lane {
-    place: Place,
-    entity: u64,
-    node: u32,
-    /// Which lanes it can meet: those of its ensemble, or with which it has been together until now.
-    group: u32,
-    words: [u64; 2],
-}
+/// More walkers than this are sorted by what can be stopped.
+const LONG: usize = 1 << 12;
+/// Moves of a block between two looks at the stop request, at most.
+const POLL: usize = 1 << 8;
 
 /// Walks all ensembles of a part.
 pub(super) fn walk<O: Id>(
@@ -39,160 +35,256 @@ pub(super) fn walk<O: Id>(
 ) -> Result<()> {
     let ensemble = plan.ensemble().max(1);
     let count = LANES.div_ceil(ensemble).saturating_mul(ensemble);
+    let mut hand = Hand::default();
     let mut first = 0;
     while first < part.walkers {
         let end = first.saturating_add(count).min(part.walkers);
-        let mut lanes = with_capacity(end - first, "walkers")?;
-        for walker in first..end {
-            let place = part.begin(plan, walker);
-            let group = if repulsion.all { 0 } else { ((walker - first) / ensemble) as u32 };
-            let entity = part.first + walker as u64;
-            lanes.push(Lane { place, entity, node: place.node, group, words: [0; 2] });
-        }
-        let block = Block { graph, plan, repulsion, sums, first };
-        block.walk(&mut lanes, part, run)?;
+        let kernel = Kernel { graph, plan, repulsion, sums, rounds: plan.stream.rounds(), first };
+        let mut block = Block::new(plan, part, first..end, ensemble)?;
+        kernel.walk(&mut block, &mut hand, part, run)?;
         first = end;
     }
     Ok(())
 }
 
-/// What a block of ensembles is walked with.
-struct Block<'a> {
+/// Ensembles that are walked side by side. A walker of a block is a lane.
+struct Block {
+    places: Vec<Place>,
+    entities: Vec<u64>,
+    nodes: Vec<u32>,
+    words: Vec<[u64; 2]>,
+    /// Lanes that still walk, those that can meet side by side, each below its node: sorted, those that
+    /// do meet are neighbours.
+    keys: Vec<u64>,
+    /// The stretches of lanes that can meet: of an ensemble, or of those that have never parted.
+    circles: Vec<Range<usize>>,
+    /// The first number of moves that a lane which still walks does not exceed.
+    next_end: usize,
+}
+
+impl Block {
+    /// The walkers of a part at their starts, which are written.
+    fn new<O: Id>(
+        plan: &Plan<'_>,
+        part: &mut Part<'_, O>,
+        walkers: Range<usize>,
+        ensemble: usize,
+    ) -> Result<Self> {
+        let count = walkers.len();
+        let mut block = Self {
+            places: with_capacity(count, "walkers")?,
+            entities: with_capacity(count, "walkers")?,
+            nodes: with_capacity(count, "walkers")?,
+            words: with_capacity(count, "words of walkers")?,
+            keys: with_capacity(count, "walkers")?,
+            circles: with_capacity(count.div_ceil(ensemble), "ensembles")?,
+            next_end: 0,
+        };
+        block.entities.extend(walkers.clone().map(|walker| part.first + walker as u64));
+        block.places.extend(walkers.map(|walker| part.begin(plan, walker)));
+        block.nodes.extend(block.places.iter().map(|place| place.node));
+        block.words.resize(count, [0; 2]);
+        block.keys.extend(0..count as u64);
+        let circles = (0..count).step_by(ensemble);
+        block.circles.extend(circles.map(|begin| begin..count.min(begin + ensemble)));
+        Ok(block)
+    }
+
+    /// Takes out the lanes that make no more than `t` moves.
+    fn retire(&mut self, t: usize) {
+        if self.next_end > t {
+            return;
+        }
+        let (mut kept, mut next_end) = (0, usize::MAX);
+        for circle in &mut self.circles {
+            let begin = kept;
+            for at in circle.clone() {
+                let moves = self.places[self.keys[at] as u32 as usize].moves;
+                if moves > t {
+                    self.keys[kept] = self.keys[at];
+                    next_end = next_end.min(moves);
+                    kept += 1;
+                }
+            }
+            *circle = begin..kept;
+        }
+        self.keys.truncate(kept);
+        self.circles.retain(|circle| !circle.is_empty());
+        self.next_end = next_end;
+    }
+
+    /// Draws the words of the moves `t` and `t + 1`.
+    fn draw(&mut self, plan: &Plan<'_>, t: usize, ids: &mut Vec<u64>, drawn: &mut Vec<[u64; 2]>) {
+        ids.clear();
+        ids.extend(self.keys.iter().map(|&key| self.entities[key as u32 as usize]));
+        drawn.clear();
+        drawn.resize(ids.len(), [0; 2]);
+        let of = bulk::Ids::Listed(plan.stream, ids);
+        bulk::words_at(Purpose::Repel, of, (t / 2) as u32, drawn);
+        for (&key, &words) in self.keys.iter().zip(&*drawn) {
+            self.words[key as u32 as usize] = words;
+        }
+    }
+}
+
+/// What blocks are walked with.
+struct Kernel<'a> {
     graph: &'a Graph,
     plan: &'a Plan<'a>,
     repulsion: Repulsion,
     sums: Option<&'a [f64]>,
+    rounds: Rounds,
     /// The first walker of the part that belongs to the block.
     first: usize,
 }
 
-impl Block<'_> {
-    fn walk<O: Id>(&self, lanes: &mut [Lane], part: &mut Part<'_, O>, run: Run<'_>) -> Result<()> {
-        let rounds = self.plan.stream.rounds();
-        let (mut alive, mut met) = (Vec::new(), Vec::new());
-        let (mut ids, mut blocks, mut words) = (Vec::new(), Vec::new(), Vec::new());
-        reserve(&mut alive, lanes.len(), "walkers")?;
-        reserve(&mut met, lanes.len(), "walkers")?;
-        reserve(&mut ids, lanes.len(), "walkers")?;
-        reserve(&mut blocks, lanes.len(), "words of walkers")?;
-        reserve(&mut words, lanes.len(), "words of walkers")?;
-        alive.extend(0..lanes.len() as u32);
-        let mut hand = Hand::default();
+impl Kernel<'_> {
+    fn walk<O: Id>(
+        &self,
+        block: &mut Block,
+        hand: &mut Hand,
+        part: &mut Part<'_, O>,
+        run: Run<'_>,
+    ) -> Result<()> {
+        let count = block.keys.len();
+        let mut ids = with_capacity(count, "walkers")?;
+        let mut drawn = with_capacity(count, "words of walkers")?;
+        let mut words = with_capacity(count, "words of walkers")?;
+        let mut circles = Vec::new();
         for t in 0.. {
-            alive.retain(|&lane| lanes[lane as usize].place.moves > t);
-            if alive.is_empty() {
+            block.retire(t);
+            if block.keys.is_empty() {
                 break;
             }
-            run.check()?;
-            // 1. A word for each walker: those of two steps make one block.
+            if t % POLL == 0 || count > LONG {
+                run.check()?;
+            }
             if t % 2 == 0 {
-                ids.clear();
-                ids.extend(alive.iter().map(|&lane| lanes[lane as usize].entity));
-                blocks.clear();
-                blocks.resize(ids.len(), [0; 2]);
-                let of = bulk::Ids::Listed(self.plan.stream, &ids);
-                bulk::words_at(Purpose::Repel, of, (t / 2) as u32, &mut blocks);
-                for (&lane, &words) in alive.iter().zip(&blocks) {
-                    lanes[lane as usize].words = words;
+                block.draw(self.plan, t, &mut ids, &mut drawn);
+            }
+            circles.clear();
+            for circle in 0..block.circles.len() {
+                let circle = block.circles[circle].clone();
+                // Who meets whom: by node, in the order of walkers.
+                for key in &mut block.keys[circle.clone()] {
+                    let lane = *key as u32;
+                    *key = u64::from(block.nodes[lane as usize]) << 32 | u64::from(lane);
+                }
+                let keys = &mut block.keys[circle.clone()];
+                if keys.len() > LONG {
+                    order::sort(keys, u64::cmp, run.serial())?;
+                } else {
+                    keys.sort_unstable();
+                }
+                // Every group shares the arcs of its node.
+                let mut begin = circle.start;
+                while begin < circle.end {
+                    let node = (block.keys[begin] >> 32) as u32;
+                    let mut end = begin + 1;
+                    while end < circle.end && (block.keys[end] >> 32) as u32 == node {
+                        end += 1;
+                    }
+                    let row = self.graph.row(node);
+                    if row.degree == 0 {
+                        for at in begin..end {
+                            self.at_dead_end(block, block.keys[at] as u32 as usize, t, part)?;
+                        }
+                    } else if end - begin == 1 {
+                        let lane = block.keys[begin] as u32 as usize;
+                        let arc = self.alone(row, block.words[lane][t % 2]);
+                        self.go(block, lane, arc, t, part);
+                    } else {
+                        words.clear();
+                        let keys = &block.keys[begin..end];
+                        words.extend(
+                            keys.iter().map(|&key| block.words[key as u32 as usize][t % 2]),
+                        );
+                        let entity = block.entities[keys[0] as u32 as usize];
+                        self.share(row, entity, t, &words, hand)?;
+                        for (at, &arc) in (begin..end).zip(&hand.arcs) {
+                            let lane = block.keys[at] as u32 as usize;
+                            self.go(block, lane, row.start + arc, t, part);
+                        }
+                    }
+                    if self.repulsion.transient {
+                        reserve(&mut circles, 1, "groups of walkers")?;
+                        circles.push(begin..end);
+                    }
+                    begin = end;
                 }
             }
-
-            // 2. Who meets whom: by group and node, in the order of walkers.
-            met.clear();
-            met.extend(alive.iter().map(|&lane| {
-                let Lane { group, node, .. } = lanes[lane as usize];
-                (u64::from(group) << 32 | u64::from(node), lane)
-            }));
-            order::sort(&mut met, Ord::cmp, run.serial())?;
-
-            // 3. Every group shares the arcs of its node.
-            let mut begin = 0;
-            let mut groups = 0;
-            while begin < met.len() {
-                let key = met[begin].0;
-                let end = begin + met[begin..].iter().take_while(|other| other.0 == key).count();
-                let group = &met[begin..end];
-                begin = end;
-                let row = self.graph.row(key as u32);
-                if row.degree == 0 {
-                    for &(_, lane) in group {
-                        self.at_dead_end(&mut lanes[lane as usize], lane, t, part)?;
-                    }
-                } else {
-                    words.clear();
-                    words.extend(group.iter().map(|x| lanes[x.1 as usize].words[t % 2]));
-                    if let [word] = words[..] {
-                        hand.arcs.clear();
-                        reserve(&mut hand.arcs, 1, "arcs")?;
-                        hand.arcs.push(self.alone(row, word));
-                    } else {
-                        let entity = lanes[group[0].1 as usize].entity;
-                        let mut draws = rounds.draws(Purpose::Group, entity, t as u32);
-                        match (self.repulsion.scheme, self.sums) {
-                            (Scheme::Rotation, _) => {
-                                hand.rotating(row.degree, words.len(), &mut draws)?;
-                            }
-                            (_, None) => hand.evenly(row.degree, &words, &mut draws)?,
-                            (_, Some(sums)) => {
-                                hand.pivotally(&sums[row.range()], &words, &mut draws)?;
-                            }
-                        }
-                    }
-                    for (&(_, lane), &arc) in group.iter().zip(&hand.arcs) {
-                        let lane = &mut lanes[lane as usize];
-                        let arc = row.start + arc;
-                        lane.node = self.graph.neighbours()[arc as usize];
-                        self.graph.prefetch_row(lane.node);
-                        part.nodes[lane.place.nodes_at + t + 1] = O::of(lane.node);
-                        if !part.edges.is_empty() {
-                            let id = self.graph.edge_id(arc);
-                            part.edges[lane.place.edges_at + t] = i64::from(id);
-                        }
-                    }
-                }
-                if self.repulsion.transient {
-                    for &(_, lane) in group {
-                        lanes[lane as usize].group = groups;
-                    }
-                }
-                groups += 1;
+            if self.repulsion.transient {
+                std::mem::swap(&mut block.circles, &mut circles);
             }
         }
         Ok(())
     }
 
-    /// The arc of a walker that is alone at its node, counted from the first of the row.
+    /// The arc of a walker that is alone at its node.
+    #[inline]
     fn alone(&self, row: Row, word: u64) -> u32 {
-        let aim = aim(0, row.degree, word);
+        let aim = aim(row.start, row.degree, word);
         match self.graph.slots() {
             None => aim.arc,
             Some(slots) => {
-                let slot = slots[row.range()][aim.arc as usize];
-                if aim.fraction < slot.threshold { aim.arc } else { slot.alias }
+                let slot = slots[aim.arc as usize];
+                if aim.fraction < slot.threshold { aim.arc } else { row.start + slot.alias }
             }
+        }
+    }
+
+    /// The arcs of walkers that meet, of whom `entity` is the first.
+    fn share(&self, row: Row, entity: u64, t: usize, words: &[u64], hand: &mut Hand) -> Result<()> {
+        let mut draws = self.rounds.draws(Purpose::Group, entity, t as u32);
+        match (self.repulsion.scheme, self.sums) {
+            (Scheme::Rotation, _) => hand.rotating(row.degree, words.len(), &mut draws),
+            (Scheme::Auto, None) => hand.evenly(row.degree, words, &mut draws),
+            (Scheme::Auto, Some(sums)) => hand.pivotally(&sums[row.range()], words, &mut draws),
+        }
+    }
+
+    /// Moves a walker along an arc.
+    #[inline]
+    fn go<O: Id>(
+        &self,
+        block: &mut Block,
+        lane: usize,
+        arc: u32,
+        t: usize,
+        part: &mut Part<'_, O>,
+    ) {
+        let node = self.graph.neighbours()[arc as usize];
+        self.graph.prefetch_row(node);
+        block.nodes[lane] = node;
+        let place = block.places[lane];
+        part.nodes[place.nodes_at + t + 1] = O::of(node);
+        if !part.edges.is_empty() {
+            part.edges[place.edges_at + t] = i64::from(self.graph.edge_id(arc));
         }
     }
 
     fn at_dead_end<O: Id>(
         &self,
-        lane: &mut Lane,
-        number: u32,
+        block: &mut Block,
+        lane: usize,
         t: usize,
         part: &mut Part<'_, O>,
     ) -> Result<()> {
+        let place = block.places[lane];
         match self.plan.dangling {
-            Dangling::Error => return Err(dead_end(lane.entity, lane.node)),
+            Dangling::Error => return Err(dead_end(block.entities[lane], block.nodes[lane])),
             Dangling::Stop => {
-                part.end(self.first + number as usize, lane.place, t);
-                lane.place.moves = t;
+                part.end(self.first + lane, place, t);
+                block.places[lane].moves = t;
+                block.next_end = 0;
                 return Ok(());
             }
             Dangling::Stay => {}
-            Dangling::Restart => lane.node = lane.place.node,
+            Dangling::Restart => block.nodes[lane] = place.node,
         }
-        part.nodes[lane.place.nodes_at + t + 1] = O::of(lane.node);
+        part.nodes[place.nodes_at + t + 1] = O::of(block.nodes[lane]);
         if !part.edges.is_empty() {
-            part.edges[lane.place.edges_at + t] = -1;
+            part.edges[place.edges_at + t] = -1;
         }
         Ok(())
     }
