@@ -10,6 +10,7 @@ AROUND = np.arange(NODES)
 #: A path, and arcs back; the first of its nodes has two to the second, the last has none.
 BACK = np.append(1, AROUND[1:-1] // 2)
 PAIRS = np.stack([np.repeat(AROUND[:-1], 2), np.stack([AROUND[1:], BACK], 1).ravel()])
+EDGES = PAIRS.T.tolist()
 WEIGHTS = 1.0 + np.arange(PAIRS.shape[1]) % 3
 INDPTR = np.append(np.arange(0, 2 * NODES, 2), 2 * NODES - 2)
 RING = np.stack(
@@ -43,7 +44,7 @@ class Igraph:
         return NODES
 
     def get_edgelist(self):
-        return PAIRS.T.tolist()
+        return EDGES
 
 
 class Rustworkx:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -17,6 +17,8 @@ from sortes._state import bytes_of
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
+#: Edges that are converted between two looks at signals.
+_BATCH: Final = 1 << 14
 #: How many nodes there may be: ids are words of 32 bits.
 _NODES: Final = Domain("[0, 4294967287]", integer=True)
 
@@ -285,7 +287,7 @@ class Graph:
         labels = tuple(graph.nodes)
         index = _numbered(labels)
         edges = list(graph.edges(data=weight, default=1.0) if weight is not None else graph.edges())
-        pairs = np.array([(index[edge[0]], index[edge[1]]) for edge in edges], np.int64)
+        pairs = _pairs([(index[edge[0]], index[edge[1]]) for edge in edges])
         given = None
         if weight is not None and edges:
             given = vector_of([edge[2] for edge in edges], "graph", double=True)
@@ -347,7 +349,7 @@ class Graph:
         """
         if not all(hasattr(graph, name) for name in ("get_edgelist", "vcount", "is_directed")):
             raise TypeError(f"graph: must be a graph of igraph, got {shown(graph)}")
-        pairs = np.array(graph.get_edgelist(), np.int64).reshape(-1, 2)
+        pairs = _pairs(graph.get_edgelist())
         given = None
         if isinstance(weights, str):
             if weights not in graph.es.attributes():
@@ -415,8 +417,7 @@ class Graph:
         if weight is not None and not callable(weight):
             raise TypeError(f"weight: must be callable, got {shown(weight)}")
         nodes = np.array(list(graph.node_indices()), np.int64)
-        pairs = np.array(list(graph.edge_list()), np.int64).reshape(-1, 2)
-        pairs = np.searchsorted(nodes, pairs)
+        pairs = np.searchsorted(nodes, _pairs(graph.edge_list()))
         given = None
         if weight is not None:
             given = vector_of([weight(edge) for edge in graph.edges()], "weight", double=True)
@@ -678,6 +679,14 @@ class _How:
         sources, targets = np.ascontiguousarray(both.T)
         how = _How(weights, self.names, self.coalesce, self.num_threads, self.progress)
         return how.build(num_nodes, (sources, targets), numbers=numbers)
+
+
+def _pairs(edges: Sequence[tuple[int, int]]) -> NDArray[np.int64]:
+    """Return pairs of nodes as an array, bit by bit: NumPy's conversion answers no Ctrl-C."""
+    parts = [
+        np.array(edges[first : first + _BATCH], np.int64) for first in range(0, len(edges), _BATCH)
+    ]
+    return np.concatenate(parts) if parts else np.empty((0, 2), np.int64)
 
 
 def _matrix_of_ids(x: Any, name: str) -> NDArray[Any]:

@@ -1,0 +1,22 @@
+"""Every contender makes as many moves, which the table names. Peers that make one walk in a call
+are called from a loop, as their users do. One whose name has *another law* does not draw from that
+of node2vec. The floor writes the walks.
+"""
+
+from benches.report import ms
+
+PEERS = ("networkx", "igraph", "rustworkx", "torch-cluster", "pecanpy", "scipy")
+
+
+def brief(records):
+    """Return a line on the walks of Cora."""
+    mine = [r for r in records if r["section"] == "Walks" and r["case"].get("graph") == "cora"]
+    if not mine:
+        return []
+    record = mine[0]
+    took, moves = record["ms"]["sortes"], record["case"]["moves"]
+    return [
+        f"{moves:,} moves of random walks on Cora: {ms(took)} ms, {moves / took / 1e3:.0f} million"
+        " a second, one thread.",
+        "",
+    ]
