@@ -12,6 +12,7 @@
 mod arcs;
 mod saved;
 
+use std::ops::Range;
 use std::sync::OnceLock;
 
 pub use arcs::{Arcs, Weights, build};
@@ -50,7 +51,7 @@ impl Row {
 
     /// The arcs as indices.
     #[inline]
-    pub fn range(self) -> std::ops::Range<usize> {
+    pub fn range(self) -> Range<usize> {
         self.start as usize..self.start as usize + self.degree as usize
     }
 }
@@ -86,6 +87,8 @@ pub struct Graph {
     edge_ids: Option<Vec<u32>>,
     weighted: Option<Weighted>,
     has_dangling: bool,
+    has_loops: bool,
+    largest_proper_degree: u32,
 }
 
 impl Graph {
@@ -97,7 +100,16 @@ impl Graph {
         weights: Option<Vec<f64>>,
         run: Run<'_>,
     ) -> Result<Self> {
-        let has_dangling = rows.iter().any(|&row| Row::unpacked(row).degree == 0);
+        let (mut has_dangling, mut has_loops, mut largest_proper_degree) = (false, false, 0);
+        for range in run.blocks(rows.len(), TASK) {
+            for node in range? {
+                let row = Row::unpacked(rows[node]);
+                let loops = stretch(&neighbours[row.range()], node as u32).len() as u32;
+                has_dangling |= row.degree == 0;
+                has_loops |= loops > 0;
+                largest_proper_degree = largest_proper_degree.max(row.degree - loops);
+            }
+        }
         let weighted = match weights {
             None => None,
             Some(weights) => {
@@ -105,7 +117,15 @@ impl Graph {
                 Some(Weighted { weights, slots, sums: Box::default() })
             }
         };
-        Ok(Self { rows, neighbours, edge_ids, weighted, has_dangling })
+        Ok(Self {
+            rows,
+            neighbours,
+            edge_ids,
+            weighted,
+            has_dangling,
+            has_loops,
+            largest_proper_degree,
+        })
     }
 
     /// How many nodes there are.
@@ -126,6 +146,16 @@ impl Graph {
     /// Whether a node has no arcs.
     pub fn has_dangling(&self) -> bool {
         self.has_dangling
+    }
+
+    /// Whether an arc leads from a node to itself.
+    pub fn has_loops(&self) -> bool {
+        self.has_loops
+    }
+
+    /// The largest number of arcs of a node that are no loops.
+    pub fn largest_proper_degree(&self) -> u32 {
+        self.largest_proper_degree
     }
 
     /// The arcs of a node.
@@ -170,21 +200,8 @@ impl Graph {
 
     /// The stretch of a row whose arcs go to `node`, counted from the start of the row.
     #[inline]
-    pub fn stretch(&self, row: Row, node: u32) -> std::ops::Range<u32> {
-        let neighbours = self.of(row);
-        let (first, count) = if neighbours.len() <= FEW {
-            // No branch, which would go wrong every other time.
-            let (mut first, mut count) = (0, 0);
-            for &neighbour in neighbours {
-                first += usize::from(neighbour < node);
-                count += usize::from(neighbour == node);
-            }
-            (first, count)
-        } else {
-            let first = neighbours.partition_point(|&x| x < node);
-            (first, neighbours[first..].iter().take_while(|&&x| x == node).count())
-        };
-        first as u32..(first + count) as u32
+    pub fn stretch(&self, row: Row, node: u32) -> Range<u32> {
+        stretch(self.of(row), node)
     }
 
     /// Whether an arc goes from one node to another.
@@ -232,6 +249,24 @@ impl Graph {
         }
         Ok(Some(weighted.sums.get_or_init(|| sums)))
     }
+}
+
+/// Where a node stands in the neighbours of a row.
+#[inline]
+fn stretch(neighbours: &[u32], node: u32) -> Range<u32> {
+    let (first, count) = if neighbours.len() <= FEW {
+        // No branch, which would go wrong every other time.
+        let (mut first, mut count) = (0, 0);
+        for &neighbour in neighbours {
+            first += usize::from(neighbour < node);
+            count += usize::from(neighbour == node);
+        }
+        (first, count)
+    } else {
+        let first = neighbours.partition_point(|&x| x < node);
+        (first, neighbours[first..].iter().take_while(|&&x| x == node).count())
+    };
+    first as u32..(first + count) as u32
 }
 
 /// Asks for an item before it is needed.

@@ -10,10 +10,8 @@ use sortes_core::{Result, Run};
 
 use super::super::structure::{Graph, prefetch};
 use super::rules::{NOWHERE, Rule, Site, Turn};
-use super::{Dangling, Id, Part, Place, Plan, dead_end};
+use super::{Dangling, Id, LANES, Part, Place, Plan, dead_end};
 
-/// Walkers in lock step: enough to hide the latency of memory.
-const LANES: usize = 64;
 /// Moves of a block between two looks at the stop request.
 const POLL: usize = 1 << 10;
 

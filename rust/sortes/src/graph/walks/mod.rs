@@ -28,8 +28,10 @@ use sortes_core::{Error, Result, Run};
 use super::structure::Graph;
 use lengths::Lengths;
 
+/// Walkers of a block, at least.
+const LANES: usize = 64;
 /// Moves of one task, about.
-const TASK: u64 = 1 << 14;
+const TASK: u64 = 1 << 16;
 /// The most walkers of a task.
 const TASK_WALKERS: usize = 1 << 13;
 /// Factors above this count as this one: nothing else is then ever drawn.
@@ -198,12 +200,19 @@ impl Plan<'_> {
         }
     }
 
-    /// Walkers that cannot be told apart from others without the whole of them.
+    /// How many walkers repel each other; one where none do.
     fn ensemble(&self) -> usize {
         match self.repulsion {
-            Some(Repulsion { all: true, .. }) => self.walkers(),
-            _ => self.num_walks,
+            None => 1,
+            Some(Repulsion { all: true, .. }) => self.walkers().max(1),
+            Some(_) => self.num_walks,
         }
+    }
+
+    /// Walkers of a block: whole ensembles, enough to hide the latency of memory.
+    fn block(&self) -> usize {
+        let ensemble = self.ensemble();
+        LANES.div_ceil(ensemble).saturating_mul(ensemble)
     }
 
     fn check(&self, graph: &Graph, run: Run<'_>) -> Result<()> {
@@ -310,12 +319,13 @@ pub fn walks<O: Id>(graph: &Graph, plan: &Plan<'_>, edges: bool, run: Run<'_>) -
             on_their_own(graph, plan, &rules::Restart { home: share(home) }, edges, run)
         }
         (None, Transition::MetropolisHastings) => {
-            let (_, has_loops) = rules::largest_degree(graph);
-            on_their_own(graph, plan, &rules::MetropolisHastings { has_loops }, edges, run)
+            let rule = rules::MetropolisHastings { has_loops: graph.has_loops() };
+            on_their_own(graph, plan, &rule, edges, run)
         }
         (None, Transition::MaxDegree) => {
-            let (largest, has_loops) = rules::largest_degree(graph);
-            on_their_own(graph, plan, &rules::MaxDegree { has_loops, largest }, edges, run)
+            let largest = graph.largest_proper_degree();
+            let rule = rules::MaxDegree { has_loops: graph.has_loops(), largest };
+            on_their_own(graph, plan, &rule, edges, run)
         }
         (None, Transition::NonBacktracking) if !graph.is_weighted() => {
             on_their_own(graph, plan, &rules::NonBacktracking, edges, run)
@@ -367,7 +377,7 @@ fn made<O: Id>(
     run: Run<'_>,
     walk: impl Fn(&mut Part<'_, O>, Run<'_>) -> Result<()> + Sync + Send,
 ) -> Result<Walks<O>> {
-    let (walkers, ensemble) = (plan.walkers(), plan.ensemble().max(1));
+    let walkers = plan.walkers();
     let first = plan.starts.first * plan.num_walks as u64;
 
     // 1. How long walks are, and where they go.
@@ -383,8 +393,9 @@ fn made<O: Id>(
             let most = most.map_or(u64::MAX, u64::from);
             let lengths = Lengths { law, termination, most, stream: plan.stream };
             // Lengths belong together by start, whoever repels whom.
-            run.try_fill_chunks(&mut moves, chunk(plan.num_walks.max(1)), |task, part| {
-                let begin = first + (task * chunk(plan.num_walks.max(1))) as u64;
+            let chunk = plan.num_walks * (TASK_WALKERS / plan.num_walks).max(1);
+            run.try_fill_chunks(&mut moves, chunk, |task, part| {
+                let begin = first + (task * chunk) as u64;
                 for (i, one) in part.chunks_mut(plan.num_walks).enumerate() {
                     lengths.fill(begin + (i * plan.num_walks) as u64, one)?;
                 }
@@ -397,9 +408,8 @@ fn made<O: Id>(
     let mut nodes = result::<O>(total_nodes, NODES)?;
     let mut taken = if edges { result::<i64>(total_edges, EDGES)? } else { Vec::new() };
 
-    // 2. The walks, in parts of whole ensembles that repel, or of any walkers.
-    let whole = if plan.repulsion.is_some() { ensemble } else { 1 };
-    let ends = ends(plan, &moves, walkers, whole)?;
+    // 2. The walks, in parts of whole blocks.
+    let ends = ends(plan, &moves, walkers)?;
     let mut parts = with_capacity(ends.len(), "tasks")?;
     let (mut rest_nodes, mut rest_edges, mut rest_moves) = (&mut *nodes, &mut *taken, &mut *moves);
     let mut begin = 0;
@@ -464,11 +474,6 @@ fn close_gaps<T: Copy + PartialEq>(items: &mut Vec<T>, gap: T, run: Run<'_>) -> 
     Ok(())
 }
 
-/// Walkers of a task for lengths: whole ensembles.
-fn chunk(ensemble: usize) -> usize {
-    ensemble * (TASK_WALKERS / ensemble).max(1)
-}
-
 /// Zeros for a result.
 fn result<T: Zero>(len: u64, what: &'static str) -> Result<Vec<T>> {
     if len.saturating_mul(size_of::<T>() as u64) > MOST_BYTES {
@@ -478,11 +483,12 @@ fn result<T: Zero>(len: u64, what: &'static str) -> Result<Vec<T>> {
 }
 
 /// Where the walkers of each task end.
-fn ends(plan: &Plan<'_>, moves: &[u64], walkers: usize, whole: usize) -> Result<Vec<usize>> {
+fn ends(plan: &Plan<'_>, moves: &[u64], walkers: usize) -> Result<Vec<usize>> {
+    let block = plan.block();
     let mut ends = Vec::new();
     let (mut end, mut cost, mut begin) = (0, 0, 0);
     while end < walkers {
-        let next = (end + whole).min(walkers);
+        let next = end.saturating_add(block).min(walkers);
         cost += match plan.moves {
             Moves::Fixed(moves) => (next - end) as u64 * (u64::from(moves) + 1),
             Moves::Random(..) => moves[end..next].iter().map(|n| n + 1).sum(),

@@ -10,15 +10,15 @@ use std::ops::Range;
 use sortes_core::memory::{reserve, with_capacity};
 use sortes_core::order;
 use sortes_core::rng::{Purpose, Rounds, bulk};
-use sortes_core::{Result, Run};
+use sortes_core::{Result, Run, vectorised};
 
 use super::super::structure::{Graph, Row};
 use super::deal::Hand;
 use super::rules::aim;
 use super::{Dangling, Id, Part, Place, Plan, Repulsion, Scheme, dead_end};
 
-/// Walkers of a block, at least: whole ensembles.
-const LANES: usize = 64;
+/// Up to so many walkers are sorted by counting who comes before whom.
+const FEW: usize = 64;
 /// More walkers than this are sorted by what can be stopped.
 const LONG: usize = 1 << 12;
 /// Moves of a block between two looks at the stop request, at most.
@@ -33,8 +33,7 @@ pub(super) fn walk<O: Id>(
     part: &mut Part<'_, O>,
     run: Run<'_>,
 ) -> Result<()> {
-    let ensemble = plan.ensemble().max(1);
-    let count = LANES.div_ceil(ensemble).saturating_mul(ensemble);
+    let (ensemble, count) = (plan.ensemble(), plan.block());
     let mut hand = Hand::default();
     let mut first = 0;
     while first < part.walkers {
@@ -113,6 +112,34 @@ impl Block {
         self.next_end = next_end;
     }
 
+    /// Finds who meets whom: sorts the lanes of a circle by their nodes, those at one node in order.
+    fn meet(&mut self, circle: Range<usize>, run: Run<'_>) -> Result<()> {
+        let keys = &mut self.keys[circle];
+        for key in &mut *keys {
+            let lane = *key as u32;
+            *key = u64::from(self.nodes[lane as usize]) << 32 | u64::from(lane);
+        }
+        match keys.len() {
+            0 | 1 => {}
+            2 => {
+                let (one, two) = (keys[0], keys[1]);
+                (keys[0], keys[1]) = (one.min(two), one.max(two));
+            }
+            3..=FEW => {
+                let (mut given, mut ranks) = ([0; FEW], [0; FEW]);
+                given[..keys.len()].copy_from_slice(keys);
+                let (given, ranks) = (&given[..keys.len()], &mut ranks[..keys.len()]);
+                count_less(given, ranks);
+                for (&key, &rank) in given.iter().zip(&*ranks) {
+                    keys[rank as usize] = key;
+                }
+            }
+            len if len > LONG => order::sort(keys, u64::cmp, run.serial())?,
+            _ => keys.sort_unstable(),
+        }
+        Ok(())
+    }
+
     /// Draws the words of the moves `t` and `t + 1`.
     fn draw(&mut self, plan: &Plan<'_>, t: usize, ids: &mut Vec<u64>, drawn: &mut Vec<[u64; 2]>) {
         ids.clear();
@@ -123,6 +150,17 @@ impl Block {
         bulk::words_at(Purpose::Repel, of, (t / 2) as u32, drawn);
         for (&key, &words) in self.keys.iter().zip(&*drawn) {
             self.words[key as u32 as usize] = words;
+        }
+    }
+}
+
+vectorised! {
+    /// For each of some different keys, how many are less.
+    fn count_less(keys: &[u64], out: &mut [u64]) {
+        for &other in keys {
+            for (out, &key) in out.iter_mut().zip(keys) {
+                *out += u64::from(other < key);
+            }
         }
     }
 }
@@ -165,17 +203,7 @@ impl Kernel<'_> {
             circles.clear();
             for circle in 0..block.circles.len() {
                 let circle = block.circles[circle].clone();
-                // Who meets whom: by node, in the order of walkers.
-                for key in &mut block.keys[circle.clone()] {
-                    let lane = *key as u32;
-                    *key = u64::from(block.nodes[lane as usize]) << 32 | u64::from(lane);
-                }
-                let keys = &mut block.keys[circle.clone()];
-                if keys.len() > LONG {
-                    order::sort(keys, u64::cmp, run.serial())?;
-                } else {
-                    keys.sort_unstable();
-                }
+                block.meet(circle.clone(), run)?;
                 // Every group shares the arcs of its node.
                 let mut begin = circle.start;
                 while begin < circle.end {

@@ -129,17 +129,6 @@ fn proper(graph: &Graph, site: Site, word: u64, has_loops: bool) -> Option<Aim> 
     Some(Aim { arc: row.start + found.arc, ..found })
 }
 
-/// The largest number of arcs of a node that are no loops, and whether there are loops.
-pub(super) fn largest_degree(graph: &Graph) -> (u32, bool) {
-    let (mut largest, mut has_loops) = (0, false);
-    for node in 0..graph.num_nodes() as u32 {
-        let (degree, _, loops) = without_loops(graph, graph.row(node), node, true);
-        largest = largest.max(degree);
-        has_loops |= loops > 0;
-    }
-    (largest, has_loops)
-}
-
 /// Whether a word, as a share of `of`, is below `count`.
 #[inline(always)]
 fn is_below(coin: u64, count: u32, of: u32) -> bool {
