@@ -217,6 +217,10 @@ class TokenAutomaton:
         >>> sortes.sample(logits, mask=automaton.mask(automaton.start), rng=0)
         array([0])
         """
+        if type(states) is int and width is None and num_threads is None and 0 < states < 2**32:
+            mask = self._native.mask_of(states)  # what a decoding loop asks for, at once
+            if mask is not None:
+                return mask
         words = self._words if width is None else self._words_of(width)
         known = self._states(states)
         out = np.empty((known.size, words), np.uint32)
@@ -305,8 +309,6 @@ class TokenAutomaton:
         return number
 
     def _states(self, states: Any) -> NDArray[np.uint32]:
-        if type(states) is int and self._native.start <= states <= self._native.end:
-            return np.array(states, np.uint32)  # what a decoding loop asks for, at once
         known = ids_of(states, "states")
         fine = (known >= self.start) & (known <= self.end)
         if not fine.all():

@@ -142,6 +142,17 @@ impl TokenAutomaton {
         })
     }
 
+    /// The mask of a state, or None if there is no such state.
+    fn mask_of(&self, py: Python<'_>, state: u32) -> PyResult<Option<Array<u32>>> {
+        if !self.0.is_state(state) {
+            return Ok(None);
+        }
+        let mask = Job::plain(py).run(Size::new(1, STATE).serial(), |run| {
+            copied(&self.0.mask(state, u32::MAX, run)?, "tokens of a mask", run)
+        })?;
+        Ok(Some(Array(mask)))
+    }
+
     /// Writes the masks of states, a row of words for each: zero behind those of the vocabulary.
     fn mask(
         &self,

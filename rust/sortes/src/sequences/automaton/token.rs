@@ -185,12 +185,9 @@ impl TokenAutomaton {
         let vocabulary = self.vocabulary();
         let mut mask = zeroed(vocabulary.words(), "tokens of a mask")?;
         if state != self.end() {
-            let mut known = 0;
-            if fits(state) {
-                known = self.walker.loops(state);
-                if known != 0 {
-                    vocabulary.mark_of_kinds(known, &mut mask);
-                }
+            let (known, most) = self.walker.common_path(state, &fits);
+            if known != 0 {
+                vocabulary.mark_of_kinds(known, most, &mut mask);
             }
             let order = &vocabulary.trie().order;
             self.walker.walk(state, known, run, |target, places| {

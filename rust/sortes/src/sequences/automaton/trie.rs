@@ -1,6 +1,6 @@
 //! The tokens of a vocabulary as a tree of their bytes, flat.
 
-use super::kinds::{Kinds, of_suffixes};
+use super::kinds::{Kinds, of_nodes};
 use sortes_core::memory::reserve;
 use sortes_core::{Error, Result, Run};
 
@@ -18,7 +18,7 @@ pub(super) struct Trie {
     /// Where the tokens begin that end at the node or below: they end at the node itself as far as
     /// those of the next node. One more than there are nodes.
     pub(super) firsts: Vec<u32>,
-    /// Kinds of characters in what follows the node in some token.
+    /// Kinds of characters in what follows the node in some token; within a character, with that one.
     pub(super) kinds: Vec<Kinds>,
     /// Ids in the order of the tokens' bytes, equal tokens by id.
     pub(super) order: Vec<u32>,
@@ -41,7 +41,7 @@ impl Trie {
         let what = "nodes of a vocabulary";
         let mut trie = Self::default();
         let mut open: Vec<u32> = Vec::new(); // the nodes above, down to the last token
-        let mut suffixes = Vec::new();
+        let mut kinds = Vec::new();
         let mut before: &[u8] = &[];
         for range in run.blocks(order.len(), BLOCK) {
             for place in range? {
@@ -54,7 +54,7 @@ impl Trie {
                 reserve(&mut trie.firsts, new + 1, what)?;
                 reserve(&mut trie.kinds, new, what)?;
                 reserve(&mut open, new, what)?;
-                reserve(&mut suffixes, token.len() + 1, what)?;
+                reserve(&mut kinds, token.len(), what)?;
                 for (depth, &byte) in (1u32..).zip(token).skip(shared) {
                     open.push(trie.heads.len() as u32);
                     trie.heads.push(depth << 8 | u32::from(byte));
@@ -62,9 +62,9 @@ impl Trie {
                     trie.firsts.push(place as u32);
                     trie.kinds.push(0);
                 }
-                of_suffixes(token, &mut suffixes);
-                for (&node, &follows) in open.iter().zip(&suffixes[1..]) {
-                    trie.kinds[node as usize] |= follows;
+                of_nodes(token, &mut kinds);
+                for (&node, &kinds) in open.iter().zip(&kinds) {
+                    trie.kinds[node as usize] |= kinds;
                 }
                 trie.deepest = trie.deepest.max(token.len());
                 before = token;

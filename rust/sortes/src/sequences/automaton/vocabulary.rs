@@ -1,6 +1,6 @@
 //! The tokens of a model as bytes, in the form in which automata walk over them.
 
-use super::kinds::{KINDS, Kinds, of_suffixes};
+use super::kinds::{self, KINDS, Kinds, of_nodes};
 use super::trie::Trie;
 use sortes_core::memory::{reserve, with_capacity, zeroed};
 use sortes_core::{Error, Result, Run};
@@ -22,8 +22,12 @@ pub struct Vocabulary {
     trie: Trie,
     /// Which tokens have bytes: one bit for each.
     texts: Vec<u32>,
-    /// For each kind of characters which tokens hold one; empty if none does.
-    holders: Vec<Vec<u32>>,
+    /// For each kind of characters which tokens hold one, and how many; empty if none does.
+    holders: Vec<(Vec<u32>, u32)>,
+    /// Tokens of whole characters, those of most first, and for each number of characters how many
+    /// tokens have more.
+    by_length: Vec<u32>,
+    longer: Vec<u32>,
     /// Which bytes are a token of their own.
     single: [bool; 256],
 }
@@ -81,9 +85,10 @@ impl Vocabulary {
         let trie = Trie::new(ids, token, run)?;
         let words = len.div_ceil(32);
         let mut texts = zeroed(words, what)?;
-        let mut holders = vec![Vec::new(); KINDS];
+        let mut holders = vec![(Vec::new(), 0); KINDS];
         let mut single = [false; 256];
-        let mut suffixes = Vec::new();
+        let mut nodes = Vec::new();
+        let mut lengths = with_capacity(trie.order.len(), what)?;
         for range in run.blocks(trie.order.len(), BLOCK) {
             for &id in &trie.order[range?] {
                 mark(&mut texts, id);
@@ -91,20 +96,32 @@ impl Vocabulary {
                 if let [byte] = *token {
                     single[usize::from(byte)] = true;
                 }
-                reserve(&mut suffixes, token.len() + 1, what)?;
-                of_suffixes(token, &mut suffixes);
-                let mut kinds = suffixes[0];
-                while kinds != 0 {
-                    let holder: &mut Vec<u32> = &mut holders[kinds.trailing_zeros() as usize];
-                    kinds &= kinds - 1;
+                reserve(&mut nodes, token.len(), what)?;
+                for kind in kinds::each(of_nodes(token, &mut nodes)) {
+                    let (holder, count): &mut (Vec<u32>, u32) = &mut holders[kind];
                     if holder.is_empty() {
                         *holder = zeroed(words, what)?;
                     }
                     mark(holder, id);
+                    *count += 1;
+                }
+                if let Ok(text) = std::str::from_utf8(token) {
+                    lengths.push((text.chars().count(), id));
                 }
             }
         }
-        Ok(Self { bytes, begins, ends_of_text, trie, texts, holders, single })
+
+        // 3. Tokens by how many characters they have.
+        lengths.sort_unstable_by(|a, b| b.cmp(a));
+        let longest = lengths.first().map_or(0, |(length, _)| *length);
+        let mut longer = zeroed(longest + 1, what)?;
+        lengths.iter().for_each(|(length, _)| longer[length - 1] += 1);
+        for length in (1..longest).rev() {
+            longer[length - 1] += longer[length];
+        }
+        let mut by_length = with_capacity(lengths.len(), what)?;
+        by_length.extend(lengths.into_iter().map(|(_, id)| id));
+        Ok(Self { bytes, begins, ends_of_text, trie, texts, holders, by_length, longer, single })
     }
 
     /// How many tokens there are, with those that stand for no text.
@@ -152,15 +169,31 @@ impl Vocabulary {
         self.texts.len()
     }
 
-    /// Marks the tokens all of whose characters are of these kinds.
-    pub(super) fn mark_of_kinds(&self, kinds: Kinds, words: &mut [u32]) {
+    /// How many characters the longest token has, of those that hold whole ones alone.
+    pub(super) fn longest(&self) -> usize {
+        self.longer.len() - 1
+    }
+
+    /// How many tokens of whole characters have more of them.
+    pub(super) fn longer_than(&self, length: usize) -> usize {
+        self.longer.get(length).map_or(0, |&count| count as usize)
+    }
+
+    /// How many tokens hold a character of each of some kinds, summed over the kinds.
+    pub(super) fn weight(&self, kinds: Kinds) -> u64 {
+        kinds::each(kinds).map(|kind| u64::from(self.holders[kind].1)).sum()
+    }
+
+    /// Marks the tokens of up to so many characters, all of them of these kinds.
+    pub(super) fn mark_of_kinds(&self, kinds: Kinds, most: usize, words: &mut [u32]) {
         words.copy_from_slice(&self.texts);
-        for (kind, holder) in self.holders.iter().enumerate() {
-            if kinds >> kind & 1 == 0 {
-                for (word, holders) in words.iter_mut().zip(holder) {
-                    *word &= !holders;
-                }
+        for kind in kinds::each(!kinds) {
+            for (word, holders) in words.iter_mut().zip(&self.holders[kind].0) {
+                *word &= !holders;
             }
+        }
+        for &id in &self.by_length[..self.longer_than(most)] {
+            words[id as usize / 32] &= !(1 << (id % 32));
         }
     }
 }
