@@ -116,7 +116,7 @@ class Beginnings:
             self._behind = partial(self._missing, store)
         else:
             self._behind = partial(self._anew, cache if _can_be_copied(cache) else None)
-        return output.logits[:, -1]  # type: ignore[no-any-return]
+        return output.logits[:, -1].clone()  # type: ignore[no-any-return]
 
     def _missing(self, store: Store, prefixes: Prefixes, least: int = 1) -> torch.Tensor:
         """Compute the tokens that are not stored, or at least so many: the last ones."""

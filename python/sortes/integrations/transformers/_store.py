@@ -71,24 +71,24 @@ class Store:
         if self._is_open:
             self._slots = self._no_slots()
         self._is_open = True
-        rows = []
-        for prefix in prefixes:
-            slots, new = self._slots.take(prefix.tolist())
-            rows.append((np.append(self._prompt, prefix), slots, max(new, missing)))
+        taken = [self._slots.take(prefix.tolist()) for prefix in prefixes]
+        new = [max(new, missing) for _, new in taken]
 
         # Right-aligned, as deep as the row of which most is missing. Padding is read from the first
         # slot, for it must be finite; what is computed of it, or again, is written aside.
-        behind = len(self._prompt)
-        width, depth = max(len(ids) for ids, *_ in rows), max(new for *_, new in rows)
-        ids, mask, texts = np.zeros((3, len(rows), width), np.int64)
-        written = np.full((len(rows), depth), behind)
-        for row, (text, slots, new) in enumerate(rows):
-            at = width - len(text)
-            ids[row, at:], mask[row, at:] = text, 1
-            texts[row, at:] = *range(behind), *slots
-            written[row, -new:] = texts[row, -new:]
-        arrays = (ids[:, -depth:], mask, texts, written)
-        given, seen, read, write = (torch.from_numpy(x).to(self._device) for x in arrays)
+        known = len(self._prompt)
+        width, depth = known + max(map(len, prefixes)), max(new)
+        ids, written = np.zeros((len(new), depth), np.int64), np.full((len(new), depth), known)
+        mask, texts = np.zeros((2, len(new), width), np.int64)
+        for row, (prefix, (slots, _)) in enumerate(zip(prefixes, taken, strict=True)):
+            end = width - len(prefix)
+            mask[row, end - known :] = 1
+            texts[row, end - known : end], texts[row, end:] = np.arange(known), slots
+            tokens = np.append(self._prompt, prefix)[-depth:]
+            ids[row, -len(tokens) :] = tokens
+            written[row, -new[row] :] = texts[row, -new[row] :]
+        arrays = (torch.from_numpy(x).to(self._device) for x in (ids, mask, texts, written))
+        given, seen, read, write = arrays
         self._cache.arrange(read, write, self._slots.end)
         return Batch(given, seen, self._cache)
 
