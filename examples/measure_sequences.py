@@ -15,6 +15,7 @@ two cores. Answers have at most eight tokens. For each request:
 import json
 import re
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -171,19 +172,17 @@ def quality(answers, n=16):
     runs = {
         "nucleus": drawn(answers, "independent", n, FEW, 11).tolist(),
         "arithmetic": drawn(answers, "lattice", n, FEW, 11).tolist(),
-        "stochastic beams": [
-            searched(answers, "stochastic beams", n, seed) for seed in range(FEW)
-        ],
+        "stochastic beams": [searched(answers, "stochastic beams", n, seed) for seed in range(FEW)],
         "priority": [searched(answers, "priority", n, 0)],
     }
     return {way: np.mean([likeness(answers, run) for run in of], 0) for way, of in runs.items()}
 
 
 def likeness(answers, nodes):
-    """Return the mean log-probability per token, and the shares of texts and bigrams that differ."""
+    """Return the mean log-probability of a token, and the shares of different texts and bigrams."""
     likely = np.mean([answers.logprobs[node] / answers.depths[node] for node in nodes])
     texts = [[answers.tokens[at] for at in answers.path(node)] for node in nodes]
-    bigrams = [pair for text in texts for pair in zip(text, text[1:], strict=False)]
+    bigrams = [pair for text in texts for pair in pairwise(text)]
     return likely, len(set(nodes)) / len(nodes), len(set(bigrams)) / max(len(bigrams), 1)
 
 

@@ -1,4 +1,4 @@
-"""The pictures of whole sequences: from language models that can be enumerated, and from a real one.
+"""The pictures of whole sequences: of language models that can be enumerated, and of a real one.
 
 What SmolLM2-135M gave stands in measured.json, which examples/measure_sequences.py writes.
 """
@@ -127,7 +127,8 @@ def cost() -> plt.Figure:
     }
     for (way, marker), number in zip(ways.items(), (0, 1, 4, 3), strict=True):
         costs = np.median([np.array(made[way])[:, 1] for made in MEASURED["positions"]], 0)
-        read.plot(costs[1:], sizes[1:], f"{marker}-", lw=1, label=way, color=pictures.COLOURS[number])
+        colour = pictures.COLOURS[number]
+        read.plot(costs[1:], sizes[1:], f"{marker}-", lw=1, label=way, color=colour)
     read.set(xlabel="positions that the model reads, median", xscale="log")
     for axes in (among, read):
         axes.set(yticks=sizes, yticklabels=sizes)
