@@ -18,6 +18,8 @@ SIZES = {  # a scale and others for the whole, and the shape; every family is he
     "pool, many problems": (100_000, (1_000_000, 4_000_000), "tall"),
     "decode": (30_000, (250_000, 700_000), "wide"),
     "decode, many rows": (30_000, (300_000, 900_000), "tall"),
+    "sequences": (30_000, (250_000, 700_000), "wide"),
+    "sequences, many rows": (30_000, (300_000, 900_000), "tall"),
 }
 TRIALS = [
     (name, scale, shape)

@@ -34,7 +34,7 @@ from sortes._check import (
 from sortes._device import to_host
 from sortes._interrupt import Interrupted, OnInterrupt
 from sortes._progress import Progress, job_of, reporter
-from sortes._rng import as_stream
+from sortes._rng import as_stream, refuse_randomness
 from sortes.decode._call import LogitBias, Request, bias_of, prepare
 from sortes.decode.rules import RuleArgs, Rules, as_rules
 from sortes.sequences.automaton import TokenAutomaton
@@ -297,12 +297,7 @@ def _constraint(
 
 def _refuse_chance(priority: str, rules: Rules, rng: Rng, step: int) -> None:
     """Raise if something is to be drawn where nothing is."""
-    for name, given in (("rng", rng is not None), ("step", step != 0)):
-        if given:
-            as_stream(rng, step)  # which says what is wrong with it
-            raise ValueError(
-                f"{name}: must not be given with the priority {priority!r}, which draws nothing"
-            )
+    refuse_randomness(rng, step, f"the priority {priority!r}, which draws nothing")
     if rules.is_random:
         raise ValueError(
             f"rules: must not act at random with the priority {priority!r}, which draws nothing, "
