@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, final
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias, final
 
 import numpy as np
 
 from sortes import _core
-from sortes._check import AT_LEAST_1, WORD, AtLeastOne, shown
+from sortes._check import AT_LEAST_1, WORD, AtLeastOne, Domain, shown
 from sortes._progress import job_of
 from sortes.sequences.vocabulary import Vocabulary, ids_of
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
+#: How many tokens a text may have.
+LENGTH: Final = Domain("[1, 2**31)", integer=True)
 #: A state of an automaton.
 State: TypeAlias = Annotated[int, WORD]
 
@@ -178,6 +180,7 @@ class TokenAutomaton:
         self,
         states: ArrayLike,
         *,
+        max_tokens: Annotated[int, LENGTH] | None = None,
         width: AtLeastOne | None = None,
         num_threads: int | None = None,
     ) -> NDArray[np.uint32]:
@@ -187,6 +190,9 @@ class TokenAutomaton:
         ----------
         states : int or array_like of int, shape (B,)
             States.
+        max_tokens : int, optional
+            Only tokens may follow after which the text can be finished with so many tokens in all,
+            themselves and the one that ends it among them.
         width : int, optional
             How many logits there are, if more than tokens: the others may not follow.
         num_threads : int, optional
@@ -217,15 +223,17 @@ class TokenAutomaton:
         >>> sortes.sample(logits, mask=automaton.mask(automaton.start), rng=0)
         array([0])
         """
-        if type(states) is int and width is None and num_threads is None and 0 < states < 2**32:
+        plain = max_tokens is None and width is None and num_threads is None
+        if plain and type(states) is int and 0 < states < 2**32:
             mask = self._native.mask_of(states)  # what a decoding loop asks for, at once
             if mask is not None:
                 return mask
         words = self._words if width is None else self._words_of(width)
+        left = 2**32 - 1 if max_tokens is None else LENGTH.check(max_tokens, "max_tokens")
         known = self._states(states)
         out = np.empty((known.size, words), np.uint32)
         with job_of(num_threads, None) as job:
-            self._native.mask(known.reshape(-1), out, job)
+            self._native.mask(known.reshape(-1), left, out, job)
         return out if known.ndim else out[0]
 
     def is_accepting(self, state: State) -> bool:

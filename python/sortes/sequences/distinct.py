@@ -14,8 +14,8 @@ from sortes._interrupt import OnInterrupt
 from sortes._progress import Progress
 from sortes.decode._call import LogitBias
 from sortes.decode.rules import RuleArgs, Rules
-from sortes.sequences.automaton import TokenAutomaton
-from sortes.sequences.search import LENGTH, Model, SequenceSearch, columns_of, to_the_end
+from sortes.sequences.automaton import LENGTH, TokenAutomaton
+from sortes.sequences.search import Model, SequenceSearch, columns_of, to_the_end
 from sortes.sequences.vocabulary import TokenId
 from sortes.sequences.weights import (
     Method,

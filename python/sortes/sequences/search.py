@@ -25,7 +25,6 @@ from sortes._check import (
     COUNT,
     AtLeastOne,
     Count,
-    Domain,
     count,
     flag,
     one_of,
@@ -37,7 +36,7 @@ from sortes._progress import Progress, job_of, reporter
 from sortes._rng import as_stream, refuse_randomness
 from sortes.decode._call import LogitBias, Request, bias_of, prepare
 from sortes.decode.rules import RuleArgs, Rules, as_rules
-from sortes.sequences.automaton import TokenAutomaton
+from sortes.sequences.automaton import LENGTH, TokenAutomaton
 from sortes.sequences.vocabulary import TokenId, ids_of
 
 if TYPE_CHECKING:
@@ -47,8 +46,6 @@ if TYPE_CHECKING:
 Model: TypeAlias = Callable[[list[NDArray[np.int64]]], ArrayLike]
 #: Which sequence comes next.
 Priority: TypeAlias = Literal["gumbel", "token", "sequence"]
-#: How many tokens a sequence may have.
-LENGTH: Final = Domain("[1, 2**31)", integer=True)
 #: What stands behind the end of a sequence.
 PAD: Final = -1
 #: What becomes of a search.
@@ -192,8 +189,8 @@ class SequenceSearch(Iterator[FoundSequence]):
         num_samples = COUNT.check(num_samples, "num_samples")
         length = LENGTH.check(max_new_tokens, "max_new_tokens")
         one_of(priority, "priority", get_args(Priority))
-        ends = [] if eos_token_id is None else ids_of(eos_token_id, "eos_token_id").reshape(-1)
-        ends, constraint = _constraint(automaton, ensure_completion, sorted({*map(int, ends)}))
+        given = [] if eos_token_id is None else ids_of(eos_token_id, "eos_token_id").reshape(-1)
+        ends, constraint = _constraint(automaton, ensure_completion, sorted({*map(int, given)}))
         self._model, self._most = model, AT_LEAST_1.check(node_batch_size, "node_batch_size")
         chosen = as_rules(rules, rule_args)
         if logit_bias is not None:
@@ -271,8 +268,9 @@ def columns_of(search: SequenceSearch) -> Columns:
     lengths = np.array([len(tokens) for tokens, *_ in found], np.int64)
     padded = np.full((len(found), max(lengths, default=0)), PAD, np.int64)
     legal = np.zeros(padded.shape)
-    for row, masses, one in zip(padded, legal, found, strict=True):
-        row[: len(one[0])], masses[: len(one[0])] = one[0], one[4]
+    for row, masses, (tokens, *_, one) in zip(padded, legal, found, strict=True):
+        row[: len(tokens)] = tokens
+        masses[: len(tokens)] = one
     logprobs, priorities = (np.array([one[i] for one in found], float) for i in (1, 2))
     complete = np.array([one[3] for one in found], bool)
     return Columns(padded, lengths, logprobs, priorities, complete, legal, search._tree.kappa)

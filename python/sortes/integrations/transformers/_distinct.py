@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sortes._rng import Rng
-    from sortes.sequences import FoundSequence
+    from sortes.sequences import FoundSequence, TokenAutomaton
 
 #: What a sequence may end by.
 _CRITERIA = (MaxLengthCriteria, EosTokenCriteria)
@@ -46,6 +46,8 @@ def distinct_sample(
     num_samples: AtLeastOne = 1,
     node_batch_size: AtLeastOne = 16,
     max_cached_tokens: Count | None = None,
+    automaton: TokenAutomaton | None = None,
+    ensure_completion: bool = True,
     on_sequence: Callable[[FoundSequence], object] | None = None,
     on_interrupt: OnInterrupt = "raise",
     rng: Rng = None,
@@ -74,6 +76,11 @@ def distinct_sample(
         How many tokens behind the prompt keep their keys and values from one call of the model to
         the next, at most; by default as many as take 1 GiB. What was used longest ago is dropped,
         and computed again if it is needed. The texts do not depend on it.
+    automaton : TokenAutomaton, optional
+        What the texts must match, as in `sortes.sequences.sample_without_replacement`; its
+        vocabulary ends texts by the tokens that the configuration names.
+    ensure_completion : bool, default True
+        With an automaton, whether every text matches, and is not cut by the length.
     on_sequence : callable, optional
         Called with each `sortes.sequences.FoundSequence` as soon as it is found.
     on_interrupt : {"raise", "return"}, default "raise"
@@ -95,9 +102,9 @@ def distinct_sample(
     LongTensor, shape (n, T), or ModelOutput
         Prompt and text, in the order in which the texts were drawn. If
         ``return_dict_in_generate``, the output has ``logprobs``, ``perturbed``, ``complete`` (shape
-        (n,)) and ``kappa`` as well, as `sortes.sequences.DistinctSequences` describes them; and
-        ``model_calls`` and ``model_positions``, how often the model was called, and for how many
-        tokens in all, with those of the prompt and with padding.
+        (n,)), ``kappa`` and ``legal_logprobs`` as well, as `sortes.sequences.DistinctSequences`
+        describes them; and ``model_calls`` and ``model_positions``, how often the model was called,
+        and for how many tokens in all, with those of the prompt and with padding.
 
     Raises
     ------
@@ -137,7 +144,8 @@ def distinct_sample(
     >>> len(set(map(tuple, texts.tolist())))
     8
     """
-    search = {"num_samples": num_samples, "node_batch_size": node_batch_size}
+    search: dict[str, Any] = {"num_samples": num_samples, "node_batch_size": node_batch_size}
+    search |= {"automaton": automaton, "ensure_completion": ensure_completion}
     return _searched(
         *(model, input_ids, logits_processor, stopping_criteria, generation_config),
         *(synced_gpus, streamer, kwargs, search, rng),
@@ -162,6 +170,8 @@ def stochastic_beam_sample(
     *,
     num_samples: AtLeastOne = 1,
     max_cached_tokens: Count | None = None,
+    automaton: TokenAutomaton | None = None,
+    ensure_completion: bool = True,
     on_sequence: Callable[[FoundSequence], object] | None = None,
     on_interrupt: OnInterrupt = "raise",
     rng: Rng = None,
@@ -181,7 +191,7 @@ def stochastic_beam_sample(
         Not supported.
     num_samples : int, default 1
         How many texts: the width of the beam.
-    max_cached_tokens, on_sequence, on_interrupt
+    max_cached_tokens, automaton, ensure_completion, on_sequence, on_interrupt
         As in `distinct_sample`.
     rng : Rng, optional
         The randomness: None for fresh entropy, or a seed, generator or stream (see `sortes.Rng`).
@@ -223,7 +233,8 @@ def stochastic_beam_sample(
     >>> texts.shape
     torch.Size([3, 7])
     """
-    search = {"num_samples": num_samples, "node_batch_size": num_samples}
+    search: dict[str, Any] = {"num_samples": num_samples, "node_batch_size": num_samples}
+    search |= {"automaton": automaton, "ensure_completion": ensure_completion}
     return _searched(
         *(model, input_ids, logits_processor, stopping_criteria, generation_config),
         *(synced_gpus, streamer, kwargs, search, rng),
@@ -251,6 +262,8 @@ def priority_sample(
     priority: GreedyPriority = "token",
     node_batch_size: AtLeastOne = 16,
     max_cached_tokens: Count | None = None,
+    automaton: TokenAutomaton | None = None,
+    ensure_completion: bool = True,
     on_sequence: Callable[[FoundSequence], object] | None = None,
     on_interrupt: OnInterrupt = "raise",
     progress: Progress = None,
@@ -270,7 +283,7 @@ def priority_sample(
         How many texts; fewer come if the model has fewer. The first is that of greedy decoding.
     priority : {"token", "sequence"}, default "token"
         As in `sortes.sequences.priority_sample`.
-    node_batch_size, max_cached_tokens, on_sequence, on_interrupt
+    node_batch_size, max_cached_tokens, automaton, ensure_completion, on_sequence, on_interrupt
         As in `distinct_sample`.
     progress : bool or callable, optional
         Show a progress bar, or call ``progress(done, total)``. It counts texts.
@@ -281,8 +294,8 @@ def priority_sample(
     -------
     LongTensor, shape (n, T), or ModelOutput
         Prompt and text, in the order in which the texts came. If ``return_dict_in_generate``, the
-        output has ``logprobs``, ``priorities`` and ``complete`` (shape (n,)) as well, and
-        ``model_calls`` and ``model_positions`` as that of `distinct_sample`.
+        output has ``logprobs``, ``priorities``, ``complete`` (shape (n,)) and ``legal_logprobs`` as
+        well, and ``model_calls`` and ``model_positions`` as that of `distinct_sample`.
 
     Raises
     ------
@@ -309,7 +322,8 @@ def priority_sample(
     True
     """
     one_of(priority, "priority", get_args(GreedyPriority))
-    search = {"num_samples": num_samples, "node_batch_size": node_batch_size, "priority": priority}
+    search: dict[str, Any] = {"num_samples": num_samples, "node_batch_size": node_batch_size}
+    search |= {"automaton": automaton, "ensure_completion": ensure_completion, "priority": priority}
     return _searched(
         *(model, input_ids, logits_processor, stopping_criteria, generation_config),
         *(synced_gpus, streamer, kwargs, search, None),
@@ -416,6 +430,7 @@ def _output(
     output: Any = GenerateDecoderOnlyOutput(sequences=sequences)  # type: ignore[arg-type]
     output["logprobs"] = torch.from_numpy(found.logprobs)
     output["complete"] = torch.from_numpy(found.complete)
+    output["legal_logprobs"] = torch.from_numpy(found.legal_logprobs)
     if isinstance(found, DistinctSequences):
         output["perturbed"] = torch.from_numpy(found.perturbed)
         output["kappa"] = found.kappa

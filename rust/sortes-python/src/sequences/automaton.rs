@@ -153,21 +153,24 @@ impl TokenAutomaton {
         Ok(Some(Array(mask)))
     }
 
-    /// Writes the masks of states, a row of words for each: zero behind those of the vocabulary.
+    /// Writes the masks of states, a row of words for each: zero behind those of the vocabulary. Only
+    /// tokens after which the text can be finished with `left` tokens in all may follow.
     fn mask(
         &self,
         states: Vector<'_, u32>,
+        left: u32,
         mut out: OutMatrix<'_, u32>,
         job: Job<'_>,
     ) -> PyResult<()> {
         let (width, out) = (out.len() / states.len().max(1), &mut *out);
-        let new = states.iter().filter(|state| !self.0.has_mask(**state)).count();
+        let is_new = |state: &&u32| left < u32::MAX || !self.0.has_mask(**state);
+        let new = states.iter().filter(is_new).count();
         let each = STATE * new as f64 / states.len().max(1) as f64 + WORD * width as f64;
         let size = Size::new(states.len(), each);
         let size = if states.len() == 1 { size.serial() } else { size };
         job.run(size, |run| {
             run.try_fill_chunks(out, width.max(1), |i, row| {
-                let mask = self.0.mask(states[i], u32::MAX, run.serial())?;
+                let mask = self.0.mask(states[i], left, run.serial())?;
                 let (own, behind) = row.split_at_mut(mask.len());
                 own.copy_from_slice(&mask);
                 behind.fill(0);
