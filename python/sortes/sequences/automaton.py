@@ -163,7 +163,7 @@ class TokenAutomaton:
         >>> from sortes.sequences import TokenAutomaton, Vocabulary
         >>> tokens = Vocabulary([b"a", b"aa", None], eos_token_id=2)
         >>> automaton = TokenAutomaton("a{3}", tokens)
-        >>> automaton.advance(automaton.start, [1, 0]) == automaton.advance(1, [0, 0, 0])
+        >>> automaton.advance(1, [1, 0]) == automaton.advance(1, [0, 0, 0])
         True
         >>> automaton.advance(automaton.start, [1, 1])
         Traceback (most recent call last):

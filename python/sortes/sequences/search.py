@@ -189,8 +189,10 @@ class SequenceSearch(Iterator[FoundSequence]):
         num_samples = COUNT.check(num_samples, "num_samples")
         length = LENGTH.check(max_new_tokens, "max_new_tokens")
         one_of(priority, "priority", get_args(Priority))
-        given = [] if eos_token_id is None else ids_of(eos_token_id, "eos_token_id").reshape(-1)
-        ends, constraint = _constraint(automaton, ensure_completion, sorted({*map(int, given)}))
+        named: list[int] = []
+        if eos_token_id is not None:
+            named = sorted({*ids_of(eos_token_id, "eos_token_id").reshape(-1).tolist()})
+        ends, constraint = _constraint(automaton, ensure_completion, named)
         self._model, self._most = model, AT_LEAST_1.check(node_batch_size, "node_batch_size")
         chosen = as_rules(rules, rule_args)
         if logit_bias is not None:
@@ -268,9 +270,9 @@ def columns_of(search: SequenceSearch) -> Columns:
     lengths = np.array([len(tokens) for tokens, *_ in found], np.int64)
     padded = np.full((len(found), max(lengths, default=0)), PAD, np.int64)
     legal = np.zeros(padded.shape)
-    for row, masses, (tokens, *_, one) in zip(padded, legal, found, strict=True):
-        row[: len(tokens)] = tokens
-        masses[: len(tokens)] = one
+    for i, (tokens, *_, masses) in enumerate(found):
+        padded[i, : len(tokens)] = tokens
+        legal[i, : len(tokens)] = masses
     logprobs, priorities = (np.array([one[i] for one in found], float) for i in (1, 2))
     complete = np.array([one[3] for one in found], bool)
     return Columns(padded, lengths, logprobs, priorities, complete, legal, search._tree.kappa)

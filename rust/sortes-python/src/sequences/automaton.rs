@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use sortes::sequences::automaton as kernels;
+use sortes::sequences::automaton::{self as kernels, ByteAutomaton};
 use sortes_core::memory::{copied, with_capacity};
 
 use crate::prelude::*;
 
 /// Nanoseconds of a state for which all tokens are looked at.
 pub(super) const STATE: f64 = 100e3;
+/// Of a small automaton over bytes.
+const SMALL: f64 = 10e6;
 /// Of a token that is put into a vocabulary.
 const TOKEN: f64 = 1000.0;
 /// Of one that a text goes on with.
@@ -73,10 +75,17 @@ impl TokenAutomaton {
     #[new]
     fn new(py: Python<'_>, pattern: &str, vocabulary: &Vocabulary) -> PyResult<Self> {
         let vocabulary = Arc::clone(&vocabulary.0);
-        // How much work it is the expression does not say.
-        let made = Job::plain(py).run(Size::new(1, f64::INFINITY).serial(), |run| {
-            kernels::TokenAutomaton::new(pattern, vocabulary, run)
-        });
+        let job = Job::plain(py);
+        let small = job.run(Size::new(1, SMALL).serial(), |run| ByteAutomaton::small(pattern, run));
+        let bytes = match small? {
+            Some(bytes) => bytes,
+            // How much work it is the expression does not say.
+            None => job.run(Size::new(1, f64::INFINITY).serial(), |run| {
+                ByteAutomaton::large(pattern, run)
+            })?,
+        };
+        let size = Size::new(bytes.len(), STATE).serial();
+        let made = job.run(size, |run| kernels::TokenAutomaton::new(bytes, vocabulary, run));
         made.map(|automaton| Self(Arc::new(automaton)))
     }
 

@@ -9,6 +9,7 @@ use std::hint::black_box;
 
 use regex_automata::hybrid::dfa::DFA;
 use regex_automata::nfa::thompson::{self, WhichCaptures};
+use regex_automata::util::alphabet::Unit;
 use regex_automata::util::{start, syntax};
 use regex_automata::{Anchored, MatchKind};
 use regex_syntax::hir::Hir;
@@ -22,18 +23,26 @@ pub(super) const START: u32 = 1;
 
 /// The longest expression, in bytes.
 const LONGEST: usize = 1 << 17;
-/// What the classes of Unicode can take for each byte of an expression.
-const BYTES_PER_BYTE: usize = 4096;
-/// What the states may take, tried one after the other: mostly the first is enough.
-const ROOM: [usize; 4] = [1 << 20, 1 << 22, 1 << 24, 1 << 26];
+/// What the syntax of an expression can take: in any case, and for each of its bytes, which may be
+/// classes of Unicode.
+const SYNTAX: (usize, usize) = (1 << 20, 4096);
+/// What the states of a small automaton may take.
+const SMALL: usize = 1 << 20;
+/// What those of a larger one may take, tried one after the other.
+const LARGE: [usize; 3] = [1 << 22, 1 << 24, 1 << 26];
+/// How many times as much it takes to find them, with tables that grow.
+const GROWTH: usize = 6;
+/// What a larger one takes in any case. The C library has many small pieces of memory for a thread only
+/// if it could set aside so much for it.
+const LEAST: usize = 1 << 27;
 /// Passes that look for equal states.
 const PASSES: usize = 16;
 
 /// A deterministic automaton over bytes that accepts the whole texts of a regular expression.
 ///
-/// From each of its states but [`DEAD`] some text can be finished.
+/// From each of its states but the first some text can be finished.
 #[derive(Debug)]
-pub(super) struct ByteAutomaton {
+pub struct ByteAutomaton {
     /// What each byte counts as: bytes of one class lead to the same states.
     classes: [u8; 256],
     /// How many classes there are.
@@ -45,27 +54,50 @@ pub(super) struct ByteAutomaton {
 }
 
 impl ByteAutomaton {
-    /// The automaton of an expression.
+    /// The automaton of an expression, if it is a small one: that is known in a moment.
     ///
     /// # Errors
-    /// If it is no regular expression, matches no text, or its automaton is too large; if there is no
-    /// memory for it, or the work is cancelled.
-    pub(super) fn new(pattern: &str, run: Run<'_>) -> Result<Self> {
+    /// [`Error::Argument`] naming the `pattern` if it is no regular expression or matches no text; if
+    /// there is no memory for it, or the work is cancelled.
+    pub fn small(pattern: &str, run: Run<'_>) -> Result<Option<Self>> {
         let hir = parsed(pattern)?;
-        let explored = ROOM.iter().find_map(|&room| explored(&hir, room, run).transpose());
-        let Some(raw) = explored.transpose()? else {
-            let mib = ROOM[ROOM.len() - 1] >> 20;
-            let reason =
-                format!("the states of its automaton must take at most {mib} MiB, got more");
-            return Err(refuse(pattern, &reason));
-        };
-        let found = raw.finished(run)?;
-        found.ok_or_else(|| refuse(pattern, "must match some text"))
+        ask_for(GROWTH * SMALL)?;
+        explored(&hir, SMALL, run)?.map(|raw| raw.finished(pattern, run)).transpose()
     }
 
-    /// How many states there are, with [`DEAD`].
-    pub(super) fn len(&self) -> usize {
+    /// The automaton of any expression.
+    ///
+    /// # Errors
+    /// As [`small`](Self::small), and if the automaton is too large.
+    pub fn new(pattern: &str, run: Run<'_>) -> Result<Self> {
+        Self::small(pattern, run)?.map_or_else(|| Self::large(pattern, run), Ok)
+    }
+
+    /// The automaton of an expression for which it is no small one.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn large(pattern: &str, run: Run<'_>) -> Result<Self> {
+        let hir = parsed(pattern)?;
+        for room in LARGE {
+            ask_for(LEAST.max(GROWTH * room))?;
+            if let Some(raw) = explored(&hir, room, run)? {
+                return raw.finished(pattern, run);
+            }
+        }
+        let mib = LARGE[LARGE.len() - 1] >> 20;
+        let reason = format!("the states of its automaton must take at most {mib} MiB, got more");
+        Err(refuse(pattern, &reason))
+    }
+
+    /// How many states there are, with the one from which nothing can be finished.
+    pub fn len(&self) -> usize {
         self.distance.len()
+    }
+
+    /// Whether there are none: never so.
+    pub fn is_empty(&self) -> bool {
+        false
     }
 
     /// The state behind a byte.
@@ -114,13 +146,12 @@ struct Raw {
 }
 
 impl Raw {
-    /// Drops the states from which no text can be finished, and those that equal others; `None` if no
-    /// text can be finished at all.
-    fn finished(mut self, run: Run<'_>) -> Result<Option<ByteAutomaton>> {
+    /// Drops the states from which no text can be finished, and those that equal others.
+    fn finished(mut self, pattern: &str, run: Run<'_>) -> Result<ByteAutomaton> {
         let usable = vec![true; self.width];
         let mut distance = distances(&self.next, &usable, self.accepting.iter().copied(), run)?;
         if distance[START as usize] == u32::MAX {
-            return Ok(None);
+            return Err(refuse(pattern, "must match some text"));
         }
         for target in &mut self.next {
             if distance[*target as usize] == u32::MAX {
@@ -130,7 +161,7 @@ impl Raw {
         self.merge(&distance, run)?;
         self.renumber(&mut distance, run)?;
         let Self { classes, width, next, .. } = self;
-        Ok(Some(ByteAutomaton { classes, width, next, distance }))
+        Ok(ByteAutomaton { classes, width, next, distance })
     }
 
     /// Lets one state stand for all that end alike and lead to the same states.
@@ -141,7 +172,7 @@ impl Raw {
             ask(first.try_reserve(distance.len()), distance.len())?;
             let mut stands = with_capacity(distance.len(), "states of an automaton")?;
             for (state, row) in self.next.chunks_exact(width).enumerate() {
-                if state % 1024 == 0 {
+                if state.is_multiple_of(1024) {
                     run.check()?;
                 }
                 stands.push(*first.entry((distance[state] == 0, row)).or_insert(state as u32));
@@ -171,7 +202,7 @@ impl Raw {
         number[START as usize] = START;
         let mut at = START as usize;
         while at < order.len() {
-            if at % 1024 == 0 {
+            if at.is_multiple_of(1024) {
                 run.check()?;
             }
             let row = order[at] as usize * width;
@@ -242,7 +273,7 @@ fn distances(
     }
     let mut at = 0;
     while at < queue.len() {
-        if at % 1024 == 0 {
+        if at.is_multiple_of(1024) {
             run.check()?;
         }
         let state = queue[at] as usize;
@@ -263,7 +294,7 @@ fn parsed(pattern: &str) -> Result<Hir> {
         let reason = format!("must have at most {LONGEST} bytes, got {}", pattern.len());
         return Err(Error::argument("pattern", reason));
     }
-    ask_for(pattern.len() * BYTES_PER_BYTE)?;
+    ask_for(SYNTAX.0 + SYNTAX.1 * pattern.len())?;
     let hir = syntax::parse_with(pattern, &syntax::Config::new()).map_err(|error| {
         use regex_syntax::Error as E;
         let (reason, at) = match &error {
@@ -282,11 +313,10 @@ fn parsed(pattern: &str) -> Result<Hir> {
 
 /// Every state of an automaton, or `None` if they do not fit into `room` bytes.
 fn explored(hir: &Hir, room: usize, run: Run<'_>) -> Result<Option<Raw>> {
-    // 1. The library allocates as it likes, up to these limits: ask whether there is as much.
     run.check()?;
-    ask_for(3 * room)?;
+    // 1. The library allocates as it likes, up to these limits.
     let config =
-        thompson::Config::new().which_captures(WhichCaptures::None).nfa_size_limit(Some(room / 4));
+        thompson::Config::new().which_captures(WhichCaptures::None).nfa_size_limit(Some(room / 8));
     let Ok(nfa) = thompson::Compiler::new().configure(config).build_from_hir(hir) else {
         return Ok(None);
     };
@@ -303,7 +333,7 @@ fn explored(hir: &Hir, room: usize, run: Run<'_>) -> Result<Option<Raw>> {
         *class = dfa.byte_classes().get(byte);
     }
     let units = dfa.byte_classes().representatives(..=u8::MAX);
-    let bytes: Vec<u8> = units.filter_map(|unit| unit.as_u8()).collect(); // one of each class
+    let bytes: Vec<u8> = units.filter_map(Unit::as_u8).collect(); // one of each class
     let (width, what) = (bytes.len(), "states of an automaton");
     let mut cache = dfa.create_cache();
     let begin = start::Config::new().anchored(Anchored::Yes);
@@ -315,7 +345,7 @@ fn explored(hir: &Hir, room: usize, run: Run<'_>) -> Result<Option<Raw>> {
     let mut accepting = Vec::new();
     let mut at = START as usize;
     while at < states.len() {
-        if at % 64 == 0 {
+        if at.is_multiple_of(64) {
             run.check()?;
         }
         reserve(&mut next, width, what)?;

@@ -27,5 +27,6 @@ mod trie;
 mod vocabulary;
 mod walk;
 
+pub use bytes::ByteAutomaton;
 pub use token::TokenAutomaton;
 pub use vocabulary::Vocabulary;

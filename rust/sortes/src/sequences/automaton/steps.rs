@@ -71,7 +71,7 @@ pub(super) fn steps(walker: &Walker, run: Run<'_>) -> Result<Steps> {
             if !helps {
                 targets.clear();
                 let mut error = Ok(());
-                walker.walk(state, walker.loops(state), run, |target, places| {
+                walker.walk(state, walker.loops(state)?, run, |target, places| {
                     if steps[target as usize] < count {
                         (helps, witness) = (true, Some(trie.order[places.start]));
                     } else if seen[target as usize] != state {

@@ -22,6 +22,11 @@ fn vocabulary(tokens: &[&[u8]]) -> Arc<Vocabulary> {
     Arc::new(Vocabulary::new(tokens.concat(), &lengths, vec![end], run()).unwrap())
 }
 
+/// The automaton of an expression over the tokens of a vocabulary.
+fn token_automaton(pattern: &str, vocabulary: Arc<Vocabulary>) -> Result<TokenAutomaton> {
+    TokenAutomaton::new(ByteAutomaton::new(pattern, run())?, vocabulary, run())
+}
+
 /// Tokens of some letters, digits and characters beyond ASCII, and pieces of these; sometimes with
 /// every single byte.
 fn random_tokens(draws: &mut Draws, most: usize) -> Vec<Vec<u8>> {
@@ -86,7 +91,7 @@ fn masks_and_steps_are_those_of_single_tokens() {
         let vocabulary = vocabulary(&refs);
         let bytes = ByteAutomaton::new(pattern, run()).unwrap();
         let counts = by_passes(&bytes, &tokens);
-        let made = TokenAutomaton::new(pattern, vocabulary.clone(), run());
+        let made = token_automaton(pattern, vocabulary.clone());
         if counts[START as usize].is_none() {
             assert!(made.unwrap_err().to_string().starts_with("pattern: must match a text of"));
             empty += 1;
@@ -124,7 +129,7 @@ fn masks_and_steps_are_those_of_single_tokens() {
 
 #[test]
 fn a_match_that_comes_late_is_no_dead_end() {
-    let automaton = TokenAutomaton::new("(ab)+", vocabulary(&[b"a", b"b", b"ab"]), run()).unwrap();
+    let automaton = token_automaton("(ab)+", vocabulary(&[b"a", b"b", b"ab"])).unwrap();
     let mask = |state| automaton.mask(state, u32::MAX, run()).unwrap()[0];
     let state = automaton.advance(automaton.start(), 2).unwrap();
     assert_eq!((mask(automaton.start()), mask(state)), (0b0101, 0b1101));
@@ -198,7 +203,7 @@ fn tokens_that_do_not_fit_are_refused() {
     let vocabulary = made(b"abab", &[1, 2, 0, 1], &[1]).unwrap();
     assert_eq!((vocabulary.token(1), vocabulary.token(3)), (&b"ba"[..], &b"b"[..]));
     // A token without text never follows, and of one that ends a text the bytes do not count.
-    let automaton = TokenAutomaton::new("[ab]+", Arc::new(vocabulary), run()).unwrap();
+    let automaton = token_automaton("[ab]+", Arc::new(vocabulary)).unwrap();
     assert_eq!(automaton.mask(START, u32::MAX, run()).unwrap()[0], 0b1001);
     assert_ne!(DEAD, START);
 }

@@ -36,10 +36,9 @@ impl TokenAutomaton {
     /// The automaton of a regular expression over the tokens of a vocabulary.
     ///
     /// # Errors
-    /// [`Error::Argument`] naming the `pattern` if it is no regular expression, if its automaton is too
-    /// large, or if no sequence of tokens matches it; if there is no memory, or the work is cancelled.
-    pub fn new(pattern: &str, vocabulary: Arc<Vocabulary>, run: Run<'_>) -> Result<Self> {
-        let bytes = ByteAutomaton::new(pattern, run)?;
+    /// [`Error::Argument`] naming the `pattern` if no sequence of tokens matches it; if there is no
+    /// memory, or the work is cancelled.
+    pub fn new(bytes: ByteAutomaton, vocabulary: Arc<Vocabulary>, run: Run<'_>) -> Result<Self> {
         // Bytes that are tokens themselves mostly finish everything. Where they do not, the others are
         // looked at.
         let by_bytes = bytes.distances(|byte| vocabulary.has_byte(byte), run)?;
@@ -148,7 +147,7 @@ impl TokenAutomaton {
     fn steps(&self, run: Run<'_>) -> Result<&Steps> {
         match self.steps.get() {
             Some(steps) => Ok(steps),
-            None => Ok(self.steps.offer(steps(&self.walker, run)?)),
+            None => self.steps.offer(steps(&self.walker, run)?, "steps of an automaton"),
         }
     }
 
@@ -177,7 +176,7 @@ impl TokenAutomaton {
             self.kept.fetch_sub(size, Ordering::Relaxed);
             return Ok(Cow::Owned(mask));
         }
-        Ok(Cow::Borrowed(kept.offer(mask)))
+        Ok(Cow::Borrowed(kept.offer(mask, "tokens of a mask")?))
     }
 
     /// The tokens that lead to states that fit, and those that end a text if it may end.
@@ -185,7 +184,7 @@ impl TokenAutomaton {
         let vocabulary = self.vocabulary();
         let mut mask = zeroed(vocabulary.words(), "tokens of a mask")?;
         if state != self.end() {
-            let (known, most) = self.walker.common_path(state, &fits);
+            let (known, most) = self.walker.common_path(state, &fits)?;
             if known != 0 {
                 vocabulary.mark_of_kinds(known, most, &mut mask);
             }

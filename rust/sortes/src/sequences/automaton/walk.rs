@@ -37,30 +37,43 @@ impl Walker {
         Ok(Self { bytes, vocabulary, targets })
     }
 
-    fn targets(&self, state: u32) -> &Targets {
+    #[inline]
+    fn targets(&self, state: u32) -> Result<&Targets> {
         let made = &self.targets[state as usize];
-        made.get().unwrap_or_else(|| {
-            let of_kinds = kinds::targets(&self.bytes, state);
-            made.offer(Targets { of_kinds, loops: kinds::leading_to(&of_kinds, state) })
-        })
+        if let Some(targets) = made.get() {
+            return Ok(targets);
+        }
+        let of_kinds = kinds::targets(&self.bytes, state);
+        let targets = Targets { of_kinds, loops: kinds::leading_to(&of_kinds, state) };
+        made.offer(targets, "states of an automaton")
     }
 
     /// The kinds of characters of which every one leads from a state back to it.
+    ///
+    /// # Errors
+    /// If there is no memory to keep them.
     #[inline]
-    pub(super) fn loops(&self, state: u32) -> Kinds {
-        self.targets(state).loops
+    pub(super) fn loops(&self, state: u32) -> Result<Kinds> {
+        Ok(self.targets(state)?.loops)
     }
 
     /// Kinds of characters that lead along one path from a state, whichever of them come, and how many
     /// there may be before the path ends. The states on it must fit. No kinds, if few tokens are of
     /// them.
-    pub(super) fn common_path(&self, from: u32, fits: impl Fn(u32) -> bool) -> (Kinds, usize) {
+    ///
+    /// # Errors
+    /// If there is no memory to keep where they lead.
+    pub(super) fn common_path(
+        &self,
+        from: u32,
+        fits: impl Fn(u32) -> bool,
+    ) -> Result<(Kinds, usize)> {
         let vocabulary = &*self.vocabulary;
         let (longest, tokens) = (vocabulary.longest(), vocabulary.len());
         let (mut kinds, mut state, mut length) = (Kinds::MAX, from, 0);
         while length < longest {
             // The state to which most of the tokens lead, as far as single kinds say so.
-            let targets = self.targets(state);
+            let targets = self.targets(state)?;
             let mut others = kinds & !kinds::leading_to(&targets.of_kinds, MIXED);
             if length == 0 {
                 others &= !kinds::leading_to(&targets.of_kinds, DEAD);
@@ -80,14 +93,14 @@ impl Walker {
                 break;
             }
             if !fits(target) {
-                return (0, 0);
+                return Ok((0, 0));
             }
             length = if target == state { longest } else { length + 1 };
             state = target;
         }
         let is_worth_it = vocabulary.weight(kinds) as usize > tokens / 16
             && vocabulary.longer_than(length) < tokens / 4;
-        if is_worth_it { (kinds, length) } else { (0, 0) }
+        Ok(if is_worth_it { (kinds, length) } else { (0, 0) })
     }
 
     /// Calls `visit(state, places)` with the places, in the order of the tree, of all tokens that lead
@@ -129,7 +142,7 @@ impl Walker {
                 continue;
             }
             let own = trie.firsts[at] as usize;
-            if follows == 0 || follows & !self.loops(state) == 0 {
+            if follows == 0 || follows & !self.loops(state)? == 0 {
                 // Whatever follows leads here.
                 let behind = trie.skips[at] as usize;
                 if !visit(state, own..trie.firsts[behind] as usize) {

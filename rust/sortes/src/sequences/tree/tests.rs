@@ -1,7 +1,7 @@
 //! The search against what the definition says, on trees that can be listed.
 
 use super::*;
-use crate::sequences::automaton::{TokenAutomaton, Vocabulary};
+use crate::sequences::automaton::{ByteAutomaton, TokenAutomaton, Vocabulary};
 use sortes_core::Run;
 use sortes_core::rng::{Purpose, Stream};
 use std::collections::{HashMap, HashSet};
@@ -105,7 +105,8 @@ fn neither_the_batch_nor_what_is_dropped_matters() {
 /// The automaton of an expression over `a`, `b` and `ab`, which are the tokens 1 to 3; 0 ends a text.
 fn constraint(pattern: &str, completes: bool) -> Constraint {
     let vocabulary = Vocabulary::new(b"abab".to_vec(), &[0, 1, 1, 2], vec![0], run()).unwrap();
-    let automaton = TokenAutomaton::new(pattern, Arc::new(vocabulary), run()).unwrap();
+    let bytes = ByteAutomaton::new(pattern, run()).unwrap();
+    let automaton = TokenAutomaton::new(bytes, Arc::new(vocabulary), run()).unwrap();
     Constraint { automaton: Arc::new(automaton), completes }
 }
 
