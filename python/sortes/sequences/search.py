@@ -192,8 +192,8 @@ class SequenceSearch(Iterator[FoundSequence]):
         num_samples = COUNT.check(num_samples, "num_samples")
         length = LENGTH.check(max_new_tokens, "max_new_tokens")
         one_of(priority, "priority", get_args(Priority))
-        ends = [] if eos_token_id is None else ids_of(eos_token_id, "eos_token_id").reshape(-1)
-        ends, constraint = _constraint(automaton, ensure_completion, sorted({*map(int, ends)}))
+        given = [] if eos_token_id is None else ids_of(eos_token_id, "eos_token_id").reshape(-1)
+        ends, constraint = _constraint(automaton, ensure_completion, sorted({*map(int, given)}))
         self._model, self._most = model, AT_LEAST_1.check(node_batch_size, "node_batch_size")
         chosen = as_rules(rules, rule_args)
         if logit_bias is not None:
@@ -271,8 +271,8 @@ def columns_of(search: SequenceSearch) -> Columns:
     lengths = np.array([len(tokens) for tokens, *_ in found], np.int64)
     padded = np.full((len(found), max(lengths, default=0)), PAD, np.int64)
     legal = np.zeros(padded.shape)
-    for row, masses, one in zip(padded, legal, found, strict=True):
-        row[: len(one[0])], masses[: len(one[0])] = one[0], one[4]
+    for i, (tokens, _, _, _, masses) in enumerate(found):
+        padded[i, : len(tokens)], legal[i, : len(tokens)] = tokens, masses
     logprobs, priorities = (np.array([one[i] for one in found], float) for i in (1, 2))
     complete = np.array([one[3] for one in found], bool)
     return Columns(padded, lengths, logprobs, priorities, complete, legal, search._tree.kappa)

@@ -122,12 +122,13 @@ class Vocabulary:
         b'b'
         """
         tokens, named = tokens_of(tokenizer)
-        if eos_token_id is None and named is None:
+        ends = named if eos_token_id is None else eos_token_id
+        if ends is None:
             raise ValueError(
                 "eos_token_id: must be given where the tokenizer names no token that ends a text, "
                 "got None"
             )
-        return cls(tokens, eos_token_id=named if eos_token_id is None else eos_token_id)
+        return cls(tokens, eos_token_id=ends)
 
     @property
     def eos_token_ids(self) -> tuple[int, ...]:
