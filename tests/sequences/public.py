@@ -1,10 +1,16 @@
 """Valid calls of what the family offers."""
 
 import numpy as np
-from decode.public import BESIDE as BESIDE
+from decode.public import BESIDE as RULE_BESIDE
 from decode.public import BIAS, NORMAL, V
 from decode.public import VALUES as RULE_VALUES
-from sortes.sequences import ArithmeticCodes, DistinctSequences, sample_without_replacement
+from sortes.sequences import (
+    ArithmeticCodes,
+    DistinctSequences,
+    TokenAutomaton,
+    Vocabulary,
+    sample_without_replacement,
+)
 
 #: How many times the tokens of each row are repeated, or with ``TALL`` how many times the rows are;
 #: `public.resize` sets them.
@@ -20,8 +26,13 @@ SAMPLES = np.log(np.tile([0.4, 0.3], (HIGH, WIDE)) / WIDE)
 SAMPLES = SAMPLES if TALL else SAMPLES[0]
 #: Of those of one row.
 LOGPROBS = np.log(np.tile([0.4, 0.3], SCALE) / SCALE)
-#: Values that act: texts that end at once.
-VALUES = {**RULE_VALUES, "eos_token_id": [list(range(V))]}
+#: Tokens of which the third ends a text, and an expression that two tokens may leave open.
+VOCABULARY = Vocabulary([b"a", b"b", None] * SCALE, eos_token_id=2)
+AUTOMATON = TokenAutomaton("a|[ab]{3,5}", VOCABULARY)
+#: Values that act: texts that end at once, or match.
+VALUES = {**RULE_VALUES, "eos_token_id": [list(range(V))], "automaton": [AUTOMATON],
+          "width": [100 * SCALE]}  # fmt: skip
+BESIDE = {**RULE_BESIDE, "ensure_completion": {"automaton": AUTOMATON}}
 
 
 def flat(prefixes):
@@ -48,7 +59,18 @@ def drawn():
         np.repeat(few.perturbed, SCALE) - less,
         few.kappa - less,
         np.tile(few.complete, SCALE),
+        np.tile(few.legal_logprobs, (SCALE, 1)),
     )
+
+
+class Letters:
+    """A tokenizer of the kind of tiktoken: two letters and the end of a text."""
+
+    n_vocab, eot_token, special_tokens_set = 3, 2, frozenset()
+
+    def decode_single_token_bytes(self, token):
+        """Return what a token stands for."""
+        return [b"a", b"b", b""][token]
 
 
 def codes():
@@ -72,6 +94,15 @@ CALLS = {
     "DistinctSequences.mean": {"values": np.arange(3.0 * SCALE), "method": "threshold"},
     "DistinctSequences.weights": {"method": "unordered"},
     "SequenceSearch": {"model": skewed, "num_samples": 2, "priority": "gumbel", **SEARCH},
+    "TokenAutomaton": {"pattern": "(ab)+", "vocabulary": VOCABULARY},
+    "TokenAutomaton.advance": {"state": 1, "tokens": [0]},
+    "TokenAutomaton.allowed": {"state": 1},
+    "TokenAutomaton.is_accepting": {"state": 1},
+    "TokenAutomaton.mask": {"states": [1]},
+    "TokenAutomaton.shortest": {"state": 1},
+    "Vocabulary": {"tokens": [b"a", b"b", None] * SCALE, "eos_token_id": 2},
+    "Vocabulary.from_tokenizer": {"tokenizer": Letters(), "eos_token_id": 2},
+    "Vocabulary.token": {"token_id": 0},
     "conditional_gumbel": {"logprobs": SAMPLES, "maximum": 1.0, "rng": 0},
     "distinct_mean": {"values": np.arange(2.0 * SCALE), "logprobs": LOGPROBS,
                       "kappa": -1.0 - np.log(SCALE), "method": "threshold"},
@@ -88,4 +119,5 @@ CALLS = {
     "arithmetic_codes": {"n": 3 * SCALE, "codebook": "stratified", "rng": 0},
 }  # fmt: skip
 
-MADE = {"ArithmeticCodes": codes, "DistinctSequences": drawn}
+MADE = {"ArithmeticCodes": codes, "DistinctSequences": drawn,
+        "TokenAutomaton": lambda: AUTOMATON, "Vocabulary": lambda: VOCABULARY}  # fmt: skip

@@ -161,7 +161,8 @@ class TokenAutomaton:
         >>> from sortes.sequences import TokenAutomaton, Vocabulary
         >>> tokens = Vocabulary([b"a", b"aa", None], eos_token_id=2)
         >>> automaton = TokenAutomaton("a{3}", tokens)
-        >>> automaton.advance(automaton.start, [1, 0]) == automaton.advance(1, [0, 0, 0])
+        >>> start = automaton.start
+        >>> automaton.advance(start, [1, 0]) == automaton.advance(start, [0, 0, 0])
         True
         >>> automaton.advance(automaton.start, [1, 1])
         Traceback (most recent call last):
