@@ -192,9 +192,7 @@ class SequenceSearch(Iterator[FoundSequence]):
         num_samples = COUNT.check(num_samples, "num_samples")
         length = LENGTH.check(max_new_tokens, "max_new_tokens")
         one_of(priority, "priority", get_args(Priority))
-        given: Any = (
-            [] if eos_token_id is None else ids_of(eos_token_id, "eos_token_id").reshape(-1)
-        )
+        ids: Any = [] if eos_token_id is None else ids_of(eos_token_id, "eos_token_id").reshape(-1)
         ends, constraint = _constraint(automaton, ensure_completion, sorted({*map(int, given)}))
         self._model, self._most = model, AT_LEAST_1.check(node_batch_size, "node_batch_size")
         chosen = as_rules(rules, rule_args)
