@@ -193,7 +193,7 @@ class SequenceSearch(Iterator[FoundSequence]):
         length = LENGTH.check(max_new_tokens, "max_new_tokens")
         one_of(priority, "priority", get_args(Priority))
         ids: Any = [] if eos_token_id is None else ids_of(eos_token_id, "eos_token_id").reshape(-1)
-        ends, constraint = _constraint(automaton, ensure_completion, sorted({*map(int, given)}))
+        ends, constraint = _constraint(automaton, ensure_completion, sorted({*map(int, ids)}))
         self._model, self._most = model, AT_LEAST_1.check(node_batch_size, "node_batch_size")
         chosen = as_rules(rules, rule_args)
         if logit_bias is not None:
