@@ -299,3 +299,17 @@ def test_what_a_search_cannot_pass_on(llama):
     given = llama(ids[:, :4], use_cache=True)[CACHE]
     with pytest.raises(ValueError, match=r"^input_ids: must hold all 6 tokens of the prompt"):
         llama.generate(ids[:, 4:], attention_mask=mask, **{CACHE: given}, **asked)
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("name", SEARCHES)
+def test_cuda(llama, name):
+    """The texts are those of the CPU, of double precision, in whose roundings no token changes."""
+    function, asked = SEARCHES[name]
+    asked = {**asked, "num_samples": 25, "max_new_tokens": 8, "max_cached_tokens": 20}
+    ids, mask = prompt_of()
+    want = llama.generate(ids, attention_mask=mask, custom_generate=function, **asked)
+    model = copy.deepcopy(llama).cuda()
+    got = model.generate(ids.cuda(), attention_mask=mask.cuda(), custom_generate=function, **asked)
+    assert got.device.type == "cuda"
+    assert torch.equal(got.cpu(), want)
