@@ -9,6 +9,7 @@ use std::hint::black_box;
 
 use regex_automata::hybrid::dfa::DFA;
 use regex_automata::nfa::thompson::{self, WhichCaptures};
+use regex_automata::util::alphabet::Unit;
 use regex_automata::util::{start, syntax};
 use regex_automata::{Anchored, MatchKind};
 use regex_syntax::hir::Hir;
@@ -171,7 +172,7 @@ impl Raw {
         number[START as usize] = START;
         let mut at = START as usize;
         while at < order.len() {
-            if at % 1024 == 0 {
+            if at.is_multiple_of(1024) {
                 run.check()?;
             }
             let row = order[at] as usize * width;
@@ -303,7 +304,7 @@ fn explored(hir: &Hir, room: usize, run: Run<'_>) -> Result<Option<Raw>> {
         *class = dfa.byte_classes().get(byte);
     }
     let units = dfa.byte_classes().representatives(..=u8::MAX);
-    let bytes: Vec<u8> = units.filter_map(|unit| unit.as_u8()).collect(); // one of each class
+    let bytes: Vec<u8> = units.filter_map(Unit::as_u8).collect(); // one of each class
     let (width, what) = (bytes.len(), "states of an automaton");
     let mut cache = dfa.create_cache();
     let begin = start::Config::new().anchored(Anchored::Yes);
@@ -315,7 +316,7 @@ fn explored(hir: &Hir, room: usize, run: Run<'_>) -> Result<Option<Raw>> {
     let mut accepting = Vec::new();
     let mut at = START as usize;
     while at < states.len() {
-        if at % 64 == 0 {
+        if at.is_multiple_of(64) {
             run.check()?;
         }
         reserve(&mut next, width, what)?;

@@ -115,7 +115,9 @@ impl Vocabulary {
         lengths.sort_unstable_by(|a, b| b.cmp(a));
         let longest = lengths.first().map_or(0, |(length, _)| *length);
         let mut longer = zeroed(longest + 1, what)?;
-        lengths.iter().for_each(|(length, _)| longer[length - 1] += 1);
+        for (length, _) in &lengths {
+            longer[length - 1] += 1;
+        }
         for length in (1..longest).rev() {
             longer[length - 1] += longer[length];
         }

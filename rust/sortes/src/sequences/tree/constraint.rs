@@ -76,6 +76,8 @@ pub(super) fn masked(
         shares.push(*ln_p);
     }
     let ln_share = shares.iter().map(|l| l.exp()).sum::<f64>().ln();
-    shares.iter_mut().for_each(|l| *l -= ln_share);
+    for l in &mut shares {
+        *l -= ln_share;
+    }
     Ok((legal, shares, ln_share))
 }
