@@ -238,8 +238,9 @@ def test_a_cache_that_the_caller_has_filled(llama, known):
 
 
 @torch.no_grad()
-def test_a_failed_call_leaves_nothing_behind(llama):
-    """An error amid the layers: what was not computed is not taken for computed."""
+@pytest.mark.parametrize("most", [None, 0])
+def test_a_failed_call_leaves_nothing_behind(llama, most):
+    """Ctrl-C amid the layers: texts that go on from there do not take it for computed."""
     fails = False
 
     def hook(*_):
@@ -248,13 +249,14 @@ def test_a_failed_call_leaves_nothing_behind(llama):
 
     handle = llama.model.layers[1].register_forward_pre_hook(hook)
     try:
-        answer = beginnings(llama)
+        answer = beginnings(llama, most)
         for n, batch in enumerate(growing(np.random.default_rng(6), 30)):
             fails = n % 3 == 1
             if fails:
                 with pytest.raises(KeyboardInterrupt):
                     answer(arrays(batch))
                 fails = False
+                batch = [(*prefix, 3) for prefix in batch]
             for row, prefix in zip(answer(arrays(batch)), batch, strict=True):
                 assert torch.allclose(row, whole(llama, prefix), atol=1e-9)
     finally:
@@ -299,3 +301,17 @@ def test_what_a_search_cannot_pass_on(llama):
     given = llama(ids[:, :4], use_cache=True)[CACHE]
     with pytest.raises(ValueError, match=r"^input_ids: must hold all 6 tokens of the prompt"):
         llama.generate(ids[:, 4:], attention_mask=mask, **{CACHE: given}, **asked)
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("name", SEARCHES)
+def test_cuda(llama, name):
+    """The texts are those of the CPU, of double precision, in whose roundings no token changes."""
+    function, asked = SEARCHES[name]
+    asked = {**asked, "num_samples": 25, "max_new_tokens": 8, "max_cached_tokens": 20}
+    ids, mask = prompt_of()
+    want = llama.generate(ids, attention_mask=mask, custom_generate=function, **asked)
+    model = copy.deepcopy(llama).cuda()
+    got = model.generate(ids.cuda(), attention_mask=mask.cuda(), custom_generate=function, **asked)
+    assert got.device.type == "cuda"
+    assert torch.equal(got.cpu(), want)

@@ -1,7 +1,7 @@
 """Valid calls of what the family offers."""
 
 import numpy as np
-from decode.public import BESIDE as BESIDE
+from decode.public import BESIDE as RULE_BESIDE
 from decode.public import BIAS, NORMAL, V
 from decode.public import VALUES as RULE_VALUES
 from sortes.sequences import (
@@ -26,28 +26,13 @@ SAMPLES = np.log(np.tile([0.4, 0.3], (HIGH, WIDE)) / WIDE)
 SAMPLES = SAMPLES if TALL else SAMPLES[0]
 #: Of those of one row.
 LOGPROBS = np.log(np.tile([0.4, 0.3], SCALE) / SCALE)
-#: Tokens of texts that match, fewer than the models have.
-TOKENS = [b"a", b"b", None, b"ab"]
-VOCABULARY = Vocabulary(TOKENS, eos_token_id=2)
-MATCHING = {"automaton": TokenAutomaton("(ab)*|b?", VOCABULARY), "ensure_completion": False,
-            "eos_token_id": 2}  # fmt: skip
-#: Values that act: texts that end at once.
-VALUES = {
-    **RULE_VALUES,
-    "eos_token_id": [list(range(V))],
-    "automaton": [TokenAutomaton("b*", VOCABULARY)],
-    "Vocabulary.from_tokenizer eos_token_id": [0],
-    "TokenAutomaton.mask width": [40],
-}
-
-
-class Letters:
-    """What a tokenizer of tiktoken offers."""
-
-    n_vocab, eot_token, special_tokens_set = len(TOKENS), 2, frozenset()
-
-    def decode_single_token_bytes(self, token):
-        return TOKENS[token] or b""
+#: Tokens of which the third ends a text, and an expression that two tokens may leave open.
+VOCABULARY = Vocabulary([b"a", b"b", None] * SCALE, eos_token_id=2)
+AUTOMATON = TokenAutomaton("a|[ab]{3,5}", VOCABULARY)
+#: Values that act: texts that end at once, or match.
+VALUES = {**RULE_VALUES, "eos_token_id": [list(range(V))], "automaton": [AUTOMATON],
+          "width": [100 * SCALE]}  # fmt: skip
+BESIDE = {**RULE_BESIDE, "ensure_completion": {"automaton": AUTOMATON}}
 
 
 def flat(prefixes):
@@ -62,8 +47,6 @@ def skewed(prefixes):
 
 SEARCH = {"max_new_tokens": 5 if TALL else 2, "eos_token_id": [2], "node_batch_size": 3,
           "logit_bias": {1: 0.5}, "rng": 0}  # fmt: skip
-SURE = {k: v for k, v in SEARCH.items() if k != "rng"}
-BEAMS = {k: v for k, v in SEARCH.items() if k != "node_batch_size"}
 
 
 def drawn():
@@ -78,6 +61,16 @@ def drawn():
         np.tile(few.complete, SCALE),
         np.tile(few.legal_logprobs, (SCALE, 1)),
     )
+
+
+class Letters:
+    """A tokenizer of the kind of tiktoken: two letters and the end of a text."""
+
+    n_vocab, eot_token, special_tokens_set = 3, 2, frozenset()
+
+    def decode_single_token_bytes(self, token):
+        """Return what a token stands for."""
+        return [b"a", b"b", b""][token]
 
 
 def codes():
@@ -100,43 +93,31 @@ CALLS = {
     "ArithmeticCodes.from_bytes": {"data": ArithmeticCodes(SCALE, 2, rng=0).to_bytes()},
     "DistinctSequences.mean": {"values": np.arange(3.0 * SCALE), "method": "threshold"},
     "DistinctSequences.weights": {"method": "unordered"},
-    "SequenceSearch": {"model": skewed, "num_samples": 2, "priority": "gumbel", **SEARCH,
-                       **MATCHING},
+    "SequenceSearch": {"model": skewed, "num_samples": 2, "priority": "gumbel", **SEARCH},
     "TokenAutomaton": {"pattern": "(ab)+", "vocabulary": VOCABULARY},
-    "TokenAutomaton.advance": {"state": 1, "tokens": np.tile([0, 1], SCALE)},
+    "TokenAutomaton.advance": {"state": 1, "tokens": [0, 2]},
     "TokenAutomaton.allowed": {"state": 1},
     "TokenAutomaton.is_accepting": {"state": 1},
-    "TokenAutomaton.mask": {"states": np.tile([1, 2, 3], SCALE), "max_tokens": 3},
+    "TokenAutomaton.mask": {"states": [1, 2], "max_tokens": 3},
     "TokenAutomaton.shortest": {"state": 1},
-    "Vocabulary": {"tokens": TOKENS * min(SCALE, 100_000), "eos_token_id": [2]},
-    "Vocabulary.from_tokenizer": {"tokenizer": Letters(), "eos_token_id": [2]},
-    "Vocabulary.token": {"token_id": 3},
+    "Vocabulary": {"tokens": [b"a", b"b", None] * SCALE, "eos_token_id": 2},
+    "Vocabulary.from_tokenizer": {"tokenizer": Letters(), "eos_token_id": 2},
+    "Vocabulary.token": {"token_id": 0},
     "conditional_gumbel": {"logprobs": SAMPLES, "maximum": 1.0, "rng": 0},
     "distinct_mean": {"values": np.arange(2.0 * SCALE), "logprobs": LOGPROBS,
                       "kappa": -1.0 - np.log(SCALE), "method": "threshold"},
     "gumbel_topk": {"logits": LOGITS, "k": WIDE, "rng": 0},
     "log_survival": {"x": LOGPROBS},
-    "priority_sample": [
-        {"model": skewed, "num_samples": 9 * TEXTS, "priority": "sequence", **SURE},
-        {"model": skewed, "num_samples": 9 * TEXTS, **SURE, **MATCHING},
-    ],
-    "sample_without_replacement": [
-        {"model": skewed, "num_samples": 2 * TEXTS, **SEARCH},
-        {"model": skewed, "num_samples": 2 * TEXTS, **SEARCH, **MATCHING},
-    ],
+    "priority_sample": {"model": skewed, "num_samples": 9 * TEXTS, "priority": "sequence",
+                        **{k: v for k, v in SEARCH.items() if k != "rng"}},
+    "sample_without_replacement": {"model": skewed, "num_samples": 2 * TEXTS, **SEARCH},
     "self_normalized_weights": {"logprobs": SAMPLES, "kappa": -1.0},
-    "stochastic_beam_search": [
-        {"model": skewed, "num_beams": 2 * TEXTS, **BEAMS},
-        {"model": skewed, "num_beams": 2 * TEXTS, **BEAMS, **MATCHING},
-    ],
+    "stochastic_beam_search": {"model": skewed, "num_beams": 2 * TEXTS,
+                               **{k: v for k, v in SEARCH.items() if k != "node_batch_size"}},
     "threshold_weights": {"logprobs": SAMPLES, "kappa": -1.0},
     "unordered_set_weights": {"logprobs": SAMPLES},
     "arithmetic_codes": {"n": 3 * SCALE, "codebook": "stratified", "rng": 0},
 }  # fmt: skip
 
-MADE = {
-    "ArithmeticCodes": codes,
-    "DistinctSequences": drawn,
-    "TokenAutomaton": lambda: TokenAutomaton("(ab)+", VOCABULARY),
-    "Vocabulary": lambda: VOCABULARY,
-}
+MADE = {"ArithmeticCodes": codes, "DistinctSequences": drawn,
+        "TokenAutomaton": lambda: AUTOMATON, "Vocabulary": lambda: VOCABULARY}  # fmt: skip
