@@ -220,6 +220,7 @@ class DistinctSequences:
         >>> drawn.mean(drawn.tokens.sum(1))  # heads in two flips
         Estimate(value=1.0, stderr=0.0)
         """
+        one_of(method, "method", get_args(Method))
         kappa = None if method == "unordered" else self.kappa
         return distinct_mean(values, self.logprobs, kappa, method=method)
 
