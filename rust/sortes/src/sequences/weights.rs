@@ -98,7 +98,9 @@ pub fn unordered_set_weights(logprobs: (&[f64], usize), run: Run<'_>) -> Result<
         let mass: f64 = probs.iter().sum();
         let rest = 1.0 - mass;
         let weights = if rest < REST {
-            probs.iter_mut().for_each(|p| *p /= mass);
+            for p in &mut probs {
+                *p /= mass;
+            }
             probs
         } else if probs.len() <= SMALL {
             by_orders(&probs)
