@@ -1,7 +1,7 @@
 //! `_core.sequences.tree`: the search for distinct sequences.
 
 use sortes::sequences::tree::{self as kernels, Found, Limits, Priority};
-use sortes_core::memory::with_capacity;
+use sortes_core::memory::{ask, with_capacity};
 
 use crate::decode::Given;
 use crate::prelude::*;
@@ -10,6 +10,8 @@ use crate::prelude::*;
 const SCAN: f64 = 1.0;
 /// Of a node that is looked at.
 const NODE: f64 = 100.0;
+/// Words of a sequence in a list: the tuple, its numbers, its arrays.
+const OBJECT: usize = 64;
 
 impl Named for Priority {
     const NAMES: &[(&str, Self)] =
@@ -88,7 +90,11 @@ impl SequenceTree {
         let sequence = |(path, found): (Vec<i64>, Found)| {
             (Array(path), found.ln_p, found.priority, found.is_complete)
         };
-        Ok(found.into_iter().map(sequence).collect())
+        let mut out = with_capacity(found.len(), "sequences").map_err(to_py)?;
+        // Python asks for the memory of objects bit by bit: ask for all of it first.
+        ask::<[u64; OBJECT]>(found.len(), "sequences").map_err(to_py)?;
+        out.extend(found.into_iter().map(sequence));
+        Ok(out)
     }
 
     #[getter]
