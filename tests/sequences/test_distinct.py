@@ -340,6 +340,11 @@ BAD = {
         ValueError,
         "priority: must be 'token' or 'sequence'",
     ),
+    "method": (
+        lambda: sample_without_replacement(MODEL, 1, 1, rng=0).mean([1.0], method=np.ones(2)),
+        TypeError,
+        "method: must be 'self_normalized', 'threshold' or 'unordered'",
+    ),
     "ends": (
         lambda: priority_sample(MODEL, 1, 1, eos_token_id=[-1]),
         ValueError,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sortes::sequences::tree::{self as kernels, Constraint, Found, Limits, Priority};
-use sortes_core::memory::with_capacity;
+use sortes_core::memory::{ask, with_capacity};
 
 use super::automaton::{STATE, TokenAutomaton};
 use crate::decode::Given;
@@ -13,6 +13,8 @@ use crate::prelude::*;
 const SCAN: f64 = 1.0;
 /// Of a node that is looked at.
 const NODE: f64 = 100.0;
+/// Words of a sequence in a list: the tuple, its numbers, its arrays.
+const OBJECT: usize = 96;
 
 impl Named for Priority {
     const NAMES: &[(&str, Self)] =
@@ -103,7 +105,11 @@ impl SequenceTree {
         let sequence = |(path, found, legal): (Vec<i64>, Found, Vec<f64>)| {
             (Array(path), found.ln_p, found.priority, found.is_complete, Array(legal))
         };
-        Ok(found.into_iter().map(sequence).collect())
+        let mut out = with_capacity(found.len(), "sequences").map_err(to_py)?;
+        // Python asks for the memory of objects bit by bit: ask for all of it first.
+        ask::<[u64; OBJECT]>(found.len(), "sequences").map_err(to_py)?;
+        out.extend(found.into_iter().map(sequence));
+        Ok(out)
     }
 
     #[getter]
