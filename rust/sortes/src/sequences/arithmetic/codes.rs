@@ -293,7 +293,10 @@ impl ArithmeticCodes {
             for row in range? {
                 let code = &mut codes[row];
                 if thresholds.get(row) != Some(&code.register.threshold()) {
-                    return Err(Error::argument(CODES, "another thread has taken a step meanwhile"));
+                    return Err(Error::argument(
+                        CODES,
+                        "another thread has taken a step meanwhile",
+                    ));
                 }
                 if finished.is_none_or(|finished| !finished[row]) {
                     let divisor = self.codebook.divisor(self.n);
