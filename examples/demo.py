@@ -119,6 +119,9 @@ def answer(model, tokenizer) -> None:
         texts = tokenizer.batch_decode(out[:, start:], skip_special_tokens=True)
         runs[name] = [Counter(texts[i : i + ANSWERS]) for i in range(0, len(texts), ANSWERS)]
         print(f"{name:14}" + "".join(f"{len(run):4}" for run in runs[name]), flush=True)
+    print(f"\nThe {ANSWERS} of the first run: " + ", and ".join(runs))
+    for pair in zip(*(sorted(first.elements()) for first, *_ in runs.values()), strict=True):
+        print("".join(f"  {' '.join(text.split())[:44]:46}" for text in pair).rstrip())
 
     bar = Bar("the surest", SUREST, "text")
     out = model.generate(

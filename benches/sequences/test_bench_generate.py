@@ -22,7 +22,7 @@ def model():
         num_hidden_layers=2,
         num_attention_heads=4,
         num_key_value_heads=2,
-        initializer_range=0.3,  # so that it is as sure as a trained one
+        initializer_range=0.5,  # so that it is nearly as sure as a trained one
         tie_word_embeddings=True,
         eos_token_id=None,
         pad_token_id=0,
@@ -37,7 +37,7 @@ def test_generate(benchmark, model, texts):
 
     prompt = torch.arange(1, 33)[None]
     plain = {"max_new_tokens": TOKENS, "do_sample": False}
-    drawn = {"max_new_tokens": TOKENS, "do_sample": True, "temperature": 0.7, "top_k": 0}
+    drawn = {"max_new_tokens": TOKENS, "do_sample": True, "temperature": 0.3, "top_k": 0}
 
     def call(**arguments):
         return lambda turn: model.generate(prompt, **arguments)

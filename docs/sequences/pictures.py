@@ -130,6 +130,7 @@ def cost() -> plt.Figure:
         colour = pictures.COLOURS[number]
         read.plot(costs[1:], sizes[1:], f"{marker}-", lw=1, label=way, color=colour)
     read.set(xlabel="positions that the model reads, median", xscale="log")
+    read.set(xticks=[10, 30, 100, 300], xticklabels=["10", "30", "100", "300"])
     for axes in (among, read):
         axes.set(yticks=sizes, yticklabels=sizes)
         axes.minorticks_off()

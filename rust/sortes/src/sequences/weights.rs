@@ -117,41 +117,26 @@ pub fn unordered_set_weights(logprobs: (&[f64], usize), run: Run<'_>) -> Result<
 
 /// Sums over all orders of the set, by its subsets.
 ///
-/// The probability that the draws form `S`, less the factor that is the product of all `p`, is
-/// `F(S) = sum over s of F(S - s) / (1 - mass(S - s))`. That factor is the same in `p R` above and below.
+/// Draws without `s` are those behind a first draw of `s`: the weight of `s` is the probability that
+/// it came first, given the set. Behind the samples `A` the rest of the set comes, in any order, with
+/// the probability `B(A) = sum over t of B(A + t) / (1 - mass(A))`, but for the product of their `p`,
+/// which all share.
 fn by_orders(probs: &[f64]) -> Vec<f64> {
-    let n = probs.len();
-    // Over the subsets of `items`, where `taken` is gone before.
-    let whole = |items: &[f64], taken: f64| {
-        let sets = 1 << items.len();
-        let (mut mass, mut ratio) = (vec![0.0; sets], vec![0.0; sets]);
-        let mut last = 1.0;
-        for set in 0..sets {
-            let mut f = 0.0;
-            let mut left = set;
-            while left != 0 {
-                let s = left.trailing_zeros() as usize;
-                left &= left - 1;
-                f += ratio[set & !(1 << s)];
-            }
-            if set == 0 {
-                f = 1.0;
-            } else {
-                let s = set.trailing_zeros() as usize;
-                mass[set] = mass[set & (set - 1)] + items[s];
-            }
-            ratio[set] = f / (1.0 - taken - mass[set]);
-            last = f;
+    let sets = 1 << probs.len();
+    let mut left = vec![1.0; sets];
+    for set in 1..sets {
+        left[set] = left[set & (set - 1)] - probs[set.trailing_zeros() as usize];
+    }
+    let mut behind = vec![1.0; sets];
+    for set in (0..sets - 1).rev() {
+        let (mut sum, mut out) = (0.0, !set & (sets - 1));
+        while out != 0 {
+            sum += behind[set | out & out.wrapping_neg()];
+            out &= out - 1;
         }
-        last
-    };
-    let all = whole(probs, 0.0);
-    (0..n)
-        .map(|s| {
-            let others: Vec<f64> = (0..n).filter(|t| *t != s).map(|t| probs[t]).collect();
-            whole(&others, probs[s]) / all
-        })
-        .collect()
+        behind[set] = sum / left[set];
+    }
+    (0..probs.len()).map(|s| behind[1 << s] / behind[0]).collect()
 }
 
 /// Integrates over the time at which the set is complete, `int prod_s (1 - u^(p_s / rest)) du`, with
