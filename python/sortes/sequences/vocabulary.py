@@ -39,8 +39,8 @@ class Vocabulary:
     Raises
     ------
     ValueError
-        If there are more than 2**20 tokens, none stands for text, one has 2**16 bytes or more, or
-        one that ends a text is none of them.
+        If there are more than 2**20 tokens, one has 2**16 bytes or more, or one that ends a text is
+        none of them.
     TypeError
         If a token is neither bytes nor None.
 
@@ -67,8 +67,6 @@ class Vocabulary:
         if not ends:
             raise ValueError(f"eos_token_id: must hold a token, got {shown(eos_token_id)}")
         texts = [piece or b"" for piece in pieces]
-        if not any(texts):
-            raise ValueError(f"tokens: one of them must stand for text, got {shown(tokens)}")
         lengths = np.fromiter(map(len, texts), np.int64, len(texts))
         self._hold(b"".join(texts), lengths.clip(max=2**32 - 1).astype(np.uint32), ends)
 
