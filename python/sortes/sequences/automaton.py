@@ -169,6 +169,10 @@ class TokenAutomaton:
         Traceback (most recent call last):
         ValueError: tokens: item 1 may not follow, got 1
         """
+        if type(tokens) is int and type(state) is int and 0 < state < 2**32 and 0 <= tokens < 2**32:
+            behind = self._native.step(state, tokens)  # what a decoding loop asks for, at once
+            if behind is not None:
+                return behind
         state = self._state(state)
         path = ids_of(tokens, "tokens").reshape(-1)
         reached, count = self._native.advance(state, path)

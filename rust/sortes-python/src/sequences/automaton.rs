@@ -134,6 +134,11 @@ impl TokenAutomaton {
         })
     }
 
+    /// The state behind a token; none if it may not follow, or if there is no such state.
+    fn step(&self, state: u32, token: u32) -> Option<u32> {
+        if self.0.is_state(state) { self.0.advance(state, token) } else { None }
+    }
+
     /// The tokens that may follow a state, in order.
     fn allowed(&self, py: Python<'_>, state: u32) -> PyResult<Array<i64>> {
         Job::plain(py).array(Size::new(1, STATE).serial(), |run| {
