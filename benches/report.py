@@ -64,8 +64,8 @@ def ratio(value: float) -> str:
 
 
 def near(value: float) -> str:
-    """Format a measured multiple."""
-    return f"{value:.2f}" if value > 0.1 else f"1/{1 / value:.3g}"
+    """Format a measured multiple, or a difference."""
+    return f"1/{1 / value:.3g}" if 0 < value <= 0.1 else f"{value:.2f}"
 
 
 def plain(value: object) -> str:

@@ -2,11 +2,13 @@
 
     python examples/demo.py
 
-Prints texts, what they are like, and the time that decoding takes; plots go to demo-output/. Less
-than a minute on two cores, and half a minute more the first time.
+Prints texts, what they are like, and the time that decoding takes; then several answers to one
+request, drawn apart, spread evenly, and the surest ones. Plots go to demo-output/. A minute on two
+cores, and half a minute more the first time.
 """
 
 import time
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,7 @@ from smollm import plots
 from smollm.pipelines import PIPELINES, WAYS, arguments, row_by_row
 from smollm.turns import Steps, in_turns
 from sortes import decode
+from sortes.integrations.transformers import arithmetic_sample, priority_sample, sample
 from tqdm import tqdm
 from transformers.generation.streamers import BaseStreamer
 
@@ -23,6 +26,8 @@ OUTPUT = Path("demo-output")
 REQUEST = "Tell me a short story about a lighthouse keeper and a lost letter."
 SAMPLES, TOKENS = 8, 64
 STEPS = {1: 64, 16: 32}  # of each batch size
+# Of one request: answers of a run, runs, tokens of an answer, and how many of the surest.
+ANSWERS, RUNS, SHORT, SUREST = 8, 6, 8, 5
 
 
 def main() -> None:
@@ -32,6 +37,7 @@ def main() -> None:
     print(f"SmolLM2-135M-Instruct, vocabulary {model.config.vocab_size:,}; request: {REQUEST}\n")
     with torch.inference_mode():
         write(model, tokenizer)
+        answer(model, tokenizer)
         compete(model, tokenizer)
     names = ", ".join(sorted(path.name for path in OUTPUT.glob("*.png")))
     print(f"\nPlots in {OUTPUT}/: {names}. {time.perf_counter() - began:.0f} s in all.")
@@ -40,12 +46,16 @@ def main() -> None:
 class Bar(BaseStreamer):
     """A progress bar for ``generate``."""
 
-    def __init__(self, title: str, steps: int) -> None:
-        self.bar = tqdm(total=steps + 1, desc=title, unit="step", leave=False, disable=None)
+    def __init__(self, title: str, steps: int, unit: str = "step") -> None:
+        self.bar = tqdm(total=steps, desc=title, unit=unit, leave=False, disable=None)
 
     def put(self, value) -> None:
         """Count a step; the prompt is one as well."""
         self.bar.update()
+
+    def __call__(self, done: int, total: int) -> None:
+        """Show how many are done."""
+        self.bar.update(done - self.bar.n)
 
     def end(self) -> None:
         """Take the bar away."""
@@ -57,7 +67,7 @@ def write(model, tokenizer) -> None:
     inputs = smollm.chat(tokenizer, [REQUEST] * SAMPLES * len(PIPELINES))
     out = model.generate(
         **inputs, **row_by_row(SAMPLES), rng=7, max_new_tokens=TOKENS, eos_token_id=-1,
-        return_dict_in_generate=True, output_logits=True, streamer=Bar("writing", TOKENS),
+        return_dict_in_generate=True, output_logits=True, streamer=Bar("writing", TOKENS + 1),
     )  # fmt: skip
     texts = out.sequences[:, inputs["input_ids"].shape[1] :].split(SAMPLES)
     logits = torch.stack(out.logits, 1).split(SAMPLES)
@@ -92,6 +102,39 @@ def distinct_ngrams(tokens: torch.Tensor, n: int) -> float:
     """Return the share of n-grams, over all texts, that are different."""
     grams = [tuple(gram) for gram in tokens.unfold(1, n, 1).flatten(0, 1).tolist()]
     return len(set(grams)) / len(grams)
+
+
+def answer(model, tokenizer) -> None:
+    """Answer a request several times: apart, spread evenly, and the surest answers."""
+    law = {"do_sample": True, "temperature": 0.5, "top_k": 0, "max_new_tokens": SHORT}
+    inputs = smollm.chat(tokenizer, [REQUEST] * RUNS)
+    start = inputs["input_ids"].shape[1]
+    runs = {}
+    print(f"\nDifferent answers among {ANSWERS}, of {SHORT} tokens; {RUNS} runs")
+    for name, way in {"drawn apart": sample, "spread evenly": arithmetic_sample}.items():
+        out = model.generate(
+            **inputs, **law, num_return_sequences=ANSWERS, custom_generate=way, rng=7,
+            streamer=Bar(name, SHORT + 1),
+        )  # fmt: skip
+        texts = tokenizer.batch_decode(out[:, start:], skip_special_tokens=True)
+        runs[name] = [Counter(texts[i : i + ANSWERS]) for i in range(0, len(texts), ANSWERS)]
+        print(f"{name:14}" + "".join(f"{len(run):4}" for run in runs[name]), flush=True)
+    print(f"\nThe {ANSWERS} of the first run: " + ", and ".join(runs))
+    for pair in zip(*(sorted(first.elements()) for first, *_ in runs.values()), strict=True):
+        print("".join(f"  {' '.join(text.split())[:44]:46}" for text in pair).rstrip())
+
+    bar = Bar("the surest", SUREST, "text")
+    out = model.generate(
+        **smollm.chat(tokenizer, [REQUEST]), **law, custom_generate=priority_sample,
+        num_samples=SUREST, progress=bar, return_dict_in_generate=True,
+    )  # fmt: skip
+    bar.end()
+    texts = tokenizer.batch_decode(out.sequences[:, start:], skip_special_tokens=True)
+    print(f"\nThe {SUREST} surest answers, and their log-probabilities")
+    for text, logprob in zip(texts, out.logprobs.tolist(), strict=True):
+        print(f"{logprob:8.2f}  {' '.join(text.split())}")
+    expected = dict(zip(texts, (ANSWERS * out.logprobs.exp()).tolist(), strict=True))
+    plots.counts(OUTPUT / "answers.png", expected, runs)
 
 
 def compete(model, tokenizer) -> None:

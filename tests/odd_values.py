@@ -37,7 +37,7 @@ SPARE = 1 << 30
 
 #: Arguments that say how long to work: a call that Ctrl-C ends is as good as one that returns.
 WORK = {"k", "m", "n", "size", "chain_length", "logprobs", "max_trials", "n_features"}
-WORK |= {"n_local_trials", "n_rounds", "num_samples"}
+WORK |= {"max_new_tokens", "n_local_trials", "n_rounds", "num_samples"}
 
 
 class Raises:

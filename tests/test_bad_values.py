@@ -101,6 +101,7 @@ ACCEPTED: dict[tuple[str, str, str], str] = {
     ("select.stratified_sample", "strata", "records"): "labels are anything that sorts",
     ("select.stratified_sample", "strata", "words"): "labels are anything that sorts",
     ("graph.Graph.labelled", "nodes", "3-d"): "walks in an array of any shape",
+    ("sequences.Vocabulary", "tokens", "objects"): "None is a token that stands for no text",
     ("sequences.log_survival", "x", "3-d"): "numbers in an array of any shape",
 }
 

@@ -21,7 +21,13 @@ PICTURES = sorted(DOCS.rglob("*.svg"))
 LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(#[^)\s]*)?\)")
 FENCE = re.compile(r"^```[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # Pages that show how to call a model take one for granted.
-NEEDS_MODEL = {"arithmetic.md", "integrations.md", "priority.md", "without-replacement.md"}
+NEEDS_MODEL = {
+    "arithmetic.md",
+    "constrained.md",
+    "integrations.md",
+    "priority.md",
+    "without-replacement.md",
+}
 # The columns of a block of code on a page of the default width.
 SOURCES = sorted([*(ROOT / "python").rglob("*.py"), *(ROOT / "python").rglob("*.pyi")])
 COLUMNS = 80

@@ -1,13 +1,12 @@
 """Long calls: Ctrl-C, progress, partial results, panics."""
 
-import signal
-import subprocess
 import sys
 import threading
 import time
 
 import pytest
 import sortes
+from sigint import interrupt, needs_sigint
 from sortes._core import _testing
 from sortes._progress import reporter
 
@@ -27,34 +26,15 @@ except KeyboardInterrupt:
 """
 
 
-def interrupted(keep):
-    """Sends a SIGINT to a process in the midst of a long call; its answer and the seconds taken."""
-    script = SCRIPT.format(keep=keep)
-    with subprocess.Popen(
-        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True
-    ) as child:
-        try:
-            assert child.stdout.readline() == "working\n"
-            start = time.monotonic()
-            child.send_signal(signal.SIGINT)
-            answer = child.stdout.readline()
-            return answer.strip(), time.monotonic() - start
-        finally:
-            child.kill()
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="sends a SIGINT")
+@needs_sigint
 def test_ctrl_c_stops_the_work():
-    answer, seconds = interrupted(keep=False)
-    assert answer == "interrupted"
-    assert seconds < 0.5
+    assert interrupt(SCRIPT.format(keep=False)) == ["interrupted"]
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="sends a SIGINT")
+@needs_sigint
 def test_ctrl_c_keeps_what_is_done():
-    answer, seconds = interrupted(keep=True)
-    assert 0 < int(answer) < MINUTE
-    assert seconds < 0.5
+    (done,) = interrupt(SCRIPT.format(keep=True))
+    assert 0 < int(done) < MINUTE
 
 
 SAMPLING = """
@@ -69,20 +49,9 @@ except KeyboardInterrupt:
 """
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="sends a SIGINT")
+@needs_sigint
 def test_ctrl_c_stops_a_large_batch():
-    with subprocess.Popen(
-        [sys.executable, "-c", SAMPLING], stdout=subprocess.PIPE, text=True
-    ) as child:
-        try:
-            assert child.stdout.readline() == "working\n"
-            time.sleep(0.3)  # into the kernel
-            start = time.monotonic()
-            child.send_signal(signal.SIGINT)
-            assert child.stdout.readline() == "interrupted\n"
-            assert time.monotonic() - start < 0.5
-        finally:
-            child.kill()
+    assert interrupt(SAMPLING, wait=0.3) == ["interrupted"]
 
 
 def test_progress_is_reported_from_the_calling_thread():

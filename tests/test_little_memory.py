@@ -21,6 +21,8 @@ SIZES = {  # scale and shape; every family is here
     "graph": (200_000 if WHOLE else 20_000, "wide"),
     "decode": (250_000 if WHOLE else 40_000, "wide"),
     "decode, many rows": (300_000 if WHOLE else 50_000, "tall"),
+    "sequences": (250_000 if WHOLE else 40_000, "wide"),
+    "sequences, many rows": (300_000 if WHOLE else 50_000, "tall"),
 }
 SPARES = "10,40,150" if WHOLE else "1,6"
 

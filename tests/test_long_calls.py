@@ -19,6 +19,8 @@ SIZES = {  # a scale and others for the whole, and the shape; every family is he
     "graph": (30_000, (200_000, 600_000), "wide"),
     "decode": (30_000, (250_000, 700_000), "wide"),
     "decode, many rows": (30_000, (300_000, 900_000), "tall"),
+    "sequences": (30_000, (250_000, 700_000), "wide"),
+    "sequences, many rows": (30_000, (300_000, 900_000), "tall"),
 }
 TRIALS = [
     (name, scale, shape)

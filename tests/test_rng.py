@@ -5,11 +5,13 @@ import pickle
 import numpy as np
 import pytest
 import sortes
+import sortes.select
+import sortes.sequences
 from lawlib import ALPHA, assert_cdf, assert_law
 from scipy import stats
 from sortes import _core, _philox
 from sortes._core import _testing
-from sortes._rng import Rng, as_stream, as_streams
+from sortes._rng import Rng, as_stream, as_streams, refuse_randomness
 
 N = 10**6
 
@@ -281,6 +283,58 @@ def test_the_alias_is_public():
 def test_what_is_no_seed(rng, error, message):
     with pytest.raises(error, match=r"^" + message):
         as_stream(rng)
+
+
+@pytest.mark.parametrize(
+    ("rng", "step", "error", "message"),
+    [
+        (0, 0, ValueError, "rng: must not be given with x$"),
+        (0, 1, ValueError, "rng: must not be given with x$"),
+        (np.random.SeedSequence(0), 0, ValueError, "rng: must not be given with x$"),
+        (sortes.Stream(0), 0, ValueError, "rng: must not be given with x$"),
+        ([sortes.Stream(0)], 0, ValueError, "rng: must not be given with x$"),
+        (None, 1, ValueError, "step: must not be given with x$"),
+        (None, -1, ValueError, r"step: must be in \[0, 2\*\*32\), got -1"),
+        (0, 1.5, TypeError, "step: must be an integer, got 1.5"),
+        (-1, 0, ValueError, "rng: must be non-negative, got -1"),
+        ("x", 0, TypeError, "rng: must be None, an int, .*, got 'x'"),
+        ([sortes.Stream(0), 1], 0, TypeError, "rng: item 1 is not a sortes.Stream"),
+    ],
+)
+def test_no_randomness_where_nothing_is_drawn(rng, step, error, message):
+    refuse_randomness(None, 0, "x")
+    with pytest.raises(error, match=rf"^{message}"):
+        refuse_randomness(rng, step, "x")
+
+
+#: Calls that draw nothing.
+FIXED = {
+    "systematic_sample": lambda **o: sortes.select.systematic_sample([0.5, 0.5], u=0.2, **o),
+    "stochastic_acquisition": lambda **o: sortes.select.stochastic_acquisition(
+        [1, 2], 1, noise=[0, 0], **o
+    ),
+    "gumbel_topk": lambda **o: sortes.sequences.gumbel_topk([1.0, 2.0], 1, noise=[0, 0], **o),
+    "conditional_gumbel": lambda **o: sortes.sequences.conditional_gumbel(
+        [1, 2], 0.0, noise=[0, 0], **o
+    ),
+    "SequenceSearch": lambda **o: sortes.sequences.SequenceSearch(
+        lambda prefixes: np.zeros((len(prefixes), 2)), 1, 1, priority="token", **o
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FIXED)
+def test_refused_randomness_is_not_used_up(name, torch):
+    FIXED[name]()
+    for make in (np.random.default_rng, np.random.RandomState, torch.Generator().manual_seed):
+        generator = make(3)
+        for step in (0, 1):
+            with pytest.raises(ValueError, match=r"^rng: must not be given with .* which "):
+                FIXED[name](rng=generator, step=step)
+        after = as_key(generator)
+        assert after == as_key(make(3))
+    with pytest.raises(ValueError, match=r"^step: must not be given with .* which "):
+        FIXED[name](step=1)
 
 
 def test_lists_of_streams_must_fit():

@@ -6,20 +6,13 @@ from sortes.decode import draw
 from sortes.sequences import ArithmeticCodes
 
 from benches.decode.rows import KINDS, VOCABULARIES, batches
+from benches.sequences.references import arithmetic_decode
 from benches.turns import turns
 
 MIDDLE = VOCABULARIES[1]
 RULES = {"no rule": {}, "top-p 0.9": {"top_p": 0.9}, "min-p 0.1": {"min_p": 0.1}}
 CELLS = [(1, V, kind) for V in VOCABULARIES for kind in KINDS] + [(64, MIDDLE, "real")]
 GOAL = 1.3  # of the draw's time
-
-
-def by_numpy(rows, codes):
-    """Take a token for each code, in float64."""
-    weights = np.exp(rows - rows.max(1, keepdims=True), dtype=np.float64)
-    through = weights.cumsum(1)
-    target = codes * through[:, -1]
-    return np.array([np.searchsorted(t, u, "right") for t, u in zip(through, target, strict=True)])
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -42,7 +35,11 @@ def test_step(benchmark, cell, name):
     assert np.array_equal(codes.step(rows[0], **rules), drawing(0))
     others = {}
     if not rules:
-        others["NumPy"] = lambda turn: by_numpy(rows[turn % len(rows)], uniforms[turn % len(rows)])
+
+        def by_numpy(turn):
+            return arithmetic_decode(rows[turn % len(rows)], uniforms[turn % len(rows)])
+
+        others["NumPy"] = by_numpy
         assert np.array_equal(others["NumPy"](0), drawing(0))
     turns(
         benchmark,

@@ -1,4 +1,10 @@
-"""The pictures of the use of many samples, from synthetic problems."""
+"""The pictures of the use of many samples, from synthetic problems and a real model's answers.
+
+What SmolLM2-135M answered stands in measured.json, which examples/measure_pool.py writes.
+"""
+
+import json
+from pathlib import Path
 
 import numpy as np
 import pictures
@@ -54,6 +60,32 @@ def coverage() -> plt.Figure:
     )
     axes.set(xscale="log", xlabel="samples k", ylabel="share of problems solved", ylim=(0, 1))
     axes.legend(loc="lower right")
+    return figure
+
+
+def sums() -> plt.Figure:
+    """What 32 answers to each sum say of 256, beside all of them."""
+    asked = json.loads((Path(__file__).parent / "measured.json").read_text("utf-8"))
+    right = np.array(asked["answers"]) == np.sum(asked["sums"], 1)[:, None]
+    figure, axes = plt.subplots(figsize=(7, 3.4))
+    k, many = 2 ** np.arange(9), right.shape[1]
+    all_of_them = pool.average(pool.pass_at_k(many, right.sum(1)[:, None], k))
+    axes.errorbar(
+        k, *all_of_them, fmt="o", color=pictures.GREY, capsize=3, label="pass_at_k, n = 256"
+    )
+    n, few = 32, k[:6]
+    c = right[:, :n].sum(1)
+    value, _ = pool.average(pool.pass_at_k(n, c[:, None], few))
+    axes.plot(few, value, "o", color=pictures.COLOURS[2], label="pass_at_k, the first 32 alone")
+    axes.plot(k, pool.coverage_fit(few, value).predict(k), lw=1.5, label="coverage_fit of these")
+    fit = pool.beta_binomial_fit(n, c).predict(k)
+    (line,) = axes.plot(k, fit.value, lw=1.5, label="beta_binomial_fit of these")
+    low, high = fit.value - 2 * fit.stderr, fit.value + 2 * fit.stderr
+    axes.fill_between(k, low, high, alpha=0.2, lw=0, color=line.get_color())
+    axes.set(xscale="log", xlabel="samples k", ylabel="share of sums solved", ylim=(0, 1))
+    axes.set(xticks=k, xticklabels=k)
+    axes.minorticks_off()
+    axes.legend(loc="upper left")
     return figure
 
 

@@ -1,4 +1,7 @@
-"""The pictures of whole sequences, from language models that can be enumerated."""
+"""The pictures of whole sequences: of language models that can be enumerated, and of a real one.
+
+What SmolLM2-135M gave stands in measured.json, which examples/measure_sequences.py writes.
+"""
 
 import json
 import runpy
@@ -9,6 +12,7 @@ import pictures
 from matplotlib import pyplot as plt
 from sortes.sequences import ArithmeticCodes, sample_without_replacement
 
+MEASURED = json.loads((Path(__file__).parent / "measured.json").read_text("utf-8"))
 TESTS = Path(__file__).parents[2] / "tests"
 VECTORS = json.loads((TESTS / "data" / "sequences" / "arithmetic.json").read_text("utf-8"))
 TableModel = runpy.run_path(str(TESTS / "sequences" / "models.py"))["TableModel"]
@@ -78,6 +82,90 @@ def distinct() -> plt.Figure:
     axes.minorticks_off()
     axes.legend()
     return figure
+
+
+def answers() -> plt.Figure:
+    """The variance of mean scores of a real model's answers, as a share of independent ones'."""
+    figure, panels = plt.subplots(1, 3, figsize=(7, 3.2), sharex=True, sharey=True)
+    for number, (axes, score) in enumerate(zip(panels, MEASURED["scores"], strict=True)):
+        axes.axhline(1, ls="--", color=pictures.GREY)
+        for codebook, (_, marker) in SPREADS.items():
+            of_each = _shares(codebook, number)
+            sizes = list(of_each[0])
+            shares = np.array([list(shares.values()) for shares in of_each])
+            (line,) = axes.plot(sizes, np.exp(np.log(shares).mean(0)), f"{marker}-", lw=1.5)
+            line.set_label(codebook)
+            if codebook == "lattice":
+                axes.plot(sizes, shares.T, lw=0.5, alpha=0.5, color=line.get_color())
+        axes.set(title=score, xscale="log", yscale="log", xlabel="answers N")
+        axes.set(xticks=sizes, xticklabels=sizes)
+        axes.minorticks_off()
+        axes.set_title(score, fontsize=10)
+    panels[0].set(ylabel="variance, independent = 1", yticks=[0.03, 0.1, 0.3, 1])
+    panels[0].set_yticklabels(["0.03", "0.1", "0.3", "1"])
+    panels[0].legend(loc="lower left", fontsize=8)
+    return figure
+
+
+def cost() -> plt.Figure:
+    """How many answers of a real model differ: among N, and for what it has to read."""
+    figure, (among, read) = plt.subplots(1, 2, figsize=(7, 3.4), sharey=True)
+    sizes = MEASURED["sizes"]
+    for (way, marker), style in zip(
+        {"stochastic beams": "D", "priority": "o", "arithmetic": "s", "nucleus": "^"}.items(),
+        ("-", "--", "-", "-"),
+        strict=True,
+    ):
+        means = np.mean([made[way] for made in MEASURED["distinct"]], 0)
+        among.plot(sizes, means, marker + style, lw=1, label=way)
+    among.set(xlabel="answers N", ylabel="answers that differ", xscale="log", yscale="log")
+    ways = {
+        "without replacement": "D",
+        "priority": "o",
+        "sampling, prefixes shared": "v",
+        "sampling": "^",
+    }
+    for (way, marker), number in zip(ways.items(), (0, 1, 4, 3), strict=True):
+        costs = np.median([np.array(made[way])[:, 1] for made in MEASURED["positions"]], 0)
+        colour = pictures.COLOURS[number]
+        read.plot(costs[1:], sizes[1:], f"{marker}-", lw=1, label=way, color=colour)
+    read.set(xlabel="positions that the model reads, median", xscale="log")
+    read.set(xticks=[10, 30, 100, 300], xticklabels=["10", "30", "100", "300"])
+    for axes in (among, read):
+        axes.set(yticks=sizes, yticklabels=sizes)
+        axes.minorticks_off()
+        axes.legend(fontsize=8)
+    among.set(xticks=sizes, xticklabels=sizes)
+    return figure
+
+
+def quality() -> plt.Figure:
+    """How likely and how different sixteen answers of a real model are, by temperature."""
+    figure, panels = plt.subplots(1, 2, figsize=(7, 3.4), sharex=True)
+    ways = {"stochastic beams": "D", "priority": "o", "arithmetic": "s", "nucleus": "^"}
+    results = {
+        way: np.mean([[of[way] for of in made] for made in MEASURED["quality"]], 0) for way in ways
+    }
+    for axes, column in zip(panels, (1, 2), strict=True):
+        for way, marker in ways.items():
+            axes.plot(*results[way][:, [0, column]].T, f"{marker}-", lw=1, label=way)
+        axes.set(xlabel="mean log-probability per token")
+    panels[0].set(ylabel="different answers, share")
+    panels[1].set(ylabel="different bigrams, share")
+    panels[0].legend()
+    return figure
+
+
+def _shares(codebook: str, score: int) -> list[dict[int, float]]:
+    """Of each request whose score varies: by N, the variance as a share of independent answers'."""
+    return [
+        {
+            int(n): cell["variance"][score] * int(n) / made["variance of one"][score]
+            for n, cell in made["of N"][codebook].items()
+        }
+        for made in MEASURED["variance"]
+        if made["variance of one"][score] > 0
+    ]
 
 
 def _measured(model: TableModel, values: np.ndarray, codebook: str, n: int) -> float:

@@ -57,6 +57,26 @@ def probability(path: Path, laws: Mapping[str, Mapping[str, np.ndarray]]) -> Non
     _save(figure, path)
 
 
+def counts(path: Path, expected: Mapping[str, float], runs: Mapping[str, Sequence]) -> None:
+    """How often each answer came in each run, beside how often it comes on average."""
+    figure, axes = plt.subplots(figsize=(9, 3.6))
+    place = np.arange(len(expected))
+    for n, (name, counters) in enumerate(runs.items()):
+        colour = list(OF_PIPELINES.values())[1 - n]
+        for i, counter in enumerate(counters):
+            at = place + (n - 0.5) * 0.4 + (i - len(counters) / 2 + 0.5) * 0.05
+            times = [counter[text] for text in expected]
+            label = name if i == 0 else None
+            axes.plot(times, at, "o", ms=5, color=colour, alpha=0.8, label=label)
+    axes.vlines(expected.values(), place - 0.42, place + 0.42, color="black", label="on average")
+    axes.set_yticks(place, [" ".join(text.split()) for text in expected])
+    axes.invert_yaxis()
+    axes.set(title="How often each of the surest answers came", xlabel="among the answers of a run")
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.legend()
+    _save(figure, path)
+
+
 def speed(path: Path, races: Sequence[Steps]) -> None:
     """Time outside the model, of greedy decoding and of every pipeline in every way.
 

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sortes._arrays import host
-from sortes._check import FINITE, WORD
-from sortes._rng import as_stream
+from sortes._rng import refuse_randomness
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -22,7 +21,7 @@ def noise_of(noise: ArrayLike, shape: tuple[int, ...], rng: Rng, step: int) -> N
     Parameters
     ----------
     noise
-        The noise: finite numbers.
+        The noise: numbers, of which the kernel checks that they are finite.
     shape
         What it must have.
     rng, step
@@ -36,7 +35,7 @@ def noise_of(noise: ArrayLike, shape: tuple[int, ...], rng: Rng, step: int) -> N
     Raises
     ------
     TypeError
-        If the items are no numbers.
+        If the items are no numbers, or `rng` is no source of randomness.
     ValueError
         If the shape is another, or if there is a source of randomness as well.
 
@@ -48,11 +47,5 @@ def noise_of(noise: ArrayLike, shape: tuple[int, ...], rng: Rng, step: int) -> N
     values = host(noise, "noise")
     if values.shape != shape:
         raise ValueError(f"noise: must have shape {shape}, got {values.shape}")
-    values = np.require(values, np.float64, ("C", "A"))
-    for name, given in (("rng", rng is not None), ("step", WORD.check(step, "step") != 0)):
-        if given:
-            FINITE.check_items(values, "noise")
-            if not (hasattr(rng, "bit_generator") or hasattr(rng, "get_state")):
-                as_stream(rng, step)  # which says what is wrong with it
-            raise ValueError(f"{name}: must not be given with noise, which replaces the draws")
-    return values
+    refuse_randomness(rng, step, "noise, which replaces the draws")
+    return np.require(values, np.float64, ("C", "A"))

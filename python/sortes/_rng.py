@@ -138,6 +138,47 @@ def as_streams(
     return [_advanced(stream, step) for stream in streams] if step else list(streams)
 
 
+def refuse_randomness(rng: Rng, step: int, because: str) -> None:
+    """Raise if there is a source of randomness where nothing is drawn; a generator stays as it is.
+
+    Parameters
+    ----------
+    rng, step
+        As the user gave them.
+    because
+        With what they must not be given, and why.
+
+    Raises
+    ------
+    ValueError
+        If `rng` is not None or `step` not zero; or as `as_stream`.
+    TypeError
+        As `as_stream`.
+
+    Examples
+    --------
+    >>> refuse_randomness(None, 0, "noise, which replaces the draws")
+    >>> refuse_randomness(0, 0, "noise, which replaces the draws")
+    Traceback (most recent call last):
+    ValueError: rng: must not be given with noise, which replaces the draws
+    """
+    step = _check.WORD.check(step, "step")
+    if rng is not None:
+        if not (_is_generator(rng) or holds_streams(rng, "rng")):
+            as_stream(rng)  # which says what is wrong with it
+        raise ValueError(f"rng: must not be given with {because}")
+    if step:
+        raise ValueError(f"step: must not be given with {because}")
+
+
+def _is_generator(rng: object) -> bool:
+    """Whether a draw advances it."""
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(rng, torch.Generator):
+        return True
+    return isinstance(rng, random.Generator | random.RandomState)
+
+
 def _advanced(stream: _core.Stream, step: int) -> _core.Stream:
     if stream.step + step >= 2**32:
         raise ValueError(f"step: must be in [0, {2**32 - stream.step}), got {step}")

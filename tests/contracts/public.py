@@ -53,6 +53,12 @@ def _config():
     return {"config": GenerationConfig(do_sample=True, top_p=0.9), "min_p": 0.1}
 
 
+def _tokenizer():
+    import tiny_model
+
+    return tiny_model.tokenizer()
+
+
 COLUMNS = {"id": "id", "weight": "weight", "value": "value"}
 XTC = {"xtc_probability": 0.5, "xtc_threshold": 0.1}
 FIRE = {"fire_temperature": 20.0, "fire_top_k": 2, "positions": [0]}
@@ -81,6 +87,12 @@ CALLS = {
         "FIRELogitsWarper": {"prompt_length": 4, **FIRE, "top_p": 0.9},
         "MinPLogitsWarper": {"min_p": 0.1},
         "PLessLogitsWarper": {"temperature": 0.8},
+        "RegexLogitsProcessor": lambda: {
+            "pattern": "A+",
+            "tokenizer": _tokenizer(),
+            "eos_token_id": [2],
+            "prompt_length": 3,
+        },
         "SortesDrawProcessor": {"rng": 0, "rows": [0, 1], "top_p": 0.9},
         "SortesLogitsWarper": {"rng": 0, "rows": [0, 1], "top_p": 0.9},
         "TemperatureLogitsWarper": {"temperature": 0.8},

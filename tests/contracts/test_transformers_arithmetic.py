@@ -197,10 +197,12 @@ def test_ctrl_c_keeps_what_is_done(model, function):
     assert len(partial.scores) == done - 5
     if function is ours.arithmetic_sample:
         assert torch.equal(partial.logprobs, whole.logprobs[:, : done - 5])
-        kept = model.generate(
-            **asked, streamer=Interrupting(after=3), eos_token_id=-1, on_interrupt="return"
-        )
-        assert torch.equal(kept.sequences, partial.sequences)
+    streamer = Interrupting(after=3)
+    kept = model.generate(**asked, streamer=streamer, eos_token_id=-1, on_interrupt="return")
+    assert streamer.ended
+    assert torch.equal(kept.sequences, partial.sequences)
+    with pytest.raises(ValueError, match=r"^on_interrupt: must be"):
+        model.generate(**asked, on_interrupt="stop")
 
 
 def test_progress(model, inputs):

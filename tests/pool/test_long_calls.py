@@ -1,12 +1,11 @@
 """Results do not depend on threads; long calls report progress and answer Ctrl-C."""
 
-import signal
-import subprocess
-import sys
-import time
+from functools import partial
 
 import numpy as np
 import pytest
+from sigint import interrupt, needs_sigint
+from sortes import pool
 from sortes.pool import (
     best_of_k,
     beta_binomial_fit,
@@ -23,21 +22,40 @@ N = RNG.integers(20, 3000, 20_000)
 C = RNG.integers(0, N + 1)
 SCORES = RNG.integers(0, 50, (700, 40)) / 7
 WEIGHTS = RNG.random((700, 40))
-ANSWERS = RNG.integers(0, 6, (700, 40))
+REWARDS = RNG.random((700, 40))
+ANSWERS, RIGHT = RNG.integers(0, 6, (700, 40)), RNG.integers(0, 6, 700)
 LOGS = np.log(RNG.dirichlet(np.ones(60), 300)[:, :20])
 K = np.array([1, 7, 10])
 
-CALLS = {
-    "pass@k": lambda **o: pass_at_k(N, C, 10, **o),
-    "pass@k, one n": lambda **o: pass_at_k(3000, C, 100, **o),
-    "pass^k": lambda **o: pass_hat_k(N, C, 10, **o),
-    "variance": lambda **o: pass_at_k_variance(N, C, 10, **o),
-    "max@k": lambda **o: max_at_k(SCORES, K, **o),
-    "weighted": lambda **o: max_at_k(SCORES, K, weights=WEIGHTS, **o),
-    "best-of-k": lambda **o: best_of_k(SCORES, WEIGHTS, K, **o),
-    "majority": lambda **o: majority_at_k(ANSWERS, 2, K, **o),
-    "distinct": lambda **o: pass_at_k_distinct(ANSWERS[:300, :20] == 2, LOGS, K, **o).value,
+
+def distinct(correct, logprobs, **o):
+    return np.stack(pass_at_k_distinct(correct, logprobs, K, **o), -1)
+
+
+#: What works row by row, and the rows.
+ROWS = {
+    "pass_at_k": (lambda n, c, **o: pass_at_k(n, c, 10, **o), N, C),
+    "pass_at_k, one n": (lambda c, **o: pass_at_k(3000, c, 100, **o), C),
+    "pass_hat_k": (lambda n, c, **o: pass_hat_k(n, c, 10, **o), N, C),
+    "pass_at_k_variance": (lambda n, c, **o: pass_at_k_variance(n, c, 10, **o), N, C),
+    "max_at_k": (lambda x, **o: max_at_k(x, K, **o), SCORES),
+    "max_at_k, weighted": (lambda x, w, **o: max_at_k(x, K, weights=w, **o), SCORES, WEIGHTS),
+    "best_of_k": (lambda x, r, **o: best_of_k(x, r, K, **o), SCORES, REWARDS),
+    "best_of_k, weighted": (
+        lambda x, r, w, **o: best_of_k(x, r, K, weights=w, **o),
+        *(SCORES, REWARDS, WEIGHTS),
+    ),
+    "majority_at_k": (lambda a, right, **o: majority_at_k(a, right, K, **o), ANSWERS, RIGHT),
+    "majority_at_k, weighted": (
+        lambda a, right, w, **o: majority_at_k(a, right, K, weights=w, **o),
+        *(ANSWERS, RIGHT, WEIGHTS),
+    ),
+    "pass_at_k_distinct": (distinct, ANSWERS[:300, :20] == 2, LOGS),
 }
+#: What makes one result of all rows, or has none.
+TOGETHER = {"average", "beta_binomial_fit", "coverage_fit", "problems_needed", "samples_needed"}
+TOGETHER |= {"resample_value"} | {name for name in pool.__all__ if name[0].isupper()}
+CALLS = {name: partial(call, *rows) for name, (call, *rows) in ROWS.items()}
 
 
 @pytest.mark.parametrize("name", CALLS)
@@ -47,20 +65,16 @@ def test_threads_change_nothing(name):
         assert CALLS[name](num_threads=threads).tobytes() == alone.tobytes()
 
 
-@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize("name", ROWS)
 def test_rows_do_not_depend_on_the_others(name):
-    """Half of the rows give half of the results."""
-    whole = CALLS[name]()
-    if name == "pass@k":
-        assert pass_at_k(N[5000:], C[5000:], 10).tobytes() == whole[5000:].tobytes()
-    elif name == "majority":
-        assert majority_at_k(ANSWERS[123], 2, K).tobytes() == whole[123].tobytes()
-    elif name == "weighted":
-        one = max_at_k(SCORES[123], K, weights=WEIGHTS[123])
-        assert one.tobytes() == whole[123].tobytes()
-    elif name == "distinct":
-        one = pass_at_k_distinct(ANSWERS[12, :20] == 2, LOGS[12], K)
-        assert one.value.tobytes() == whole[12].tobytes()
+    """Each row alone gives what it gives among the others."""
+    call, *columns = ROWS[name]
+    for row, among_others in zip(zip(*columns, strict=True), call(*columns), strict=True):
+        assert np.asarray(call(*row)).tobytes() == among_others.tobytes()
+
+
+def test_everything_that_works_by_rows_is_tried():
+    assert {name.partition(",")[0] for name in ROWS} | TOGETHER == set(pool.__all__)
 
 
 @pytest.mark.parametrize("name", [*CALLS, "fit"])
@@ -101,18 +115,7 @@ LONG = {
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(sys.platform == "win32", reason="sends a SIGINT")
+@needs_sigint
 @pytest.mark.parametrize("name", LONG)
 def test_ctrl_c(name):
-    script = SCRIPT.format(call=LONG[name])
-    with subprocess.Popen(
-        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True
-    ) as child:
-        try:
-            assert child.stdout.readline() == "working\n"
-            start = time.monotonic()
-            child.send_signal(signal.SIGINT)
-            assert child.stdout.readline() == "interrupted\n"
-            assert time.monotonic() - start < 0.5
-        finally:
-            child.kill()
+    assert interrupt(SCRIPT.format(call=LONG[name])) == ["interrupted"]

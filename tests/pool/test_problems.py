@@ -1,5 +1,9 @@
 """Means over problems, and how many samples or problems they need."""
 
+from fractions import Fraction
+from functools import partial
+from math import comb, sqrt
+
 import numpy as np
 import pytest
 from lawlib import assert_mean
@@ -59,6 +63,16 @@ def test_what_makes_no_sense_is_refused():
         (lambda: problems_needed(0.1, 6, [3]), "c: the pilot must have at least two problems"),
         (lambda: problems_needed(0.1, 6, [3, 3]), "c: the problems of the pilot do not differ"),
         (lambda: problems_needed(0.1, 6, [3, 2], 3, samples=2), "samples: must be at least k"),
+        *[
+            (call, rf"width: more than 2\*\*53 {what} would be needed, got {width}$")
+            for width in (1e-8, 1e-16, 1e-150, 1e-300, 5e-324)
+            for call, what in [
+                (partial(samples_needed, width, 20, [3, 10]), "samples"),
+                (partial(samples_needed, width, 20, [3, 10], 5), "samples"),
+                (partial(problems_needed, width, 20, [3, 10]), "problems"),
+                (partial(problems_needed, width, 20, [3, 10], 5, samples=9), "problems"),
+            ]
+        ],
     ]:
         with pytest.raises(ValueError, match=f"^{message}"):
             call()
@@ -71,6 +85,56 @@ def test_one_sample_of_pass_at_1_is_a_formula():
     for width in (0.3, 0.1, 0.01):
         needed = own / (width / (2 * LEVEL_95)) ** 2
         assert samples_needed(width, n, c) == max(int(np.ceil(needed)), 1)
+
+
+@pytest.mark.parametrize(
+    ("level", "z"),
+    [  # sqrt(2) erfinv(level), of mpmath at 40 digits
+        (1e-300, 1.2533141373155003e-300),
+        (1e-16, 1.2533141373155002e-16),
+        (1e-5, 1.2533141373483120e-5),
+        (1.1e-5, 1.3786455510907226e-5),
+        (0.001, 0.0012533144654325545),
+        (0.5, 0.6744897501960817),
+        (0.999, 3.2905267314918945),
+        (1 - 1e-6, 4.8916384756929318),
+        (1 - 2**-53, 8.2923610758135955),
+    ],
+)
+def test_every_level_has_its_width(level, z):
+    """Also where the quantile of half a rounding would be infinite, and that of a half zero."""
+    n, c = 20, np.array([3, 10, 18, 0])
+    own = average(pass_at_k(n, c, 1), variances=pass_at_k_variance(n, c, 1)).stderr
+    whole = average(pass_at_k(n, c, 1)).stderr
+    assert samples_needed(2 * z * own * (1 + 1e-9), n, c, level=level) == n
+    assert samples_needed(2 * z * own * (1 - 1e-9), n, c, level=level) == n + 1
+    assert problems_needed(2 * z * whole * (1 + 1e-9), n, c, level=level) == 4
+    assert problems_needed(2 * z * whole * (1 - 1e-9), n, c, level=level) == 5
+
+
+def test_any_width_is_answered():
+    """The widest need the least; widths whose square overflows are among them."""
+    for width in (1.0, 1e150, 1e160, 1e300, np.finfo(float).max):
+        for level in (5e-324, 1e-300, 0.5):
+            assert samples_needed(width, 20, [3, 10], 4, level=level) == 4
+            assert problems_needed(width, 20, [3, 10], 4, level=level) == 1
+    # As many as there may be.
+    n, c = 20, [3, 10]
+    own = average(pass_at_k(n, c, 1), variances=pass_at_k_variance(n, c, 1)).stderr
+    most = 2 * LEVEL_95 * own * sqrt(n / 2**53)
+    assert samples_needed(most * (1 + 1e-12), n, c) <= 2**53
+    assert samples_needed(most * (1 + 1e-6), n, c) == pytest.approx(2**53, rel=3e-6)
+
+
+@pytest.mark.parametrize("n", [100, 10**6, 10**12])
+def test_rare_hits_lose_no_digits(n):
+    """One hit of many samples: chances of nothing differ by as little as they fall short of one."""
+    k = 3
+    nothing = [Fraction(comb(n - 1, 2 * k - j), comb(n, 2 * k - j)) for j in range(k + 1)]
+    shared = [Fraction(comb(k, j) * comb(n - k, k - j), comb(n, k)) for j in range(k + 1)]
+    own = sum(p * (q - nothing[0]) for p, q in zip(shared, nothing, strict=True))
+    width = 2 * LEVEL_95 * sqrt(own)
+    assert samples_needed(width * (1 + 1e-9), n, [1], k) == pytest.approx(n, rel=1e-8)
 
 
 def test_the_pilot_itself():

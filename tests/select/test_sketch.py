@@ -5,16 +5,15 @@ import functools
 import math
 import pickle
 import random
-import signal
 import subprocess
 import sys
 import threading
-import time
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sigint import interrupt, needs_sigint
 from sortes import Stream
 from sortes.select import (
     BottomK,
@@ -630,18 +629,9 @@ except KeyboardInterrupt:
 """
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="sends a SIGINT")
+@needs_sigint
 def test_ctrl_c_keeps_what_is_done():
-    with subprocess.Popen(
-        [sys.executable, "-c", INTERRUPTED], stdout=subprocess.PIPE, text=True
-    ) as child:
-        try:
-            assert child.stdout.readline() == "working\n"
-            time.sleep(0.3)
-            child.send_signal(signal.SIGINT)
-            assert child.stdout.readline() == "True\n"
-        finally:
-            child.kill()
+    assert interrupt(INTERRUPTED, wait=0.3) == ["True"]
 
 
 LARGE = """
@@ -662,7 +652,7 @@ print(a.to_bytes() == state, flush=True)
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(sys.platform == "win32", reason="sends a SIGINT")
+@needs_sigint
 @pytest.mark.parametrize("call", ["a.copy().merge(b)", "a.to_bytes()", "a.from_bytes(state)"])
 @pytest.mark.parametrize(
     ("kind", "how", "shards"),
@@ -670,18 +660,8 @@ print(a.to_bytes() == state, flush=True)
 )
 def test_ctrl_c_stops_work_on_a_large_sketch(kind, how, shards, call):
     """The sketch is whole afterwards."""
-    code = LARGE.format(kind=kind, how=how, shards=shards, call=call)
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as child:
-        try:
-            assert child.stdout.readline() == "working\n"
-            time.sleep(0.2)
-            start = time.monotonic()
-            child.send_signal(signal.SIGINT)
-            assert child.stdout.readline() == "interrupted\n"
-            assert time.monotonic() - start < 0.5
-            assert child.stdout.readline() == "True\n"
-        finally:
-            child.kill()
+    script = LARGE.format(kind=kind, how=how, shards=shards, call=call)
+    assert interrupt(script, wait=0.2) == ["interrupted", "True"]
 
 
 def test_progress_of_an_update():

@@ -3,14 +3,11 @@
 import copy
 import math
 import pickle
-import signal
-import subprocess
-import sys
-import time
 
 import numpy as np
 import pytest
 from lawlib import assert_law
+from sigint import interrupt, needs_sigint
 from sortes import Stream, select
 from sortes.select import (
     AliasTable,
@@ -565,7 +562,7 @@ except KeyboardInterrupt:
 """
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="sends a SIGINT")
+@needs_sigint
 @pytest.mark.parametrize(
     ("setup", "call", "after"),
     [
@@ -607,14 +604,5 @@ except KeyboardInterrupt:
 )
 def test_ctrl_c_stops_a_long_call(setup, call, after):
     """It stops at once, and what it was about to change is whole."""
-    code = INTERRUPTED.format(setup=setup, call=call, after=after)
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as child:
-        try:
-            assert child.stdout.readline() == "working\n"
-            time.sleep(0.1)  # into the call
-            start = time.monotonic()
-            child.send_signal(signal.SIGINT)
-            assert child.stdout.readline() == "interrupted True\n"
-            assert time.monotonic() - start < 0.5
-        finally:
-            child.kill()
+    script = INTERRUPTED.format(setup=setup, call=call, after=after)
+    assert interrupt(script, wait=0.1) == ["interrupted True"]

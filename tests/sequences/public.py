@@ -1,14 +1,38 @@
 """Valid calls of what the family offers."""
 
 import numpy as np
-from decode.public import BESIDE as BESIDE
-from decode.public import LAW, LOGITS, NORMAL
+from decode.public import BESIDE as RULE_BESIDE
+from decode.public import BIAS, NORMAL, V
 from decode.public import VALUES as RULE_VALUES
-from sortes.sequences import ArithmeticCodes, sample_without_replacement
+from sortes.sequences import (
+    ArithmeticCodes,
+    DistinctSequences,
+    TokenAutomaton,
+    Vocabulary,
+    sample_without_replacement,
+)
 
-LOGPROBS = np.log([0.4, 0.3])
-#: Values that act: texts that end at once.
-VALUES = {**RULE_VALUES, "eos_token_id": [list(range(32))]}
+#: How many times the tokens of each row are repeated, or with ``TALL`` how many times the rows are;
+#: `public.resize` sets them.
+SCALE: int = globals().get("SCALE", 1)
+TALL: bool = globals().get("TALL", False)
+HIGH, WIDE = (SCALE, 1) if TALL else (1, SCALE)
+#: How many times the texts are: a model is asked about each, so that nobody wants millions.
+TEXTS = min(HIGH, 10_000)
+LOGITS = np.tile(NORMAL, (HIGH, WIDE))
+LAW = {"logit_bias": BIAS, "mask": np.tile([np.arange(V) != 3, np.arange(V) < V], (HIGH, WIDE))}
+#: Of the samples of many rows, or of one.
+SAMPLES = np.log(np.tile([0.4, 0.3], (HIGH, WIDE)) / WIDE)
+SAMPLES = SAMPLES if TALL else SAMPLES[0]
+#: Of those of one row.
+LOGPROBS = np.log(np.tile([0.4, 0.3], SCALE) / SCALE)
+#: Tokens of which the third ends a text, and an expression that two tokens may leave open.
+VOCABULARY = Vocabulary([b"a", b"b", None] * SCALE, eos_token_id=2)
+AUTOMATON = TokenAutomaton("a|[ab]{3,5}", VOCABULARY)
+#: Values that act: texts that end at once, or match.
+VALUES = {**RULE_VALUES, "eos_token_id": [list(range(V))], "automaton": [AUTOMATON],
+          "width": [100 * SCALE]}  # fmt: skip
+BESIDE = {**RULE_BESIDE, "ensure_completion": {"automaton": AUTOMATON}}
 
 
 def flat(prefixes):
@@ -18,49 +42,82 @@ def flat(prefixes):
 
 def skewed(prefixes):
     """A model of many tokens, whose law does not depend on what was drawn."""
-    return np.tile(NORMAL[:1], (len(prefixes), 1))
+    return np.tile(NORMAL[:1], (len(prefixes), WIDE))
 
 
-SEARCH = {"max_new_tokens": 2, "eos_token_id": [2], "node_batch_size": 3, "logit_bias": {1: 0.5},
-          "rng": 0}  # fmt: skip
+SEARCH = {"max_new_tokens": 5 if TALL else 2, "eos_token_id": [2], "node_batch_size": 3,
+          "logit_bias": {1: 0.5}, "rng": 0}  # fmt: skip
 
 
 def drawn():
-    """Three texts of the flat model."""
-    return sample_without_replacement(flat, 3, 2, rng=0)
+    """Three texts of the flat model, as if there were many like each."""
+    few, less = sample_without_replacement(flat, 3, 2, rng=0), np.log(SCALE)
+    return DistinctSequences(
+        np.tile(few.tokens, (SCALE, 1)),
+        np.tile(few.lengths, SCALE),
+        np.tile(few.logprobs, SCALE) - less,
+        np.repeat(few.perturbed, SCALE) - less,
+        few.kappa - less,
+        np.tile(few.complete, SCALE),
+        np.tile(few.legal_logprobs, (SCALE, 1)),
+    )
 
 
-DONE = np.array([False, True])
+class Letters:
+    """A tokenizer of the kind of tiktoken: two letters and the end of a text."""
+
+    n_vocab, eot_token, special_tokens_set = 3, 2, frozenset()
+
+    def decode_single_token_bytes(self, token):
+        """Return what a token stands for."""
+        return [b"a", b"b", b""][token]
+
+
+def codes():
+    """Two codes for the logits of each prompt."""
+    return ArithmeticCodes(HIGH, 2, rng=0)
+
 
 CALLS = {
     "ArithmeticCodes": [
-        {"n_prompts": 2, "n": 1, "codebook": "t5x", "token_order": "random", "rng": 0,
-         "prompt_ids": np.array([3, 4])},
-        {"n_prompts": 2, "n": 2, "codes": np.array([0.25, 0.5]), "rng": 0},
+        {"n_prompts": 2 * SCALE, "n": 1, "codebook": "t5x", "token_order": "random", "rng": 0,
+         "prompt_ids": np.arange(2 * SCALE) + 3},
+        {"n_prompts": 2, "n": 2 * SCALE, "codes": np.tile([0.25, 0.5], SCALE), "rng": 0},
     ],
     "ArithmeticCodes.step": {
-        "logits": LOGITS, **LAW, "finished": DONE, "pad_token_id": 3, "top_p": 0.9
+        "logits": LOGITS, **LAW, "finished": np.tile([False, True], HIGH), "pad_token_id": 3,
+        "top_p": 0.9,
     },
     "ArithmeticCodes.copy": {},
     "ArithmeticCodes.to_bytes": {},
-    "ArithmeticCodes.from_bytes": {"data": ArithmeticCodes(1, 2, rng=0).to_bytes()},
-    "DistinctSequences.mean": {"values": np.arange(3.0), "method": "threshold"},
+    "ArithmeticCodes.from_bytes": {"data": ArithmeticCodes(SCALE, 2, rng=0).to_bytes()},
+    "DistinctSequences.mean": {"values": np.arange(3.0 * SCALE), "method": "threshold"},
     "DistinctSequences.weights": {"method": "unordered"},
     "SequenceSearch": {"model": skewed, "num_samples": 2, "priority": "gumbel", **SEARCH},
-    "conditional_gumbel": {"logprobs": LOGPROBS, "maximum": 1.0, "rng": 0},
-    "distinct_mean": {"values": np.arange(2.0), "logprobs": LOGPROBS, "kappa": -1.0,
-                      "method": "threshold"},
-    "gumbel_topk": {"logits": LOGITS, "k": 1, "rng": 0},
+    "TokenAutomaton": {"pattern": "(ab)+", "vocabulary": VOCABULARY},
+    "TokenAutomaton.advance": {"state": 1, "tokens": [0, 2]},
+    "TokenAutomaton.allowed": {"state": 1},
+    "TokenAutomaton.is_accepting": {"state": 1},
+    "TokenAutomaton.mask": {"states": [1, 2], "max_tokens": 3},
+    "TokenAutomaton.shortest": {"state": 1},
+    "Vocabulary": {"tokens": [b"a", b"b", None] * SCALE, "eos_token_id": 2},
+    "Vocabulary.from_tokenizer": {"tokenizer": Letters(), "eos_token_id": 2},
+    "Vocabulary.token": {"token_id": 0},
+    "conditional_gumbel": {"logprobs": SAMPLES, "maximum": 1.0, "rng": 0},
+    "distinct_mean": {"values": np.arange(2.0 * SCALE), "logprobs": LOGPROBS,
+                      "kappa": -1.0 - np.log(SCALE), "method": "threshold"},
+    "gumbel_topk": {"logits": LOGITS, "k": WIDE, "rng": 0},
     "log_survival": {"x": LOGPROBS},
-    "priority_sample": {"model": skewed, "num_samples": 9, "priority": "sequence",
+    "priority_sample": {"model": skewed, "num_samples": 9 * TEXTS, "priority": "sequence",
                         **{k: v for k, v in SEARCH.items() if k != "rng"}},
-    "sample_without_replacement": {"model": skewed, "num_samples": 2, **SEARCH},
-    "self_normalized_weights": {"logprobs": LOGPROBS, "kappa": -1.0},
-    "stochastic_beam_search": {"model": skewed, "num_beams": 2,
+    "sample_without_replacement": {"model": skewed, "num_samples": 2 * TEXTS, **SEARCH},
+    "self_normalized_weights": {"logprobs": SAMPLES, "kappa": -1.0},
+    "stochastic_beam_search": {"model": skewed, "num_beams": 2 * TEXTS,
                                **{k: v for k, v in SEARCH.items() if k != "node_batch_size"}},
-    "threshold_weights": {"logprobs": LOGPROBS, "kappa": -1.0},
-    "unordered_set_weights": {"logprobs": LOGPROBS},
-    "arithmetic_codes": {"n": 3, "codebook": "stratified", "rng": 0},
+    "threshold_weights": {"logprobs": SAMPLES, "kappa": -1.0},
+    "unordered_set_weights": {"logprobs": SAMPLES},
+    "arithmetic_codes": {"n": 3 * SCALE, "codebook": "stratified", "rng": 0},
 }  # fmt: skip
 
-MADE = {"ArithmeticCodes": lambda: ArithmeticCodes(1, 2, rng=0), "DistinctSequences": drawn}
+MADE = {"ArithmeticCodes": codes, "DistinctSequences": drawn,
+        "TokenAutomaton": lambda: AUTOMATON, "Vocabulary": lambda: VOCABULARY}  # fmt: skip

@@ -9,6 +9,8 @@ from sequences.models import TableModel
 from sortes import _core
 from sortes.sequences import (
     SequenceSearch,
+    TokenAutomaton,
+    Vocabulary,
     gumbel_topk,
     priority_sample,
     sample_without_replacement,
@@ -65,11 +67,22 @@ def texts(result):
     return [tuple(map(int, row[:length])) for row, length in rows]
 
 
-def table_search(lm, priority, num_samples, max_len):
+#: What the vectors call their automata: expressions over the tokens a, b and ab.
+EXPRESSIONS = {"ab+": "(ab)+"}
+
+
+def table_search(lm, case):
     """Run the search on the exact logarithms of a table."""
     ends, size = [lm["eos"]], len(lm["table"][""])
-    stream = sortes.Stream(0)
-    tree = _core.sequences.tree.SequenceTree(priority, num_samples, max_len, ends, stream)
+    num_samples, stream = case["num_samples"], sortes.Stream(0)
+    constraint = None
+    if "automaton" in case:
+        tokens = Vocabulary([None, b"a", b"b", b"ab"], eos_token_id=0)
+        automaton = TokenAutomaton(EXPRESSIONS[case["automaton"]], tokens)
+        constraint = automaton._native, case["ensure_completion"]
+    tree = _core.sequences.tree.SequenceTree(
+        case["priority"], num_samples, case["max_len"], ends, stream, constraint
+    )
     while not tree.is_finished:
         for node in tree.next_batch(4).tolist():
             law = lm["table"][",".join(map(str, tree.path(node)))]
@@ -79,13 +92,15 @@ def table_search(lm, priority, num_samples, max_len):
 
 
 @pytest.mark.parametrize(
-    "case", VECTORS["cases"], ids=lambda c: f"{c['lm']}-{c['priority']}-{c['num_samples']}"
+    "case",
+    VECTORS["cases"],
+    ids=lambda c: "-".join(str(value) for name, value in c.items() if name != "out"),
 )
 def test_vectors_of_priorities(case):
     lm = VECTORS["lms"][case["lm"]]
-    found = table_search(lm, case["priority"], case["num_samples"], case["max_len"])
+    found = table_search(lm, case)
     assert len(found) == len(case["out"])
-    for (tokens, logprob, priority, complete), want in zip(found, case["out"], strict=True):
+    for (tokens, logprob, priority, complete, _), want in zip(found, case["out"], strict=True):
         assert tokens.tolist() == want["sequence"]
         assert logprob == pytest.approx(want["logprob"], rel=1e-12, abs=1e-12)
         assert complete == want["complete"]
@@ -324,6 +339,11 @@ BAD = {
         lambda: priority_sample(MODEL, 1, 1, priority="gumbel"),
         ValueError,
         "priority: must be 'token' or 'sequence'",
+    ),
+    "method": (
+        lambda: sample_without_replacement(MODEL, 1, 1, rng=0).mean([1.0], method=np.ones(2)),
+        TypeError,
+        "method: must be 'self_normalized', 'threshold' or 'unordered'",
     ),
     "ends": (
         lambda: priority_sample(MODEL, 1, 1, eos_token_id=[-1]),

@@ -7,14 +7,14 @@ import pytest
 from lawlib import assert_cdf, assert_law, assert_mean
 from sequences.models import TableModel
 from sortes import _core
-from sortes.sequences import sample_without_replacement
+from sortes.sequences import TokenAutomaton, Vocabulary, sample_without_replacement
 from vectors import load
 
 SBS = load("sequences/gumbel.json")["sbs"]
 DRAWS = 100_000
 
 
-def searches(model, k, draws, seed):
+def searches(model, k, draws, seed, constraint=None):
     """Run many searches on a table: the numbers of the texts, perturbed values, kappas."""
     numbers = {text: i for i, text in enumerate(model.texts)}
     logits = dict(zip(model.prefixes, model.logits, strict=True))
@@ -22,7 +22,9 @@ def searches(model, k, draws, seed):
     out, values, kappas = np.empty((draws, k), int), np.empty((draws, k)), np.empty(draws)
     known = {}
     for i, stream in enumerate(_core.Stream(seed).split(draws)):
-        tree = _core.sequences.tree.SequenceTree("gumbel", k, model.max_len, [0], stream)
+        tree = _core.sequences.tree.SequenceTree(
+            "gumbel", k, model.max_len, [0], stream, constraint
+        )
         while not tree.is_finished:
             nodes = tree.next_batch(k)
             names = tuple(",".join(map(str, tree.path(node))) for node in nodes.tolist())
@@ -56,6 +58,36 @@ def test_pairs_of_the_vectors():
     counts = np.zeros(law.shape, int)
     np.add.at(counts, (drawn[:, 0], drawn[:, 1]), 1)
     assert_law(counts.ravel(), law.ravel() / law.sum())
+
+
+@pytest.mark.law
+@pytest.mark.parametrize("completes", [True, False])
+def test_pairs_that_match(completes):
+    """With a regular expression: what may follow a beginning has the model's law given that."""
+    model = TableModel.random(np.random.default_rng(7), 4, 3, 0.7)
+    automaton = TokenAutomaton("(ab)*a?", Vocabulary([None, b"a", b"b", b"ab"], eos_token_id=0))
+    law = np.zeros(len(model.texts))
+    for i, text in enumerate(model.texts):
+        state, p = automaton.start, 1.0
+        for place, token in enumerate(text):
+            legal = automaton.allowed(state).tolist()
+            if completes:
+                left = model.max_len - place - 1
+                after = {t: automaton.advance(state, t) for t in legal}
+                legal = [t for t in legal if automaton.shortest(after[t]) <= left]
+            row = model.probs[",".join(map(str, text[:place]))]
+            if token not in legal:
+                break
+            p *= row[token] / row[legal].sum()
+            state = automaton.advance(state, token)
+        else:
+            law[i] = p
+    assert law.sum() == pytest.approx(1)
+    pairs = pairs_law(law)
+    drawn, _, _ = searches(model, 2, DRAWS, seed=8, constraint=(automaton._native, completes))
+    counts = np.zeros(pairs.shape, int)
+    np.add.at(counts, (drawn[:, 0], drawn[:, 1]), 1)
+    assert_law(counts.ravel(), pairs.ravel() / pairs.sum())
 
 
 @pytest.mark.law

@@ -32,6 +32,7 @@ from sortes._check import (
     flag,
     one_of,
     real,
+    several,
     shown,
 )
 from sortes._device import check_real, is_on_device
@@ -364,13 +365,11 @@ def _order(name: str, given: Any) -> tuple[str, ...]:
             return ORDERS[given]
         known = ", ".join(map(repr, ORDERS))
         raise ValueError(f"{name}: must be {known} or a sequence of rule names, got {given!r}")
+    rules = several(given, name, "rule names") if isinstance(given, Sequence) else [given]
     # Half a surrogate pair is text that native code cannot read.
-    text = isinstance(given, Sequence) and all(
-        isinstance(r, str) and r.isprintable() for r in given
-    )
-    if not text:
+    if not all(isinstance(rule, str) and rule.isprintable() for rule in rules):
         raise TypeError(f"{name}: must be a name or a sequence of rule names, got {shown(given)}")
-    return tuple(given)
+    return tuple(rules)
 
 
 def _ids(name: str, given: Any) -> NDArray[np.int64] | None:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 #: What share of intervals is to hold the truth.
 LEVEL: Final = Domain("(0, 1)")
 _MOST: Final = 2**53
+#: Over an interval of such a level the normal density is flat, to a relative error below 3e-11.
+_SMALL: Final = 1e-5
 
 
 def average(
@@ -166,6 +168,8 @@ def samples_needed(
     if not shares.any():
         raise ValueError("c: no problem of the pilot has both right and wrong samples")
     wanted = _variance(width, level) * len(right)
+    if _within(shares, _MOST) > wanted:
+        raise _too_many("samples", width)
     low, high = k, _MOST
     while low < high:
         middle = (low + high) // 2
@@ -242,7 +246,10 @@ def problems_needed(
         total = max(total - own, 0.0) + _within(_overlaps(counts, right, k), samples)
     if total == 0:
         raise ValueError("c: the problems of the pilot do not differ")
-    return max(math.ceil(total / _variance(width, level)), 1)
+    wanted = _variance(width, level)
+    if total > wanted * _MOST:
+        raise _too_many("problems", width)
+    return max(math.ceil(total / wanted), 1)
 
 
 def _finite(x: Any, name: str) -> NDArray[np.float64]:
@@ -281,8 +288,14 @@ def _rows(what: str, n: NDArray[np.int64], c: NDArray[np.int64], k: int) -> NDAr
 def _overlaps(n: NDArray[np.int64], c: NDArray[np.int64], k: int) -> NDArray[np.float64]:
     """Return the means over problems of the covariance of two subsets that share j samples."""
     _rows("any", n, c, k)  # checks the counts
-    wrong = [_rows("all", n, n - c, 2 * k - j).mean() for j in range(k + 1)]
-    shares: NDArray[np.float64] = np.maximum(np.array(wrong) - wrong[0], 0.0)
+    shares = np.zeros(k + 1)
+    for j in range(1, k + 1):
+        # All of one and those of the other that are not shared are wrong, but not the last j: the
+        # difference of two chances that may be nearly one.
+        first = 2 * k - j
+        others = n - first
+        none = _rows("all", n, n - c, first)
+        shares[j] = (none * _rows("any", others, np.minimum(c, others), j)).mean()
     return shares
 
 
@@ -299,5 +312,14 @@ def _within(shares: NDArray[np.float64], samples: int) -> float:
 
 
 def _variance(width: float, level: float) -> float:
-    """Return the variance of a mean whose interval has a width."""
-    return (width / (2 * NormalDist().inv_cdf((1 + level) / 2))) ** 2
+    """Return the variance of a mean whose interval has a width; it may be infinite, or zero."""
+    if level <= _SMALL:
+        z = level * math.sqrt(math.pi / 2)
+    else:
+        z = -NormalDist().inv_cdf((1 - level) / 2)
+    deviation = width / (2 * z)
+    return deviation * deviation
+
+
+def _too_many(what: str, width: float) -> ValueError:
+    return ValueError(f"width: more than 2**53 {what} would be needed, got {width}")

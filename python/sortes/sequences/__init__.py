@@ -2,11 +2,13 @@
 
 `ArithmeticCodes` draws many texts in parallel, each an exact sample, all of them spread evenly over
 what the model can say. `sample_without_replacement` and `priority_sample` find distinct ones:
-drawn, or the surest first. `gumbel_topk` draws distinct items, and `threshold_weights` and its like
-turn sums over them into estimates. The family stands on `sortes.decode`, whose rules it takes.
+drawn, or the surest first; with a `TokenAutomaton`, ones that match a regular expression.
+`gumbel_topk` draws distinct items, and `threshold_weights` and its like turn sums over them into
+estimates. The family stands on `sortes.decode`, whose rules it takes.
 """
 
 from sortes.sequences.arithmetic import ArithmeticCodes, ArithmeticOutput, arithmetic_codes
+from sortes.sequences.automaton import TokenAutomaton
 from sortes.sequences.distinct import (
     DistinctSequences,
     sample_without_replacement,
@@ -15,6 +17,7 @@ from sortes.sequences.distinct import (
 from sortes.sequences.gumbel import GumbelTopK, conditional_gumbel, gumbel_topk, log_survival
 from sortes.sequences.priority import PrioritySequences, priority_sample
 from sortes.sequences.search import FoundSequence, SequenceSearch
+from sortes.sequences.vocabulary import Vocabulary
 from sortes.sequences.weights import (
     distinct_mean,
     self_normalized_weights,
@@ -30,6 +33,8 @@ __all__ = [
     "GumbelTopK",
     "PrioritySequences",
     "SequenceSearch",
+    "TokenAutomaton",
+    "Vocabulary",
     "arithmetic_codes",
     "conditional_gumbel",
     "distinct_mean",

@@ -14,14 +14,9 @@ from sortes._interrupt import OnInterrupt
 from sortes._progress import Progress
 from sortes.decode._call import LogitBias
 from sortes.decode.rules import RuleArgs, Rules
-from sortes.sequences.search import (
-    LENGTH,
-    Model,
-    SequenceSearch,
-    TokenId,
-    columns_of,
-    to_the_end,
-)
+from sortes.sequences.automaton import LENGTH, TokenAutomaton
+from sortes.sequences.search import Model, SequenceSearch, columns_of, to_the_end
+from sortes.sequences.vocabulary import TokenId
 from sortes.sequences.weights import (
     Method,
     distinct_mean,
@@ -54,6 +49,10 @@ class DistinctSequences:
         if there are none.
     complete : ndarray of bool, shape (n,)
         Whether a token of `eos_token_id` ended each, not the limit.
+    legal_logprobs : ndarray of float64, shape (n, T)
+        With an automaton, for each token the logarithm of the mass of all that might have stood
+        there, in the law of the model at its temperature, before any other rule; else, and behind
+        the ends, 0.
 
     Examples
     --------
@@ -71,6 +70,7 @@ class DistinctSequences:
     perturbed: NDArray[np.float64]
     kappa: float
     complete: NDArray[np.bool_]
+    legal_logprobs: NDArray[np.float64]
 
     def __len__(self) -> int:
         """Return how many there are."""
@@ -151,6 +151,8 @@ def sample_without_replacement(
     rules: Rules | None = None,
     *,
     eos_token_id: TokenId | Sequence[int] | None = None,
+    automaton: TokenAutomaton | None = None,
+    ensure_completion: bool = True,
     node_batch_size: AtLeastOne = 16,
     logit_bias: LogitBias | None = None,
     on_interrupt: OnInterrupt = "raise",
@@ -175,7 +177,13 @@ def sample_without_replacement(
         Compiled rules; or give the rules as keyword arguments (see `sortes.decode.Rules`). They
         make the law from which the sequences are drawn.
     eos_token_id : int or sequence of int, optional
-        Tokens that end a sequence.
+        Tokens that end a sequence; with an automaton, those of its vocabulary.
+    automaton : TokenAutomaton, optional
+        What the sequences must match. Only the tokens that may follow are looked at, as if the
+        others had no probability.
+    ensure_completion : bool, default True
+        With an automaton, whether every sequence matches: only tokens are taken after which it can
+        be finished within `max_new_tokens`. Otherwise that may cut it.
     node_batch_size : int, default 16
         How many beginnings the model is given together, at most. The sequences do not depend on it.
     logit_bias
@@ -202,8 +210,9 @@ def sample_without_replacement(
     Raises
     ------
     ValueError
-        If an argument is outside its domain; if a row of logits holds NaN or ``+inf``, or no finite
-        logit, or there is not a row for each beginning.
+        If an argument is outside its domain, or no sequence of the automaton is short enough; if a
+        row of logits holds NaN or ``+inf``, or no finite logit, or fewer logits than the automaton
+        has tokens, or there is not a row for each beginning.
     TypeError
         If an argument has the wrong type.
     Interrupted
@@ -223,6 +232,13 @@ def sample_without_replacement(
     depends on the seed and its tokens, so that the first sequences are the same for every
     `num_samples` and `node_batch_size`. Where a model rounds differently in batches of different
     sizes, values move by as much.
+
+    With an automaton, the law of a token is that of the model given that the token may follow, and
+    then the rules act on it. That is not the law of the model's texts given that they match, but
+    the product of ``exp(legal_logprobs)`` is what it takes to get there: where a temperature is the
+    only rule, a sequence has the probability ``exp(logprobs + legal_logprobs.sum(1))`` without an
+    automaton. A beginning after which the model, the rules or `logit_bias` leave no token that may
+    follow is discarded; the log-probabilities of the others are as if it had stayed.
 
     References
     ----------
@@ -245,6 +261,8 @@ def sample_without_replacement(
         max_new_tokens,
         rules,
         eos_token_id=eos_token_id,
+        automaton=automaton,
+        ensure_completion=ensure_completion,
         node_batch_size=node_batch_size,
         logit_bias=logit_bias,
         rng=rng,
@@ -262,6 +280,8 @@ def stochastic_beam_search(
     rules: Rules | None = None,
     *,
     eos_token_id: TokenId | Sequence[int] | None = None,
+    automaton: TokenAutomaton | None = None,
+    ensure_completion: bool = True,
     logit_bias: LogitBias | None = None,
     on_interrupt: OnInterrupt = "raise",
     rng: Rng = None,
@@ -284,7 +304,11 @@ def stochastic_beam_search(
     rules : Rules, optional
         Compiled rules; or give the rules as keyword arguments (see `sortes.decode.Rules`).
     eos_token_id : int or sequence of int, optional
-        Tokens that end a sequence.
+        Tokens that end a sequence; with an automaton, those of its vocabulary.
+    automaton : TokenAutomaton, optional
+        As in `sample_without_replacement`.
+    ensure_completion : bool, default True
+        As in `sample_without_replacement`.
     logit_bias
         As in `sortes.decode.sample`.
     on_interrupt : {"raise", "return"}, default "raise"
@@ -341,6 +365,8 @@ def stochastic_beam_search(
         max_new_tokens,
         rules,
         eos_token_id=eos_token_id,
+        automaton=automaton,
+        ensure_completion=ensure_completion,
         node_batch_size=num_beams,
         logit_bias=logit_bias,
         rng=rng,
@@ -353,5 +379,5 @@ def stochastic_beam_search(
 
 def drawn(search: SequenceSearch) -> DistinctSequences:
     """Return what a search has drawn."""
-    tokens, lengths, logprobs, perturbed, complete, kappa = columns_of(search)
-    return DistinctSequences(tokens, lengths, logprobs, perturbed, kappa, complete)
+    tokens, lengths, logprobs, perturbed, complete, legal, kappa = columns_of(search)
+    return DistinctSequences(tokens, lengths, logprobs, perturbed, kappa, complete, legal)

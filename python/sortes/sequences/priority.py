@@ -13,14 +13,9 @@ from sortes._interrupt import OnInterrupt
 from sortes._progress import Progress
 from sortes.decode._call import LogitBias
 from sortes.decode.rules import RuleArgs, Rules
-from sortes.sequences.search import (
-    LENGTH,
-    Model,
-    SequenceSearch,
-    TokenId,
-    columns_of,
-    to_the_end,
-)
+from sortes.sequences.automaton import LENGTH, TokenAutomaton
+from sortes.sequences.search import Model, SequenceSearch, columns_of, to_the_end
+from sortes.sequences.vocabulary import TokenId
 
 #: What a beginning waits with.
 GreedyPriority: TypeAlias = Literal["token", "sequence"]
@@ -42,6 +37,10 @@ class PrioritySequences(NamedTuple):
         for the first.
     complete : ndarray of bool, shape (n,)
         Whether a token of `eos_token_id` ended each, not the limit.
+    legal_logprobs : ndarray of float64, shape (n, T)
+        With an automaton, for each token the logarithm of the mass of all that might have stood
+        there, in the law of the model at its temperature, before any other rule; else, and behind
+        the ends, 0.
     """
 
     tokens: NDArray[np.int64]
@@ -49,6 +48,7 @@ class PrioritySequences(NamedTuple):
     logprobs: NDArray[np.float64]
     priorities: NDArray[np.float64]
     complete: NDArray[np.bool_]
+    legal_logprobs: NDArray[np.float64]
 
 
 def priority_sample(
@@ -59,6 +59,8 @@ def priority_sample(
     *,
     priority: GreedyPriority = "token",
     eos_token_id: TokenId | Sequence[int] | None = None,
+    automaton: TokenAutomaton | None = None,
+    ensure_completion: bool = True,
     node_batch_size: AtLeastOne = 16,
     logit_bias: LogitBias | None = None,
     on_interrupt: OnInterrupt = "raise",
@@ -82,7 +84,11 @@ def priority_sample(
     priority : {"token", "sequence"}, default "token"
         What a beginning waits with: the probability of its last token, or its own.
     eos_token_id : int or sequence of int, optional
-        Tokens that end a sequence.
+        Tokens that end a sequence; with an automaton, those of its vocabulary.
+    automaton : TokenAutomaton, optional
+        As in `sample_without_replacement`.
+    ensure_completion : bool, default True
+        As in `sample_without_replacement`.
     node_batch_size : int, default 16
         How many beginnings the model is given together, at most: some that may come later, besides
         the next. The sequences do not depend on it.
@@ -141,6 +147,8 @@ def priority_sample(
         rules,
         priority=priority,
         eos_token_id=eos_token_id,
+        automaton=automaton,
+        ensure_completion=ensure_completion,
         node_batch_size=node_batch_size,
         logit_bias=logit_bias,
         num_threads=num_threads,

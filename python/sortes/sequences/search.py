@@ -20,24 +20,24 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sortes import _core
-from sortes._arrays import host, integers_of
 from sortes._check import (
     AT_LEAST_1,
     COUNT,
-    WORD,
     AtLeastOne,
     Count,
-    Domain,
     count,
+    flag,
     one_of,
     shown,
 )
 from sortes._device import to_host
 from sortes._interrupt import Interrupted, OnInterrupt
 from sortes._progress import Progress, job_of, reporter
-from sortes._rng import as_stream
+from sortes._rng import as_stream, refuse_randomness
 from sortes.decode._call import LogitBias, Request, bias_of, prepare
 from sortes.decode.rules import RuleArgs, Rules, as_rules
+from sortes.sequences.automaton import LENGTH, TokenAutomaton
+from sortes.sequences.vocabulary import TokenId, ids_of
 
 if TYPE_CHECKING:
     from sortes._rng import Rng
@@ -46,10 +46,6 @@ if TYPE_CHECKING:
 Model: TypeAlias = Callable[[list[NDArray[np.int64]]], ArrayLike]
 #: Which sequence comes next.
 Priority: TypeAlias = Literal["gumbel", "token", "sequence"]
-#: A token of the vocabulary.
-TokenId: TypeAlias = Annotated[int, WORD]
-#: How many tokens a sequence may have.
-LENGTH: Final = Domain("[1, 2**31)", integer=True)
 #: What stands behind the end of a sequence.
 PAD: Final = -1
 #: What becomes of a search.
@@ -70,12 +66,16 @@ class FoundSequence(NamedTuple):
         of the beginning, with which its turn came, and NaN for the first.
     complete : bool
         Whether a token of `eos_token_id` ended it, not the limit.
+    legal_logprobs : ndarray of float64, shape (T,)
+        With an automaton, for each token the logarithm of the mass of all that might have stood
+        there, in the law of the model at its temperature, before any other rule; else 0.
     """
 
     tokens: NDArray[np.int64]
     logprob: float
     priority: float
     complete: bool
+    legal_logprobs: NDArray[np.float64]
 
 
 class Columns(NamedTuple):
@@ -86,6 +86,7 @@ class Columns(NamedTuple):
     logprobs: NDArray[np.float64]
     priorities: NDArray[np.float64]
     complete: NDArray[np.bool_]
+    legal_logprobs: NDArray[np.float64]
     #: The largest perturbed log-probability of what was not found.
     kappa: float
 
@@ -108,7 +109,13 @@ class SequenceSearch(Iterator[FoundSequence]):
         Which sequence comes next: see `sample_without_replacement` for ``"gumbel"``, and
         `priority_sample` for the others.
     eos_token_id : int or sequence of int, optional
-        Tokens that end a sequence.
+        Tokens that end a sequence; with an automaton, those of its vocabulary.
+    automaton : TokenAutomaton, optional
+        What the sequences must match. Only the tokens that may follow are looked at, as if the
+        others had no probability.
+    ensure_completion : bool, default True
+        With an automaton, whether every sequence matches: only tokens are taken after which it can
+        be finished within `max_new_tokens`. Otherwise that may cut it.
     node_batch_size : int, default 16
         How many beginnings the model is given together, at most. The sequences do not depend on it.
     logit_bias
@@ -132,14 +139,19 @@ class SequenceSearch(Iterator[FoundSequence]):
     Raises
     ------
     ValueError
-        If an argument is outside its domain. While it runs: if a row of logits holds NaN or
-        ``+inf``, or no finite logit, or there is not a row for each beginning.
+        If an argument is outside its domain, or no sequence of the automaton is short enough. While
+        it runs: if a row of logits holds NaN or ``+inf``, or no finite logit, or fewer logits than
+        the automaton has tokens, or there is not a row for each beginning.
     TypeError
         If an argument has the wrong type.
 
     Notes
     -----
     After an error of the model, or a Ctrl-C, the search can go on where it was.
+
+    A beginning after which the model, the rules or `logit_bias` leave no token that may follow is
+    discarded. The log-probabilities of the others are as if it had stayed, and `kappa` may be that
+    of a beginning that will be discarded.
 
     Examples
     --------
@@ -163,6 +175,8 @@ class SequenceSearch(Iterator[FoundSequence]):
         *,
         priority: Priority = "gumbel",
         eos_token_id: TokenId | Sequence[int] | None = None,
+        automaton: TokenAutomaton | None = None,
+        ensure_completion: bool = True,
         node_batch_size: AtLeastOne = 16,
         logit_bias: LogitBias | None = None,
         rng: Rng = None,
@@ -175,7 +189,10 @@ class SequenceSearch(Iterator[FoundSequence]):
         num_samples = COUNT.check(num_samples, "num_samples")
         length = LENGTH.check(max_new_tokens, "max_new_tokens")
         one_of(priority, "priority", get_args(Priority))
-        ends = [] if eos_token_id is None else _ends(eos_token_id)
+        named: list[int] = []
+        if eos_token_id is not None:
+            named = sorted({*ids_of(eos_token_id, "eos_token_id").reshape(-1).tolist()})
+        ends, constraint = _constraint(automaton, ensure_completion, named)
         self._model, self._most = model, AT_LEAST_1.check(node_batch_size, "node_batch_size")
         chosen = as_rules(rules, rule_args)
         if logit_bias is not None:
@@ -188,7 +205,9 @@ class SequenceSearch(Iterator[FoundSequence]):
         else:
             _refuse_chance(priority, chosen, rng, step)
             stream = as_stream(0)
-        self._tree = _core.sequences.tree.SequenceTree(priority, num_samples, length, ends, stream)
+        self._tree = _core.sequences.tree.SequenceTree(
+            priority, num_samples, length, ends, stream, constraint
+        )
         self._num_samples, self._returned = num_samples, 0
 
     @property
@@ -250,29 +269,35 @@ def columns_of(search: SequenceSearch) -> Columns:
     found = search._tree.found(0, search._num_samples)
     lengths = np.array([len(tokens) for tokens, *_ in found], np.int64)
     padded = np.full((len(found), max(lengths, default=0)), PAD, np.int64)
-    for row, (tokens, *_) in zip(padded, found, strict=True):
-        row[: len(tokens)] = tokens
+    legal = np.zeros(padded.shape)
+    for i, (tokens, *_, masses) in enumerate(found):
+        padded[i, : len(tokens)] = tokens
+        legal[i, : len(tokens)] = masses
     logprobs, priorities = (np.array([one[i] for one in found], float) for i in (1, 2))
     complete = np.array([one[3] for one in found], bool)
-    return Columns(padded, lengths, logprobs, priorities, complete, search._tree.kappa)
+    return Columns(padded, lengths, logprobs, priorities, complete, legal, search._tree.kappa)
 
 
-def _ends(eos_token_id: Any) -> list[int]:
-    """Return the ids that end a sequence."""
-    given = to_host(eos_token_id)
-    if host(given, "eos_token_id", None).ndim == 0:
-        return [WORD.check(given, "eos_token_id")]
-    return integers_of(given, "eos_token_id", WORD).tolist()  # type: ignore[no-any-return]
+def _constraint(
+    automaton: Any, ensure_completion: Any, ends: list[int]
+) -> tuple[list[int], tuple[_core.sequences.automaton.TokenAutomaton, bool] | None]:
+    """Return the tokens that end a sequence, and what the search is told of the automaton."""
+    completes = flag(ensure_completion, "ensure_completion")
+    if automaton is None:
+        if not completes:
+            raise ValueError("ensure_completion: must be True without an automaton, got False")
+        return ends, None
+    if not isinstance(automaton, TokenAutomaton):
+        raise TypeError(f"automaton: must be a TokenAutomaton, got {shown(automaton)}")
+    own = list(automaton.vocabulary.eos_token_ids)
+    if ends and ends != own:
+        raise ValueError(f"eos_token_id: must be those of the automaton, {own}, got {ends}")
+    return own, (automaton._native, completes)
 
 
 def _refuse_chance(priority: str, rules: Rules, rng: Rng, step: int) -> None:
     """Raise if something is to be drawn where nothing is."""
-    for name, given in (("rng", rng is not None), ("step", step != 0)):
-        if given:
-            as_stream(rng, step)  # which says what is wrong with it
-            raise ValueError(
-                f"{name}: must not be given with the priority {priority!r}, which draws nothing"
-            )
+    refuse_randomness(rng, step, f"the priority {priority!r}, which draws nothing")
     if rules.is_random:
         raise ValueError(
             f"rules: must not act at random with the priority {priority!r}, which draws nothing, "

@@ -1,6 +1,7 @@
 //! Memory whose size a caller chooses: an error where there is none, not an abort.
 
 use std::alloc::{Layout, alloc_zeroed};
+use std::hint::black_box;
 
 use crate::{Error, Result, Run};
 
@@ -26,6 +27,24 @@ pub fn with_capacity<T>(len: usize, what: &'static str) -> Result<Vec<T>> {
         Ok(()) => Ok(out),
         Err(_) => Err(refused::<T>(len, what)),
     }
+}
+
+/// Asks for memory for `len` elements, which are `what`, and gives it back: before somebody takes as
+/// much who takes it for granted.
+///
+/// ```
+/// use sortes_core::memory::ask;
+///
+/// assert!(ask::<u64>(3, "draws").is_ok());
+/// assert!(ask::<u64>(usize::MAX, "draws").is_err());
+/// ```
+///
+/// # Errors
+/// If they cannot be allocated.
+pub fn ask<T>(len: usize, what: &'static str) -> Result<()> {
+    // The compiler may leave out what is never looked at.
+    drop(black_box(with_capacity::<T>(len, what)?));
+    Ok(())
 }
 
 /// A vector of `len` elements, all of them `value`.

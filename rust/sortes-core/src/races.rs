@@ -16,6 +16,7 @@
 //!
 //! The exponential of item `i` is that of entity `i` ([`Purpose::Item`]) at the step of the stream.
 
+use std::f64::consts::LN_2;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -164,15 +165,10 @@ pub fn successive<W: Weight>(
             let mut passing = [0; BLOCK / 64];
             let passing = &mut passing[..block.len().div_ceil(64)];
             below(noise, block, bound, passing);
-            for (word, bits) in passing.iter().enumerate() {
-                let mut bits = *bits;
-                while bits != 0 {
-                    let i = word * 64 + bits.trailing_zeros() as usize;
-                    let key = elementary::exponential(noise[i]) / block[i].wide();
-                    found.offer(key, items.start + i);
-                    bits &= bits - 1;
-                }
-            }
+            for_each_set(passing, |i| {
+                let key = elementary::exponential(noise[i]) / block[i].wide();
+                found.offer(key, items.start + i);
+            });
         }
     })?;
     if invalid.into_inner() {
@@ -193,6 +189,28 @@ fn magnitude<W: Weight>(weight: W) -> f64 {
     weight.wide().abs()
 }
 
+/// Calls `take` with the index of every bit that is set.
+#[inline(always)]
+fn for_each_set(bits: &[u64], mut take: impl FnMut(usize)) {
+    for (word, bits) in bits.iter().enumerate() {
+        let mut left = *bits;
+        while left != 0 {
+            take(word * 64 + left.trailing_zeros() as usize);
+            left &= left - 1;
+        }
+    }
+}
+
+/// A number at most `log2(u)` of a positive, normal `u`, and no more than 0.09 less.
+#[inline(always)]
+fn log2_below(u: f64) -> f64 {
+    // Read as an integer, the bits of a float are its logarithm, with a straight line from each power
+    // of two to the next. Those of 2^52 before them make a float of the integer.
+    const TWO_52: f64 = (1_u64 << 52) as f64;
+    let bits = f64::from_bits(TWO_52.to_bits() | u.to_bits() >> 20) - TWO_52;
+    bits / (1_u64 << 32) as f64 - 1023.0
+}
+
 vectorised! {
     /// Sets the bits of the items with `u <= bound * w`.
     fn below<W: Weight>(us: &[f64], ws: &[W], bound: f64, bits: &mut [u64]) {
@@ -200,6 +218,17 @@ vectorised! {
             let mut lane = 1;
             for (u, w) in us.iter().zip(ws) {
                 *word |= if *u <= bound * w.wide() { lane } else { 0 };
+                lane = u64::wrapping_shl(lane, 1);
+            }
+        }
+    }
+
+    /// Sets the bits of the items with `u <= exp(bound + log weight)`, and of few others.
+    fn below_log(us: &[f64], logs: &[f64], bound: f64, bits: &mut [u64]) {
+        for ((us, logs), word) in us.chunks(64).zip(logs.chunks(64)).zip(bits) {
+            let mut lane = 1;
+            for (u, log) in us.iter().zip(logs) {
+                *word |= if log2_below(*u) * LN_2 <= bound + log { lane } else { 0 };
                 lane = u64::wrapping_shl(lane, 1);
             }
         }
@@ -255,11 +284,32 @@ impl Noise<'_> {
         run: Run<'_>,
     ) -> Result<Vec<Keyed>> {
         smallest(n, k, run, |items, found| {
-            let mut noise = [0.0; BLOCK];
-            let noise = &mut noise[..items.len()];
-            self.write_negative(items.start, noise);
-            for (e, index) in noise.iter().zip(items) {
-                found.offer(e - log_weight(index), index);
+            let (mut logs, mut noise) = ([0.0; BLOCK], [0.0; BLOCK]);
+            let (logs, noise) = (&mut logs[..items.len()], &mut noise[..items.len()]);
+            for (log, index) in logs.iter_mut().zip(items.clone()) {
+                *log = log_weight(index);
+            }
+            match self {
+                Self::Stream(stream) if found.threshold < f64::INFINITY => {
+                    // As above: u <= exp(threshold + log weight) is necessary, now by a bound of the
+                    // logarithm of u; and a little more, which roundings of keys may be worth.
+                    let ids = bulk::Ids::From(stream, items.start as u64);
+                    bulk::precise_uniforms(Purpose::Item, ids, noise);
+                    let bound = found.threshold + found.threshold.abs() * f64::EPSILON + 1e-9;
+                    let mut passing = [0; BLOCK / 64];
+                    let passing = &mut passing[..logs.len().div_ceil(64)];
+                    below_log(noise, logs, bound, passing);
+                    for_each_set(passing, |i| {
+                        let e = elementary::ln(elementary::exponential(noise[i]));
+                        found.offer(e - logs[i], items.start + i);
+                    });
+                }
+                _ => {
+                    self.write_negative(items.start, noise);
+                    for ((e, log), index) in noise.iter().zip(logs).zip(items) {
+                        found.offer(e - *log, index);
+                    }
+                }
             }
         })
     }
@@ -399,6 +449,40 @@ mod tests {
         assert_eq!(got, plain(&weights, Stream::new(1)));
         let keys = keys(&weights, false, Stream::new(1), Run::alone()).unwrap();
         assert_eq!([keys[0], keys[2]], [f64::INFINITY; 2]);
+    }
+
+    #[test]
+    fn a_bound_of_the_logarithm_is_one() {
+        let mut draws = Stream::new(7).draws(Purpose::Uniform, 0);
+        let powers = (-70..0)
+            .flat_map(|e| [1.0, 1.0 + f64::EPSILON, 2.0 - f64::EPSILON].map(|m| m * 2f64.powi(e)));
+        for u in powers.chain((0..10_000).map(|_| draws.uniform().max(1e-20))) {
+            let gap = u.log2() - log2_below(u);
+            assert!((-1e-13..0.09).contains(&gap), "{u}: {gap}");
+        }
+    }
+
+    #[test]
+    fn the_smallest_keys_of_logarithms_are_found() {
+        for (scale, n) in [(0.0, 3000), (1.0, 40_000), (3e4, 40_000)] {
+            let stream = Stream::new(8).at_step(n);
+            let mut logs: Vec<f64> = (0..n).map(|i| scale * f64::from(i * 7919 % 101)).collect();
+            logs[5] = f64::NEG_INFINITY;
+            let mut noise = vec![0.0; logs.len()];
+            Noise::Stream(stream).write_negative(0, &mut noise);
+            let keys = noise.iter().zip(&logs).map(|(e, log)| e - log);
+            let mut expected: Vec<Keyed> =
+                keys.enumerate().map(|(index, key)| Keyed { key, index }).collect();
+            expected.sort_by(Keyed::order);
+            expected.pop();
+            for k in [0, 1, 64, 500, logs.len()] {
+                let log_weight = |i: usize| logs[i];
+                let got = Noise::Stream(stream)
+                    .successive(logs.len(), k, log_weight, Run::alone())
+                    .unwrap();
+                assert_eq!(got, expected[..k.min(expected.len())], "{scale}, k = {k}");
+            }
+        }
     }
 
     #[test]

@@ -9,9 +9,12 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use sortes_core::Error;
-use sortes_core::memory::with_capacity;
+use sortes_core::memory::{ask, with_capacity};
 
 use crate::boundary::to_py;
+
+/// Bytes of the object of an array, and some more: as many as the C library divides for what is small.
+const OBJECT: usize = 4096;
 
 /// Numbers that Python receives as an array.
 pub(crate) struct Array<T>(pub(crate) Vec<T>);
@@ -22,6 +25,8 @@ impl<'py, T: Element> IntoPyObject<'py> for Array<T> {
     type Error = PyErr;
 
     fn into_pyobject(self, py: Python<'py>) -> PyResult<Self::Output> {
+        // That there is memory for the object itself is taken for granted there: ask before.
+        ask::<u8>(OBJECT, "bytes of an array").map_err(to_py)?;
         Ok(self.0.into_pyarray(py))
     }
 }

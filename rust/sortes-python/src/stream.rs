@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use pyo3::prelude::*;
 use pyo3::types::PyList;
-use sortes_core::memory::with_capacity;
+use sortes_core::memory::{ask, with_capacity};
 use sortes_core::rng::stream::ENTITY_LIMIT;
 use sortes_core::rng::{self, Purpose};
 
@@ -73,7 +73,7 @@ impl Stream {
     fn split<'py>(&self, n: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
         let (py, n) = (n.py(), integer("n", n, WORD)?);
         // Python asks for the memory of a list bit by bit: ask for all of it first.
-        drop(with_capacity::<[u64; OBJECT]>(n as usize, "streams").map_err(to_py)?);
+        ask::<[u64; OBJECT]>(n as usize, "streams").map_err(to_py)?;
         let children = PyList::empty(py);
         // Objects are made with the interpreter held: between batches, others have it.
         for first in (0..n).step_by(BATCH) {

@@ -98,6 +98,8 @@ def test_order():
         wanted = "must be a name or a sequence of rule names"
         with raises(TypeError, f"order: {wanted}, got {order!r}"):
             Rules(order=order)
+    with pytest.raises(TypeError, match=r"^order: must hold rule names, got <memory at"):
+        Rules(order=memoryview(np.zeros((2, 2))))
     with raises(ValueError, "order: must contain 'typical', for typical_p is given"):
         Rules(typical_p=0.5, order=("top_k", "top_p"))
     with raises(ValueError, "order: must contain 'top_k' or 'top_k_top_p', for top_k is given"):

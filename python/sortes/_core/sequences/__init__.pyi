@@ -1,8 +1,9 @@
 """Whole texts."""
 
 from . import arithmetic as arithmetic
+from . import automaton as automaton
 from . import gumbel as gumbel
 from . import tree as tree
 from . import weights as weights
 
-__all__ = ["arithmetic", "gumbel", "tree", "weights"]
+__all__ = ["arithmetic", "automaton", "gumbel", "tree", "weights"]

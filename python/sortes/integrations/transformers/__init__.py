@@ -2,8 +2,9 @@
 
 `sample` is a ``custom_generate`` function that owns the draw, and `arithmetic_sample` one that
 spreads the texts of a prompt evenly; `distinct_sample`, `stochastic_beam_sample` and
-`priority_sample` give texts that are never the same. The warpers are logits processors
-with the names and arguments of Transformers' own, for ``logits_processor=[...]``.
+`priority_sample` give texts that are never the same. `RegexLogitsProcessor` makes texts match a
+regular expression. The warpers are logits processors with the names and arguments of Transformers'
+own, for ``logits_processor=[...]``.
 """
 
 from contextlib import suppress
@@ -24,6 +25,7 @@ from sortes.integrations.transformers._distinct import (  # noqa: E402
 )
 from sortes.integrations.transformers._draw import SortesDrawProcessor  # noqa: E402
 from sortes.integrations.transformers._generate import sample  # noqa: E402
+from sortes.integrations.transformers._regex import RegexLogitsProcessor  # noqa: E402
 from sortes.integrations.transformers._warpers import (  # noqa: E402
     DRYLogitsWarper,
     EpsilonLogitsWarper,
@@ -55,6 +57,7 @@ __all__ = [
     "FIRELogitsWarper",
     "MinPLogitsWarper",
     "PLessLogitsWarper",
+    "RegexLogitsProcessor",
     "SortesDrawProcessor",
     "SortesLogitsWarper",
     "TemperatureLogitsWarper",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, Unpack, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Unpack
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from transformers import LogitsProcessor
 from transformers.generation.configuration_utils import GenerationMode
 
 from sortes import decode
-from sortes._check import UNIT, one_of
+from sortes._check import UNIT
 from sortes._interrupt import OnInterrupt
 from sortes._progress import Progress, reporter
 from sortes.decode.rules import as_rules
@@ -127,7 +127,6 @@ def arithmetic_sample(
     >>> len(set(map(tuple, texts.tolist())))
     8
     """
-    one_of(on_interrupt, "on_interrupt", get_args(OnInterrupt))
     if not generation_config.do_sample:
         raise ValueError("do_sample: must be True for arithmetic sampling, got False")
     n = generation_config.num_return_sequences or 1

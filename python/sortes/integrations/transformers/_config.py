@@ -190,6 +190,23 @@ def enclosing_generate() -> Mapping[str, Any]:
     return {}
 
 
+def generate_with(processor: LogitsProcessor) -> Mapping[str, Any]:
+    """Return the variables of the outermost ``generate`` call that was given a processor.
+
+    Assisted generation hands its processors on to the ``generate`` of the assistant.
+    """
+    found: Mapping[str, Any] = {}
+    frame = sys._getframe(1).f_back
+    while frame is not None:
+        if frame.f_code.co_name == "generate":
+            names = frame.f_locals
+            is_one = isinstance(names.get("generation_config"), transformers.GenerationConfig)
+            if is_one and any(one is processor for one in names.get("logits_processor") or ()):
+                found = names
+        frame = frame.f_back
+    return found
+
+
 def warn_of_second_cut(processor: LogitsProcessor, rules: decode.Rules) -> None:
     """Warn if `rules`, which act after the processor, cut or temper what it returns."""
     if rules.params:

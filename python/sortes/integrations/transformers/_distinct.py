@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-import inspect
 from typing import TYPE_CHECKING, Any, get_args
 
 import torch
@@ -11,9 +9,10 @@ from transformers.generation.stopping_criteria import EosTokenCriteria, MaxLengt
 from transformers.generation.utils import GenerateDecoderOnlyOutput
 
 from sortes import decode
-from sortes._check import AT_LEAST_1, AtLeastOne, one_of, shown
+from sortes._check import AT_LEAST_1, AtLeastOne, Count, one_of, shown
 from sortes._interrupt import OnInterrupt
 from sortes._progress import Progress
+from sortes.integrations.transformers._beginnings import Beginnings
 from sortes.integrations.transformers._config import (
     enclosing_generate,
     rules_of_sampling,
@@ -28,11 +27,8 @@ from sortes.sequences.search import SequenceSearch, to_the_end
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import numpy as np
-    from numpy.typing import NDArray
-
     from sortes._rng import Rng
-    from sortes.sequences import FoundSequence
+    from sortes.sequences import FoundSequence, TokenAutomaton
 
 #: What a sequence may end by.
 _CRITERIA = (MaxLengthCriteria, EosTokenCriteria)
@@ -49,6 +45,9 @@ def distinct_sample(
     *,
     num_samples: AtLeastOne = 1,
     node_batch_size: AtLeastOne = 16,
+    max_cached_tokens: Count | None = None,
+    automaton: TokenAutomaton | None = None,
+    ensure_completion: bool = True,
     on_sequence: Callable[[FoundSequence], object] | None = None,
     on_interrupt: OnInterrupt = "raise",
     rng: Rng = None,
@@ -73,6 +72,15 @@ def distinct_sample(
         How many texts; fewer come if the model has fewer.
     node_batch_size : int, default 16
         How many beginnings the model is given together, at most. The texts do not depend on it.
+    max_cached_tokens : int, optional
+        How many tokens behind the prompt keep their keys and values from one call of the model to
+        the next, at most; by default as many as take 1 GiB. What was used longest ago is dropped,
+        and computed again if it is needed. The texts do not depend on it.
+    automaton : TokenAutomaton, optional
+        What the texts must match, as in `sortes.sequences.sample_without_replacement`; its
+        vocabulary ends texts by the tokens that the configuration names.
+    ensure_completion : bool, default True
+        With an automaton, whether every text matches, and is not cut by the length.
     on_sequence : callable, optional
         Called with each `sortes.sequences.FoundSequence` as soon as it is found.
     on_interrupt : {"raise", "return"}, default "raise"
@@ -86,14 +94,17 @@ def distinct_sample(
         Show a progress bar, or call ``progress(done, total)``. It counts texts.
     **kwargs
         Every rule argument of `sortes.decode.sample` is taken from the arguments of ``generate``,
-        in the place of the configuration's value. All else goes to the model.
+        in the place of the configuration's value. Of what a model may be told besides, only a cache
+        that holds the beginning of the prompt is taken.
 
     Returns
     -------
     LongTensor, shape (n, T), or ModelOutput
         Prompt and text, in the order in which the texts were drawn. If
         ``return_dict_in_generate``, the output has ``logprobs``, ``perturbed``, ``complete`` (shape
-        (n,)) and ``kappa`` as well, as `sortes.sequences.DistinctSequences` describes them.
+        (n,)), ``kappa`` and ``legal_logprobs`` as well, as `sortes.sequences.DistinctSequences`
+        describes them; and ``model_calls`` and ``model_positions``, how often the model was called,
+        and for how many tokens in all, with those of the prompt and with padding.
 
     Raises
     ------
@@ -104,8 +115,12 @@ def distinct_sample(
 
     Notes
     -----
-    The cache of the prompt is kept; the tokens behind it are computed anew for each batch of
-    beginnings. A model that rounds differently in batches of other sizes moves the values as much.
+    Each token of each beginning is computed once, as far as `max_cached_tokens` allows: its keys
+    and values are kept, and shared by all texts that begin alike. Where the model's cache holds
+    more or less than those (sliding windows, recurrent states), what is behind the prompt, or the
+    prompt as well, is computed anew for each beginning, whatever `max_cached_tokens` is.
+
+    A model that rounds differently in batches of other sizes moves the values as much.
 
     Examples
     --------
@@ -129,10 +144,12 @@ def distinct_sample(
     >>> len(set(map(tuple, texts.tolist())))
     8
     """
-    search = {"num_samples": num_samples, "node_batch_size": node_batch_size}
+    search: dict[str, Any] = {"num_samples": num_samples, "node_batch_size": node_batch_size}
+    search |= {"automaton": automaton, "ensure_completion": ensure_completion}
     return _searched(
         *(model, input_ids, logits_processor, stopping_criteria, generation_config),
         *(synced_gpus, streamer, kwargs, search, rng),
+        max_cached_tokens=max_cached_tokens,
         on_sequence=on_sequence,
         on_interrupt=on_interrupt,
         progress=progress,
@@ -152,6 +169,9 @@ def stochastic_beam_sample(
     streamer: Any = None,
     *,
     num_samples: AtLeastOne = 1,
+    max_cached_tokens: Count | None = None,
+    automaton: TokenAutomaton | None = None,
+    ensure_completion: bool = True,
     on_sequence: Callable[[FoundSequence], object] | None = None,
     on_interrupt: OnInterrupt = "raise",
     rng: Rng = None,
@@ -171,7 +191,7 @@ def stochastic_beam_sample(
         Not supported.
     num_samples : int, default 1
         How many texts: the width of the beam.
-    on_sequence, on_interrupt
+    max_cached_tokens, automaton, ensure_completion, on_sequence, on_interrupt
         As in `distinct_sample`.
     rng : Rng, optional
         The randomness: None for fresh entropy, or a seed, generator or stream (see `sortes.Rng`).
@@ -213,10 +233,12 @@ def stochastic_beam_sample(
     >>> texts.shape
     torch.Size([3, 7])
     """
-    search = {"num_samples": num_samples, "node_batch_size": num_samples}
+    search: dict[str, Any] = {"num_samples": num_samples, "node_batch_size": num_samples}
+    search |= {"automaton": automaton, "ensure_completion": ensure_completion}
     return _searched(
         *(model, input_ids, logits_processor, stopping_criteria, generation_config),
         *(synced_gpus, streamer, kwargs, search, rng),
+        max_cached_tokens=max_cached_tokens,
         on_sequence=on_sequence,
         on_interrupt=on_interrupt,
         progress=progress,
@@ -239,6 +261,9 @@ def priority_sample(
     num_samples: AtLeastOne = 1,
     priority: GreedyPriority = "token",
     node_batch_size: AtLeastOne = 16,
+    max_cached_tokens: Count | None = None,
+    automaton: TokenAutomaton | None = None,
+    ensure_completion: bool = True,
     on_sequence: Callable[[FoundSequence], object] | None = None,
     on_interrupt: OnInterrupt = "raise",
     progress: Progress = None,
@@ -258,7 +283,7 @@ def priority_sample(
         How many texts; fewer come if the model has fewer. The first is that of greedy decoding.
     priority : {"token", "sequence"}, default "token"
         As in `sortes.sequences.priority_sample`.
-    node_batch_size, on_sequence, on_interrupt
+    node_batch_size, max_cached_tokens, automaton, ensure_completion, on_sequence, on_interrupt
         As in `distinct_sample`.
     progress : bool or callable, optional
         Show a progress bar, or call ``progress(done, total)``. It counts texts.
@@ -269,7 +294,8 @@ def priority_sample(
     -------
     LongTensor, shape (n, T), or ModelOutput
         Prompt and text, in the order in which the texts came. If ``return_dict_in_generate``, the
-        output has ``logprobs``, ``priorities`` and ``complete`` (shape (n,)) as well.
+        output has ``logprobs``, ``priorities``, ``complete`` (shape (n,)) and ``legal_logprobs`` as
+        well, and ``model_calls`` and ``model_positions`` as that of `distinct_sample`.
 
     Raises
     ------
@@ -296,10 +322,12 @@ def priority_sample(
     True
     """
     one_of(priority, "priority", get_args(GreedyPriority))
-    search = {"num_samples": num_samples, "node_batch_size": node_batch_size, "priority": priority}
+    search: dict[str, Any] = {"num_samples": num_samples, "node_batch_size": node_batch_size}
+    search |= {"automaton": automaton, "ensure_completion": ensure_completion, "priority": priority}
     return _searched(
         *(model, input_ids, logits_processor, stopping_criteria, generation_config),
         *(synced_gpus, streamer, kwargs, search, None),
+        max_cached_tokens=max_cached_tokens,
         on_sequence=on_sequence,
         on_interrupt=on_interrupt,
         progress=progress,
@@ -321,6 +349,7 @@ def _searched(
     search: dict[str, Any],
     rng: Rng,
     *,
+    max_cached_tokens: int | None,
     on_sequence: Any,
     on_interrupt: str,
     progress: Progress,
@@ -342,7 +371,8 @@ def _searched(
         processors = without_warpers(logits_processor, config)
     ends = config._eos_token_tensor
     length = config.max_length - input_ids.shape[1]
-    beginnings = _Beginnings(model, input_ids, type(logits_processor)(processors), kwargs)
+    left = type(logits_processor)(processors)
+    beginnings = Beginnings(model, input_ids, left, config, kwargs, max_cached_tokens)
     most = AT_LEAST_1.check(search.pop("num_samples"), "num_samples")
     found = SequenceSearch(
         beginnings,
@@ -355,7 +385,7 @@ def _searched(
     )
     return to_the_end(
         found,
-        lambda search: _output(search, input_ids, config, draws),
+        lambda search: _output(search, input_ids, config, draws, beginnings),
         on_interrupt,
         progress,
         on_sequence,
@@ -386,78 +416,8 @@ def _refuse_settings(
         raise ValueError(f"max_new_tokens: must be at least 1, got {length}")
 
 
-class _Beginnings:
-    """The logits behind the prompt and some tokens."""
-
-    def __init__(
-        self, model: Any, prompt: torch.Tensor, processors: Any, kwargs: dict[str, Any]
-    ) -> None:
-        self.model, self.prompt, self.processors = model, prompt, processors
-        mask = kwargs.get("attention_mask")
-        self.mask = torch.ones_like(prompt) if mask is None else mask
-        self.takes = inspect.signature(model.forward).parameters
-        #: What the model calls its cache: the second name until transformers 5.23.
-        self.cache_name = "cache" if "cache" in self.takes else "past_key_values"
-        self.keeps_cache = kwargs.get("use_cache", True)
-        self.cache: Any = None
-
-    def __call__(self, prefixes: list[NDArray[np.int64]]) -> torch.Tensor:
-        if self.cache is None and self.keeps_cache:
-            logits = self._prefill()
-            if len(prefixes) == 1 and not len(prefixes[0]):
-                return self._processed(logits, prefixes)
-        return self._processed(self._logits(prefixes), prefixes)
-
-    def _prefill(self) -> torch.Tensor:
-        """Fill the cache with the prompt; return the logits behind it."""
-        output = self._forward(self.prompt, self.mask, use_cache=True)
-        self.cache = output[self.cache_name]
-        return output.logits[:, -1]  # type: ignore[no-any-return]
-
-    def _logits(self, prefixes: list[NDArray[np.int64]]) -> torch.Tensor:
-        """Compute the tokens behind the prompt, in one batch."""
-        batch, longest = len(prefixes), max(map(len, prefixes))
-        ids = self.prompt.new_zeros((batch, longest))
-        mask = self.mask.new_zeros((batch, longest))
-        # Short ones are padded in front, where nobody looks.
-        for row, prefix in enumerate(prefixes):
-            if len(prefix):
-                ids[row, -len(prefix) :] = torch.from_numpy(prefix).to(ids)
-                mask[row, -len(prefix) :] = 1
-        before = self.mask.expand(batch, -1)
-        if self.cache is None:
-            prompt = self.prompt.expand(batch, -1)
-            ids, seen = torch.cat([prompt, ids], 1), torch.cat([before, mask], 1)
-            return self._forward(ids, seen, use_cache=False).logits[:, -1]  # type: ignore[no-any-return]
-        cache = copy.deepcopy(self.cache)
-        cache.batch_repeat_interleave(batch)
-        seen = torch.cat([before, mask], 1)
-        output = self._forward(ids, seen, **{self.cache_name: cache}, use_cache=True)
-        return output.logits[:, -1]  # type: ignore[no-any-return]
-
-    def _forward(self, ids: torch.Tensor, seen: torch.Tensor, **more: Any) -> Any:
-        """Run the model on the last tokens of a text, of which `seen` says what is real."""
-        if "position_ids" in self.takes:
-            positions = (seen.cumsum(1) - 1).clamp_min(0)[:, -ids.shape[1] :]
-            more["position_ids"] = positions
-        if "logits_to_keep" in self.takes:
-            more["logits_to_keep"] = 1
-        return self.model(input_ids=ids, attention_mask=seen, return_dict=True, **more)
-
-    def _processed(self, logits: torch.Tensor, prefixes: list[NDArray[np.int64]]) -> torch.Tensor:
-        """Apply the processors to each row, behind its own tokens."""
-        if not self.processors:
-            return logits
-        rows = []
-        for row, prefix in zip(logits.float(), prefixes, strict=True):
-            tokens = torch.from_numpy(prefix).to(self.prompt)[None]
-            text = torch.cat([self.prompt, tokens], 1)
-            rows.append(self.processors(text, row[None].clone()))
-        return torch.cat(rows)
-
-
 def _output(
-    search: SequenceSearch, prompt: torch.Tensor, config: Any, draws: bool
+    search: SequenceSearch, prompt: torch.Tensor, config: Any, draws: bool, beginnings: Beginnings
 ) -> torch.Tensor | GenerateDecoderOnlyOutput:
     """Return the texts, or the class that ``generate`` uses for them."""
     found = drawn(search) if draws else taken(search)
@@ -470,9 +430,11 @@ def _output(
     output: Any = GenerateDecoderOnlyOutput(sequences=sequences)  # type: ignore[arg-type]
     output["logprobs"] = torch.from_numpy(found.logprobs)
     output["complete"] = torch.from_numpy(found.complete)
+    output["legal_logprobs"] = torch.from_numpy(found.legal_logprobs)
     if isinstance(found, DistinctSequences):
         output["perturbed"] = torch.from_numpy(found.perturbed)
         output["kappa"] = found.kappa
     else:
         output["priorities"] = torch.from_numpy(found.priorities)
+    output["model_calls"], output["model_positions"] = beginnings.calls, beginnings.positions
     return output  # type: ignore[no-any-return]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, get_args
 
 import torch
 from transformers import StopStringCriteria
@@ -17,7 +17,8 @@ from transformers.generation.utils import (
 )
 
 from sortes import Interrupted, decode
-from sortes._check import shown
+from sortes._check import one_of, shown
+from sortes._interrupt import OnInterrupt
 from sortes.integrations.transformers._config import (
     enclosing_generate,
     rules_of_sampling,
@@ -54,6 +55,7 @@ def sample(
     stop_strings: str | list[str] | None = None,
     tokenizer: Any = None,
     rows: ArrayLike | None = None,
+    on_interrupt: OnInterrupt = "raise",
     rng: Rng = None,
     **kwargs: Any,
 ) -> torch.Tensor | GenerateDecoderOnlyOutput | GenerateEncoderDecoderOutput:
@@ -79,6 +81,9 @@ def sample(
     rows : array_like of int, shape (B,), optional
         Stream ids of the rows, by default 0, 1, ... The text of a row does not depend on the others
         of its batch, as long as its logits do not.
+    on_interrupt : {"raise", "return"}, default "raise"
+        What Ctrl-C does: raise `sortes.Interrupted`, whose ``partial`` is what would have been
+        returned, as far as it came; or return that.
     rng : Rng, optional
         The randomness: None for fresh entropy, or a seed, generator or stream (see `sortes.Rng`).
         The same seed gives the same text. None draws a key from Torch's global generator, so that
@@ -99,6 +104,8 @@ def sample(
         For beams, an assistant or another mode that does not draw one token per text and step; for
         rules together with ``do_sample=False``; for stop strings without a tokenizer; for a bad
         argument.
+    Interrupted
+        If Ctrl-C stopped it.
 
     Notes
     -----
@@ -136,6 +143,7 @@ def sample(
         *(model, input_ids, logits_processor, stops, generation_config),
         *(synced_gpus, streamer, rng, kwargs),
         lambda rules, stream: _Independent(rules, stream, rows),
+        on_interrupt=on_interrupt,
     )
 
 
@@ -192,6 +200,7 @@ def decoded(
 
     Ctrl-C raises `sortes.Interrupted`, or returns what there is.
     """
+    one_of(on_interrupt, "on_interrupt", get_args(OnInterrupt))
     rule_args = {name: kwargs.pop(name) for name in RULE_ARGS if name in kwargs}
     outer = enclosing_generate()
     streamer = streamer if streamer is not None else outer.get("streamer")

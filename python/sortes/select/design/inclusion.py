@@ -10,7 +10,7 @@ from sortes import _core
 from sortes._arrays import integers_of, vector_of
 from sortes._check import NON_NEGATIVE, UNIT, NonNegative, Unit
 from sortes._progress import Progress, job_of
-from sortes._rng import as_stream
+from sortes._rng import as_stream, refuse_randomness
 from sortes.select.design.sample import DesignSample, sample_of
 
 if TYPE_CHECKING:
@@ -216,14 +216,11 @@ def systematic_sample(
     """
     p = vector_of(pi, "pi", double=True)
     along = None if order is None else integers_of(order, "order")
-    stream = as_stream(rng, step)
     if u is None:
-        start = _core.select.design.inclusion.start(stream)
+        start = _core.select.design.inclusion.start(as_stream(rng, step))
     else:
         start = UNIT.check(u, "u")
-        for name, given in (("rng", rng is not None), ("step", step != 0)):
-            if given:
-                raise ValueError(f"{name}: must not be given with u, which replaces the draw")
+        refuse_randomness(rng, step, "u, which replaces the draw")
     with job_of(num_threads, progress, "systematic_sample") as job:
         chosen = _core.select.design.inclusion.systematic(p, start, along, job)
     return sample_of(chosen, p)

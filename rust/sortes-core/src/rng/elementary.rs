@@ -6,7 +6,7 @@
 use std::f64::consts::LN_2;
 
 /// `ln((1 + s) / (1 - s)) = 2 artanh(s)` for `|s| <= 0.172`, by its odd series.
-#[inline]
+#[inline(always)]
 fn two_artanh(s: f64) -> f64 {
     let square = s * s;
     let mut sum = 0.0;
@@ -25,7 +25,9 @@ const LN_2_HIGH: f64 = f64::from_bits(LN_2.to_bits() & !0xFFFF_FFFF);
 const LN_2_LOW: f64 = 4.749_325_039_031_672_6e-7;
 
 /// The natural logarithm of a positive, finite, normal number, to about one unit in the last place.
-#[inline]
+///
+/// Without branches, for loops over many items.
+#[inline(always)]
 pub fn ln(x: f64) -> f64 {
     debug_assert!(x.is_normal() && x > 0.0);
     // Write x = 2^e m with m in [sqrt(1/2), sqrt(2)), so that e = 0 around x = 1.

@@ -216,3 +216,22 @@ vectorised! {
         }
     }
 }
+
+vectorised! {
+    /// Writes `fill` in place of every logit whose bit is not set, the lowest bit first. Logits behind
+    /// the last word have none.
+    pub fn mask_bits(x: &mut [f32], words: &[u32], fill: f32) {
+        for (i, part) in x.chunks_mut(32).enumerate() {
+            let word = words.get(i).copied().unwrap_or(0);
+            match word {
+                u32::MAX => {}
+                0 => part.fill(fill),
+                _ => {
+                    for (bit, l) in (0..32).zip(part) {
+                        *l = if word >> bit & 1 == 1 { *l } else { fill };
+                    }
+                }
+            }
+        }
+    }
+}

@@ -30,7 +30,9 @@ mod tests;
 
 pub use dispatch::{Level, asked_level, available_levels, level, with_level};
 pub use exp::{ExpSums, Wanted, exp_into, exp_into_f64, exp_sums, exp_sums_f64};
-pub use logits::{Key, Split, gather_keys, gather_window, key_histogram, mask_window, split_keys};
+pub use logits::{
+    Key, Split, gather_keys, gather_window, key_histogram, mask_bits, mask_window, split_keys,
+};
 pub use scan::{Moments, block_max, count_at_least, moments, widen_bf16, widen_f16};
 
 /// Elements per block: the unit that has a maximum of its own, and is summed in `f32`.

@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 pub(crate) use sampling::{Given, Streams};
 
 /// Nanoseconds of one thread for a row, beside those for its logits.
-const ROW: f64 = 500.0;
+pub(crate) const ROW: f64 = 500.0;
 
 /// Logits to tokens.
 #[pymodule(submodule, name = "decode")]

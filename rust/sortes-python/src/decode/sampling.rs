@@ -2,7 +2,7 @@
 
 use numpy::PyArray1;
 use numpy::ndarray::IxDyn;
-use pyo3::types::{PyDict, PyTuple};
+use pyo3::types::{PyDict, PyList, PyTuple};
 use sortes::decode::stats::{self, RowStats};
 use sortes::decode::{
     self as kernels, Boundary, Call, Details, Mask, Method, Options, Parameter, Rule, Ties,
@@ -117,9 +117,11 @@ impl<'py> FromPyObject<'_, 'py> for Streams {
         if let Ok(stream) = x.cast::<Stream>() {
             return Ok(Self(vec![stream.get().0]));
         }
-        let given: Vec<PyRef<'_, Stream>> = x.extract()?;
+        let given = x.cast::<PyList>()?;
         let mut streams = with_capacity(given.len(), "streams").map_err(to_py)?;
-        streams.extend(given.iter().map(|stream| stream.0));
+        for stream in given.iter() {
+            streams.push(stream.cast::<Stream>()?.get().0);
+        }
         Ok(Self(streams))
     }
 }

@@ -3,7 +3,7 @@
 use sortes::sequences::arithmetic::{self as kernels, Codebook, Order};
 use sortes_core::Run;
 
-use crate::decode::Given;
+use crate::decode::{Given, ROW};
 use crate::prelude::*;
 
 /// Nanoseconds of a code that is made, copied or written.
@@ -80,7 +80,7 @@ impl ArithmeticCodes {
             // All rows share the order.
             Order::Random => SCAN + BIN + ITEM / rows.max(1) as f64,
         };
-        let size = Size::new(rows, cols * ns_each);
+        let size = Size::new(rows, ROW + cols * ns_each);
         self.0.write(&job, size, |codes, run| {
             with_rows!(logits, |rows| codes.step(&call, rows, finished, pad, tokens, ln_p, run))
         })
@@ -106,8 +106,8 @@ impl ArithmeticCodes {
         vocabulary: usize,
     ) -> PyResult<()> {
         let (ends, finished) = ((&*low, &*high), finished.as_deref());
-        self.0.write(&Job::plain(py), self.all(py)?.serial(), |codes, _| {
-            codes.narrow(ends, &thresholds, finished, vocabulary)
+        self.0.write(&Job::plain(py), self.all(py)?.serial(), |codes, run| {
+            codes.narrow(ends, &thresholds, finished, vocabulary, run)
         })
     }
 
@@ -122,7 +122,7 @@ impl ArithmeticCodes {
     /// The stream of each row at the next step, for rules that act at random.
     fn streams(&self, py: Python<'_>) -> PyResult<Vec<Stream>> {
         let size = self.all(py)?.serial();
-        let streams = self.0.read(&Job::plain(py), size, |codes, _| codes.streams())?;
+        let streams = self.0.read(&Job::plain(py), size, kernels::ArithmeticCodes::streams)?;
         Ok(streams.into_iter().map(Stream).collect())
     }
 

@@ -1,5 +1,6 @@
 //! `_core.sequences.gumbel`: perturbed log weights.
 
+use numpy::PyUntypedArray;
 use sortes::sequences::gumbel::{self as kernels, RowNoise, TopK};
 use sortes_core::Result;
 use sortes_core::memory::with_capacity;
@@ -14,12 +15,26 @@ const ITEM: f64 = 25.0;
 const FUNCTION: f64 = 60.0;
 
 /// Where the noise of rows comes from.
-#[derive(FromPyObject)]
 enum Source<'py> {
     /// A single row.
     Stream(Bound<'py, Stream>),
     Given(Matrix<'py, f64>),
     Rows(Streams),
+}
+
+impl<'py> FromPyObject<'_, 'py> for Source<'py> {
+    type Error = PyErr;
+
+    /// By the type, for what is wrong with one of them may be a lack of memory.
+    fn extract(x: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        if let Ok(stream) = x.cast::<Stream>() {
+            Ok(Self::Stream(stream.to_owned()))
+        } else if x.is_instance_of::<PyUntypedArray>() {
+            x.extract().map(Self::Given)
+        } else {
+            x.extract().map(Self::Rows)
+        }
+    }
 }
 
 impl Source<'_> {

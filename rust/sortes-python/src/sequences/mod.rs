@@ -1,6 +1,7 @@
 //! The family `sequences`: one native module for each of its parts.
 
 mod arithmetic;
+mod automaton;
 mod gumbel;
 mod tree;
 mod weights;
@@ -11,5 +12,7 @@ use pyo3::prelude::*;
 #[pymodule(submodule, name = "sequences")]
 pub(crate) mod native {
     #[pymodule_export]
-    use super::{arithmetic::arithmetic, gumbel::gumbel, tree::tree, weights::weights};
+    use super::{
+        arithmetic::arithmetic, automaton::automaton, gumbel::gumbel, tree::tree, weights::weights,
+    };
 }

@@ -1,8 +1,11 @@
 //! `_core.sequences.tree`: the search for distinct sequences.
 
-use sortes::sequences::tree::{self as kernels, Found, Limits, Priority};
-use sortes_core::memory::with_capacity;
+use std::sync::Arc;
 
+use sortes::sequences::tree::{self as kernels, Constraint, Found, Limits, Priority};
+use sortes_core::memory::{ask, with_capacity};
+
+use super::automaton::{STATE, TokenAutomaton};
 use crate::decode::Given;
 use crate::prelude::*;
 
@@ -10,14 +13,17 @@ use crate::prelude::*;
 const SCAN: f64 = 1.0;
 /// Of a node that is looked at.
 const NODE: f64 = 100.0;
+/// Words of a sequence in a list: the tuple, its numbers, its arrays.
+const OBJECT: usize = 96;
 
 impl Named for Priority {
     const NAMES: &[(&str, Self)] =
         &[("gumbel", Self::Gumbel), ("token", Self::Token), ("sequence", Self::Sequence)];
 }
 
-/// A sequence that has come: its tokens, log-probability and priority, and whether it is complete.
-type Sequence = (Array<i64>, f64, f64, bool);
+/// A sequence that has come: its tokens, log-probability and priority, whether it is complete, and the
+/// logarithm of the mass of the legal tokens at each of its places.
+type Sequence = (Array<i64>, f64, f64, bool, Array<f64>);
 
 /// The search for distinct sequences of a prompt.
 #[pyclass(frozen, module = "sortes._core.sequences.tree")]
@@ -25,17 +31,28 @@ pub(crate) struct SequenceTree(Locked<kernels::SequenceTree>);
 
 #[pymethods]
 impl SequenceTree {
+    /// `constraint`, if given, is an automaton, and whether every text must be finished.
     #[new]
+    #[pyo3(signature = (priority, sequences, tokens, ends, stream, constraint=None))]
     fn new(
+        py: Python<'_>,
         priority: Choice<Priority>,
         sequences: usize,
         tokens: u32,
         ends: Vec<u32>,
         stream: &Stream,
+        constraint: Option<(PyRef<'_, TokenAutomaton>, bool)>,
     ) -> PyResult<Self> {
         let limits = Limits { sequences, tokens };
-        let tree = kernels::SequenceTree::new(priority.0, limits, ends, stream.0);
-        tree.map(|tree| Self(Locked::new(tree))).map_err(to_py)
+        let constraint = constraint.map(|(automaton, completes)| Constraint {
+            automaton: Arc::clone(&automaton.0),
+            completes,
+        });
+        let states = constraint.as_ref().map_or(0, |constraint| constraint.automaton.len());
+        let tree = Job::plain(py).run(Size::new(states, STATE).serial(), |run| {
+            kernels::SequenceTree::new(priority.0, limits, ends, constraint, stream.0, run)
+        });
+        tree.map(|tree| Self(Locked::new(tree)))
     }
 
     /// Up to `most` nodes that are to be expanded next.
@@ -61,8 +78,8 @@ impl SequenceTree {
         tokens: Vector<'_, i64>,
         logprobs: Vector<'_, f64>,
     ) -> PyResult<()> {
-        self.0.write(&Job::plain(py), Size::new(tokens.len(), NODE).serial(), |tree, _| {
-            tree.expand_listed(node, &tokens, &logprobs)
+        self.0.write(&Job::plain(py), Size::new(tokens.len(), NODE).serial(), |tree, run| {
+            tree.expand_listed(node, &tokens, &logprobs, run)
         })
     }
 
@@ -81,14 +98,18 @@ impl SequenceTree {
             let part = &all[first.min(end)..end];
             let mut out = with_capacity(part.len(), "sequences")?;
             for found in part {
-                out.push((tree.path(found.node)?, *found));
+                out.push((tree.path(found.node)?, *found, tree.ln_legal(found.node)?));
             }
             Ok(out)
         })?;
-        let sequence = |(path, found): (Vec<i64>, Found)| {
-            (Array(path), found.ln_p, found.priority, found.is_complete)
+        let sequence = |(path, found, legal): (Vec<i64>, Found, Vec<f64>)| {
+            (Array(path), found.ln_p, found.priority, found.is_complete, Array(legal))
         };
-        Ok(found.into_iter().map(sequence).collect())
+        let mut out = with_capacity(found.len(), "sequences").map_err(to_py)?;
+        // Python asks for the memory of objects bit by bit: ask for all of it first.
+        ask::<[u64; OBJECT]>(found.len(), "sequences").map_err(to_py)?;
+        out.extend(found.into_iter().map(sequence));
+        Ok(out)
     }
 
     #[getter]

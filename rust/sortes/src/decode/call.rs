@@ -2,13 +2,14 @@
 
 use super::draw::Method;
 use super::element::Element;
+use super::masked::Unmasked;
 use super::params::{Params, Rule};
 use super::pipeline::Rules;
 use super::rows::{Row, Rows, each_row, with_scratch};
 use super::rules::Act;
 use super::survivors::{Scratch, Survivors, grow};
 use sortes_core::rng::{Purpose, Stream};
-use sortes_core::{Error, Result, Run};
+use sortes_core::{Error, Result, Run, simd};
 
 /// Which tokens are allowed, beside the logits.
 #[derive(Clone, Copy, Default)]
@@ -261,7 +262,7 @@ impl Call<'_> {
             for end in ends {
                 if end > low {
                     let index = row.index;
-                    let mut survivors = row.survivors_with(x, &mut || low)?;
+                    let mut survivors = row.survivors_with(x, &mut || low, None)?;
                     if survivors.is_empty() {
                         return Err(nothing_left(index));
                     }
@@ -292,11 +293,7 @@ impl Call<'_> {
             }
             Mask::Bits(words) => {
                 let words = Mask::of(words, row, x.len().div_ceil(32));
-                for (i, l) in x.iter_mut().enumerate() {
-                    if words[i / 32] >> (i % 32) & 1 == 0 {
-                        *l = f32::NEG_INFINITY;
-                    }
-                }
+                simd::mask_bits(x, words, f32::NEG_INFINITY);
             }
         }
     }
@@ -354,7 +351,21 @@ impl OneRow<'_> {
     /// The survivors of the rules; those that act at random read the row's own stream.
     pub(super) fn survivors<'s, T: Element>(&'s mut self, x: &'s [T]) -> Result<Survivors<'s>> {
         let (call, index) = (self.call, self.index);
-        self.survivors_with(x, &mut || call.uniform(index, Purpose::Coin)())
+        self.survivors_with(x, &mut || call.uniform(index, Purpose::Coin)(), None)
+    }
+
+    /// The same with a mask of packed bits: there may be none. And the logarithm of the share of the
+    /// mass that the mask leaves at the plain temperature, before any other rule acts.
+    pub(super) fn masked<'s, T: Element>(
+        &'s mut self,
+        x: &'s [T],
+        words: &[u32],
+    ) -> Result<(Survivors<'s>, f64)> {
+        let (call, index) = (self.call, self.index);
+        let mut ln_share = 0.0;
+        let mut uniform = || call.uniform(index, Purpose::Coin)();
+        let survivors = self.survivors_with(x, &mut uniform, Some((words, &mut ln_share)))?;
+        Ok((survivors, ln_share))
     }
 
     /// The survivors of the rules. All that act at random share one uniform.
@@ -362,19 +373,32 @@ impl OneRow<'_> {
         &'s mut self,
         x: &'s [T],
         uniform: &mut dyn FnMut() -> f64,
+        weighed: Option<(&[u32], &mut f64)>,
     ) -> Result<Survivors<'s>> {
-        let (edits, rewrites) = (self.edits(), self.rewrites());
+        let edits = self.edits() || weighed.is_some();
+        let rewrites = self.rewrites();
         let Self { call, index, params, scratch, run } = self;
         let Scratch { wide, edited, blocks, work } = &mut **scratch;
         let options = &call.rules.options;
         let mut x = T::widen(x, wide)?;
         let mut offset = 0.0;
+        let mut few = None;
         // What changes logits works on a copy.
         if edits || rewrites {
             grow(edited, x.len(), "logits")?;
             edited.clear();
             edited.extend_from_slice(x);
             call.edit(*index, edited);
+            if let Some((words, ln_share)) = weighed {
+                let row = Row::read(edited, blocks, *index, *run)?;
+                if row.max == f32::NEG_INFINITY {
+                    return Err(nothing_left(*index));
+                }
+                let whole = Unmasked::of(&row, words, params.temperature, work)?;
+                simd::mask_bits(edited, words, f32::NEG_INFINITY);
+                *ln_share = whole.ln_share(edited, |x| Row::read(x, blocks, *index, *run))?;
+                few = Some(words);
+            }
             for rule in options.order.iter().filter(|rule| rule.is_on(params)) {
                 if let Act::Rewrite(rewrite) = rule.act {
                     let max = Row::read(edited, blocks, *index, *run)?.max;
@@ -387,6 +411,9 @@ impl OneRow<'_> {
         let row = Row::read(x, blocks, *index, *run)?;
         let mut survivors = Survivors::new(row, work, *run)?;
         survivors.offset = offset;
+        if let Some(words) = few {
+            survivors.list_few(words);
+        }
         if survivors.is_empty() {
             return Ok(survivors);
         }

@@ -12,6 +12,7 @@
 //! | `pipeline` | which rules act, in which order, with which parameters in each row |
 //! | `window` | the interval that is left, with its ties |
 //! | `survivors` | the tokens that are left, and what removes more of them |
+//! | `masked` | how much of a row's mass a mask leaves |
 //! | `law` | their weights and probabilities |
 //! | `order` | the largest and smallest of them, ties |
 //! | `crossing` | where their cumulative mass crosses a target, without a sort |
@@ -37,6 +38,7 @@ mod draw;
 mod element;
 mod exact;
 mod law;
+mod masked;
 mod order;
 mod params;
 pub mod penalties;

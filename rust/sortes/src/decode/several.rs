@@ -21,32 +21,51 @@ const SLACK: f64 = 1e-3;
 impl Call<'_> {
     /// Calls `f(row, tokens, out)` with what the rules leave of each row.
     ///
+    /// With `masks`, one for each row, only tokens whose bit is set are left, the lowest bit first. A
+    /// mask may leave none.
+    ///
     /// # Errors
     /// As [`Call::sample`], and those of `f`. Some of `out` has changed then.
     pub fn each_row<T: Element, O: Send>(
         &self,
         logits: &impl Rows<T>,
+        masks: Option<&[&[u32]]>,
         out: &mut [O],
         run: Run<'_>,
         f: impl Fn(usize, Tokens<'_, '_>, &mut O) -> Result<()> + Sync,
     ) -> Result<()> {
         self.for_rows(logits, out, 1, run, |row, x, out| {
             let index = row.index;
-            let mut survivors = row.survivors(x)?;
-            if survivors.is_empty() {
+            let (mut survivors, ln_share) = match masks {
+                Some(masks) => row.masked(x, masks[index])?,
+                None => (row.survivors(x)?, 0.0),
+            };
+            if masks.is_none() && survivors.is_empty() {
                 return Err(nothing_left(index));
             }
-            f(index, Tokens { survivors: &mut survivors }, &mut out[0])
+            f(index, Tokens { survivors: &mut survivors, ln_share }, &mut out[0])
         })
     }
 }
 
-/// What the rules leave of a row.
+/// What the rules, and a mask, leave of a row.
 pub struct Tokens<'r, 's> {
     survivors: &'r mut Survivors<'s>,
+    ln_share: f64,
 }
 
 impl<'r, 's> Tokens<'r, 's> {
+    /// Whether no token is left: a mask alone can do that.
+    pub fn is_empty(&self) -> bool {
+        self.survivors.is_empty()
+    }
+
+    /// The logarithm of the share of the mass that the mask leaves at the plain temperature, before any
+    /// other rule acts.
+    pub fn ln_share(&self) -> f64 {
+        self.ln_share
+    }
+
     /// The `n` most likely tokens and the logarithms of their probabilities, the most likely first and
     /// among equals the lowest id. Those below `least` may be left out, but for the first.
     ///

@@ -7,6 +7,7 @@
 use super::crossing::GROUP;
 use super::exact::{Cut, Precision};
 use super::law::{Law, SumsOf};
+use super::masked::each;
 use super::pipeline::Ties;
 use super::rows::{CHUNK, Row, SPLIT};
 use super::window::{ANY, Window};
@@ -330,6 +331,22 @@ impl<'a> Survivors<'a> {
         self.law = None;
         if self.listed {
             self.work.retain(&self.window);
+        }
+    }
+
+    /// Lists the tokens that a mask has left, if they are few and no rule has acted.
+    pub(super) fn list_few(&mut self, words: &[u32]) {
+        let few = words.iter().map(|word| word.count_ones() as usize).sum::<usize>() <= LIST;
+        if few && !self.listed {
+            let x = self.row.x;
+            let Work { values, ids, .. } = &mut *self.work;
+            each(words, x.len(), true, |id| {
+                if x[id] > f32::NEG_INFINITY {
+                    values.push(x[id]);
+                    ids.push(id as u32);
+                }
+            });
+            self.listed = true;
         }
     }
 

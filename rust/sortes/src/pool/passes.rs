@@ -176,8 +176,8 @@ fn check(what: Passes, row: usize, n: i64, c: i64, k: i64) -> Result<()> {
 
 /// The chance that some of `k` samples of `n` are among `c` of them.
 ///
-/// The error is at most `3 min(c, k) + 4` units in the last place, and about 60 of them where
-/// `min(c, k)` exceeds 128.
+/// The relative error is at most `(3 min(c, k) + 4) 2^-53`, and `40 * 2^-53` where `min(c, k)` exceeds
+/// 128: always below 5e-14.
 pub fn some(n: i64, c: i64, k: i64) -> f64 {
     let (few, many) = (c.min(k), c.max(k));
     if few == 0 {
@@ -259,7 +259,15 @@ const NEAR: i64 = 32;
 ///
 /// With `d = n - many - i` a term is `ln(d / (d + many))`. Those with the smallest `d` are added as
 /// they are; the others by Euler and Maclaurin's formula, with intervals that begin half a step
-/// before a term.
+/// before a term. A position is its distance from the last of these terms: half a step would be lost
+/// in `d` itself, which may be as large as [`LARGEST`].
+///
+/// Beyond [`FACTORS`] terms the relative error is below 4e-15, that is 36 u with `u = 2^-53`. A term
+/// takes up to 7 u, by its position, `d + many`, the quotient and the logarithm. The weights and sums
+/// of a piece of the integral take 10 u, and the sum of the pieces 7 u: as long as `4 d <= many` each
+/// is at least 1.26 times as large as the one before, and then two more follow. The terms near the
+/// pole, less than half of the whole, take 30 u where these take 17 u, and the last sums 3 u. What the
+/// rule leaves falls as 5.8^-24, and the next correction is below 3e-17: they count for nothing.
 fn ln_none(n: i64, few: i64, many: i64) -> f64 {
     let gap = many as f64;
     let term = |d: f64| if d < gap { (d / (d + gap)).ln() } else { (-gap / (d + gap)).ln_1p() };
@@ -272,15 +280,16 @@ fn ln_none(n: i64, few: i64, many: i64) -> f64 {
     if last > first {
         return total;
     }
-    let (low, high) = (last as f64 - 0.5, first as f64 + 0.5);
-    // The integral: on [a, 2 a] the pole is far enough for the rule to be exact to rounding.
-    let (mut a, mut integral) = (low, 0.0);
-    while a < high {
-        let b = (2.0 * a).min(high);
+    let (from, to) = (-0.5, (first - last) as f64 + 0.5);
+    let last = last as f64;
+    // The integral: on [d, 2 d] the pole is far enough for the rule to be exact to rounding.
+    let (mut a, mut integral) = (from, 0.0);
+    while a < to {
+        let b = (last + 2.0 * a).min(to);
         let (middle, half) = (0.5 * (a + b), 0.5 * (b - a));
-        let sum =
-            RULE.iter().map(|&(x, w)| w * (term(middle - half * x) + term(middle + half * x)));
-        integral += half * sum.sum::<f64>();
+        let at = |x: f64| term(last + (middle + half * x));
+        let sum: f64 = RULE.iter().map(|&(x, w)| w * (at(-x) + at(x))).sum();
+        integral += half * sum;
         a = b;
     }
     // The corrections: derivatives of order 1, 3, 5 and 7 at the ends.
@@ -290,26 +299,37 @@ fn ln_none(n: i64, few: i64, many: i64) -> f64 {
         first / 24.0 - 7.0 / 2880.0 * power(3) + 31.0 / 40_320.0 * power(5)
             - 127.0 / 215_040.0 * power(7)
     };
-    total + integral + corrections(high) - corrections(low)
+    total + integral + corrections(last + to) - corrections(last + from)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use sortes_core::num::Sum;
 
-    /// The logarithm of the product with one factor for each of the `few`, whatever their number.
+    /// The logarithm of the product with one factor for each of the `few`, whatever their number: its
+    /// relative error is that of one factor, which is below 5e-16.
     fn ln_product(n: i64, few: i64, many: i64) -> f64 {
-        (0..few).map(|i| (-many as f64 / (n - i) as f64).ln_1p()).sum()
+        let mut sum = Sum::default();
+        for i in 0..few {
+            let (hits, all) = (many as f64, (n - i) as f64);
+            let left = (n - i - many) as f64 / all;
+            sum.add(if left < 0.5 { left.ln() } else { (-hits / all).ln_1p() });
+        }
+        sum.value()
+    }
+
+    fn assert_close(n: i64, few: i64, many: i64) {
+        let (fast, slow) = (ln_none(n, few, many), ln_product(n, few, many));
+        assert!((fast / slow - 1.0).abs() <= 4.5e-15, "{n} {few} {many}: {fast} {slow}");
     }
 
     proptest! {
         #[test]
         fn the_integral_is_the_sum(few in 1i64..3000, more in 0i64..100_000, rest in 0i64..100_000) {
             let many = few + more;
-            let n = few + many + rest;
-            let (fast, slow) = (ln_none(n, few, many), ln_product(n, few, many));
-            prop_assert!((fast - slow).abs() <= 1e-13 * slow.abs(), "{fast} {slow}");
+            assert_close(few + many + rest, few, many);
         }
 
         #[test]
@@ -317,6 +337,18 @@ mod tests {
             let (c, k) = (c.min(n), k.min(n));
             prop_assert!((some(n, c, k) + none(n, c, k) - 1.0).abs() < 1e-14);
             prop_assert_eq!(some(n, c, k), some(n, k, c));
+        }
+    }
+
+    /// Positions beside 2^53 have no halves. Seen red: with them, 129 terms were off by one in 129.
+    #[test]
+    fn half_steps_count_beside_the_largest_numbers() {
+        for n in [(1 << 52) - 1, (1 << 52) + 1, LARGEST - 1, LARGEST] {
+            for few in [129, 130, 1000, 20_001] {
+                for many in [few, 1 << 20, 1 << 45, n / 2, n - few - 40, n - few] {
+                    assert_close(n, few, many);
+                }
+            }
         }
     }
 

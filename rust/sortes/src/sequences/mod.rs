@@ -6,11 +6,13 @@
 //! | module | holds |
 //! |---|---|
 //! | [`arithmetic`] | arithmetic sampling: many texts from codes that are spread evenly |
+//! | [`automaton`] | regular expressions: which tokens may follow |
 //! | [`gumbel`] | distinct items by perturbed log weights |
 //! | [`tree`] | the best-first search from which distinct sequences come |
 //! | [`weights`] | what makes sums over distinct samples estimates |
 
 pub mod arithmetic;
+pub mod automaton;
 pub mod gumbel;
 pub mod tree;
 pub mod weights;

@@ -5,7 +5,7 @@
 
 use super::gumbel::log_survival;
 use sortes_core::error::shown;
-use sortes_core::memory::zeroed;
+use sortes_core::memory::{with_capacity, zeroed};
 use sortes_core::{Error, Result, Run};
 
 /// Sets up to this size are summed over their orders; larger ones are integrated.
@@ -18,6 +18,10 @@ const POINTS: usize = 1000;
 const STRETCH: f64 = 5.0;
 /// Probabilities may sum to one and this much, by rounding.
 const ROUNDING: f64 = 1e-6;
+/// Samples between two polls.
+const BLOCK: usize = 1 << 12;
+/// What runs out of memory.
+const SAMPLES: &str = "samples of a set";
 
 /// Fills `weights` of each row by `f(row, logprobs, out)`, after a look at the log-probabilities.
 fn by_rows(
@@ -31,11 +35,16 @@ fn by_rows(
         let logprobs = &logprobs[row * cols..][..cols];
         // NaN is in no range.
         let fine = f64::NEG_INFINITY..=ROUNDING;
-        if let Some(l) = logprobs.iter().find(|l| !fine.contains(*l)) {
-            let reason = format!("must hold log-probabilities, got {}", shown(*l));
-            return Err(Error::row("logprobs", row, reason));
+        let mut mass = 0.0;
+        for range in run.blocks(cols, BLOCK) {
+            for l in &logprobs[range?] {
+                if !fine.contains(l) {
+                    let reason = format!("must hold log-probabilities, got {}", shown(*l));
+                    return Err(Error::row("logprobs", row, reason));
+                }
+                mass += l.exp();
+            }
         }
-        let mass: f64 = logprobs.iter().map(|l| l.exp()).sum();
         if mass > 1.0 + ROUNDING {
             let reason = format!("probabilities of distinct samples sum to {}", shown(mass));
             return Err(Error::row("logprobs", row, reason));
@@ -63,9 +72,12 @@ pub fn threshold_weights(
         return Err(Error::item("kappa", row, "[-inf, inf)", shown(*k)));
     }
     by_rows(logprobs, run, |row, logprobs, out| {
-        for (w, &l) in out.iter_mut().zip(logprobs) {
-            *w =
-                if l == f64::NEG_INFINITY { 0.0 } else { (l - log_survival(kappa[row] - l)).exp() };
+        let weight = |l: f64| (l - log_survival(kappa[row] - l)).exp();
+        for range in run.blocks(out.len(), BLOCK) {
+            let range = range?;
+            for (w, &l) in out[range.clone()].iter_mut().zip(&logprobs[range]) {
+                *w = if l == f64::NEG_INFINITY { 0.0 } else { weight(l) };
+            }
         }
         Ok(())
     })
@@ -79,12 +91,17 @@ pub fn threshold_weights(
 pub fn unordered_set_weights(logprobs: (&[f64], usize), run: Run<'_>) -> Result<Vec<f64>> {
     by_rows(logprobs, run, |_, logprobs, out| {
         let alive = |l: &f64| *l > f64::NEG_INFINITY;
-        let probs: Vec<f64> = logprobs.iter().filter(|l| alive(l)).map(|l| l.exp()).collect();
+        let mut probs = with_capacity(logprobs.len(), SAMPLES)?;
+        for range in run.blocks(logprobs.len(), BLOCK) {
+            probs.extend(logprobs[range?].iter().filter(|l| alive(l)).map(|l| l.exp()));
+        }
         let mass: f64 = probs.iter().sum();
         let rest = 1.0 - mass;
         let weights = if rest < REST {
-            let equal = if mass > 0.0 { 0.0 } else { 1.0 / probs.len() as f64 };
-            probs.iter().map(|p| if mass > 0.0 { p / mass } else { equal }).collect()
+            for p in &mut probs {
+                *p /= mass;
+            }
+            probs
         } else if probs.len() <= SMALL {
             by_orders(&probs)
         } else {
@@ -100,41 +117,26 @@ pub fn unordered_set_weights(logprobs: (&[f64], usize), run: Run<'_>) -> Result<
 
 /// Sums over all orders of the set, by its subsets.
 ///
-/// The probability that the draws form `S`, less the factor that is the product of all `p`, is
-/// `F(S) = sum over s of F(S - s) / (1 - mass(S - s))`. That factor is the same in `p R` above and below.
+/// Draws without `s` are those behind a first draw of `s`: the weight of `s` is the probability that
+/// it came first, given the set. Behind the samples `A` the rest of the set comes, in any order, with
+/// the probability `B(A) = sum over t of B(A + t) / (1 - mass(A))`, but for the product of their `p`,
+/// which all share.
 fn by_orders(probs: &[f64]) -> Vec<f64> {
-    let n = probs.len();
-    // Over the subsets of `items`, where `taken` is gone before.
-    let whole = |items: &[f64], taken: f64| {
-        let sets = 1 << items.len();
-        let (mut mass, mut ratio) = (vec![0.0; sets], vec![0.0; sets]);
-        let mut last = 1.0;
-        for set in 0..sets {
-            let mut f = 0.0;
-            let mut left = set;
-            while left != 0 {
-                let s = left.trailing_zeros() as usize;
-                left &= left - 1;
-                f += ratio[set & !(1 << s)];
-            }
-            if set == 0 {
-                f = 1.0;
-            } else {
-                let s = set.trailing_zeros() as usize;
-                mass[set] = mass[set & (set - 1)] + items[s];
-            }
-            ratio[set] = f / (1.0 - taken - mass[set]);
-            last = f;
+    let sets = 1 << probs.len();
+    let mut left = vec![1.0; sets];
+    for set in 1..sets {
+        left[set] = left[set & (set - 1)] - probs[set.trailing_zeros() as usize];
+    }
+    let mut behind = vec![1.0; sets];
+    for set in (0..sets - 1).rev() {
+        let (mut sum, mut out) = (0.0, !set & (sets - 1));
+        while out != 0 {
+            sum += behind[set | out & out.wrapping_neg()];
+            out &= out - 1;
         }
-        last
-    };
-    let all = whole(probs, 0.0);
-    (0..n)
-        .map(|s| {
-            let others: Vec<f64> = (0..n).filter(|t| *t != s).map(|t| probs[t]).collect();
-            whole(&others, probs[s]) / all
-        })
-        .collect()
+        behind[set] = sum / left[set];
+    }
+    (0..probs.len()).map(|s| behind[1 << s] / behind[0]).collect()
 }
 
 /// Integrates over the time at which the set is complete, `int prod_s (1 - u^(p_s / rest)) du`, with
@@ -148,20 +150,25 @@ fn by_integral(probs: &[f64], rest: f64, run: Run<'_>) -> Result<Vec<f64>> {
         if x > -1e-12 { -stretch * ln_v } else { -x.exp_m1() / p }
     };
     let ln_v = |j: usize| (j as f64 / POINTS as f64).ln();
-    let mut logs = Vec::with_capacity(POINTS);
-    for j in 1..POINTS {
-        run.check()?;
-        let v = ln_v(j);
-        logs.push((c - 1.0) * v + probs.iter().map(|p| factor(*p, v).ln()).sum::<f64>());
+    let mut logs = [f64::NEG_INFINITY; POINTS];
+    for (j, log) in logs.iter_mut().enumerate().skip(1) {
+        let (v, mut sum) = (ln_v(j), 0.0);
+        for range in run.blocks(probs.len(), BLOCK) {
+            sum += probs[range?].iter().map(|p| factor(*p, v).ln()).sum::<f64>();
+        }
+        *log = (c - 1.0) * v + sum;
     }
     let max = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let mut weights = vec![0.0; probs.len()];
+    let mut weights = zeroed(probs.len(), SAMPLES)?;
     let mut all = 0.0;
-    for (j, log) in (1..POINTS).zip(logs) {
+    for (j, log) in logs.into_iter().enumerate().skip(1) {
         let (height, v) = ((log - max).exp(), ln_v(j));
         all += height;
-        for (w, p) in weights.iter_mut().zip(probs) {
-            *w += height / factor(*p, v);
+        for range in run.blocks(probs.len(), BLOCK) {
+            let range = range?;
+            for (w, p) in weights[range.clone()].iter_mut().zip(&probs[range]) {
+                *w += height / factor(*p, v);
+            }
         }
     }
     for w in &mut weights {

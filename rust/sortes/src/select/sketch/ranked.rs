@@ -125,6 +125,16 @@ impl Hasher for IdHasher {
 /// The index of each id among the entries.
 type Indices = HashMap<i64, u32, BuildHasherDefault<IdHasher>>;
 
+fn reserve_indices(indices: &mut Indices, more: usize) -> Result<()> {
+    let len = indices.len().saturating_add(more);
+    indices.try_reserve(more).map_err(|_| refused::<(i64, u32)>(len, ITEMS))
+}
+
+/// The ids of entries, of which the first has the index `first`.
+fn ids_from(entries: &[Entry], first: usize) -> impl Iterator<Item = (i64, u32)> {
+    entries.iter().zip(first as u32..).map(|(entry, index)| (entry.item.id, index))
+}
+
 /// A sketch of the `k + 1` items of least key.
 ///
 /// Candidates gather in a buffer of twice that size, which is then cut in half at its median: a
@@ -181,7 +191,7 @@ impl<R: Rank> Ranked<R> {
         out.entries = copied(&self.entries, ITEMS, run)?;
         out.bound = self.bound;
         // With the same capacity a map is copied as it is, into memory that is there.
-        out.reserve_indices(self.indices.capacity())?;
+        reserve_indices(&mut out.indices, self.indices.capacity())?;
         out.indices.clone_from(&self.indices);
         Ok(out)
     }
@@ -221,9 +231,7 @@ impl<R: Rank> Ranked<R> {
             // Without a bound, everything is a candidate.
             let slots = if self.bound.is_some() { &slots[..] } else { &slots[..1] };
             let pieces = (batch.len() - start).div_ceil(PIECE).min(slots.len());
-            if self.is_long() && self.entries.len() + pieces * PIECE > self.capacity() {
-                self.cut(run)?;
-            }
+            self.make_room(pieces * PIECE, run)?;
             // Threads look for candidates, which are then taken in by this one.
             let this = &*self;
             run.try_for_each(pieces, |piece| {
@@ -253,24 +261,22 @@ impl<R: Rank> Ranked<R> {
         2 * (self.header.k + 1)
     }
 
-    /// Whether a cut may take long.
-    fn is_long(&self) -> bool {
-        self.capacity() > LONG
-    }
-
-    /// Makes room for this many candidates, of which no more are held than fit.
-    fn reserve(&mut self, candidates: usize) -> Result<()> {
-        let more = candidates.min(self.capacity().saturating_sub(self.entries.len()));
-        reserve(&mut self.entries, more, ITEMS)?;
-        if self.header.counters.coordinated() {
-            self.reserve_indices(more)?;
+    /// Cuts now, if these candidates may lead to a cut that takes long: that one would be deaf.
+    fn make_room(&mut self, candidates: usize, run: Run<'_>) -> Result<()> {
+        if self.capacity() > LONG && self.entries.len() + candidates >= self.capacity() {
+            self.cut(run)?;
         }
         Ok(())
     }
 
-    fn reserve_indices(&mut self, more: usize) -> Result<()> {
-        let len = self.indices.len().saturating_add(more);
-        self.indices.try_reserve(more).map_err(|_| refused::<(i64, u32)>(len, ITEMS))
+    /// Asks for memory for this many candidates, of which no more are held than fit.
+    fn reserve(&mut self, candidates: usize) -> Result<()> {
+        let more = candidates.min(self.capacity().saturating_sub(self.entries.len()));
+        reserve(&mut self.entries, more, ITEMS)?;
+        if self.header.counters.coordinated() {
+            reserve_indices(&mut self.indices, more)?;
+        }
+        Ok(())
     }
 
     /// Appends the items whose keys may lie below the bound.
@@ -340,7 +346,11 @@ impl<R: Rank> Ranked<R> {
         let k = self.header.k;
         self.entries.select_nth_unstable_by(k, Entry::order);
         self.entries.truncate(k + 1);
-        self.after_cut();
+        self.bound = self.entries.last().copied();
+        if self.header.counters.coordinated() {
+            self.indices.clear();
+            self.indices.extend(ids_from(&self.entries, 0));
+        }
     }
 
     /// As [`cut_in_place`](Self::cut_in_place), if there are more than `k`; where that takes long, on
@@ -351,22 +361,26 @@ impl<R: Rank> Ranked<R> {
             let mut entries = copied(&self.entries, ITEMS, run)?;
             select_nth(&mut entries, k, Entry::order, run)?;
             entries.truncate(k + 1);
+            self.indices = self.indices_of(&entries, self.indices.capacity(), run)?;
+            self.bound = entries.last().copied();
             self.entries = entries;
-            self.after_cut();
         } else if self.entries.len() > k {
             self.cut_in_place();
         }
         Ok(())
     }
 
-    /// Finds the bound and the indices, once the last of `k + 1` entries is the greatest.
-    fn after_cut(&mut self) {
-        self.bound = self.entries.last().copied();
+    /// The indices of these entries, with counters by id, and room for this many.
+    fn indices_of(&self, entries: &[Entry], room: usize, run: Run<'_>) -> Result<Indices> {
+        let mut indices = Indices::default();
         if self.header.counters.coordinated() {
-            self.indices.clear();
-            let ids = self.entries.iter().zip(0..).map(|(entry, index)| (entry.item.id, index));
-            self.indices.extend(ids);
+            reserve_indices(&mut indices, room)?;
+            for range in run.blocks(entries.len(), PIECE) {
+                let range = range?;
+                indices.extend(ids_from(&entries[range.clone()], range.start));
+            }
         }
+        Ok(indices)
     }
 
     /// Takes in what another sketch has seen: the result is that of both data together, with the
@@ -381,7 +395,12 @@ impl<R: Rank> Ranked<R> {
         if self.entries.len() + other.entries.len() <= LONG {
             return self.take_in(header, other, run.to_the_end());
         }
-        let mut merged = self.copied(run)?;
+        // With room for all: moving the indices to a larger place would take long.
+        let room = self.capacity().min(self.entries.len() + other.entries.len());
+        let mut merged = Self::empty(self.header.clone());
+        merged.entries = copied(&self.entries, ITEMS, run)?;
+        merged.indices = self.indices_of(&self.entries, room, run)?;
+        merged.bound = self.bound;
         merged.take_in(header, other, run)?;
         *self = merged;
         Ok(())
@@ -396,7 +415,11 @@ impl<R: Rank> Ranked<R> {
             self.cut(run)?;
         }
         for range in run.blocks(other.entries.len(), PIECE) {
-            for &entry in &other.entries[range?] {
+            let range = range?;
+            self.make_room(range.len(), run)?;
+            // A cut on a copy may have left less memory than there was.
+            self.reserve(range.len())?;
+            for &entry in &other.entries[range] {
                 self.offer(entry);
             }
         }

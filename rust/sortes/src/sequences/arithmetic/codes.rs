@@ -5,7 +5,7 @@ use super::digits::Digits;
 use super::register::{Ends, Register};
 use crate::decode::{Call, Chooser, Element, Rows, TokenOrder};
 use sortes_core::bytes::{Kind, Reader, Writer, corrupt};
-use sortes_core::memory::{copied, filled, with_capacity};
+use sortes_core::memory::{copied, with_capacity, zeroed};
 use sortes_core::permutation::Permutation;
 use sortes_core::rng::Stream;
 use sortes_core::{Error, Result, Run};
@@ -195,14 +195,23 @@ impl ArithmeticCodes {
     /// codes of a prompt or on none.
     ///
     /// # Errors
-    /// If there is no memory for them.
-    pub fn streams(&self) -> Result<Vec<Stream>> {
+    /// If there is no memory for them, or the work is cancelled.
+    pub fn streams(&self, run: Run<'_>) -> Result<Vec<Stream>> {
         let mut streams = with_capacity(self.codes.len(), "streams")?;
-        for &key in &self.prompts {
-            let stream = Stream::new(key).at_step(self.steps);
-            streams.extend(std::iter::repeat_n(stream, self.n as usize));
+        for range in run.blocks(self.codes.len(), BLOCK) {
+            streams.extend(range?.map(|row| self.prompt(row).at_step(self.steps)));
         }
         Ok(streams)
+    }
+
+    /// The stream of the prompt of a row.
+    fn prompt(&self, row: usize) -> Stream {
+        Stream::new(self.prompts[row / self.n as usize])
+    }
+
+    /// The words of the code of a row.
+    fn words(&self, row: usize) -> impl FnMut(u64) -> u32 + Send + use<> {
+        self.codebook.words(self.prompt(row), row as u64 % self.n)
     }
 
     /// Takes one token of each row of logits, from the law that the call leaves; its streams do not
@@ -225,16 +234,15 @@ impl ArithmeticCodes {
         let next = self.next(logits.rows(), logits.cols())?;
         // 1. A decoder for each row, on a copy of its code.
         let mut decoders = with_capacity(self.codes.len(), CODES)?;
-        for (row, &code) in self.codes.iter().enumerate() {
-            let (prompt, i) = (row / self.n as usize, row as u64 % self.n);
-            decoders.push(Decoder {
-                code,
+        for range in run.blocks(self.codes.len(), BLOCK) {
+            decoders.extend(range?.map(|row| Decoder {
+                code: self.codes[row],
                 divisor: self.codebook.divisor(self.n),
-                words: self.codebook.words(Stream::new(self.prompts[prompt]), i),
+                words: self.words(row),
                 token: pad,
                 ln_p: 0.0,
                 is_done: finished.is_some_and(|finished| finished[row]),
-            });
+            }));
         }
 
         // 2. The tokens. Chance in the rules is that of the prompt.
@@ -247,7 +255,7 @@ impl ArithmeticCodes {
                 TokenOrder::Given(&ids)
             }
         };
-        let (streams, rows) = (self.streams()?, filled(self.codes.len(), 0, "rows")?);
+        let (streams, rows) = (self.streams(run)?, zeroed(self.codes.len(), "rows")?);
         let call = Call { streams: &streams, rows: Some(&rows), ..*call };
         call.choose(logits, order, &mut decoders, run)?;
 
@@ -269,26 +277,34 @@ impl ArithmeticCodes {
     /// row's part of the mass goes from the share `low` to the share `high`.
     ///
     /// # Errors
-    /// If the codes have moved on since, or the vocabulary does not fit; nothing has changed then.
+    /// If the codes have moved on since, the vocabulary does not fit, there is no memory for a copy of
+    /// the codes, or the work is cancelled; nothing has changed then.
     pub fn narrow(
         &mut self,
         (low, high): (&[f64], &[f64]),
         thresholds: &[f64],
         finished: Option<&[bool]>,
         vocabulary: usize,
+        run: Run<'_>,
     ) -> Result<()> {
         let next = self.next(low.len(), vocabulary)?;
-        let now = self.codes.iter().map(|code| code.register.threshold());
-        if !now.eq(thresholds.iter().copied()) {
-            return Err(Error::argument(CODES, "another thread has taken a step meanwhile"));
-        }
-        for (row, code) in self.codes.iter_mut().enumerate() {
-            if finished.is_none_or(|finished| !finished[row]) {
-                let prompt = Stream::new(self.prompts[row / self.n as usize]);
-                let words = &mut self.codebook.words(prompt, row as u64 % self.n);
-                code.narrow([low[row], high[row]], self.codebook.divisor(self.n), words);
+        let mut codes = copied(&self.codes, CODES, run)?;
+        for range in run.blocks(codes.len(), BLOCK) {
+            for row in range? {
+                let code = &mut codes[row];
+                if thresholds.get(row) != Some(&code.register.threshold()) {
+                    return Err(Error::argument(
+                        CODES,
+                        "another thread has taken a step meanwhile",
+                    ));
+                }
+                if finished.is_none_or(|finished| !finished[row]) {
+                    let divisor = self.codebook.divisor(self.n);
+                    code.narrow([low[row], high[row]], divisor, &mut self.words(row));
+                }
             }
         }
+        self.codes = codes;
         (self.steps, self.vocabulary) = (next, vocabulary);
         Ok(())
     }

@@ -290,7 +290,7 @@ fn a_refused_step_changes_nothing() {
     let error = step(&mut codes, &Matrix(vec![vec![0.0; 5]; 3]), &rules(&[])).unwrap_err();
     assert_eq!(error.to_string(), "logits: has 5 columns, but the step before had 2");
     let stale = [0.5; 3];
-    let error = codes.narrow((&[0.0; 3], &[1.0; 3]), &stale, None, 2).unwrap_err();
+    let error = codes.narrow((&[0.0; 3], &[1.0; 3]), &stale, None, 2, Run::alone()).unwrap_err();
     assert!(error.to_string().starts_with("codes: another thread"));
 }
 

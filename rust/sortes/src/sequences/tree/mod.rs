@@ -20,14 +20,17 @@
 //! |---|---|
 //! | `node` | the nodes, in columns |
 //! | `children` | from the law of a node to its best children |
+//! | `constraint` | texts that must match a regular expression |
 //! | `queue` | the nodes whose turn will come, and no others |
 //! | `search` | the search |
 
 mod children;
+mod constraint;
 mod node;
 mod queue;
 mod search;
 #[cfg(test)]
 mod tests;
 
+pub use constraint::Constraint;
 pub use search::{Found, Limits, Priority, SequenceTree};

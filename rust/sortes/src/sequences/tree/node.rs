@@ -1,7 +1,7 @@
 //! The nodes of the tree, in columns.
 
 use sortes_core::Result;
-use sortes_core::memory::{reserve, with_capacity};
+use sortes_core::memory::{filled, reserve};
 
 /// A node: its index.
 pub(super) type Id = u32;
@@ -15,8 +15,12 @@ pub(super) struct Node {
     pub(super) depth: u32,
     /// Whether nothing can follow.
     pub(super) is_leaf: bool,
+    /// The state of the automaton, if there is one.
+    pub(super) state: u32,
     /// The logarithm of the probability of the beginning.
     pub(super) ln_p: f64,
+    /// The logarithm of the mass of the legal tokens before the rules, where the last one was taken.
+    pub(super) ln_legal: f64,
     /// The priority; not a number for the root of a greedy search.
     pub(super) priority: f64,
     /// The key of its random numbers.
@@ -29,7 +33,9 @@ pub(super) struct Nodes {
     token: Vec<u32>,
     /// The depth, and in the highest bit whether it is a leaf.
     depth: Vec<u32>,
+    state: Vec<u32>,
     ln_p: Vec<f64>,
+    ln_legal: Vec<f64>,
     priority: Vec<f64>,
     key: Vec<u64>,
 }
@@ -43,7 +49,9 @@ impl Nodes {
         reserve(&mut self.parent, more, what)?;
         reserve(&mut self.token, more, what)?;
         reserve(&mut self.depth, more, what)?;
+        reserve(&mut self.state, more, what)?;
         reserve(&mut self.ln_p, more, what)?;
+        reserve(&mut self.ln_legal, more, what)?;
         reserve(&mut self.priority, more, what)?;
         reserve(&mut self.key, more, what)
     }
@@ -54,7 +62,9 @@ impl Nodes {
         self.parent.push(node.parent);
         self.token.push(node.token);
         self.depth.push(node.depth | if node.is_leaf { LEAF } else { 0 });
+        self.state.push(node.state);
         self.ln_p.push(node.ln_p);
+        self.ln_legal.push(node.ln_legal);
         self.priority.push(node.priority);
         self.key.push(node.key);
         id
@@ -71,7 +81,9 @@ impl Nodes {
             token: self.token[i],
             depth: self.depth[i] & !LEAF,
             is_leaf: self.is_leaf(id),
+            state: self.state[i],
             ln_p: self.ln_p[i],
+            ln_legal: self.ln_legal[i],
             priority: self.priority[i],
             key: self.key[i],
         }
@@ -82,14 +94,23 @@ impl Nodes {
     }
 
     /// The tokens of a beginning.
-    pub(super) fn path(&self, mut id: Id) -> Result<Vec<i64>> {
+    pub(super) fn path(&self, id: Id) -> Result<Vec<i64>> {
+        self.along(id, |i| i64::from(self.token[i]))
+    }
+
+    /// The logarithm of the mass of the legal tokens at each place of a beginning.
+    pub(super) fn ln_legal(&self, id: Id) -> Result<Vec<f64>> {
+        self.along(id, |i| self.ln_legal[i])
+    }
+
+    /// What is known of each node on the way to this one, but for the root.
+    fn along<T: Default + Clone>(&self, mut id: Id, known: impl Fn(usize) -> T) -> Result<Vec<T>> {
         let depth = (self.depth[id as usize] & !LEAF) as usize;
-        let mut path = with_capacity(depth, "tokens of a sequence")?;
-        path.resize(depth, 0);
-        for token in path.iter_mut().rev() {
-            *token = i64::from(self.token[id as usize]);
+        let mut along = filled(depth, T::default(), "tokens of a sequence")?;
+        for one in along.iter_mut().rev() {
+            *one = known(id as usize);
             id = self.parent[id as usize];
         }
-        Ok(path)
+        Ok(along)
     }
 }

@@ -36,6 +36,8 @@ impl Eq for Place {}
 pub(super) struct Queue {
     nodes: BTreeMap<Place, Id>,
     capacity: usize,
+    /// Whether a node was left out since the queue was last cleared.
+    has_dropped: bool,
 }
 
 impl Queue {
@@ -44,6 +46,7 @@ impl Queue {
         self.capacity = capacity;
         while self.nodes.len() > capacity {
             self.nodes.pop_last();
+            self.has_dropped = true;
         }
     }
 
@@ -85,6 +88,22 @@ impl Queue {
 
     pub(super) fn pop_first(&mut self) -> Option<(Place, Id)> {
         self.nodes.pop_first()
+    }
+
+    /// Notes that a node was not even put in.
+    pub(super) fn drop_one(&mut self) {
+        self.has_dropped = true;
+    }
+
+    /// Whether a node was left out since the queue was last cleared.
+    pub(super) fn has_dropped(&self) -> bool {
+        self.has_dropped
+    }
+
+    /// Empties the queue.
+    pub(super) fn clear(&mut self) {
+        self.nodes.clear();
+        self.has_dropped = false;
     }
 
     /// The nodes in order.
