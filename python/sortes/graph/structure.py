@@ -36,9 +36,11 @@ class Graph:
     labels : tuple or None
         What the input calls the nodes, if not 0, 1, ...
 
-    Notes ----- Parallel arcs stay, each of them its own choice, unless ``coalesce=True`` makes one
-    of them whose weight is their sum. Loops are ordinary arcs. Arcs of weight zero are left out.
-    Weights that are all one are the same as none.
+    Notes
+    -----
+    Parallel arcs stay, each of them its own choice, unless ``coalesce=True`` makes one of them
+    whose weight is their sum. Loops are ordinary arcs. Arcs of weight zero are left out. Weights
+    that are all one are the same as none.
 
     A node takes 8 bytes and an arc 4; 4 more if the input was not sorted, and 24 more with weights,
     for the weight and a slot of the alias table of its node. There may be up to ``2**32 - 9``
