@@ -313,7 +313,7 @@ class Graph:
         ----------
         graph : igraph.Graph
             The graph. An undirected edge becomes two arcs with one edge id, its index; a loop
-            becomes one arc.
+            becomes one arc, though igraph itself counts it twice, and takes it twice as often.
         weights : str or array_like, shape (num_edges,), optional
             The attribute of edges that holds their weight, or the weights; without it all are
             alike.
