@@ -88,6 +88,10 @@ WALKS = [
      "dtype": np.int64},
 ]  # fmt: skip
 
+RANKS = {"alpha": 0.7, "num_walks": 4, "dangling": "uniform", "method": "endpoint",
+         "coupling": "iid", "termination": "antithetic", "rng": 0}  # fmt: skip
+STEPS = {"num_steps": 20, "num_walkers": 3, "replicates": 2, "rng": 0}
+
 CALLS = {
     "Graph.copy": {},
     "Graph.from_csr": {"indptr": INDPTR, "indices": PAIRS[1], "weights": WEIGHTS},
@@ -100,9 +104,20 @@ CALLS = {
     "Graph.index": {"labels": [1, 0]},
     "Graph.labelled": {"nodes": np.array([[0, -1]])},
     "Graph.to_bytes": {},
+    "graphlet_concentration": [
+        {"graph": EVEN, **STEPS, "d": 1, "walk": "non_backtracking", "estimator": "plain",
+         "start_together": False, "coupling": "repelling"},
+        {"graph": EVEN, "k": 4, "d": 1, **STEPS, "allow_missing": True},
+        {"graph": EVEN, "k": 4, "d": 3, **STEPS},
+    ],
     "iter_walks": [{"batch_size": 2, **given} for given in WALKS],
     "node2vec_walks": {"graph": GRAPH, "start": START, "walk_length": 20, "num_walks": 3,
                        "p": 0.5, "q": 2.0, "rng": 0},
+    "pagerank_mc": [
+        {"graph": GRAPH, **RANKS, "replicates": 3, "personalization": 1.0 + AROUND},
+        {"graph": GRAPH, "normalize": True, "coupling": "repelling", "rng": 0},
+    ],
+    "ppr": {"graph": GRAPH, "sources": START, **RANKS, "top_k": 2},
     "random_walk": {"rowptr": INDPTR, "col": PAIRS[1], "start": START, "walk_length": 6, "p": 0.5,
                     "q": 2.0, "rng": 0},
     "random_walks": WALKS,

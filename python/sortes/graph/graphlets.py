@@ -181,7 +181,9 @@ def graphlet_concentration(
     may_miss = flag(allow_missing, "allow_missing")
     is_missing = (k, d) == (4, 1)
     if is_missing and not may_miss:
-        raise ValueError("d: must be 2 or 3 for k=4, unless allow_missing: got 1, which sees no star")
+        raise ValueError(
+            "d: must be 2 or 3 for k=4, unless allow_missing: got 1, which sees no star"
+        )
     if may_miss and not is_missing:
         raise ValueError(f"allow_missing: nothing is missing for k={k} and d={d}")
     ways = walk == "non_backtracking", coupling == "repelling", is_together

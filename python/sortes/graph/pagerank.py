@@ -162,9 +162,7 @@ def pagerank_mc(
         law = _law(to_host(personalization), graph.num_nodes)
     stream = as_stream(rng, step)
     with job_of(num_threads, progress, "walks") as job:
-        ranks = _core.graph.pagerank.ranks(
-            graph._native, given, law, count, normalize, stream, job
-        )
+        ranks = _core.graph.pagerank.ranks(graph._native, given, law, count, normalize, stream, job)
     return Estimates(*ranks)
 
 
@@ -295,7 +293,8 @@ def _law(given: Any, nodes: int) -> NDArray[np.float64]:
     if len(law) != nodes:
         raise ValueError(f"personalization: must have shape ({nodes},), got ({len(law)},)")
     NON_NEGATIVE.check_items(law, "personalization")
-    total = float(law.sum())
+    with np.errstate(over="ignore"):
+        total = float(law.sum())
     if nodes and not 0 < total < np.inf:
         raise ValueError(f"personalization: the sum must be positive and finite, got {total}")
     return law
