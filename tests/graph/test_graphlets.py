@@ -127,7 +127,7 @@ def test_bad_arguments_are_named(given, message):
 def test_wrong_types_are_named():
     with pytest.raises(TypeError, match=r"graph: must be a sortes\.graph\.Graph"):
         graphlet_concentration([[0, 1], [1, 0]], num_steps=3)
-    with pytest.raises(TypeError, match="start_together: must be a bool"):
+    with pytest.raises(TypeError, match="start_together: must be True or False, got 1"):
         graphlet_concentration(KARATE, num_steps=3, start_together=1)
 
 

@@ -156,7 +156,7 @@ def test_standard_errors(size):
 
 
 def test_walkers_in_one_state_share_its_neighbours():
-    """From a leaf of a star all walkers go to the middle, and from there to every leaf: one turns."""
+    """From a leaf of a star all go to the middle, and from there one to each leaf: one turns."""
     star = Graph.from_networkx(nx.star_graph(4))
     for coupling, outcomes in (("repelling", {0.0, 6.0}), ("iid", {0.0, 2.0, 4.0, 6.0, 8.0})):
         found = [

@@ -1,8 +1,8 @@
 """PageRank by walks has PageRank as its expectation, and the variance that it says.
 
-Of the mutations that were tried by hand, each turns a test here red: jumps to the start in the place
-of a node drawn by the law of starts; starts of one block that are drawn once for all replicates; the
-start of a walk not counted; squares without their cross term.
+Of the mutations that were tried by hand, each turns a test here red: jumps to the start in the
+place of a node drawn by the law of starts; starts of a piece that are drawn once for all
+replicates; the start of a walk not counted; squares without their cross term.
 """
 
 from itertools import product

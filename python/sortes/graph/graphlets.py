@@ -137,14 +137,14 @@ def graphlet_concentration(
       one window.
 
     The mean over windows times $2E$ has the number of graphlets as its expectation, from the first
-    window on. Shares are ratios of such means, with a bias that falls with the number of moves. With
-    ``d=3`` the factor $2E$ is itself estimated, without bias, from as many proposals of starts as
-    there are moves. Where walks have seen no graphlet, but there may be some, shares are NaN.
+    window on. Shares are ratios of such means, with a bias that falls with the number of moves.
+    With ``d=3`` the factor $2E$ is itself estimated, without bias, from as many proposals of starts
+    as there are moves. Where walks have seen no graphlet, but there may be some, shares are NaN.
 
     References
     ----------
-    Chen, Li, Wang and Lui, "A general framework for estimating graphlet statistics via random walk",
-    PVLDB 10, 2016.
+    Chen, Li, Wang and Lui, "A general framework for estimating graphlet statistics via random
+    walk", PVLDB 10, 2016.
 
     Reid, Berger, Choromanski and Weller, "Repelling random walks", ICLR 2024, arXiv:2310.04854.
 

@@ -28,7 +28,7 @@ from sortes.graph.walks import Coupling, Termination
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
-    from scipy.sparse import csr_array
+    from scipy.sparse import csr_array  # type: ignore[import-untyped]
 
     from sortes._rng import Rng
 
@@ -126,9 +126,9 @@ def pagerank_mc(
     There are ``num_nodes * num_walks * replicates`` walks. Without `personalization` an ensemble
     starts from each node. Else the shares of all nodes are laid end to end and cut into pieces, one
     for each ensemble, in which an ordered pivotal sample gives the starts: every node has as many
-    walks as its share, rounded. Replicates of an ensemble have the same law and are independent, and
-    so are ensembles of different pieces: a sum over pieces of the squared differences of replicates
-    estimates the variance without bias, whatever the coupling.
+    walks as its share, rounded. Replicates of an ensemble have the same law and are independent,
+    and so are ensembles of different pieces: a sum over pieces of the squared differences of
+    replicates estimates the variance without bias, whatever the coupling.
 
     Walks are counted in integers while they are in the cache, and are not kept: the memory is 32
     bytes for each node, and the result does not depend on threads.
@@ -247,7 +247,7 @@ def ppr(
     >>> rows.shape, rows.nnz
     ((2, 4), 4)
     >>> rows[[1]].indices  # the node in the middle, and the source
-    array([0, 1], dtype=int32)
+    array([0, 1])
     """
     given = _surfers(graph, alpha, num_walks, method, dangling, coupling, termination)
     inside = Domain(f"[0, {graph.num_nodes})", integer=True)

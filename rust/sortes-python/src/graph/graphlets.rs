@@ -54,8 +54,8 @@ fn count(
     let graph = &graph.get().0;
     let moves = num_walkers.saturating_mul(num_steps).saturating_mul(replicates);
     let check = ARC * (graph.num_arcs() + graph.num_nodes()) as f64 / moves.max(1) as f64;
-    let found = job
-        .run(Size::new(moves, MOVE + check), |run| kernels::graphlets(graph, &walkers, run))?;
+    let found =
+        job.run(Size::new(moves, MOVE + check), |run| kernels::graphlets(graph, &walkers, run))?;
     let kinds = kernels::names(k).len();
     let means = found.means.iter().flat_map(|mean| &mean[..kinds]).copied().collect();
     Ok((Array(means), Array(found.factors), found.has_graphlets, found.dropped))

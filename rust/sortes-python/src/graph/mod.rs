@@ -11,7 +11,5 @@ use pyo3::prelude::*;
 #[pymodule(submodule, name = "graph")]
 pub(crate) mod native {
     #[pymodule_export]
-    use super::{
-        graphlets::graphlets, pagerank::pagerank, structure::structure, walks::walks,
-    };
+    use super::{graphlets::graphlets, pagerank::pagerank, structure::structure, walks::walks};
 }

@@ -5,9 +5,9 @@ use sortes_core::rng::{Draws, Purpose};
 use sortes_core::{Result, Run};
 
 use super::super::walks::Hand;
+use super::Walkers;
 use super::states::{NOBODY, Space, State, any};
 use super::windows::{MOST_TYPES, shown};
-use super::Walkers;
 
 /// Moves of all walkers between two looks at the stop request, about.
 const POLL: usize = 1 << 12;

@@ -78,7 +78,9 @@ pub(super) fn in_large_components(graph: &Graph, least: usize, run: Run<'_>) -> 
                 }
             }
             if component.len() >= least {
-                component.iter().for_each(|&node| is_large[node as usize] = true);
+                for &node in &component {
+                    is_large[node as usize] = true;
+                }
             }
         }
     }

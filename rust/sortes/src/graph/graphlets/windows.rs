@@ -78,9 +78,8 @@ impl<'a> Induced<'a> {
         match (k, d) {
             // Paths through all three nodes, in both directions.
             (3, 1) => {
-                for middle in 0..3 {
-                    let (a, b) = ((middle + 1) % 3, (middle + 2) % 3);
-                    if has[middle][a] && has[middle][b] {
+                for (middle, row) in has.iter().enumerate().take(3) {
+                    if row[(middle + 1) % 3] && row[(middle + 2) % 3] {
                         sum += 2.0 / of(middle);
                     }
                 }

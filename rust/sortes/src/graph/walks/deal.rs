@@ -34,7 +34,12 @@ impl Hand {
     /// Of `k` walkers each arc gets `k / degree`, rounded down, and a uniform subset of the arcs one
     /// more; who gets which is a uniform permutation. For `k <= degree` that is an ordered selection
     /// without replacement.
-    pub(in super::super) fn evenly(&mut self, degree: u32, words: &[u64], draws: &mut Draws) -> Result<()> {
+    pub(in super::super) fn evenly(
+        &mut self,
+        degree: u32,
+        words: &[u64],
+        draws: &mut Draws,
+    ) -> Result<()> {
         let (k, d) = (words.len(), degree as usize);
         self.arcs.clear();
         reserve(&mut self.arcs, k, "arcs")?;
