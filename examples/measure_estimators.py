@@ -33,11 +33,11 @@ def exact(given, alpha):
 
 def of_ranks(graph, wanted, alpha, num_walks, **given):
     """Return the error of PageRank, root of the sum over nodes of the mean square."""
-    squares = [
-        ((pagerank_mc(graph, alpha, num_walks=num_walks, rng=7, step=run, **given).value - wanted) ** 2).sum()
+    runs = [
+        pagerank_mc(graph, alpha, num_walks=num_walks, rng=7, step=run, **given).value
         for run in range(RUNS)
-    ]  # fmt: skip
-    return float(np.mean(squares) ** 0.5)
+    ]
+    return float(((np.stack(runs) - wanted) ** 2).sum(1).mean() ** 0.5)
 
 
 def pagerank():
@@ -86,7 +86,9 @@ def graphlets():
                         shares.append(found.concentrations["triangle"].value)
                     # Where no window showed a graphlet, nothing is known: the share counts as zero.
                     squares = (np.nan_to_num(shares) / wanted - 1) ** 2
-                    pair.append([float(squares.mean() ** 0.5), float(squares.std() / len(shares) ** 0.5)])
+                    pair.append(
+                        [float(squares.mean() ** 0.5), float(squares.std() / len(shares) ** 0.5)]
+                    )
                 rows.append([m, steps, d, walk, estimator, together, pair])
     return rows
 
