@@ -1,8 +1,8 @@
 """Counts of graphlets have the numbers of induced subgraphs as their expectations.
 
 Of the mutations that were tried by hand, each turns a test here red: a window that counts without
-the degrees of its inner states, or with those of states one place off; a triple accepted without its
-number of middles; a new node of a triple that need not be adjacent to both that stay.
+the degrees of its inner states, or with those of states one place off; a triple accepted without
+its number of middles; a new node of a triple that need not be adjacent to both that stay.
 """
 
 from itertools import combinations

@@ -1,4 +1,4 @@
-"""The first walks of seed 0 and what is estimated from them, frozen: they change only with the major version."""
+"""The first walks and estimates of seed 0, frozen: they change only with the major version."""
 
 import numpy as np
 import pytest
