@@ -10,6 +10,7 @@
 //! | [`rules`] | the laws of a step |
 //! | [`node2vec`] | that of node2vec |
 //! | [`lockstep`] | the kernel of walkers on their own |
+//! | [`plain`] | that of the simple step |
 //! | [`repelling`] | the kernel of walkers that repel each other |
 //! | [`deal`] | how a group of them shares the arcs of a node |
 
@@ -17,6 +18,7 @@ mod deal;
 mod lengths;
 mod lockstep;
 mod node2vec;
+mod plain;
 mod repelling;
 mod rules;
 
@@ -311,7 +313,9 @@ pub fn walks<O: Id>(graph: &Graph, plan: &Plan<'_>, edges: bool, run: Run<'_>) -
                 repelling::walk(graph, plan, repulsion, sums, part, run)
             })
         }
-        (None, Transition::Simple) => on_their_own(graph, plan, &rules::Simple, edges, run),
+        (None, Transition::Simple | Transition::Node2vec { p: 1.0, q: 1.0 }) => {
+            simple(graph, plan, edges, run)
+        }
         (None, Transition::Lazy(stay)) => {
             on_their_own(graph, plan, &rules::Lazy { stay: share(stay) }, edges, run)
         }
@@ -331,14 +335,18 @@ pub fn walks<O: Id>(graph: &Graph, plan: &Plan<'_>, edges: bool, run: Run<'_>) -
             on_their_own(graph, plan, &rules::NonBacktracking, edges, run)
         }
         (None, Transition::NonBacktracking) => with_memory(graph, plan, 0.0, 1.0, edges, run),
-        (None, Transition::Node2vec { p: 1.0, q: 1.0 }) => {
-            on_their_own(graph, plan, &rules::Simple, edges, run)
-        }
         (None, Transition::Node2vec { p, q }) => {
             let factor = |x: f64| (1.0 / x).min(MOST_FACTOR);
             with_memory(graph, plan, factor(p), factor(q), edges, run)
         }
     }
+}
+
+fn simple<O: Id>(graph: &Graph, plan: &Plan<'_>, edges: bool, run: Run<'_>) -> Result<Walks<O>> {
+    if edges {
+        return on_their_own(graph, plan, &rules::Simple, edges, run);
+    }
+    made(graph, plan, edges, run, |part, run| plain::walk(graph, plan, part, run))
 }
 
 /// A chance below one, as a share of all words.
