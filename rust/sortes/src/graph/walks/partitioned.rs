@@ -25,6 +25,8 @@ const STRIP: usize = 8;
 const BLOCK: usize = 1 << 20;
 /// The most blocks: each has a stream of its own.
 const MOST_BLOCKS: usize = 1 << 10;
+/// Entries of a line of memory.
+const LINE: usize = 8;
 /// Walkers that are served together.
 const BATCH: usize = 128;
 /// A graph of fewer bytes is cached as a whole, or nearly so.
@@ -347,10 +349,13 @@ impl<O: Id> Chunk<'_, '_, O> {
     fn deal(&self, t: usize, kept: usize, shift: u32, before: u32, bins: &mut [IterMut<'_, u64>]) {
         let nodes = &self.nodes[kept * self.size()..][..self.size()];
         for (walker, &node) in nodes.iter().enumerate() {
-            if node != NONE
-                && self.moves(walker) > t as u64
-                && let Some(entry) = bins[(node >> shift) as usize].next()
-            {
+            if node == NONE || self.moves(walker) <= t as u64 {
+                continue;
+            }
+            let bin = &mut bins[(node >> shift) as usize];
+            // Nothing else foresees where so many streams go on.
+            prefetch(bin.as_slice(), LINE);
+            if let Some(entry) = bin.next() {
                 *entry = u64::from(before + walker as u32) << 32 | u64::from(node);
             }
         }
@@ -372,13 +377,14 @@ impl<O: Id> Chunk<'_, '_, O> {
         for (walker, (&node, to)) in from.iter().zip(to).enumerate() {
             let moves = moves.get(walker).map_or(u64::MAX, |&moves| moves);
             let mut entry = u64::from(ENDED) << 32 | u64::from(NONE);
-            if node != NONE
-                && moves > t as u64
-                && let Some(&found) = bins[(node >> shift) as usize].next()
-            {
-                entry = found;
-                if entry as u32 != NONE && moves > t as u64 + 1 {
-                    self.counts[(entry as u32 >> shift) as usize] += 1;
+            if node != NONE && moves > t as u64 {
+                let bin = &mut bins[(node >> shift) as usize];
+                prefetch(bin.as_slice(), LINE);
+                if let Some(&found) = bin.next() {
+                    entry = found;
+                    if entry as u32 != NONE && moves > t as u64 + 1 {
+                        self.counts[(entry as u32 >> shift) as usize] += 1;
+                    }
                 }
             }
             *to = entry as u32;
