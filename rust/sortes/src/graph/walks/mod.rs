@@ -418,7 +418,9 @@ fn with_memory<O: Id>(
     run: Run<'_>,
 ) -> Result<Walks<O>> {
     let (sums, rounds) = (graph.running_sums(run)?, plan.stream.rounds());
-    on_their_own(graph, plan, &node2vec::Node2vec { back, out, sums, rounds }, edges, run)
+    let is_mirrored = back > out.max(1.0) && !graph.is_weighted() && graph.is_mirrored(run)?;
+    let rule = node2vec::Node2vec { back, out, sums, rounds, is_mirrored };
+    on_their_own(graph, plan, &rule, edges, run)
 }
 
 /// Walks that `walk` makes, part by part.

@@ -18,11 +18,11 @@ use super::rules::{Simple, aim};
 use super::{Dangling, GAP, Id, Moves, Part, Place, Plan, lockstep};
 
 /// Walkers of a chunk: what one task deals and takes.
-pub(super) const CHUNK: usize = 1 << 18;
+pub(super) const CHUNK: usize = if cfg!(test) { 1 << 6 } else { 1 << 18 };
 /// Moves that are kept before they are written walk by walk.
 const STRIP: usize = 8;
 /// Bytes of a block of the graph, about.
-const BLOCK: usize = 1 << 20;
+const BLOCK: usize = if cfg!(test) { 1 << 8 } else { 1 << 21 };
 /// The most blocks: each has a stream of its own.
 const MOST_BLOCKS: usize = 1 << 10;
 /// Entries of a line of memory.
@@ -30,9 +30,11 @@ const LINE: usize = 8;
 /// Walkers that are served together.
 const BATCH: usize = 128;
 /// A graph of fewer bytes is cached as a whole, or nearly so.
-const BEYOND: usize = 64 << 20;
+const BEYOND: usize = 256 << 20;
+/// From so many walkers for each node on, sorting costs less than the reads that it saves.
+const DENSE: usize = 4;
 /// The most walkers that are sorted together, if there are not more nodes.
-const ROUND: usize = 1 << 25;
+const ROUND: usize = if cfg!(test) { 1 << 9 } else { 1 << 25 };
 /// When fewer than one in so many still walks, they go on by themselves.
 const TAIL: usize = 8;
 
@@ -49,7 +51,7 @@ pub(super) fn can(graph: &Graph, plan: &Plan<'_>) -> bool {
 
 /// Whether that is worth it.
 pub(super) fn pays(graph: &Graph, walkers: usize) -> bool {
-    walkers >= graph.num_nodes() && bytes(graph) > BEYOND
+    walkers / DENSE >= graph.num_nodes() && bytes(graph) > BEYOND
 }
 
 /// What a step reads of the graph.
@@ -165,8 +167,7 @@ fn together<O: Id, const EDGES: bool, const WEIGHTED: bool>(
 /// Blocks are of so many nodes, as a power of two, and there are so many.
 fn blocks(graph: &Graph) -> (u32, usize) {
     let nodes = graph.num_nodes().max(1);
-    let block = std::env::var("BLOCK").ok().map_or(BLOCK, |x| 1usize << x.parse::<u32>().unwrap());
-    let wanted = (bytes(graph) / block).clamp(1, MOST_BLOCKS);
+    let wanted = (bytes(graph) / BLOCK).clamp(1, MOST_BLOCKS);
     let shift = nodes.div_ceil(wanted).next_power_of_two().trailing_zeros();
     (shift, ((nodes - 1) >> shift) + 1)
 }
@@ -449,10 +450,101 @@ impl<O: Id> Chunk<'_, '_, O> {
             let (node, moves) = (self.nodes[walker], self.part.moves[walker] as usize);
             if node != NONE && moves > t {
                 rest.push((walker, Place { node, moves, nodes_at, edges_at: nodes_at + 1 }));
+            } else if moves > t {
+                // It has halted: the moves that are not written yet are none.
+                let after = nodes_at + t + 1..=nodes_at + moves;
+                if !self.part.edges.is_empty() {
+                    self.part.edges[after.clone()].fill(GAP);
+                }
+                self.part.nodes[after].fill(O::NONE);
             }
             nodes_at += moves + 1;
         }
         self.shorten(graph, plan);
         lockstep::go_on(graph, plan, &Simple, self.part, &rest, t, run)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sortes_core::cancel::Cancel;
+    use sortes_core::par::Threads;
+    use sortes_core::rng::Stream;
+    use sortes_core::{Error, Run};
+
+    use super::super::super::structure::{Arcs, Graph, Weights, build};
+    use super::super::{Dangling, Law, Moves, Order, Plan, Starts, Termination, Transition};
+    use super::super::{Walks, walks_in};
+
+    /// A graph with loops, parallel arcs, and some nodes without arcs.
+    fn graph(is_weighted: bool) -> Graph {
+        let mut draws = Stream::new(1).draws(sortes_core::rng::Purpose::Uniform, 0);
+        let nodes = 300;
+        let (mut sources, mut targets, mut weights) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..2000 {
+            let source = draws.below(nodes);
+            if source % 10 != 3 {
+                sources.push(source as u32);
+                targets.push(draws.below(nodes) as u32);
+                weights.push(draws.uniform() + 0.1);
+            }
+        }
+        let arcs = Arcs::Pairs { sources: &sources, targets: &targets };
+        let weights = is_weighted.then_some(Weights { values: &weights, name: "weights" });
+        build(nodes as usize, arcs, "arcs", None, weights, false, Run::alone()).unwrap()
+    }
+
+    fn plan(moves: Moves<'_>, dangling: Dangling, starts: usize) -> Plan<'_> {
+        Plan {
+            starts: Starts { nodes: None, first: 0, count: starts },
+            num_walks: 4,
+            moves,
+            transition: Transition::Simple,
+            repulsion: None,
+            dangling,
+            stream: Stream::new(9),
+        }
+    }
+
+    #[test]
+    fn the_order_of_the_work_changes_nothing() {
+        let law = Law::Geometric(0.08);
+        let same = |one: &Walks<i64>, other: &Walks<i64>| {
+            (&one.nodes, &one.edges, &one.offsets) == (&other.nodes, &other.edges, &other.offsets)
+        };
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(7).build().unwrap();
+        let cancel = Cancel::default();
+        for graph in [graph(false), graph(true)] {
+            for dangling in [Dangling::Stop, Dangling::Stay, Dangling::Restart] {
+                for moves in [
+                    Moves::Fixed(0),
+                    Moves::Fixed(21),
+                    Moves::Random(&law, Termination::Iid, None),
+                    Moves::Random(&law, Termination::Antithetic, Some(30)),
+                ] {
+                    for edges in [false, true] {
+                        let plan = plan(moves, dangling, 300);
+                        let walk =
+                            |order, run| walks_in::<i64>(order, &graph, &plan, edges, run).unwrap();
+                        let expected = walk(Order::Lockstep, Run::alone());
+                        for threads in [1, 2, 7] {
+                            let run = Run::new(Threads::new(&pool, threads), &cancel);
+                            let found = walk(Order::Partitioned, run);
+                            assert!(same(&expected, &found), "{dangling:?} {moves:?} {edges}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn it_can_be_stopped() {
+        let cancel = Cancel::default();
+        cancel.cancel();
+        let run = Run::new(Threads::SERIAL, &cancel);
+        let (graph, plan) = (graph(false), plan(Moves::Fixed(4), Dangling::Stay, 300));
+        let stopped = walks_in::<i32>(Order::Partitioned, &graph, &plan, false, run);
+        assert_eq!(stopped.map(|_| ()), Err(Error::Cancelled));
     }
 }
