@@ -76,14 +76,13 @@ impl Rule for Node2vec<'_> {
                 }
             }
             // Compare: where the factor could be either, somebody has to look for an arc.
-            // No branches: they would go wrong every other time.
             (refused.len, open.len) = (0, 0);
             for &i in proposing.all() {
                 let (to, before) = (graph.neighbours()[arcs[i] as usize], sites[i].before);
                 let (height, is_back) = (heights[i], to == before);
                 (rows[open.len], targets[open.len]) = (graph.row(before), to);
-                open.push_if(!is_back & (height >= low), i);
-                refused.push_if(is_back & (height >= self.back), i);
+                open.push_if(!is_back && height >= low, i);
+                refused.push_if(is_back && height >= self.back, i);
             }
             let count = open.len;
             find(graph.neighbours(), &rows[..count], &targets[..count], &mut found[..count]);

@@ -1,5 +1,5 @@
-//! Walkers on their own that make the simple step, if nobody asks for edges: the kernel of [`lockstep`]
-//! (super::lockstep) without all that such walks never need.
+//! Walkers on their own that make the simple step, if nobody asks for edges: the kernel of
+//! [`lockstep`](super::lockstep) without all that such walks never need.
 
 use sortes_core::rng::{Purpose, bulk};
 use sortes_core::{Result, Run};
