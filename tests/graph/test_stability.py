@@ -1,12 +1,19 @@
-"""The first walks of seed 0, frozen: they change only with the major version."""
+"""The first walks and estimates of seed 0, frozen: they change only with the major version."""
 
 import numpy as np
 import pytest
 from graph.graphs import vector_graph
-from sortes.graph import node2vec_walks, random_walks
+from sortes.graph import (
+    graphlet_concentration,
+    node2vec_walks,
+    pagerank_mc,
+    ppr,
+    random_walks,
+)
 from vectors import load
 
 FROZEN = load("graph/walks_stability.json")
+ESTIMATED = load("graph/estimators_stability.json")
 
 
 @pytest.mark.parametrize("case", FROZEN["walks"], ids=lambda case: str(case["given"]))
@@ -23,3 +30,22 @@ def test_walks(case):
 def test_node2vec(case):
     walks = node2vec_walks(vector_graph(case["graph"]), rng=0, **case["given"])
     assert walks.tolist() == case["nodes"]
+
+
+@pytest.mark.parametrize("case", ESTIMATED["pagerank"], ids=lambda case: str(case["given"]))
+def test_pagerank(case):
+    found = pagerank_mc(vector_graph(case["graph"]), rng=0, **case["given"])
+    assert [found.value.tolist(), found.stderr.tolist()] == case["found"]
+
+
+@pytest.mark.parametrize("case", ESTIMATED["ppr"], ids=lambda case: str(case["given"]))
+def test_personalised_pagerank(case):
+    rows = ppr(vector_graph(case["graph"]), rng=0, **case["given"])
+    assert rows.toarray().tolist() == case["found"]
+
+
+@pytest.mark.parametrize("case", ESTIMATED["graphlets"], ids=lambda case: str(case["given"]))
+def test_graphlets(case):
+    found = graphlet_concentration(vector_graph(case["graph"]), rng=0, **case["given"])
+    counts = {name: list(count) for name, count in found.counts.items()}
+    assert counts == case["counts"]

@@ -2,19 +2,29 @@
 
 `Graph` is made once, from what other packages call a graph, and never changes. `random_walks` draws
 walks of many laws, on their own or spread out: coupled walks, of which each alone is an ordinary
-one. `node2vec_walks` and `random_walk` draw those of node2vec.
+one. `node2vec_walks` and `random_walk` draw those of node2vec. `pagerank_mc`, `ppr` and
+`graphlet_concentration` estimate what walks tell of the graph.
 """
 
+from sortes._estimate import Estimate, Estimates
+from sortes.graph.graphlets import GraphletConcentration, graphlet_concentration
 from sortes.graph.node2vec import node2vec_walks, random_walk
+from sortes.graph.pagerank import pagerank_mc, ppr
 from sortes.graph.structure import Graph
 from sortes.graph.walks import RaggedWalks, Walks, iter_walks, random_walks
 
 __all__ = [
+    "Estimate",
+    "Estimates",
     "Graph",
+    "GraphletConcentration",
     "RaggedWalks",
     "Walks",
+    "graphlet_concentration",
     "iter_walks",
     "node2vec_walks",
+    "pagerank_mc",
+    "ppr",
     "random_walk",
     "random_walks",
 ]

@@ -1,5 +1,7 @@
 //! The family `graph`: one native module for each of its parts.
 
+mod graphlets;
+mod pagerank;
 mod structure;
 mod walks;
 
@@ -9,5 +11,5 @@ use pyo3::prelude::*;
 #[pymodule(submodule, name = "graph")]
 pub(crate) mod native {
     #[pymodule_export]
-    use super::{structure::structure, walks::walks};
+    use super::{graphlets::graphlets, pagerank::pagerank, structure::structure, walks::walks};
 }

@@ -297,7 +297,7 @@ fn serve<const EDGES: bool, const WEIGHTED: bool>(
             let next = if arc == NONE {
                 match plan.dangling {
                     Dangling::Stay => *entry as u32,
-                    Dangling::Restart => plan.start_of(id),
+                    Dangling::Restart => plan.home_of(id, t),
                     Dangling::Stop | Dangling::Error => NONE,
                 }
             } else if WEIGHTED {
@@ -496,7 +496,7 @@ mod tests {
 
     fn plan(moves: Moves<'_>, dangling: Dangling, starts: usize) -> Plan<'_> {
         Plan {
-            starts: Starts { nodes: None, first: 0, count: starts },
+            starts: Starts { count: starts, ..Starts::default() },
             num_walks: 4,
             moves,
             transition: Transition::Simple,

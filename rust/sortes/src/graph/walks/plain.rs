@@ -136,7 +136,7 @@ fn block<O: Id, const WEIGHTED: bool, const ENDS: bool>(
             let next = if ENDS && arc == NONE {
                 match plan.dangling {
                     Dangling::Stay => lanes.node[lane],
-                    Dangling::Restart => plan.start_of(lanes.entity[lane]),
+                    Dangling::Restart => plan.home_of(lanes.entity[lane], t),
                     Dangling::Stop | Dangling::Error => {
                         dead |= 1 << lane;
                         continue;
