@@ -1,5 +1,6 @@
 //! The family `graph`: one native module for each of its parts.
 
+mod features;
 mod structure;
 mod walks;
 
@@ -9,5 +10,5 @@ use pyo3::prelude::*;
 #[pymodule(submodule, name = "graph")]
 pub(crate) mod native {
     #[pymodule_export]
-    use super::{structure::structure, walks::walks};
+    use super::{features::features, structure::structure, walks::walks};
 }

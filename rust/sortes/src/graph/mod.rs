@@ -2,8 +2,10 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | [`features`] | random features of nodes, whose products estimate kernels |
 //! | [`structure`] | graphs that never change: rows of neighbours, with tables for weighted ones |
 //! | [`walks`] | walks of any length, alone, coupled, or with a memory of the node before |
 
+pub mod features;
 pub mod structure;
 pub mod walks;
