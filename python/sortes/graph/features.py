@@ -384,11 +384,7 @@ class Form(NamedTuple):
         """Return a sparse matrix of offsets, columns and numbers."""
         offsets, columns, numbers = rows
         if self.layout == "torch":
-            torch = require("torch", "torch")
-            with warnings.catch_warnings():  # that this layout is new
-                warnings.filterwarnings("ignore", "Sparse CSR", UserWarning)
-                parts = map(torch.from_numpy, (offsets, columns.astype(np.int64), numbers))
-                return torch.sparse_csr_tensor(*parts, size=(nodes, nodes))
+            return as_tensor(offsets, columns, numbers, nodes)
         if offsets[-1] < _WIDE and columns.dtype == np.int32:
             offsets = offsets.astype(np.int32)
         elif columns.dtype == np.int32:
@@ -398,6 +394,18 @@ class Form(NamedTuple):
         )
         matrix.has_canonical_format = True
         return matrix
+
+
+def as_tensor(
+    offsets: NDArray[Any], columns: NDArray[Any], numbers: NDArray[Any], nodes: int
+) -> Any:
+    """Return rows of numbers as a sparse tensor of Torch."""
+    torch = require("torch", "torch")
+    offsets, columns = offsets.astype(np.int64), columns.astype(np.int64)
+    parts = map(torch.from_numpy, (offsets, columns, numbers))
+    with warnings.catch_warnings():  # that this layout is new, and that nobody checks it
+        warnings.filterwarnings("ignore", "Sparse", UserWarning)
+        return torch.sparse_csr_tensor(*parts, size=(nodes, nodes))
 
 
 def form_of(layout: Any, dtype: Any) -> Form:

@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-import warnings
 from functools import cache
 from typing import Any
 
-import numpy as np
-
 from sortes._optional import require
+from sortes.graph.features import as_tensor
 
 
 def operator_of(chain: list[Any], is_mean: bool) -> Any:
     """Return the product of sparse matrices, or its mean with its transpose, as an operator."""
-    torch = require("torch", "torch")
     operator = _operator()
 
     def tensor(matrix: Any) -> Any:
         rows = matrix.tocsr()
-        with warnings.catch_warnings():  # that this layout is new
-            warnings.filterwarnings("ignore", "Sparse CSR", UserWarning)
-            return torch.sparse_csr_tensor(
-                torch.from_numpy(rows.indptr.astype(np.int64)),
-                torch.from_numpy(rows.indices.astype(np.int64)),
-                torch.from_numpy(rows.data),
-                size=rows.shape,
-            )
+        return as_tensor(rows.indptr, rows.indices, rows.data, rows.shape[0])
 
     there = [tensor(one) for one in chain]
     back = [tensor(one.T) for one in reversed(chain)]

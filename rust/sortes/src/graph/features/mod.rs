@@ -100,3 +100,63 @@ fn fold<I: Id, V: Number>(
     }
     out.push_number(I::of(node), sum);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::structure::{Arcs, Graph, build};
+    use super::super::walks::{Dangling, Law, Moves, Repulsion, Scheme, Starts, Termination};
+    use super::super::walks::{Transition, Walks};
+    use super::*;
+    use sortes_core::rng::Stream;
+
+    fn ring(nodes: i64) -> Graph {
+        let sources: Vec<i64> = (0..nodes).chain(0..nodes).collect();
+        let targets: Vec<i64> =
+            (0..nodes).map(|i| (i + 1) % nodes).chain((0..nodes).map(|i| (i + 7) % nodes)).collect();
+        let arcs = Arcs::Pairs { sources: &sources, targets: &targets };
+        build(nodes as usize, arcs, "edge_index", None, None, false, Run::alone()).unwrap()
+    }
+
+    fn plan<'a>(law: &'a Law, nodes: &'a [i64], num_walks: usize) -> Plan<'a> {
+        Plan {
+            starts: Starts { nodes: Some(nodes), first: 0, count: nodes.len() },
+            num_walks,
+            moves: Moves::Random(law, Termination::Stratified, None),
+            transition: Transition::Simple,
+            repulsion: Some(Repulsion { scheme: Scheme::Auto, all: false, transient: false }),
+            dangling: Dangling::Stop,
+            stream: Stream::new(5),
+        }
+    }
+
+    #[test]
+    fn parts_of_the_starts_give_parts_of_the_rows() {
+        let (graph, law) = (ring(5000), Law::Geometric(0.1));
+        let nodes: Vec<i64> = (0..5000).collect();
+        let plan = plan(&law, &nodes, 6);
+        let loads = Loads { graph: &graph, growth: 1.0 / 0.9, factors: None };
+        let of = |plan: &Plan<'_>| visits(plan, loads, Run::alone()).unwrap();
+        let whole = of(&plan);
+        let (mut names, mut numbers) = (Vec::new(), Vec::new());
+        for (first, count) in [(0, 1), (1, 2000), (2001, 7), (2008, 2992)] {
+            let part = of(&plan.part(first, count));
+            names.extend(part.names);
+            numbers.extend(part.numbers.iter().map(|x| x.to_bits()));
+        }
+        assert_eq!(names, whole.names);
+        assert_eq!(numbers, whole.numbers.iter().map(|x| x.to_bits()).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn every_node_of_the_walks_is_counted() {
+        let (graph, law) = (ring(300), Law::Geometric(0.2));
+        let nodes: Vec<i64> = (0..300).collect();
+        let plan = plan(&law, &nodes, 3);
+        let loads = Loads { graph: &graph, growth: 1.0, factors: None };
+        let counted = visits(&plan, loads, Run::alone()).unwrap();
+        let Walks { nodes, .. } =
+            super::super::walks::walks::<i64>(&graph, &plan, false, Run::alone()).unwrap();
+        let total: f64 = counted.numbers.iter().sum();
+        assert!((total * 3.0 - nodes.len() as f64).abs() < 1e-6);
+    }
+}
