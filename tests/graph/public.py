@@ -108,19 +108,20 @@ KERNELS = [
 ]
 
 
+FEATURES = [graph_random_features(EVEN, num_walks=2, rng=i) for i in range(2)]
+
+
 def estimate():
     """An estimate of a kernel."""
     return kernel_estimate(EVEN, num_walks=2, rng=0)
 
 
 CALLS = {
-    "KernelEstimate": {"features": [graph_random_features(EVEN, num_walks=2, rng=i)
-                                    for i in range(2)]},
+    "KernelEstimate": {"features": FEATURES, "independent": True},
     "KernelEstimate.diagonal": {},
     "KernelEstimate.matvec": {"x": np.ones(NODES)},
     "KernelEstimate.rmatvec": {"x": np.ones(NODES)},
     "KernelEstimate.toarray": {"rows": START},
-    "KernelEstimate.to_linear_operator": {},
     "Visits.features": KERNELS,
     "graph_random_features": [
         *({"graph": EVEN, **given, **VISITS} for given in KERNELS),

@@ -109,7 +109,8 @@ def test_features_are_sums_over_the_walks_of_random_walks(graph, proposal, m):
         graph, modulation=modulation, c=c, p_halt=0.25, num_walks=m, proposal=proposal, rng=3
     )
     assert np.allclose(found.toarray(), wanted, rtol=1e-12, atol=1e-13)
-    assert found.has_sorted_indices and (found.data != 0).all()
+    assert found.has_sorted_indices
+    assert (found.data != 0).all()
 
 
 @settings(max_examples=40, deadline=None)
@@ -117,13 +118,13 @@ def test_features_are_sums_over_the_walks_of_random_walks(graph, proposal, m):
 def test_visits_give_the_same_features(graph, proposal):
     options = {"num_walks": 4, "p_halt": 0.3, "proposal": proposal, "rng": 9, "step": 2}
     visits = walk_visits(graph, **options)
-    for given in (
+    for said in (
         {"kernel": "diffusion", "sigma": 0.7},
         {"kernel": "p_step", "p": 4, "c": 0.3},
         {"modulation": np.array([0.0, 1.0, 2.0])},
         {"kernel": [1.0, 0.5, 0.25], "c": 0.9, "dtype": np.float32},
     ):
-        assert same(visits.features(**given), graph_random_features(graph, **given, **options))
+        assert same(visits.features(**said), graph_random_features(graph, **said, **options))
     dense = np.zeros((graph.num_nodes, graph.num_nodes))
     np.add.at(dense, (visits.start, visits.node), 0.5**visits.step * visits.load)
     wanted = visits.features(modulation=np.ones(300), c=0.5).toarray()
@@ -161,7 +162,7 @@ def test_threads_change_nothing(weighted, proposal, coupling):
 
 def test_a_node_without_arcs_stands_for_itself():
     graph = Graph.from_edge_index([[0, 1], [1, 0]], 3)
-    features = graph_random_features(graph, "diffusion", sigma=1.0, rng=0).toarray()
+    features = graph_random_features(graph, kernel="diffusion", sigma=1.0, rng=0).toarray()
     assert np.array_equal(features[2], [0.0, 0.0, np.exp(-0.25)])
     assert features[:2, 2].tolist() == [0.0, 0.0]
 
@@ -178,9 +179,10 @@ def test_a_hub_of_many_leaves():
     ids = np.arange(1, leaves + 1)
     pairs = np.stack([np.append(0 * ids, ids), np.append(ids, 0 * ids)])
     features = graph_random_features(
-        Graph.from_edge_index(pairs), "d_regularised_laplacian", num_walks=3, rng=0
+        Graph.from_edge_index(pairs), kernel="d_regularised_laplacian", num_walks=3, rng=0
     )
-    assert np.isfinite(features.data).all() and features.nnz > leaves
+    assert np.isfinite(features.data).all()
+    assert features.nnz > leaves
 
 
 def test_weights_of_all_sizes():
@@ -213,7 +215,7 @@ def test_layouts():
         ({"kernel": [1.0, 0.5, -0.5], "c": 1.0}, "c: must be below 1 for these terms"),
         ({"kernel": [0.0, 1.0]}, "kernel: item 0 must be positive, got 0.0"),
         ({"kernel": "heat"}, "kernel: must be 'diffusion', "),
-        ({"kernel": []}, "kernel: must have between 1 and 256 terms, got 0"),
+        ({"kernel": []}, "kernel: must have at least one item"),
         ({"kernel": "diffusion", "d": 1.0}, "d: is for kernel 'd_regularised_laplacian' alone"),
         ({"kernel": "cosine", "sigma": 1.0}, "sigma: is for 'diffusion' and"),
         ({"c": 0.5, "sigma": 1.0}, "sigma: must not be given with c"),
@@ -240,8 +242,8 @@ def test_an_infinite_variance_is_a_warning():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         graph_random_features(RING, p_halt=0.3, **given)
-        graph_random_features(RING, "diffusion", c=3.0, p_halt=0.5, rng=0)
-        graph_random_features(RING, "p_step", p=4, c=3.0, p_halt=0.5, rng=0)
+        graph_random_features(RING, kernel="diffusion", c=3.0, p_halt=0.5, rng=0)
+        graph_random_features(RING, kernel="p_step", p=4, c=3.0, p_halt=0.5, rng=0)
 
 
 def test_the_radius_of_other_choices_of_arcs():
@@ -253,5 +255,5 @@ def test_the_radius_of_other_choices_of_arcs():
     assert radius > 1
     with pytest.warns(RuntimeWarning, match=f"is {radius:.3g}"):
         graph_random_features(
-            graph, "d_regularised_laplacian", c=0.8, p_halt=0.5, proposal="uniform", rng=0
+            graph, kernel="d_regularised_laplacian", c=0.8, p_halt=0.5, proposal="uniform", rng=0
         )

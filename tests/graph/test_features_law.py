@@ -1,20 +1,19 @@
 """Features have the means, variances and biases of the vectors, under every coupling; kernels on
 real graphs have the errors of the reference simulation.
 
-One call on many copies of a graph makes as many repetitions, which are independent. Of the
-mutations that were tried by hand, each turns a test here red: see the end of the file.
+One call on many copies of a graph makes as many repetitions, which are independent.
 """
 
 import networkx as nx
 import numpy as np
 import pytest
 from graph import exact
-from graph.graphs import sources, vector_graph
+from graph.copies import blocks, copies
+from graph.graphs import vector_graph
 from sortes.graph import Graph, KernelEstimate, graph_random_features, kernel_estimate
 from vectors import load
 
 VECTORS = load("graph/kernels.json")
-COPIES = 20_000
 #: Standard errors that a mean may be off: a chance below 1e-9, for some hundred entries at once.
 SIX = 6.0
 
@@ -34,28 +33,9 @@ KERNELS = {
 }
 
 
-def copies(graph, count=COPIES):
-    """A graph of as many copies of another."""
-    nodes = graph.num_nodes
-    shift = nodes * np.arange(count)[:, None]
-    pairs = np.stack([(shift + ids).ravel() for ids in (sources(graph), graph.indices)])
-    weights = np.tile(graph.weights, count)
-    return Graph.from_edge_index(pairs, nodes * count, weights=weights)
-
-
-def blocks(features, nodes):
-    """The features of each copy, as dense matrices."""
-    assert features.shape[0] % nodes == 0
-    rows = np.repeat(np.arange(features.shape[0]), np.diff(features.indptr))
-    assert np.array_equal(rows // nodes, features.indices // nodes)
-    out = np.zeros((features.shape[0], nodes))
-    out[rows, features.indices % nodes] = features.data
-    return out.reshape(-1, nodes, nodes)
-
-
 def drawn(graph, kernel, **given):
     name, of_kernel = KERNELS[kernel]
-    features = graph_random_features(copies(graph), name, **of_kernel, **given)
+    features = graph_random_features(copies(graph), kernel=name, **of_kernel, **given)
     return blocks(features, graph.num_nodes)
 
 
@@ -113,7 +93,7 @@ def test_any_kernel(kernel):
     wanted = exact.kernel(graph, name, 0.4, order)
     for degree in (1, 2):
         estimate = kernel_estimate(
-            copies(graph), name, **of_kernel, c=0.4, independent=True, stitching=degree,
+            copies(graph), kernel=name, **of_kernel, c=0.4, independent=True, stitching=degree,
             num_walks=4, p_halt=0.3, rng=degree,
         )  # fmt: skip
         parts = [blocks(one, graph.num_nodes) for one in estimate.features]
@@ -131,7 +111,7 @@ def test_a_directed_graph(degree):
     wanted = exact.kernel(graph, "d_regularised_laplacian", 0.5)
     for proposal in ("weighted", "uniform"):
         estimate = kernel_estimate(
-            copies(graph), "d_regularised_laplacian", c=0.5, stitching=degree, num_walks=4,
+            copies(graph), kernel="d_regularised_laplacian", c=0.5, stitching=degree, num_walks=4,
             p_halt=0.2, proposal=proposal, rng=degree,
         )  # fmt: skip
         product = np.eye(graph.num_nodes)
@@ -158,8 +138,8 @@ def mean_error(given, ways, runs=60):
     errors = []
     for run in range(runs):
         features = graph_random_features(
-            graph, "d_regularised_laplacian", c=0.25, p_halt=0.5, num_walks=16, coupling=ways[0],
-            termination=ways[1], rng=run,
+            graph, kernel="d_regularised_laplacian", c=0.25, p_halt=0.5, num_walks=16,
+            coupling=ways[0], termination=ways[1], rng=run,
         )  # fmt: skip
         errors.append(exact.error(KernelEstimate([features]).toarray(), wanted))
     return np.mean(errors)

@@ -18,7 +18,9 @@ from sortes.graph.structure import Graph
 from sortes.graph.walks import MOVES, Coupling, Scheme, Termination, repulsion_of
 
 if TYPE_CHECKING:
+    import torch
     from numpy.typing import ArrayLike, DTypeLike, NDArray
+    from scipy.sparse import csr_array
 
     from sortes._rng import Rng
 
@@ -36,8 +38,8 @@ _ROUNDS: Final = 30
 
 def graph_random_features(
     graph: Graph,
-    kernel: Kernel | ArrayLike | None = None,
     *,
+    kernel: Kernel | ArrayLike | None = None,
     d: Positive | None = None,
     p: Annotated[int, POWER] | None = None,
     c: Positive | None = None,
@@ -56,7 +58,7 @@ def graph_random_features(
     step: int = 0,
     num_threads: int | None = None,
     progress: Progress = None,
-) -> Any:
+) -> csr_array | torch.Tensor:
     r"""Draw random features of all nodes: products of them estimate a kernel.
 
     The kernel is a power series :math:`K = \sum_k \alpha_k U^k` of :math:`U = c D^{-1/2} A
@@ -159,11 +161,12 @@ def graph_random_features(
     --------
     >>> import numpy as np
     >>> from sortes.graph import Graph, graph_random_features
-    >>> ring = Graph.from_edge_index([[0, 1, 2, 3, 1, 2, 3, 0], [1, 2, 3, 0, 0, 1, 2, 3]])
-    >>> features = graph_random_features(ring, "diffusion", num_walks=4096, rng=0)
+    >>> there, back = [0, 1, 2, 3], [1, 2, 3, 0]
+    >>> ring = Graph.from_edge_index([there + back, back + there])
+    >>> features = graph_random_features(ring, num_walks=4096, rng=0)
     >>> features.shape
     (4, 4)
-    >>> U = 0.5 * np.array([[0, 1, 0, 1], [1, 0, 1, 0], [0, 1, 0, 1], [1, 0, 1, 0]]) / 2
+    >>> U = 0.25 * np.array([[0, 1, 0, 1], [1, 0, 1, 0]] * 2)
     >>> K = np.eye(4) + U + U @ U / 2 + U @ U @ U / 6
     >>> bool(np.abs((features @ features.T).toarray() - K).max() < 0.01)
     True
@@ -229,9 +232,9 @@ def walk_visits(
     Examples
     --------
     >>> from sortes.graph import Graph, walk_visits
-    >>> visits = walk_visits(Graph.from_edge_index([[0, 1], [1, 0]]), num_walks=2, rng=0)
-    >>> visits
-    Visits(num_nodes=2, num_visits=20)
+    >>> edge = Graph.from_edge_index([[0, 1], [1, 0]])
+    >>> walk_visits(edge, num_walks=2, rng=0)
+    Visits(num_nodes=2, num_visits=30)
     """
     most = None if walk_length is None else MOVES.check(walk_length, "walk_length")
     walks = walks_of(graph, num_walks, p_halt, (coupling, scheme, transient), termination, proposal)
@@ -285,8 +288,8 @@ class Visits:
 
     def features(
         self,
-        kernel: Kernel | ArrayLike | None = None,
         *,
+        kernel: Kernel | ArrayLike | None = None,
         d: Positive | None = None,
         p: Annotated[int, POWER] | None = None,
         c: Positive | None = None,
@@ -296,7 +299,7 @@ class Visits:
         dtype: DTypeLike = np.float64,
         num_threads: int | None = None,
         progress: Progress = None,
-    ) -> Any:
+    ) -> csr_array | torch.Tensor:
         """Return the features of a kernel: those of `graph_random_features`, to the last bit.
 
         Parameters
@@ -325,8 +328,9 @@ class Visits:
         >>> from sortes.graph import Graph, graph_random_features, walk_visits
         >>> graph = Graph.from_edge_index([[0, 1, 1, 2], [1, 0, 2, 1]])
         >>> visits = walk_visits(graph, rng=0)
-        >>> new = visits.features("p_step", c=0.25)
-        >>> (new != graph_random_features(graph, "p_step", c=0.25, rng=0)).nnz
+        >>> new = visits.features(kernel="p_step")
+        >>> old = graph_random_features(graph, kernel="p_step", rng=0)
+        >>> (new != old).nnz
         0
         """
         series = series_of(SeriesOptions(kernel, d, p, c, sigma, modulation))

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import numpy as np
 
-from sortes._arrays import integers_of
-from sortes._check import AtLeastOne, Domain, Positive, flag, several, shown
+from sortes._arrays import host, integers_of
+from sortes._check import FINITE, AtLeastOne, Domain, Positive, flag, several, shown
 from sortes._progress import Progress, job_of
 from sortes._rng import as_stream
 from sortes.graph.features import (
@@ -26,6 +25,7 @@ from sortes.graph.walks import Coupling, Scheme, Termination
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike, NDArray
+    from scipy.sparse import csc_array, csr_array
 
     from sortes._rng import Rng
 
@@ -37,8 +37,8 @@ _ROWS: Final = 256
 
 def kernel_estimate(
     graph: Graph,
-    kernel: Kernel | ArrayLike | None = None,
     *,
+    kernel: Kernel | ArrayLike | None = None,
     d: Positive | None = None,
     p: Annotated[int, POWER] | None = None,
     c: Positive | None = None,
@@ -85,7 +85,7 @@ def kernel_estimate(
     num_threads : int, optional
         How many threads to use at most; results never depend on it.
     progress : bool or callable, optional
-        Show a progress bar, or call ``progress(done, total)``; of each set of features anew.
+        Show a progress bar, or call ``progress(done, total)``.
 
     Returns
     -------
@@ -128,9 +128,9 @@ def kernel_estimate(
     >>> import numpy as np
     >>> from sortes.graph import Graph, kernel_estimate
     >>> path = Graph.from_edge_index([[0, 1, 1, 2], [1, 0, 2, 1]])
-    >>> estimate = kernel_estimate(path, "diffusion", num_walks=64, rng=0)
-    >>> estimate @ np.ones(3) == estimate.toarray().sum(1)
-    array([ True,  True,  True])
+    >>> estimate = kernel_estimate(path, num_walks=64, rng=0)
+    >>> np.allclose(estimate @ np.ones(3), estimate.toarray().sum(1))
+    True
     """
     own = flag(independent, "independent")
     degree = STITCHES.check(stitching, "stitching")
@@ -177,6 +177,8 @@ class KernelEstimate:
         ``(num_nodes, num_nodes)``.
     dtype : dtype
         float64.
+    is_mean : bool
+        Whether the estimate is the mean of the product of `factors` and its transpose.
 
     Raises
     ------
@@ -202,7 +204,7 @@ class KernelEstimate:
     ) -> None:
         self.features = tuple(several(features, "features", "sparse arrays of features"))
         self._is_independent = flag(independent, "independent")
-        self._is_mean = flag(symmetric, "symmetric") and self._is_independent
+        self.is_mean = flag(symmetric, "symmetric") and self._is_independent
         for one in self.features:
             if not hasattr(one, "tocsr"):
                 raise TypeError(f"features: must hold sparse arrays, got {shown(one)}")
@@ -216,29 +218,35 @@ class KernelEstimate:
         self.shape: tuple[int, int] = self.features[0].shape
         self.dtype = np.dtype(np.float64)
 
-    @cached_property
-    def _chain(self) -> list[Any]:
-        """What is multiplied, the first on the left."""
+    @property
+    def factors(self) -> list[csr_array | csc_array]:
+        """The sparse arrays that are multiplied, the first on the left."""
         if self._is_independent:
             return [one.T if i % 2 else one for i, one in enumerate(self.features)]
         return [*self.features, *(one.T for one in reversed(self.features))]
 
     def __matmul__(self, x: ArrayLike) -> NDArray[np.float64]:
         """Return the product with a vector or a matrix."""
-        x = np.asarray(x, np.float64)
-        if x.ndim not in (1, 2) or x.shape[0] != self.shape[0]:
-            wanted = f"({self.shape[0]},) or ({self.shape[0]}, k)"
-            raise ValueError(f"x: must have shape {wanted}, got {x.shape}")
+        x = self._columns(x)
         out = x
-        for one in reversed(self._chain):
+        for one in reversed(self.factors):
             out = one @ out
-        if self._is_mean:
+        if self.is_mean:
             out = 0.5 * (out + self._back(x))
         return np.asarray(out, np.float64)
 
+    def _columns(self, x: ArrayLike) -> NDArray[np.float64]:
+        """Check what the estimate is to be multiplied with."""
+        x = np.require(host(x, "x"), np.float64)
+        if x.ndim not in (1, 2) or x.shape[0] != self.shape[0]:
+            wanted = f"({self.shape[0]},) or ({self.shape[0]}, k)"
+            raise ValueError(f"x: must have shape {wanted}, got {x.shape}")
+        FINITE.check_items(x, "x")
+        return x
+
     def _back(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the product of the transpose of the chain."""
-        for one in self._chain:
+        for one in self.factors:
             x = one.T @ x
         return x
 
@@ -255,11 +263,18 @@ class KernelEstimate:
         ndarray of float64, shape (num_nodes,)
             The product.
 
+        Raises
+        ------
+        ValueError
+            If `x` has another shape, or an item that is not finite.
+        TypeError
+            If `x` does not hold numbers.
+
         Examples
         --------
         >>> from sortes.graph import Graph, kernel_estimate
         >>> loop = Graph.from_edge_index([[0], [0]])
-        >>> kernel_estimate(loop, "p_step", c=1.0, rng=0).matvec([2.0]).shape
+        >>> kernel_estimate(loop, kernel="p_step", rng=0).matvec([2.0]).shape
         (1,)
         """
         return self @ x
@@ -277,6 +292,13 @@ class KernelEstimate:
         ndarray of float64, shape (num_nodes,)
             The product.
 
+        Raises
+        ------
+        ValueError
+            If `x` has another shape, or an item that is not finite.
+        TypeError
+            If `x` does not hold numbers.
+
         Examples
         --------
         >>> from sortes.graph import Graph, kernel_estimate
@@ -284,15 +306,9 @@ class KernelEstimate:
         >>> kernel_estimate(arc, rng=0).rmatvec([1.0, 0.0]).shape
         (2,)
         """
-        if self._is_mean or not self._is_independent:
+        if self.is_mean or not self._is_independent:
             return self @ x
-        return KernelEstimate._transposed(self) @ x
-
-    @staticmethod
-    def _transposed(estimate: KernelEstimate) -> KernelEstimate:
-        out = KernelEstimate(estimate.features, independent=True, symmetric=False)
-        out.__dict__["_chain"] = [one.T for one in reversed(estimate._chain)]
-        return out
+        return self._back(self._columns(x))
 
     def toarray(self, rows: ArrayLike | None = None) -> NDArray[np.float64]:
         """Return the estimate, or some rows of it, as a dense array.
@@ -332,11 +348,11 @@ class KernelEstimate:
     def _rows(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return some rows."""
         # Rows stay sparse up to the middle, and are dense from there on.
-        chain = self._chain
+        chain = self.factors
         out = chain[0].tocsr()[rows].toarray().astype(np.float64, copy=False)
         for one in chain[1:]:
             out = out @ one
-        if self._is_mean:
+        if self.is_mean:
             back = chain[-1].T.tocsr()[rows].toarray().astype(np.float64, copy=False)
             for one in chain[-2::-1]:
                 back = back @ one.T
@@ -359,7 +375,7 @@ class KernelEstimate:
         >>> bool(abs(estimate.diagonal() - estimate.toarray().diagonal()).max() < 1e-12)
         True
         """
-        chain = self._chain
+        chain = self.factors
         if len(chain) == 2:
             product = chain[0].tocsr().multiply(chain[1].T.tocsr()).sum(1)
             return np.asarray(product, np.float64).ravel()
@@ -368,27 +384,6 @@ class KernelEstimate:
             rows = np.arange(begin, min(begin + _ROWS, len(out)))
             out[rows] = self._rows(rows)[np.arange(len(rows)), rows]
         return out
-
-    def to_linear_operator(self) -> Any:
-        """Return the estimate as a linear operator of GPyTorch.
-
-        Returns
-        -------
-        linear_operator.LinearOperator
-            It holds the features as sparse tensors.
-
-        Raises
-        ------
-        ImportError
-            If ``linear_operator``, a part of GPyTorch, or Torch is not installed.
-
-        Notes
-        -----
-        Both the features and their transposes are held, for products from both sides.
-        """
-        from sortes.graph.gpytorch import operator_of
-
-        return operator_of(self._chain, self._is_mean)
 
     def __repr__(self) -> str:
         """Return what the estimate is made of."""

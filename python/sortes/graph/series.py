@@ -22,6 +22,8 @@ POWER: Final = Domain("[1, 2**31)", integer=True)
 _C: Final = 0.5
 #: The most terms of a kernel whose roots are looked for.
 _TERMS: Final = 256
+#: A scale that changes nothing.
+_ONE: Final = (0.0, 0.0, 1.0)
 #: The least first term: the root of a smaller one is lost.
 _LEAST: Final = 1e-300
 
@@ -68,85 +70,90 @@ class Series(NamedTuple):
 
 def series_of(given: SeriesOptions, sets: int = 2) -> Series:
     """Check what is said of a kernel; its root is for products of so many sets of features."""
+    # 1. Each argument for itself.
     kernel, d, p, c, sigma, modulation = given
+    terms = None
+    if isinstance(kernel, str):
+        one_of(kernel, "kernel", get_args(Kernel))
+    elif kernel is not None:
+        terms = _terms(kernel, "kernel")
+    steps = None if p is None else POWER.check(p, "p")
+    d, c, sigma = (
+        None if value is None else POSITIVE.check(value, name)
+        for name, value in (("d", d), ("c", c), ("sigma", sigma))
+    )
+    given_terms = None if modulation is None else _terms(modulation, "modulation")
+
+    # 2. What goes together.
     if c is not None and sigma is not None:
-        raise ValueError("sigma: must not be given with c")
-    c = None if c is None else POSITIVE.check(c, "c")
-    sigma = None if sigma is None else POSITIVE.check(sigma, "sigma")
-    named = "diffusion" if kernel is None else kernel
-    is_named = modulation is None and isinstance(named, str)
-    if is_named:
-        one_of(named, "kernel", get_args(Kernel))
-    name = repr(named) if is_named else "a modulation" if modulation is not None else "these terms"
-    for argument, value, owner in (
-        ("d", d, "d_regularised_laplacian"),
-        ("p", p, "p_step"),
-    ):
-        if value is not None and not (is_named and named == owner):
+        raise ValueError(f"sigma: must not be given with c, got {sigma}")
+    if given_terms is not None and kernel is not None:
+        raise ValueError(f"modulation: must not be given with kernel, got kernel {shown(kernel)}")
+    named = kernel if isinstance(kernel, str) else "diffusion" if terms is None else ""
+    if given_terms is not None:
+        named = ""
+    name = repr(named) if named else "terms"
+    for argument, value, owner in (("d", d, "d_regularised_laplacian"), ("p", p, "p_step")):
+        if value is not None and named != owner:
             raise ValueError(f"{argument}: is for kernel {owner!r} alone, got {name}")
-    if sigma is not None and not (is_named and named in ("diffusion", "d_regularised_laplacian")):
+    if sigma is not None and named not in ("diffusion", "d_regularised_laplacian"):
         raise ValueError(f"sigma: is for 'diffusion' and 'd_regularised_laplacian', got {name}")
-    if modulation is not None:
-        return _given(kernel, modulation, c, sets)
-    if not is_named:
-        return _of_terms(named, _C if c is None else c, sets)
-    power = 1.0 / sets
+    if given_terms is not None:
+        if sets != 2:
+            raise ValueError("modulation: must not be given where walks are stitched")
+        own = 1.0 if c is None else c
+        return Series("given", 0.0, 0.0, given_terms, own, _ONE, 0.0)
+
+    # 3. The series, if it converges.
+    own, power = _C if c is None else c, 1.0 / sets
+    if terms is not None:
+        return _of_terms(terms, own, sets)
     if named == "diffusion":
-        scale = (0.0, 0.0, 1.0) if sigma is None else (-0.5 * sigma**2 * power, 0.0, 1.0)
-        own = _C if c is None else c
-        return Series("ratio", power, 0.0, None, own if sigma is None else sigma**2 / 2, scale, 0.0)
+        if sigma is None:
+            return Series("ratio", power, 0.0, None, own, _ONE, 0.0)
+        half = 0.5 * sigma**2
+        return Series("ratio", power, 0.0, None, half, (-half * power, 0.0, 1.0), 0.0)
     if named == "d_regularised_laplacian":
-        exponent = (2.0 if d is None else POSITIVE.check(d, "d")) * power
-        scale = (0.0, 0.0, 1.0) if sigma is None else (0.0, -exponent, 1.0 + sigma**2)
-        own = _C if c is None else c
+        exponent, scale = (2.0 if d is None else d) * power, _ONE
         if sigma is not None:
+            scale = (0.0, -exponent, 1.0 + sigma**2)
             own = sigma**2 / (1.0 + sigma**2)
+            if own == 1.0 or scale[2] == math.inf:
+                raise ValueError(f"sigma: must be smaller, got {sigma}")
         return Series("ratio", exponent, 1.0, None, _below(own, 1.0, name), scale, 1.0)
-    c = _C if c is None else c
     if named == "p_step":
-        steps = 2 if p is None else POWER.check(p, "p")
+        steps = 2 if steps is None else steps
         if steps % sets == 0:
-            return Series("ratio", steps // sets, -1.0, None, c, (0.0, 0.0, 1.0), 0.0)
-        _below(c, 1.0, f"{name} unless p is a multiple of {sets}")
-        return Series("ratio", steps * power, -1.0, None, c, (0.0, 0.0, 1.0), 1.0)
+            return Series("ratio", float(steps // sets), -1.0, None, own, _ONE, 0.0)
+        _below(own, 1.0, f"{name} unless p is a multiple of {sets}")
+        return Series("ratio", steps * power, -1.0, None, own, _ONE, 1.0)
     # cos x + sin x is zero at -pi / 4: the series of its root converges up to there.
-    terms, signs = np.ones(171), np.array([1.0, 1.0, -1.0, -1.0])
-    np.cumprod(1.0 / np.arange(1.0, 171.0), out=terms[1:])
-    terms *= np.resize(signs, 171)
-    _below(c, math.pi / 4, name)
-    return Series("power", power, 0.0, terms, c, (0.0, 0.0, 1.0), 4 / math.pi)
+    taylor = np.ones(171)
+    np.cumprod(1.0 / np.arange(1.0, 171.0), out=taylor[1:])
+    taylor *= np.resize([1.0, 1.0, -1.0, -1.0], 171)
+    return Series("power", power, 0.0, taylor, _below(own, math.pi / 4, name), _ONE, 4 / math.pi)
 
 
-def _given(kernel: Any, modulation: Any, c: float | None, sets: int) -> Series:
-    """Check a modulation."""
-    if kernel is not None:
-        raise ValueError(f"modulation: must not be given with kernel, got {shown(kernel)}")
-    if sets != 2:
-        raise ValueError("modulation: must not be given where walks are stitched")
-    terms = vector_of(modulation, "modulation", double=True)
+def _terms(values: Any, name: str) -> NDArray[np.float64]:
+    """Check terms of a series."""
+    terms = np.require(vector_of(values, name, double=True), np.float64)
     if not terms.size:
-        raise ValueError("modulation: must have at least one item, got none")
-    FINITE.check_items(terms, "modulation")
-    terms = np.require(terms, np.float64)
-    return Series("given", 0.0, 0.0, terms, 1.0 if c is None else c, (0.0, 0.0, 1.0), 0.0)
+        raise ValueError(f"{name}: must have at least one item, got none")
+    FINITE.check_items(terms, name)
+    return terms
 
 
-def _of_terms(kernel: Any, c: float, sets: int) -> Series:
-    """Check the terms of a kernel."""
-    if kernel is None or isinstance(kernel, bool | int | float):
-        raise TypeError(f"kernel: must be a name or an array of terms, got {shown(kernel)}")
-    terms = np.require(vector_of(kernel, "kernel", double=True), np.float64)
-    FINITE.check_items(terms, "kernel")
-    if not 1 <= len(terms) <= _TERMS:
-        raise ValueError(f"kernel: must have between 1 and {_TERMS} terms, got {len(terms)}")
+def _of_terms(terms: NDArray[np.float64], c: float, sets: int) -> Series:
+    """Return the series of a kernel that is given by its terms."""
+    if len(terms) > _TERMS:
+        raise ValueError(f"kernel: must have at most {_TERMS} terms, got {len(terms)}")
     if not terms[0] >= _LEAST:
         raise ValueError(f"kernel: item 0 must be positive, got {terms[0]}")
     least = _least_root(terms)
     if least < math.inf:
-        _below(c, least, "these terms, of whose series that is a root")
-    # A square of a polynomial has a polynomial as its root: that is seen when its terms are made.
+        _below(c, least, "these terms, whose series has a root of that modulus")
     growth = 0.0 if least == math.inf else 1.0 / least
-    return Series("power", 1.0 / sets, 0.0, terms, c, (0.0, 0.0, 1.0), growth)
+    return Series("power", 1.0 / sets, 0.0, terms, c, _ONE, growth)
 
 
 def _least_root(terms: NDArray[np.float64]) -> float:
