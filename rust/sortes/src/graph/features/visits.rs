@@ -3,7 +3,7 @@
 use sortes_core::memory::{Zero, reserve, with_capacity, zeroed};
 use sortes_core::{Result, Run, order};
 
-use super::super::structure::Graph;
+use super::super::structure::{Graph, prefetch};
 use super::super::walks::{Lent, Moves, Plan};
 use super::rows::{self, Filler, Rows};
 
@@ -151,6 +151,9 @@ impl<'a> Counter<'a> {
             None => {
                 reserve(&mut self.keys, nodes.len(), WHAT)?;
                 self.keys.extend(nodes.iter().enumerate().map(key));
+                for &node in nodes {
+                    prefetch(self.roots, node as usize);
+                }
             }
             Some(factors) => {
                 reserve(&mut self.items, nodes.len(), WHAT)?;
