@@ -1,11 +1,12 @@
 """A Gaussian process on a road network of 100,000 junctions, without ever making its kernel.
 
     pip install scipy
-    python examples/graph_gp.py [junctions]
+    python examples/graph_gp.py
+    python examples/graph_gp.py 10000    # fewer junctions
 
-The network is made here: a grid of roads, some of them closed, with detours. A smooth quantity is
-measured with noise at every tenth junction and predicted at all others: the system of the process is
-solved by conjugate gradients, through products with sparse features of the kernel.
+The network is made here: a grid of roads, a fifth of them closed. A smooth quantity is measured with
+noise at every tenth junction and predicted at all others: the system of the process is solved by
+conjugate gradients, through products with sparse features of the kernel.
 """
 
 import sys

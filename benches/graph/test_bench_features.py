@@ -1,5 +1,5 @@
-"""Random features beside fast-graph-gp, and how long a graph of a million nodes takes. Cora is a file
-of the folder that SORTES_BENCH_DATA names; the other graphs are made here.
+"""Random features beside fast-graph-gp, and how long a graph of a million nodes takes. Cora is a
+file of the folder that SORTES_BENCH_DATA names; the other graphs are made here.
 """
 
 import resource
