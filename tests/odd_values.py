@@ -38,6 +38,7 @@ SPARE = 1 << 30
 #: Arguments that say how long to work: a call that Ctrl-C ends is as good as one that returns.
 WORK = {"k", "m", "n", "size", "chain_length", "logprobs", "max_trials", "n_features"}
 WORK |= {"max_new_tokens", "n_local_trials", "n_rounds", "num_samples"}
+WORK |= {"num_walks", "walk_length", "width"}
 
 
 class Raises:
@@ -432,7 +433,7 @@ class Caller:
         documented = {entry.type for entry in public.doc.entries("Raises")}
         if isinstance(error, OSError) and "FileNotFoundError" in documented:
             return "refused: OSError", str(error)
-        called = any(callable(given.get(name)) for name in ("progress", "where", "of"))
+        called = any(callable(given.get(name)) for name in ("progress", "where", "of", "weight"))
         return ("accepted" if called else "fault"), _described(error)
 
 

@@ -71,6 +71,7 @@ EXCUSED: dict[tuple[str, str], str] = {
     ("integrations.vllm.*", "options"): "vLLM passes everything by position",
     ("integrations.vllm.*", "domains"): "vLLM calls it, with the numbers of its slots",
     ("integrations.vllm.*.*", "docstrings"): "vLLM calls it, and documents what it passes",
+    ("integrations.torch_geometric.*", "options"): "it has the signature of PyTorch Geometric",
     ("integrations.transformers.*sample", "options"): "`generate` passes `synced_gpus` by position",
     ("integrations.transformers.*sample", "keywords"): "they are the model's own arguments",
     ("integrations.transformers.*sample", "words"): "`generate` looks for rules in the signature",

@@ -17,7 +17,10 @@ import workers
 
 CALLS = int(os.environ.get("SORTES_ODD_CALLS", "3000"))
 SEED = os.environ.get("SORTES_ODD_SEED", "0")
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs timers that interrupt")
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="needs timers that interrupt"),
+    pytest.mark.timeout(300 + CALLS // 20),
+]
 
 
 @pytest.mark.parametrize("module", ["", *sortes.FAMILIES])

@@ -1,5 +1,6 @@
 """Valid calls of the integrations, by module; each imports what it needs."""
 
+import numpy as np
 from public import FOLDER
 from sortes.select import BottomK
 
@@ -47,6 +48,15 @@ def _columns():
     return zip(table.column_names, table.columns, strict=True)
 
 
+def _node2vec():
+    return {
+        **{"edge_index": np.array([[0, 1, 1, 2], [1, 0, 2, 1]]), "num_nodes": 3},
+        **{"embedding_dim": 4, "walk_length": 4, "context_size": 2, "walks_per_node": 2},
+        **{"p": 0.5, "q": 2.0, "num_negative_samples": 2, "sparse": False},
+        "edge_weight": np.array([1.0, 2.0, 1.0, 0.5]),
+    }
+
+
 def _config():
     from transformers import GenerationConfig
 
@@ -87,6 +97,7 @@ CALLS = {
         "SortesLogitProcessor": {},
         "SortesLogitProcessor.validate_params": {"custom_params": {"min_p": 0.1}},
     },
+    "integrations.torch_geometric": {"Node2Vec": _node2vec},
     "integrations.transformers": {
         "ArithmeticLogitsProcessor": {"n": 2, "codebook": "stratified", "rng": 0, "top_p": 0.9},
         "DRYLogitsWarper": DRY,

@@ -82,7 +82,7 @@ WALKS = [
     {"graph": GRAPH, "start": START, "walk_length": 4, "num_walks": 2, "rng": 0},
     {"graph": GRAPH, "p_halt": 0.2, "walk_length": 9, "num_walks": 4, "rng": 0, **REPELLING,
      "termination": "antithetic", "return_edges": True, "dangling": "stay"},
-    {"graph": GRAPH, "length_law": np.array([1.0, 2.0, 3.0]), "num_walks": 3,
+    {"graph": GRAPH, "length_law": np.array([0.25, 0.25, 0.5]), "num_walks": 3,
      "termination": "stratified", "transition": "restart", "alpha": 0.5, "rng": 0},
     {"graph": EVEN, "walk_length": 5, "transition": "lazy", "beta": 0.25, "rng": 0,
      "dtype": np.int64},

@@ -18,7 +18,7 @@ LENGTHS = [
     {"p_halt": 0.2, "walk_length": 3},
     {"p_halt": 0.3, "termination": "antithetic"},
     {"p_halt": 0.3, "termination": "stratified"},
-    {"length_law": [0.0, 1.0, 2.0], "termination": "systematic"},
+    {"length_law": [0.0, 0.25, 0.75], "termination": "systematic"},
 ]
 COUPLINGS = [
     {},
@@ -266,8 +266,8 @@ def test_memory_that_is_not_there():
         ),
         ({"length_law": [1.0]}, "length_law: must not be given with walk_length"),
         (
-            {"length_law": [0.0], "walk_length": None},
-            "length_law: the sum must be positive and finite",
+            {"length_law": [0.5, 0.25], "walk_length": None},
+            "length_law: must sum to 1, got a sum of 0.75",
         ),
         ({"length_law": [], "walk_length": None}, "length_law: must have at least one item"),
         (

@@ -250,8 +250,7 @@ def random_walk(
 ) -> Any:
     """Draw walks of node2vec, with the arguments of the native operator of torch-cluster.
 
-    It stands in the place of ``torch.ops.torch_cluster.random_walk``, for instance as the
-    ``random_walk_fn`` of a ``Node2Vec`` of PyTorch Geometric, and has the law of node2vec.
+    It stands in the place of ``torch.ops.torch_cluster.random_walk``, and has the law of node2vec.
 
     Parameters
     ----------
@@ -291,10 +290,12 @@ def random_walk(
     See Also
     --------
     node2vec_walks : The same for a `Graph`.
+    sortes.integrations.torch_geometric.Node2Vec : Embeddings trained on such walks.
 
-    Notes ----- The graph of the tensors of the last call is kept as long as they are, so that a
-    call for each batch of a training does not make it again; other arrays make a graph at each
-    call.
+    Notes
+    -----
+    The graph of the tensors of the last call is kept as long as they are, so that a call for each
+    batch of a training does not make it again; other arrays make a graph at each call.
 
     Examples
     --------

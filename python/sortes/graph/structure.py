@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 #: Edges that are converted between two looks at signals.
 _BATCH: Final = 1 << 14
 #: How many nodes there may be: ids are words of 32 bits.
-_NODES: Final = Domain("[0, 4294967287]", integer=True)
+NODES: Final = Domain("[0, 4294967287]", integer=True)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -120,7 +120,7 @@ class Graph:
     def from_edge_index(
         cls,
         edge_index: ArrayLike,
-        num_nodes: Annotated[int, _NODES] | None = None,
+        num_nodes: Annotated[int, NODES] | None = None,
         *,
         weights: ArrayLike | None = None,
         coalesce: bool = False,
@@ -170,7 +170,7 @@ class Graph:
         if num_nodes is None:
             nodes = max(int(pairs.max()) + 1, 0) if pairs.size else 0
         else:
-            nodes = _NODES.check(num_nodes, "num_nodes")
+            nodes = NODES.check(num_nodes, "num_nodes")
         given = None if weights is None else vector_of(weights, "weights", double=True)
         how = _How(given, ("edge_index", "weights", "graph"), coalesce, num_threads, progress)
         return cls(how.build(nodes, (pairs[0], pairs[1])))
@@ -313,7 +313,7 @@ class Graph:
         ----------
         graph : igraph.Graph
             The graph. An undirected edge becomes two arcs with one edge id, its index; a loop
-            becomes one arc.
+            becomes one arc, though igraph itself counts it twice, and takes it twice as often.
         weights : str or array_like, shape (num_edges,), optional
             The attribute of edges that holds their weight, or the weights; without it all are
             alike.

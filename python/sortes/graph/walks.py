@@ -263,7 +263,7 @@ def random_walks(
         In (0, 1]: a walker halts with this probability before each move. The number of moves is
         then geometric, with mean ``(1 - p_halt) / p_halt``.
     length_law : array_like of float, shape (m,), optional
-        The chances of 0, 1, ..., m - 1 moves, up to a factor.
+        The chances of 0, 1, ..., m - 1 moves, whose sum is 1 up to 1e-6, by which they are divided.
     num_walks : int, default 1
         How many walks start from each entry of `start`: its ensemble.
     transition : str, default "simple"
@@ -769,6 +769,9 @@ def _moves(
         if not law.size:
             raise ValueError("length_law: must have at least one item, got none")
         NON_NEGATIVE.check_items(law, "length_law")
+        total = float(law.sum())
+        if not abs(total - 1) <= 1e-6:
+            raise ValueError(f"length_law: must sum to 1, got a sum of {total!r}")
         return None, None, law, termination
     if most is None and p_halt is None:
         raise ValueError("walk_length: must be given, or p_halt or length_law, got None")

@@ -111,8 +111,10 @@ mod tests {
 
     fn ring(nodes: i64) -> Graph {
         let sources: Vec<i64> = (0..nodes).chain(0..nodes).collect();
-        let targets: Vec<i64> =
-            (0..nodes).map(|i| (i + 1) % nodes).chain((0..nodes).map(|i| (i + 7) % nodes)).collect();
+        let targets: Vec<i64> = (0..nodes)
+            .map(|i| (i + 1) % nodes)
+            .chain((0..nodes).map(|i| (i + 7) % nodes))
+            .collect();
         let arcs = Arcs::Pairs { sources: &sources, targets: &targets };
         build(nodes as usize, arcs, "edge_index", None, None, false, Run::alone()).unwrap()
     }
