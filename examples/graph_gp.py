@@ -4,9 +4,9 @@
     python examples/graph_gp.py
     python examples/graph_gp.py 10000    # fewer junctions
 
-The network is made here: a grid of roads, a fifth of them closed. A smooth quantity is measured with
-noise at every tenth junction and predicted at all others: the system of the process is solved by
-conjugate gradients, through products with sparse features of the kernel.
+The network is made here: a grid of roads, a fifth of them closed. A smooth quantity is measured
+with noise at every tenth junction and predicted at all others: the system of the process is solved
+by conjugate gradients, through products with sparse features of the kernel.
 """
 
 import sys

@@ -46,7 +46,7 @@ pub fn modulation(
 ) -> Result<Vec<f64>> {
     let mut out = Vec::new();
     let push = |out: &mut Vec<f64>, term: f64| {
-        if out.len() % POLL == 0 {
+        if out.len().is_multiple_of(POLL) {
             run.check()?;
             reserve(out, POLL, "modulation")?;
         }
