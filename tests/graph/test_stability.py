@@ -1,9 +1,9 @@
-"""The first walks of seed 0, frozen: they change only with the major version."""
+"""The first walks and features of seed 0, frozen: they change only with the major version."""
 
 import numpy as np
 import pytest
 from graph.graphs import vector_graph
-from sortes.graph import node2vec_walks, random_walks
+from sortes.graph import graph_random_features, node2vec_walks, random_walks
 from vectors import load
 
 FROZEN = load("graph/walks_stability.json")
@@ -23,3 +23,11 @@ def test_walks(case):
 def test_node2vec(case):
     walks = node2vec_walks(vector_graph(case["graph"]), rng=0, **case["given"])
     assert walks.tolist() == case["nodes"]
+
+
+@pytest.mark.parametrize("case", load("graph/features_stability.json"), ids=lambda c: c["graph"])
+def test_features(case):
+    features = graph_random_features(vector_graph(case["graph"]), rng=0, **case["given"])
+    assert features.indptr.tolist() == case["indptr"]
+    assert features.indices.tolist() == case["indices"]
+    assert [x.hex() for x in features.data.tolist()] == case["data"]
