@@ -1,4 +1,7 @@
-"""The pictures of walks on graphs."""
+"""The pictures of walks on graphs.
+
+The errors of PageRank stand in estimators.json, which examples/measure_estimators.py writes.
+"""
 
 import json
 from pathlib import Path
@@ -57,4 +60,28 @@ def spread() -> plt.Figure:
     axes.set(xticks=sizes, xticklabels=sizes)
     axes.minorticks_off()
     axes.legend()
+    return figure
+
+
+def ranks() -> plt.Figure:
+    """The error of PageRank against the number of walks, for what is counted and the couplings."""
+    measured = json.loads((Path(__file__).parent / "estimators.json").read_text("utf-8"))
+    errors = {tuple(row[:5]): row[5] for row in measured["pagerank"]}
+    figure, both = plt.subplots(1, 2, figsize=(8, 3.4), sharex=True)
+    for axes, graph in zip(both, ("karate", "tree"), strict=True):
+        for given, marker in (
+            (("endpoint", "iid", "iid"), "o"),
+            (("endpoint", "repelling", "stratified"), "s"),
+            (("visits", "iid", "iid"), "o"),
+            (("visits", "repelling", "stratified"), "s"),
+        ):
+            method, coupling, lengths = given
+            label = f"{method}, {coupling if lengths == 'iid' else 'repelling, stratified'}"
+            sizes = [2, 4, 8, 16]
+            axes.plot(sizes, errors[graph, 0.15, *given], f"{marker}-", lw=1, label=label)
+        axes.set(xscale="log", yscale="log", xlabel="walks from each node", title=graph)
+        axes.minorticks_off()
+        axes.set(xticks=sizes, xticklabels=sizes)
+    both[0].set(ylabel="root mean squared error")
+    both[0].legend(fontsize="small")
     return figure

@@ -214,7 +214,9 @@ def test_searches(model, automaton, function, mode, more):
     assert out.complete.all()
     assert out.logprobs.numpy() == pytest.approx(want.logprobs, abs=1e-3)
     assert out.legal_logprobs.numpy() == pytest.approx(want.legal_logprobs, abs=1e-3)
-    with pytest.raises(ValueError, match=r"^eos_token_id: must be those of the automaton, \[2\]"):
+    with pytest.raises(
+        ValueError, match=r"^eos_token_id: must be those of the automaton's vocabulary, \[2\]"
+    ):
         model.generate(
             **inputs,
             **mode,

@@ -76,6 +76,8 @@ def graph():
 
 
 GRAPH, EVEN = graph(), Graph.from_edge_index(RING, NODES)
+#: The ring with a triangle.
+CHORD = Graph.from_edge_index(np.concatenate([RING, [[0, 2], [2, 0]]], 1))
 START = np.array([0, 1, 1])
 REPELLING = {"coupling": "repelling", "scheme": "auto", "scope": "start", "transient": False}
 WALKS = [
@@ -116,6 +118,10 @@ def estimate():
     return kernel_estimate(EVEN, num_walks=2, rng=0)
 
 
+RANKS = {"alpha": 0.7, "num_walks": 4, "dangling": "uniform", "method": "endpoint",
+         "coupling": "iid", "termination": "antithetic", "rng": 0}  # fmt: skip
+STEPS = {"num_steps": 20, "num_walkers": 3, "replicates": 2, "rng": 0}
+
 CALLS = {
     "KernelEstimate": {"features": FEATURES, "independent": True},
     "KernelEstimate.diagonal": {},
@@ -146,9 +152,21 @@ CALLS = {
     "Graph.index": {"labels": [1, 0]},
     "Graph.labelled": {"nodes": np.array([[0, -1]])},
     "Graph.to_bytes": {},
+    "graphlet_concentration": [
+        {"graph": CHORD, **STEPS, "d": 1, "walk": "non_backtracking", "estimator": "plain",
+         "start_together": False, "coupling": "repelling"},
+        {"graph": CHORD, "k": 4, "d": 1, **STEPS, "allow_missing": True},
+        {"graph": CHORD, "k": 4, "d": 2, **STEPS},
+        {"graph": CHORD, "k": 4, "d": 3, **STEPS},
+    ],
     "iter_walks": [{"batch_size": 2, **given} for given in WALKS],
     "node2vec_walks": {"graph": GRAPH, "start": START, "walk_length": 20, "num_walks": 3,
                        "p": 0.5, "q": 2.0, "rng": 0},
+    "pagerank_mc": [
+        {"graph": GRAPH, **RANKS, "replicates": 3, "personalization": 1.0 + AROUND},
+        {"graph": GRAPH, "normalize": True, "coupling": "repelling", "rng": 0},
+    ],
+    "ppr": {"graph": GRAPH, "sources": START, **RANKS, "alpha": 0.9, "num_walks": 20, "top_k": 3},
     "random_walk": {"rowptr": INDPTR, "col": PAIRS[1], "start": START, "walk_length": 6, "p": 0.5,
                     "q": 2.0, "rng": 0},
     "random_walks": WALKS,

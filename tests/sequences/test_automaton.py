@@ -167,6 +167,15 @@ def test_masks_are_those_that_sample_takes():
     assert np.array_equal(automaton.mask(states, num_threads=3), automaton.mask(states))
 
 
+def test_no_token_is_a_whole_character():
+    vocabulary = Vocabulary([b"\xc3", b"\xa9", None, None], eos_token_id=2)
+    automaton = TokenAutomaton("é", vocabulary)
+    state = automaton.start
+    for allowed in ([0], [1], [2]):
+        assert automaton.allowed(state).tolist() == allowed
+        state = automaton.advance(state, allowed[0])
+
+
 def test_equal_tokens_and_those_without_text():
     tokens = Vocabulary([b"a", None, b"a", b"", b"</s>", b"a"], eos_token_id=[5, 4])
     automaton = TokenAutomaton("a+", tokens)

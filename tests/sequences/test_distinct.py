@@ -284,6 +284,22 @@ def test_one_by_one():
     assert list(search) == []
 
 
+def test_a_search_that_runs_is_not_asked_again():
+    plain, asked = Random(8), []
+
+    def model(prefixes):
+        if asked:
+            next(asked.pop())
+        return plain(prefixes)
+
+    search = SequenceSearch(model, 3, 3, rng=0)
+    asked.append(search)
+    with pytest.raises(ValueError, match=r"^search: is running already"):
+        next(search)
+    found = [one.priority for one in search]
+    assert found == [one.priority for one in SequenceSearch(plain, 3, 3, rng=0)]
+
+
 def test_a_search_goes_on_after_an_error():
     model, broken = Random(9), [True]
 
@@ -370,15 +386,21 @@ BAD = {
         ValueError,
         "model: must return 1 rows of logits, got 2",
     ),
+    "none": (lambda: priority_sample(lambda p: None, 1, 1), TypeError, "model: must return logits"),
+    "width": (
+        lambda: priority_sample(lambda p: np.zeros((len(p), 3 + len(p[0]))), 2, 2),
+        ValueError,
+        "model: must return 3 logits in each row, as before, got 4",
+    ),
     "nan": (
         lambda: priority_sample(lambda prefixes: np.full((1, 3), np.nan), 1, 1),
         ValueError,
-        r"logits: row 0: contains NaN or \+inf",
+        r"model: logits: row 0: contains NaN or \+inf",
     ),
     "nothing": (
         lambda: sample_without_replacement(lambda p: np.full((1, 3), -np.inf), 1, 1),
         ValueError,
-        "logits: row 0: no finite logit",
+        "model: logits: row 0: no finite logit",
     ),
     "interrupt": (
         lambda: priority_sample(MODEL, 1, 1, on_interrupt="stop"),

@@ -22,6 +22,11 @@ CALLS = {
         "codes.copy().step(logits, num_threads=1)",
         "codes.steps == 0",
     ),
+    "a step of rows of ties": (
+        "codes = ArithmeticCodes(1, 2000, rng=0)\nlogits = np.zeros((2000, 20_000), np.float32)",
+        "codes.copy().step(logits, top_p=0.9)",
+        "codes.steps == 0",
+    ),
     "weights of a set": (SAMPLES, "unordered_set_weights(logs, num_threads=1)", "True"),
     "weights by a threshold": (SAMPLES, "threshold_weights(logs, -20.0, num_threads=1)", "True"),
 }

@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 from lawlib import assert_mean
+from sortes.pool import pass_at_k_distinct
 from sortes.sequences import (
     distinct_mean,
     gumbel_topk,
@@ -71,6 +72,28 @@ def test_large_sets_are_integrated(k):
     weights = unordered_set_weights(np.log(probs))
     assert weights == pytest.approx(want, rel=1e-6)
     assert weights.sum() == pytest.approx(1, rel=1e-6)
+
+
+@pytest.mark.parametrize("rest", [0.3, 1e-2, 1e-4, 1e-7])
+@pytest.mark.parametrize("k", [3, 14, 40])
+def test_sets_that_are_nearly_everything(k, rest):
+    """The weight of an item is pass@1 of distinct samples of which it alone is right."""
+    probs = 0.6 ** np.arange(k)
+    probs *= (1 - rest) / probs.sum()
+    weights = unordered_set_weights(np.log(probs))
+    assert weights.sum() == pytest.approx(1, rel=1e-9)
+    correct = np.eye(k, dtype=bool)
+    passes = pass_at_k_distinct(correct, np.broadcast_to(np.log(probs), (k, k)), 1)
+    assert weights == pytest.approx(passes.value, rel=1e-6)
+
+
+def test_an_item_of_a_set_that_was_nearly_missed():
+    """Two items beside a rest that is far likelier than the second: by hand."""
+    p, rest = 1e-7, 1e-6
+    first, second = 1 - p - rest, p
+    both = first * second / (second + rest) + second * first / (first + rest)
+    weights = unordered_set_weights(np.log([first, second]))
+    assert weights[1] == pytest.approx(second * first / (first + rest) / both, rel=1e-7)
 
 
 @pytest.mark.law

@@ -102,7 +102,7 @@ class DistinctSequences:
         >>> sample_without_replacement(coin, 4, 2, rng=0).weights(method="threshold")
         array([0.25, 0.25, 0.25, 0.25])
         """
-        one_of(method, "method", get_args(Method))
+        method = self._suited(method)
         if method == "unordered":
             return unordered_set_weights(self.logprobs)
         weigh = threshold_weights if method == "threshold" else self_normalized_weights
@@ -139,9 +139,15 @@ class DistinctSequences:
         >>> drawn.mean(drawn.tokens.sum(1))  # heads in two flips
         Estimate(value=1.0, stderr=0.0)
         """
-        one_of(method, "method", get_args(Method))
+        method = self._suited(method)
         kappa = None if method == "unordered" else self.kappa
         return distinct_mean(values, self.logprobs, kappa, method=method)
+
+    def _suited(self, method: Method) -> Method:
+        """Check the method; where nothing is left to draw, take the one that needs no rounded rest."""
+        one_of(method, "method", get_args(Method))
+        is_everything = method == "unordered" and self.kappa == -np.inf
+        return "self_normalized" if is_everything else method
 
 
 def sample_without_replacement(

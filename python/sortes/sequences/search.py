@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import (
     TYPE_CHECKING,
@@ -34,7 +35,7 @@ from sortes._device import to_host
 from sortes._interrupt import Interrupted, OnInterrupt
 from sortes._progress import Progress, job_of, reporter
 from sortes._rng import as_stream, refuse_randomness
-from sortes.decode._call import LogitBias, Request, bias_of, prepare
+from sortes.decode._call import Given, LogitBias, Request, bias_of, prepare
 from sortes.decode.rules import RuleArgs, Rules, as_rules
 from sortes.sequences.automaton import LENGTH, TokenAutomaton
 from sortes.sequences.vocabulary import TokenId, ids_of
@@ -134,14 +135,16 @@ class SequenceSearch(Iterator[FoundSequence]):
     ----------
     kappa : float
         With ``"gumbel"`` the largest perturbed log-probability of what has not come yet; minus
-        infinity if there is nothing.
+        infinity if there is nothing. With an automaton it may be that of a beginning that will be
+        discarded, until the search has ended, which asks the model once more than the sequences do.
 
     Raises
     ------
     ValueError
         If an argument is outside its domain, or no sequence of the automaton is short enough. While
         it runs: if a row of logits holds NaN or ``+inf``, or no finite logit, or fewer logits than
-        the automaton has tokens, or there is not a row for each beginning.
+        the automaton has tokens, or another number than before, or there is not a row for each
+        beginning; if the search is running already, in another thread.
     TypeError
         If an argument has the wrong type.
 
@@ -150,8 +153,7 @@ class SequenceSearch(Iterator[FoundSequence]):
     After an error of the model, or a Ctrl-C, the search can go on where it was.
 
     A beginning after which the model, the rules or `logit_bias` leave no token that may follow is
-    discarded. The log-probabilities of the others are as if it had stayed, and `kappa` may be that
-    of a beginning that will be discarded.
+    discarded. The log-probabilities of the others are as if it had stayed.
 
     Examples
     --------
@@ -209,6 +211,8 @@ class SequenceSearch(Iterator[FoundSequence]):
             priority, num_samples, length, ends, stream, constraint
         )
         self._num_samples, self._returned = num_samples, 0
+        self._vocab_size: int | None = None
+        self._running = threading.Lock()
 
     @property
     def kappa(self) -> float:
@@ -222,23 +226,44 @@ class SequenceSearch(Iterator[FoundSequence]):
 
     def __next__(self) -> FoundSequence:
         """Return the next sequence."""
-        while not (ahead := self._tree.found(self._returned, self._returned + 1)):
-            if self._tree.is_finished:
-                raise StopIteration
-            self._expand()
-        self._returned += 1
+        if not self._running.acquire(blocking=False):
+            raise ValueError("search: is running already, in another thread or as its own model")
+        try:
+            while not (ahead := self._tree.found(self._returned, self._returned + 1)):
+                if self._tree.is_finished:
+                    raise StopIteration
+                self._expand()
+            self._returned += 1
+        finally:
+            self._running.release()
         return FoundSequence(*ahead[0])
 
     def _expand(self) -> None:
         """Ask the model what follows the next beginnings."""
         nodes = self._tree.next_batch(self._most)
         logits = self._model([self._tree.path(node) for node in nodes.tolist()])
+        try:
+            given = self._checked(logits, len(nodes))
+            with job_of(self._num_threads, None) as job:
+                self._tree.expand(nodes, given, job)
+        except (TypeError, ValueError) as error:
+            if not str(error).startswith("logits"):
+                raise
+            raise type(error)(f"model: {error}") from None
+        self._vocab_size = given.logits.shape[1]
+
+    def _checked(self, logits: Any, expected: int) -> Given:
+        """Check what the model returned."""
+        if logits is None:
+            raise TypeError("model: must return logits, got None")
         _, given = prepare(to_host(logits), self._request)
-        rows = len(given.logits)
-        if rows != len(nodes):
-            raise ValueError(f"model: must return {len(nodes)} rows of logits, got {rows}")
-        with job_of(self._num_threads, None) as job:
-            self._tree.expand(nodes, given, job)
+        rows, size = given.logits.shape
+        if rows != expected:
+            raise ValueError(f"model: must return {expected} rows of logits, got {rows}")
+        if size != (self._vocab_size or size):
+            reason = f"must return {self._vocab_size} logits in each row, as before"
+            raise ValueError(f"model: {reason}, got {size}")
+        return given
 
 
 def to_the_end(
@@ -288,10 +313,12 @@ def _constraint(
             raise ValueError("ensure_completion: must be True without an automaton, got False")
         return ends, None
     if not isinstance(automaton, TokenAutomaton):
-        raise TypeError(f"automaton: must be a TokenAutomaton, got {shown(automaton)}")
+        made = "must be TokenAutomaton(pattern, Vocabulary.from_tokenizer(tokenizer))"
+        raise TypeError(f"automaton: {made}, got {shown(automaton)}")
     own = list(automaton.vocabulary.eos_token_ids)
     if ends and ends != own:
-        raise ValueError(f"eos_token_id: must be those of the automaton, {own}, got {ends}")
+        reason = f"must be those of the automaton's vocabulary, {own}, got {ends}"
+        raise ValueError(f"eos_token_id: {reason} (a Vocabulary takes eos_token_id)")
     return own, (automaton._native, completes)
 
 

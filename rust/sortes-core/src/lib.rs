@@ -11,11 +11,13 @@
 //! | [`order`] | selection and sorting that can be stopped |
 //! | [`csr`] | compressed sparse rows, checked: matrices and graphs |
 //! | [`bytes`] | states as bytes: kind, version, checksum |
+//! | [`arrivals`] | integrals over the time at which a set of items has arrived |
 //! | [`races`] | draws without replacement: races of exponentials, the Gumbel top-k trick |
 //! | [`weights`] | draws in proportion to weights: alias tables, block sums, weights that change |
 //! | [`resample`] | systematic samples, the pivotal duel |
 //! | [`permutation`] | keyed permutations of any length in constant memory |
 
+pub mod arrivals;
 pub mod bytes;
 pub mod cancel;
 pub mod csr;

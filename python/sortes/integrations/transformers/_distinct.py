@@ -404,7 +404,11 @@ def _refuse_settings(
     if n != 1:
         raise ValueError(f"num_return_sequences: must be 1 (give num_samples), got {n}")
     if len(input_ids) != 1:
-        raise ValueError(f"input_ids: must hold one prompt, got {len(input_ids)}")
+        reason = "call generate for each, with a step of its own"
+        raise ValueError(f"input_ids: must hold one prompt, got {len(input_ids)} ({reason})")
+    for name in ("output_scores", "output_logits"):
+        if getattr(config, name):
+            raise ValueError(f"{name}: a search has no scores by step, got True (see logprobs)")
     if streamer is not None:
         raise ValueError("streamer: is not supported (give on_sequence)")
     for criterion in criteria:

@@ -90,6 +90,16 @@ purposes! {
     Group = 25, "group";
     /// What is proposed to a walker after it has refused.
     Retry = 26, "retry";
+    /// The node that a walker jumps to.
+    Jump = 27, "jump";
+    /// From which nodes walkers start, where they are shared out.
+    Allot = 28, "allot";
+    /// The connected subgraph from which a walker starts.
+    Subgraph = 29, "subgraph";
+    /// The steps of a walker from one connected subgraph to the next.
+    Shift = 30, "shift";
+    /// What a group of such walkers draws beside them.
+    Cluster = 31, "cluster";
 }
 
 /// One past the largest entity: entities have 48 bits.

@@ -1,6 +1,8 @@
 //! The family `graph`: one native module for each of its parts.
 
 mod features;
+mod graphlets;
+mod pagerank;
 mod structure;
 mod walks;
 
@@ -10,5 +12,8 @@ use pyo3::prelude::*;
 #[pymodule(submodule, name = "graph")]
 pub(crate) mod native {
     #[pymodule_export]
-    use super::{features::features, structure::structure, walks::walks};
+    use super::{
+        features::features, graphlets::graphlets, pagerank::pagerank, structure::structure,
+        walks::walks,
+    };
 }

@@ -90,7 +90,12 @@ fn walk(
         None => f64::from(most.unwrap_or(100)),
     };
     let plan = Plan {
-        starts: Starts { nodes: starts.0.as_deref(), first: starts.1, count: starts.2 },
+        starts: Starts {
+            nodes: starts.0.as_deref(),
+            first: starts.1,
+            count: starts.2,
+            ..Starts::default()
+        },
         num_walks,
         moves: match &law {
             Some(law) => Moves::Random(law, termination.0, most),

@@ -15,9 +15,9 @@
 //!
 //! With the first `k` draws wrong ones, the factor of a wrong sample becomes `exp(p_i x) - exp(-p_i t)`,
 //! and `k!` times the coefficient of `x^k` is taken: each wrong sample is among the `k`, or arrives
-//! later. The integrals are sums over `ln t` with even steps, exact to rounding, since the integrand is
-//! analytic and vanishes fast on both sides.
+//! later. The integrals are those of [`sortes_core::arrivals`].
 
+use sortes_core::arrivals::{LogSum, NOTHING, over_times};
 use sortes_core::memory::{filled, with_capacity, zeroed};
 use sortes_core::{Error, Result, Run};
 
@@ -27,12 +27,6 @@ use super::laws::Law;
 
 /// Samples of a product between two looks at the stop request.
 const POLL: usize = 1 << 12;
-/// The longest step of the integrals in `ln t`; see [`step`].
-const STEP: f64 = 0.15;
-/// Terms below `exp(-DEEP)` of the largest do not count.
-const DEEP: f64 = 45.0;
-/// If the mass outside the set is below this, the set is everything.
-const NOTHING: f64 = 1e-12;
 /// A smaller log-probability counts as this one: what matters is only that repeats are impossible.
 const LEAST: f64 = -50.0;
 /// By how much log-probabilities of single precision may add up to more than one.
@@ -125,60 +119,19 @@ impl Pool {
         let mut product = zeroed(k + 1, "coefficients")?;
         let mut next = zeroed(k + 1, "coefficients")?;
 
-        // From late times, which exp(-r t) excludes, to early ones, which the arrivals exclude.
-        let samples = (self.right.len() + self.wrong.len()) as f64;
-        let (mut u, step) = (((90.0 + 2.0 * samples) / self.outside).ln(), step(samples));
         let (mut of_set, mut of_wrong) = (LogSum::default(), LogSum::default());
-        loop {
-            run.check()?;
+        over_times(self.right.len() + self.wrong.len(), self.outside, run, |u| {
             let t = u.exp();
-            let log_arrived = |p: &f64| (-(-p * t).exp_m1()).ln();
-            let right: f64 = self.right.iter().map(log_arrived).sum();
-            let log = u - self.outside * t + right;
+            let ln_arrived = |p: &f64| (-(-p * t).exp_m1()).ln();
+            let arrived = |some: &[f64]| some.iter().map(ln_arrived).sum::<f64>();
+            let log = u - self.outside * t + arrived(&self.right);
             let log_product = log_coefficient(&self.wrong, k, t, &mut product, &mut next, run)?;
-            // Both integrands are log-concave in u: once they have risen and fallen, they stay low.
-            let set = of_set.add(log + self.wrong.iter().map(log_arrived).sum::<f64>());
+            let set = of_set.add(log + arrived(&self.wrong));
             let wrong = of_wrong.add(log + log_product);
-            if !set && !wrong {
-                return Ok((of_wrong.ln() - of_set.ln()).exp().min(1.0));
-            }
-            u -= step;
-        }
+            Ok(set || wrong)
+        })?;
+        Ok((of_wrong.ln() - of_set.ln()).exp().min(1.0))
     }
-}
-
-/// A sum of numbers given by their logarithms.
-struct LogSum {
-    largest: f64,
-    sum: f64,
-}
-
-impl Default for LogSum {
-    fn default() -> Self {
-        Self { largest: f64::NEG_INFINITY, sum: 0.0 }
-    }
-}
-
-impl LogSum {
-    /// Adds a term; false if it does not count beside the largest.
-    fn add(&mut self, log: f64) -> bool {
-        if log > self.largest {
-            self.sum *= (self.largest - log).exp();
-            self.largest = log;
-        }
-        self.sum += (log - self.largest).exp();
-        log > self.largest - DEEP
-    }
-
-    fn ln(&self) -> f64 {
-        self.largest + self.sum.ln()
-    }
-}
-
-/// With `m` samples the integrand is at most as narrow as `t^m exp(-r t)`, a bell of width
-/// `1 / sqrt(m)` in `ln t`, of which sums with this step miss `exp(-2 pi^2 / (m step^2))`.
-fn step(samples: f64) -> f64 {
-    STEP.min(0.7 / (samples + 1.0).sqrt())
 }
 
 /// The logarithm of `k!` times the coefficient of `x^k` in the product of `exp(p x) - exp(-p t)`.

@@ -4,18 +4,11 @@
 //! without Replacement", ICLR 2020, arXiv:2002.06043.
 
 use super::gumbel::log_survival;
+use sortes_core::arrivals::{LogSum, NOTHING, over_times};
 use sortes_core::error::shown;
 use sortes_core::memory::{with_capacity, zeroed};
 use sortes_core::{Error, Result, Run};
 
-/// Sets up to this size are summed over their orders; larger ones are integrated.
-const SMALL: usize = 12;
-/// Where less mass than this is left, the set is nearly everything.
-const REST: f64 = 1e-5;
-/// Points of the integral.
-const POINTS: usize = 1000;
-/// The stretch of the integral: `c = rest * exp(STRETCH)`.
-const STRETCH: f64 = 5.0;
 /// Probabilities may sum to one and this much, by rounding.
 const ROUNDING: f64 = 1e-6;
 /// Samples between two polls.
@@ -97,13 +90,11 @@ pub fn unordered_set_weights(logprobs: (&[f64], usize), run: Run<'_>) -> Result<
         }
         let mass: f64 = probs.iter().sum();
         let rest = 1.0 - mass;
-        let weights = if rest < REST {
+        let weights = if rest < NOTHING {
             for p in &mut probs {
                 *p /= mass;
             }
             probs
-        } else if probs.len() <= SMALL {
-            by_orders(&probs)
         } else {
             by_integral(&probs, rest, run)?
         };
@@ -115,62 +106,44 @@ pub fn unordered_set_weights(logprobs: (&[f64], usize), run: Run<'_>) -> Result<
     })
 }
 
-/// Sums over all orders of the set, by its subsets.
-///
-/// Draws without `s` are those behind a first draw of `s`: the weight of `s` is the probability that
-/// it came first, given the set. Behind the samples `A` the rest of the set comes, in any order, with
-/// the probability `B(A) = sum over t of B(A + t) / (1 - mass(A))`, but for the product of their `p`,
-/// which all share.
-fn by_orders(probs: &[f64]) -> Vec<f64> {
-    let sets = 1 << probs.len();
-    let mut left = vec![1.0; sets];
-    for set in 1..sets {
-        left[set] = left[set & (set - 1)] - probs[set.trailing_zeros() as usize];
-    }
-    let mut behind = vec![1.0; sets];
-    for set in (0..sets - 1).rev() {
-        let (mut sum, mut out) = (0.0, !set & (sets - 1));
-        while out != 0 {
-            sum += behind[set | out & out.wrapping_neg()];
-            out &= out - 1;
-        }
-        behind[set] = sum / left[set];
-    }
-    (0..probs.len()).map(|s| behind[1 << s] / behind[0]).collect()
-}
-
-/// Integrates over the time at which the set is complete, `int prod_s (1 - u^(p_s / rest)) du`, with
-/// `u = v^c`.
+/// The weight of `s` is the chance, given that the set comes first, that `s` is first of it: `p_s`
+/// times the chance that the others come before what is outside, over that of all. Both are integrals
+/// over the time of the first arrival outside, whose integrands differ by the factor
+/// `1 - exp(-p_s t)`.
 fn by_integral(probs: &[f64], rest: f64, run: Run<'_>) -> Result<Vec<f64>> {
-    let stretch = STRETCH.exp();
-    let c = rest * stretch;
     // The factor of an item, divided by its probability: nothing underflows then.
-    let factor = |p: f64, ln_v: f64| {
-        let x = p * stretch * ln_v;
-        if x > -1e-12 { -stretch * ln_v } else { -x.exp_m1() / p }
+    let factor = |p: f64, t: f64| {
+        let x = p * t;
+        if x < 1e-300 { t } else { -(-x).exp_m1() / p }
     };
-    let ln_v = |j: usize| (j as f64 / POINTS as f64).ln();
-    let mut logs = [f64::NEG_INFINITY; POINTS];
-    for (j, log) in logs.iter_mut().enumerate().skip(1) {
-        let (v, mut sum) = (ln_v(j), 0.0);
+    let mut weights: Vec<f64> = zeroed(probs.len(), SAMPLES)?;
+    let (mut all, mut fewer) = (LogSum::default(), LogSum::default());
+    let most = probs.iter().copied().fold(0.0, f64::max);
+    // In units of the largest height so far.
+    let mut largest = f64::NEG_INFINITY;
+    over_times(probs.len(), rest, run, |ln_t| {
+        let t = ln_t.exp();
+        let mut log = ln_t - rest * t;
         for range in run.blocks(probs.len(), BLOCK) {
-            sum += probs[range?].iter().map(|p| factor(*p, v).ln()).sum::<f64>();
+            log += probs[range?].iter().map(|p| factor(*p, t).ln()).sum::<f64>();
         }
-        *log = (c - 1.0) * v + sum;
-    }
-    let max = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let mut weights = zeroed(probs.len(), SAMPLES)?;
-    let mut all = 0.0;
-    for (j, log) in logs.into_iter().enumerate().skip(1) {
-        let (height, v) = ((log - max).exp(), ln_v(j));
-        all += height;
+        if log > largest {
+            let shrink = (largest - log).exp();
+            weights.iter_mut().for_each(|w| *w *= shrink);
+            largest = log;
+        }
+        let height = (log - largest).exp();
         for range in run.blocks(probs.len(), BLOCK) {
             let range = range?;
             for (w, p) in weights[range.clone()].iter_mut().zip(&probs[range]) {
-                *w += height / factor(*p, v);
+                *w += height / factor(*p, t);
             }
         }
-    }
+        // Without one of the items an integrand falls more slowly towards early times.
+        let (all, fewer) = (all.add(log), fewer.add(log + (most + 1.0 / t).ln()));
+        Ok(all || fewer)
+    })?;
+    let all = (all.ln() - largest).exp();
     for w in &mut weights {
         *w /= all;
     }
@@ -180,20 +153,40 @@ fn by_integral(probs: &[f64], rest: f64, run: Run<'_>) -> Result<Vec<f64>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
-    #[test]
-    fn both_ways_agree_and_sum_to_one() {
-        for n in [8, 10, 12] {
-            let mut probs: Vec<f64> = (0..n).map(|i| 1.0 / f64::from(3 + i * i)).collect();
-            let mass: f64 = probs.iter().sum();
-            for p in &mut probs {
-                *p *= 0.7 / mass;
-            }
-            let (orders, integral) =
-                (by_orders(&probs), by_integral(&probs, 0.3, Run::alone()).unwrap());
-            assert!((orders.iter().sum::<f64>() - 1.0).abs() < 1e-12);
-            for (a, b) in orders.iter().zip(integral) {
-                assert!((a / b - 1.0).abs() < 1e-9, "{n}: {a} {b}");
+    /// Sums over all orders of a set, by its subsets: behind the samples `A` the rest of the set
+    /// comes, in any order, with the chance `B(A) = sum over t of B(A + t) / (1 - mass(A))`, but for
+    /// the product of their `p`, which all share. Masses are summed from outside.
+    fn by_orders(probs: &[f64], rest: f64) -> Vec<f64> {
+        let sets = 1 << probs.len();
+        let mut left = vec![rest; sets];
+        for set in (0..sets - 1).rev() {
+            let item = (!set).trailing_zeros();
+            left[set] = left[set | 1 << item] + probs[item as usize];
+        }
+        let mut behind = vec![1.0; sets];
+        for set in (0..sets - 1).rev() {
+            let out = (0..probs.len()).filter(|i| set >> i & 1 == 0);
+            behind[set] = out.map(|i| behind[set | 1 << i]).sum::<f64>() / left[set];
+        }
+        (0..probs.len()).map(|s| behind[1 << s] / behind[0]).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn the_integral_is_the_sum_over_orders(
+            ln_p in prop::collection::vec(-25.0..0.0, 1..11),
+            ln_rest in -25.0..3.0,
+        ) {
+            let (mut probs, mut rest): (Vec<f64>, f64) =
+                (ln_p.iter().map(|l: &f64| l.exp()).collect(), f64::exp(ln_rest));
+            let all = rest + probs.iter().sum::<f64>();
+            probs.iter_mut().chain([&mut rest]).for_each(|p| *p /= all);
+            let found = by_integral(&probs, rest, Run::alone()).unwrap();
+            prop_assert!((found.iter().sum::<f64>() - 1.0).abs() < 1e-12);
+            for (a, b) in found.iter().zip(by_orders(&probs, rest)) {
+                prop_assert!((a / b - 1.0).abs() < 1e-11, "{a} {b}");
             }
         }
     }

@@ -13,8 +13,8 @@ const SNAP: f64 = 1e-12;
 /// The arcs that the walkers of a group take, counted from the first of the row; memory that groups,
 /// one after the other, share.
 #[derive(Default)]
-pub(super) struct Hand {
-    pub(super) arcs: Vec<u32>,
+pub(in super::super) struct Hand {
+    pub(in super::super) arcs: Vec<u32>,
     /// The arcs of a row in some order.
     order: Vec<u32>,
     /// A bit for each arc of a row: all zero between groups.
@@ -23,7 +23,7 @@ pub(super) struct Hand {
 
 /// An index below `n`, each as likely.
 #[inline(always)]
-fn index(word: u64, n: usize) -> usize {
+pub(in super::super) fn index(word: u64, n: usize) -> usize {
     ((u128::from(word) * n as u128) >> 64) as usize
 }
 
@@ -34,7 +34,12 @@ impl Hand {
     /// Of `k` walkers each arc gets `k / degree`, rounded down, and a uniform subset of the arcs one
     /// more; who gets which is a uniform permutation. For `k <= degree` that is an ordered selection
     /// without replacement.
-    pub(super) fn evenly(&mut self, degree: u32, words: &[u64], draws: &mut Draws) -> Result<()> {
+    pub(in super::super) fn evenly(
+        &mut self,
+        degree: u32,
+        words: &[u64],
+        draws: &mut Draws,
+    ) -> Result<()> {
         let (k, d) = (words.len(), degree as usize);
         self.arcs.clear();
         reserve(&mut self.arcs, k, "arcs")?;
@@ -134,7 +139,7 @@ impl Hand {
     /// it was taken before the border (Chauvet, "On a characterization of ordered pivotal sampling",
     /// Bernoulli 18, 2012). Who gets which is a uniform permutation, without which each walker would be
     /// confined to an interval.
-    pub(super) fn pivotally(
+    pub(in super::super) fn pivotally(
         &mut self,
         sums: &[f64],
         words: &[u64],

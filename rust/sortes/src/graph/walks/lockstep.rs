@@ -183,7 +183,7 @@ fn block<R: Rule, O: Id, const EDGES: bool, const WEIGHTED: bool>(
             let (node, mut arc) = (lanes.node[lane], lanes.arc[lane]);
             let mut next = if arc >= DEAD {
                 match arc {
-                    HOME => plan.start_of(lanes.entity[lane]),
+                    HOME => plan.home_of(lanes.entity[lane], t),
                     DEAD => {
                         dead |= 1 << lane;
                         continue;

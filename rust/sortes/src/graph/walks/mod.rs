@@ -25,10 +25,11 @@ mod rules;
 pub use lengths::{Law, Termination};
 pub(super) use lent::Lent;
 use sortes_core::memory::{Zero, refused, with_capacity, zeroed};
-use sortes_core::rng::Stream;
+use sortes_core::rng::{Purpose, Stream, uniform_of};
 use sortes_core::{Error, Result, Run};
 
 use super::structure::Graph;
+pub(super) use deal::{Hand, index};
 use lengths::Lengths;
 
 /// Walkers of a block, at least.
@@ -73,14 +74,27 @@ impl Id for i64 {
 }
 
 /// Where walks start.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Starts<'a> {
     /// The nodes; without them, start `s` is node `s`.
     pub nodes: Option<&'a [i64]>,
+    /// Whether there is a node for each walk, not for all of a start.
+    pub each: bool,
+    /// Where walkers go instead of back to their starts.
+    pub jumps: Option<Jumps<'a>>,
     /// The number of the first start: not zero where a call walks a part of all.
     pub first: u64,
     /// How many starts there are.
     pub count: usize,
+}
+
+/// Where walkers go that jump: each time to a node that they draw.
+#[derive(Debug, Clone, Copy)]
+pub enum Jumps<'a> {
+    /// To any of so many nodes, each as likely.
+    Anywhere(usize),
+    /// To a node of some, by the running sums of their weights.
+    Among(&'a [i64], &'a [f64]),
 }
 
 /// How many moves walks make.
@@ -192,7 +206,26 @@ impl Plan<'_> {
         let start = walker / self.num_walks as u64;
         match self.starts.nodes {
             None => start as u32,
+            Some(nodes) if self.starts.each => {
+                nodes[(walker - self.starts.first * self.num_walks as u64) as usize] as u32
+            }
             Some(nodes) => nodes[(start - self.starts.first) as usize] as u32,
+        }
+    }
+
+    /// Where a walker goes that leaves its node for its start, in place of its move `t`.
+    #[inline]
+    fn home_of(&self, walker: u64, t: usize) -> u32 {
+        let Some(jumps) = self.starts.jumps else { return self.start_of(walker) };
+        let mut draws = self.stream.draws(Purpose::Jump, walker);
+        draws.seek(t as u64);
+        match jumps {
+            Jumps::Anywhere(nodes) => index(draws.u64(), nodes) as u32,
+            Jumps::Among(nodes, sums) => {
+                let last = sums.len() - 1;
+                let place = uniform_of(draws.u64()) * sums[last];
+                nodes[sums.partition_point(|&sum| sum <= place).min(last)] as u32
+            }
         }
     }
 

@@ -308,7 +308,7 @@ impl Kernel<'_> {
                 return Ok(());
             }
             Dangling::Stay => {}
-            Dangling::Restart => block.nodes[lane] = place.node,
+            Dangling::Restart => block.nodes[lane] = self.plan.home_of(block.entities[lane], t),
         }
         part.nodes[place.nodes_at + t + 1] = O::of(block.nodes[lane]);
         if !part.edges.is_empty() {

@@ -98,7 +98,8 @@ impl Walker {
             length = if target == state { longest } else { length + 1 };
             state = target;
         }
-        let is_worth_it = vocabulary.weight(kinds) as usize > tokens / 16
+        let is_worth_it = length > 0
+            && vocabulary.weight(kinds) as usize > tokens / 16
             && vocabulary.longer_than(length) < tokens / 4;
         Ok(if is_worth_it { (kinds, length) } else { (0, 0) })
     }

@@ -194,9 +194,24 @@ impl SequenceTree {
         Place { priority, tie }
     }
 
-    /// Whether no more sequences will come.
+    /// Whether no more sequences will come, and the threshold is known.
     pub fn is_finished(&self) -> bool {
-        self.wanted() == 0 || (self.chain.is_none() && self.queue.first().is_none())
+        self.turns() == 0 || (self.chain.is_none() && self.queue.first().is_none())
+    }
+
+    /// How many more sequences are looked for. Where beginnings may come to nothing, that is one more
+    /// than wanted: the largest value of what is left is not the threshold until a sequence has it.
+    fn turns(&self) -> usize {
+        let wanted = self.wanted();
+        let is_known = |(_, id)| self.nodes.is_leaf(id);
+        if self.priority != Priority::Gumbel
+            || self.constraint.is_none()
+            || self.limits.sequences == 0
+            || (wanted == 0 && self.queue.first().is_none_or(is_known))
+        {
+            return wanted;
+        }
+        wanted + 1
     }
 
     /// How many nodes there are.
@@ -215,7 +230,7 @@ impl SequenceTree {
     }
 
     /// The largest perturbed log-probability of the sequences that have not come; minus infinity if
-    /// there are none.
+    /// there are none. While the search goes on it may be that of a beginning that comes to nothing.
     pub fn kappa(&self) -> f64 {
         self.queue.first().map_or(f64::NEG_INFINITY, |(place, _)| place.priority)
     }
@@ -250,12 +265,12 @@ impl SequenceTree {
     /// # Errors
     /// If there is no memory for them.
     pub fn next_batch(&self, most: usize) -> Result<Vec<u32>> {
-        let wanted = self.wanted();
-        let mut batch = with_capacity(most.min(wanted).min(self.len()), "nodes of a batch")?;
+        let turns = self.turns();
+        let mut batch = with_capacity(most.min(turns).min(self.len()), "nodes of a batch")?;
         let chain = self.chain.iter().map(|(id, _)| *id);
-        let queued = self.queue.iter().take(wanted);
+        let queued = self.queue.iter().take(turns);
         let open = chain.chain(queued).filter_map(|id| self.open_end(id));
-        batch.extend(open.take(most.min(wanted)));
+        batch.extend(open.take(most.min(turns)));
         Ok(batch)
     }
 
@@ -466,8 +481,8 @@ impl SequenceTree {
     }
 
     fn settle_perturbed(&mut self) {
-        while self.wanted() > 0
-            && !self.begin_anew_if_short()
+        while !self.begin_anew_if_short()
+            && self.wanted() > 0
             && let Some((place, id)) = self.queue.first()
             && self.nodes.is_leaf(id)
         {
