@@ -5,7 +5,10 @@ of node2vec. The floor writes the walks.
 
 from benches.report import ms
 
-PEERS = ("networkx", "igraph", "rustworkx", "torch-cluster", "pecanpy", "scipy")
+PEERS = (
+    *("networkx", "igraph", "rustworkx", "torch-cluster", "pecanpy", "scipy"),
+    "fast-graph-gp",
+)
 
 
 def brief(records):

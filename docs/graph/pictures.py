@@ -11,6 +11,32 @@ import numpy as np
 from matplotlib import pyplot as plt
 from sortes.graph import Graph, random_walks
 
+#: What examples/measure_graph.py writes.
+MEASURED = json.loads((Path(__file__).parent / "measured.json").read_text("utf-8"))
+MARKERS = {
+    "independent": "o",
+    "antithetic": "^",
+    "repelling": "s",
+    "repelling, stratified": "D",
+}
+
+
+def errors() -> plt.Figure:
+    """The error of a kernel against the number of walks of a node, on four graphs."""
+    shown = ["karate", "binary tree", "cora", "facebook"]
+    figure, panels = plt.subplots(2, 2, figsize=(7, 5), sharex=True, sharey=True)
+    for axes, name in zip(panels.flat, shown, strict=True):
+        for way, marker in MARKERS.items():
+            found = MEASURED["graphs"][name][way]
+            axes.plot(MEASURED["walks"], found, f"{marker}-", lw=1, ms=3, label=way)
+        axes.set(xscale="log", yscale="log", title=name)
+        axes.set(xticks=MEASURED["walks"], xticklabels=MEASURED["walks"])
+        axes.minorticks_off()
+    panels[0, 0].legend(fontsize=6)
+    figure.supxlabel("walks of a node")
+    figure.supylabel("relative squared error")
+    return figure
+
 
 def spread() -> plt.Figure:
     """The error of the law of a node after four steps, with independent and repelling walkers."""

@@ -63,6 +63,13 @@ def _config():
     return {"config": GenerationConfig(do_sample=True, top_p=0.9), "min_p": 0.1}
 
 
+def _estimate():
+    from sortes.graph import Graph, kernel_estimate
+
+    graph = Graph.from_edge_index([[0, 1, 1, 2], [1, 0, 2, 1]])
+    return {"estimate": kernel_estimate(graph, rng=0)}
+
+
 def _tokenizer():
     import tiny_model
 
@@ -79,6 +86,7 @@ DRY = {
 CALLS = {
     "integrations.arrow": {"sketch_arrow": _arrow, "sketch_parquet": _parquet},
     "integrations.dask": {"sketch_dask": _dask},
+    "integrations.gpytorch": {"kernel_operator": _estimate},
     "integrations.llama_cpp": {
         "SortesLogitsProcessor": {"logit_bias": {1: 0.5}, "rng": 0, "top_p": 0.9}
     },

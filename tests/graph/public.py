@@ -1,7 +1,7 @@
 """Valid calls of what the family offers."""
 
 import numpy as np
-from sortes.graph import Graph
+from sortes.graph import Graph, graph_random_features, kernel_estimate, walk_visits
 
 #: How many nodes a graph has; `public.resize` sets it.
 SCALE: int = globals().get("SCALE", 1)
@@ -90,11 +90,57 @@ WALKS = [
      "dtype": np.int64},
 ]  # fmt: skip
 
+#: Walks that repel, and what their visits count.
+VISITS = {
+    "num_walks": 4,
+    "p_halt": 0.3,
+    "coupling": "repelling",
+    "scheme": "auto",
+    "transient": False,
+    "termination": "antithetic",
+    "proposal": "weighted",
+    "rng": 0,
+}
+WEIGHTED = Graph.from_edge_index(RING, NODES, weights=np.tile([1.0, 2.0, 3.0], 4 * SCALE))
+KERNELS = [
+    {"kernel": "d_regularised_laplacian", "d": 1.5, "c": 0.25},
+    {"kernel": "p_step", "p": 4, "c": 0.25},
+    {"kernel": "diffusion", "sigma": 0.5},
+    {"modulation": np.array([1.0, 0.5, 0.25])},
+]
+
+
+FEATURES = [graph_random_features(EVEN, num_walks=2, rng=i) for i in range(2)]
+
+
+def estimate():
+    """An estimate of a kernel."""
+    return kernel_estimate(EVEN, num_walks=2, rng=0)
+
+
 RANKS = {"alpha": 0.7, "num_walks": 4, "dangling": "uniform", "method": "endpoint",
          "coupling": "iid", "termination": "antithetic", "rng": 0}  # fmt: skip
 STEPS = {"num_steps": 20, "num_walkers": 3, "replicates": 2, "rng": 0}
 
 CALLS = {
+    "KernelEstimate": {"features": FEATURES, "independent": True},
+    "KernelEstimate.diagonal": {},
+    "KernelEstimate.matvec": {"x": np.ones(NODES)},
+    "KernelEstimate.rmatvec": {"x": np.ones(NODES)},
+    "KernelEstimate.toarray": {"rows": START},
+    "Visits.features": KERNELS,
+    "graph_random_features": [
+        *({"graph": EVEN, **given, **VISITS} for given in KERNELS),
+        {"graph": WEIGHTED, "num_walks": 2, "rng": 0, "dtype": np.float32},
+    ],
+    "kernel_estimate": [
+        *({"graph": EVEN, **given, **VISITS} for given in KERNELS),
+        {"graph": WEIGHTED, "num_walks": 2, "rng": 0, "dtype": np.float32, "stitching": 2},
+    ],
+    "walk_visits": [
+        {"graph": EVEN, "walk_length": 3, **VISITS},
+        {"graph": WEIGHTED, "num_walks": 2, "rng": 0},
+    ],
     "Graph.copy": {},
     "Graph.from_csr": {"indptr": INDPTR, "indices": PAIRS[1], "weights": WEIGHTS},
     "Graph.from_edge_index": {"edge_index": PAIRS, "num_nodes": NODES, "weights": WEIGHTS},
@@ -129,4 +175,8 @@ CALLS = {
 #: Values that act.
 VALUES = {"num_nodes": [NODES + 1], "Graph.from_networkx weight": [None]}
 
-MADE = {"Graph": graph}
+MADE = {
+    "Graph": graph,
+    "KernelEstimate": estimate,
+    "Visits": lambda: walk_visits(EVEN, num_walks=2, rng=0),
+}

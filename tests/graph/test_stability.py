@@ -1,9 +1,10 @@
-"""The first walks and estimates of seed 0, frozen: they change only with the major version."""
+"""The first walks, features and estimates of seed 0: only a major version changes them."""
 
 import numpy as np
 import pytest
 from graph.graphs import vector_graph
 from sortes.graph import (
+    graph_random_features,
     graphlet_concentration,
     node2vec_walks,
     pagerank_mc,
@@ -30,6 +31,14 @@ def test_walks(case):
 def test_node2vec(case):
     walks = node2vec_walks(vector_graph(case["graph"]), rng=0, **case["given"])
     assert walks.tolist() == case["nodes"]
+
+
+@pytest.mark.parametrize("case", load("graph/features_stability.json"), ids=lambda c: c["graph"])
+def test_features(case):
+    features = graph_random_features(vector_graph(case["graph"]), rng=0, **case["given"])
+    assert features.indptr.tolist() == case["indptr"]
+    assert features.indices.tolist() == case["indices"]
+    assert [x.hex() for x in features.data.tolist()] == case["data"]
 
 
 @pytest.mark.parametrize("case", ESTIMATED["pagerank"], ids=lambda case: str(case["given"]))

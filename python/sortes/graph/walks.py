@@ -730,7 +730,7 @@ def _request(
         moves=_moves(*moves),
         num_walks=num_walks,
         transition=(name, _number(transition), 0.0),
-        repulsion=_repulsion(*repulsion),
+        repulsion=repulsion_of(*repulsion),
         dangling=dangling or ("stay" if name == "lazy" else "stop"),
         return_edges=return_edges,
         dtype=dtype,
@@ -795,7 +795,7 @@ def _number(transition: tuple[str, Any, Any]) -> float:
     return number
 
 
-def _repulsion(
+def repulsion_of(
     coupling: Any, scheme: Any, scope: Any, transient: Any
 ) -> tuple[str, bool, bool] | None:
     """Check who repels whom."""

@@ -1,5 +1,6 @@
 //! The family `graph`: one native module for each of its parts.
 
+mod features;
 mod graphlets;
 mod pagerank;
 mod structure;
@@ -11,5 +12,8 @@ use pyo3::prelude::*;
 #[pymodule(submodule, name = "graph")]
 pub(crate) mod native {
     #[pymodule_export]
-    use super::{graphlets::graphlets, pagerank::pagerank, structure::structure, walks::walks};
+    use super::{
+        features::features, graphlets::graphlets, pagerank::pagerank, structure::structure,
+        walks::walks,
+    };
 }

@@ -51,11 +51,11 @@ impl Named for Make {
 /// How many moves: the most, the chance to halt, the chances of all numbers, the termination.
 type GivenMoves<'py> = (Option<u32>, Option<f64>, Option<Vector<'py, f64>>, Choice<Termination>);
 /// How walkers share arcs, whether all do, whether only those that have never parted.
-type GivenRepulsion = (Choice<Scheme>, bool, bool);
+pub(super) type GivenRepulsion = (Choice<Scheme>, bool, bool);
 
 /// Nodes of one of two types.
 #[derive(IntoPyObject)]
-enum Nodes {
+pub(super) enum Nodes {
     Narrow(Array<i32>),
     Wide(Array<i64>),
 }

@@ -52,6 +52,14 @@ impl Law {
         Ok(Self::Survival(tails))
     }
 
+    /// The mean number of moves.
+    pub(in super::super) fn mean(&self) -> f64 {
+        match self {
+            Self::Geometric(p) => (1.0 - p) / p,
+            Self::Survival(tails) => tails.iter().sum(),
+        }
+    }
+
     /// The largest number of moves that a share of `u` of all walks reaches.
     fn at(&self, u: f64) -> u64 {
         match self {

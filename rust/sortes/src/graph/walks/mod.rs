@@ -7,6 +7,7 @@
 //! | file | holds |
 //! |---|---|
 //! | [`lengths`] | how many moves each walk makes |
+//! | [`lent`] | walks that are counted and not kept |
 //! | [`rules`] | the laws of a step |
 //! | [`node2vec`] | that of node2vec |
 //! | [`lockstep`] | the kernel of walkers on their own |
@@ -17,6 +18,7 @@
 
 mod deal;
 mod lengths;
+mod lent;
 mod lockstep;
 mod node2vec;
 mod partitioned;
@@ -25,6 +27,7 @@ mod repelling;
 mod rules;
 
 pub use lengths::{Law, Termination};
+pub(super) use lent::Lent;
 use sortes_core::memory::{Zero, refused, with_capacity, zeroed};
 use sortes_core::rng::{Purpose, Stream, uniform_of};
 use sortes_core::{Error, Result, Run};
@@ -252,7 +255,19 @@ impl Plan<'_> {
         LANES.div_ceil(ensemble).saturating_mul(ensemble)
     }
 
-    fn check(&self, graph: &Graph, run: Run<'_>) -> Result<()> {
+    /// The walks of some of the starts.
+    pub(super) fn part(&self, first: usize, count: usize) -> Self {
+        let nodes = self.starts.nodes.map(|nodes| &nodes[first..first + count]);
+        let starts = Starts { nodes, first: self.starts.first + first as u64, count };
+        Self { starts, ..*self }
+    }
+
+    /// The node of a start.
+    pub(super) fn node(&self, start: usize) -> u32 {
+        self.start_of((self.starts.first + start as u64) * self.num_walks as u64)
+    }
+
+    pub(super) fn check(&self, graph: &Graph, run: Run<'_>) -> Result<()> {
         let nodes = graph.num_nodes();
         for range in run.blocks(self.starts.nodes.map_or(0, <[i64]>::len), 1 << 16) {
             for item in range? {

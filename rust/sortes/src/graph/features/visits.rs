@@ -1,0 +1,235 @@
+//! The visits of the walks of a start, merged by node and step.
+
+use sortes_core::memory::{Zero, reserve, with_capacity, zeroed};
+use sortes_core::{Result, Run, order};
+
+use super::super::structure::{Graph, prefetch};
+use super::super::walks::{Lent, Moves, Plan};
+use super::rows::{self, Filler, Rows};
+
+/// Moves of one task, about, and the most walkers.
+const TASK: f64 = 65_536.0;
+const TASK_WALKERS: usize = 1 << 13;
+/// More visits than this are sorted by what can be stopped.
+const LONG: usize = 1 << 14;
+/// Nodes between two looks at the stop request.
+const BLOCK: usize = 1 << 16;
+
+/// What walkers leave where they come.
+#[derive(Debug, Clone, Copy)]
+pub struct Loads<'a> {
+    /// The graph that is walked.
+    pub graph: &'a Graph,
+    /// What one move multiplies the load by, whatever the arc: one over the chance to make it.
+    pub growth: f64,
+    /// What an arc multiplies it by: its entry in the matrix, over the chance to take it. Without it, the
+    /// matrix is `D^-1/2 A D^-1/2` and arcs are taken by weight: then the factors of a walk make up the
+    /// root of the ratio of the degrees of its ends.
+    pub factors: Option<&'a [f64]>,
+}
+
+/// What walkers have left at a node at a step.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Visit {
+    /// The node, and below it the step.
+    pub(super) key: u64,
+    pub(super) load: f64,
+}
+
+impl Visit {
+    #[inline]
+    pub(super) fn node(self) -> u32 {
+        (self.key >> 32) as u32
+    }
+}
+
+/// Makes the walks of a plan, task by task, and gives the visits of each start, in order of node and step,
+/// to `write`.
+pub(super) fn counted<K: Zero + Copy + Send, V: Zero + Copy + Send>(
+    plan: &Plan<'_>,
+    loads: Loads<'_>,
+    run: Run<'_>,
+    write: impl Fn(&[Visit], &mut Filler<'_, K, V>) + Sync + Send,
+) -> Result<Rows<K, V>> {
+    plan.check(loads.graph, run)?;
+    let roots = match loads.factors {
+        None => roots(loads.graph, run)?,
+        Some(_) => Vec::new(),
+    };
+    let starts = plan.starts.count;
+    let per = starts_of_task(plan);
+
+    // 1. How many visits a task has at most, from the lengths of its walks.
+    let mut bounds = zeroed::<usize>(starts.div_ceil(per), "tasks")?;
+    run.try_fill_chunks(&mut bounds, 16, |chunk, bounds| {
+        let mut lengths = Vec::new();
+        for (task, bound) in (chunk * 16..).zip(bounds) {
+            run.check()?;
+            let first = task * per;
+            *bound = plan.part(first, per.min(starts - first)).lengths_into(&mut lengths)?;
+        }
+        Ok(())
+    })?;
+
+    // 2. The walks, and what they leave.
+    rows::filled(starts, per, bounds.iter().copied(), run, |first, count, out| {
+        let own = plan.part(first, count);
+        let (mut lent, mut counter) = (Lent::default(), Counter::new(loads, &roots, plan));
+        lent.walk(loads.graph, &own, loads.factors.is_some(), run)?;
+        let mut walks = lent.walks();
+        for start in 0..count {
+            counter.clear();
+            for _ in 0..plan.num_walks {
+                if let Some(walk) = walks.next() {
+                    counter.add(walk.nodes, walk.arcs)?;
+                }
+            }
+            counter.merge(own.node(start), run)?;
+            write(&counter.visits, out);
+            out.end_row();
+        }
+        Ok(())
+    })
+}
+
+/// How many starts make a task.
+fn starts_of_task(plan: &Plan<'_>) -> usize {
+    let each = match plan.moves {
+        Moves::Random(law, ..) => plan.num_walks as f64 * (1.0 + law.mean()),
+        Moves::Fixed(moves) => plan.num_walks as f64 * (1.0 + f64::from(moves)),
+    };
+    ((TASK / each) as usize).min(TASK_WALKERS / plan.num_walks).max(1)
+}
+
+/// The root of the sum of the weights of each node.
+fn roots(graph: &Graph, run: Run<'_>) -> Result<Vec<f64>> {
+    let mut out = with_capacity(graph.num_nodes(), "degrees of nodes")?;
+    for range in run.blocks(graph.num_nodes(), BLOCK) {
+        out.extend(range?.map(|node| {
+            let row = graph.row(node as u32);
+            let sum = match graph.weights() {
+                None => f64::from(row.degree),
+                Some(weights) => weights[row.range()].iter().sum(),
+            };
+            sum.sqrt()
+        }));
+    }
+    Ok(out)
+}
+
+/// Counts the visits of the walks of one start.
+#[derive(Debug)]
+pub(super) struct Counter<'a> {
+    loads: Loads<'a>,
+    roots: &'a [f64],
+    share: f64,
+    /// What the moves up to a step multiply the load by.
+    growths: Vec<f64>,
+    /// Nodes and steps of all visits; with factors, together with the load.
+    keys: Vec<u64>,
+    items: Vec<(u64, f64)>,
+    visits: Vec<Visit>,
+}
+
+impl<'a> Counter<'a> {
+    fn new(loads: Loads<'a>, roots: &'a [f64], plan: &Plan<'_>) -> Self {
+        let share = 1.0 / plan.num_walks as f64;
+        let (growths, keys, items, visits) = (vec![1.0], Vec::new(), Vec::new(), Vec::new());
+        Self { loads, roots, share, growths, keys, items, visits }
+    }
+
+    fn clear(&mut self) {
+        self.keys.clear();
+        self.items.clear();
+        self.visits.clear();
+    }
+
+    fn add(&mut self, nodes: &[u32], arcs: &[i64]) -> Result<()> {
+        const WHAT: &str = "visits of a node's walks";
+        let key = |(t, &node): (usize, &u32)| u64::from(node) << 32 | t as u64;
+        match self.loads.factors {
+            None => {
+                reserve(&mut self.keys, nodes.len(), WHAT)?;
+                self.keys.extend(nodes.iter().enumerate().map(key));
+                for &node in nodes {
+                    prefetch(self.roots, node as usize);
+                }
+            }
+            Some(factors) => {
+                reserve(&mut self.items, nodes.len(), WHAT)?;
+                let mut load = 1.0;
+                self.items.extend(nodes.iter().enumerate().zip(arcs).map(|(visit, &arc)| {
+                    if arc >= 0 {
+                        load *= factors[arc as usize];
+                    }
+                    (key(visit), load)
+                }));
+            }
+        }
+        while self.growths.len() < nodes.len() {
+            let growth = self.growths[self.growths.len() - 1] * self.loads.growth;
+            reserve(&mut self.growths, 1, WHAT)?;
+            self.growths.push(growth);
+        }
+        Ok(())
+    }
+
+    /// Sums the loads of equal nodes and steps.
+    fn merge(&mut self, start: u32, run: Run<'_>) -> Result<()> {
+        let (loads, roots, share) = (self.loads, self.roots, self.share);
+        let (visits, growths) = (&mut self.visits, &self.growths);
+        reserve(visits, self.keys.len().max(self.items.len()), "visits of a node's walks")?;
+        if loads.factors.is_some() {
+            // Equal keys in the order of their loads: their sum depends on nothing else.
+            sort(&mut self.items, |a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)), run)?;
+            for same in self.items.chunk_by(|a, b| a.0 == b.0) {
+                let key = same[0].0;
+                let sum: f64 = same.iter().map(|item| item.1).sum();
+                let load = sum * growths[key as u32 as usize] * share;
+                if load != 0.0 {
+                    visits.push(Visit { key, load });
+                }
+            }
+            return Ok(());
+        }
+        sort(&mut self.keys, u64::cmp, run)?;
+        let (mut node, mut scale) = (start, share);
+        for same in self.keys.chunk_by(u64::eq) {
+            let key = same[0];
+            let to = (key >> 32) as u32;
+            if to != node {
+                node = to;
+                scale = share * ratio(roots, start, to);
+            }
+            let load = same.len() as f64 * growths[key as u32 as usize] * scale;
+            // A node that no arc leaves has no column in the matrix.
+            if load != 0.0 {
+                visits.push(Visit { key, load });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The root of the ratio of the degrees of two nodes; zero where the second has no arcs.
+#[inline]
+fn ratio(roots: &[f64], start: u32, to: u32) -> f64 {
+    match roots[to as usize] {
+        _ if start == to => 1.0,
+        0.0 => 0.0,
+        root => roots[start as usize] / root,
+    }
+}
+
+/// Sorts items; few of them at once.
+fn sort<T: Copy + Send + Sync>(
+    items: &mut [T],
+    compare: impl Fn(&T, &T) -> std::cmp::Ordering + Sync + Send,
+    run: Run<'_>,
+) -> Result<()> {
+    if items.len() > LONG {
+        return order::sort(items, compare, run.serial());
+    }
+    items.sort_unstable_by(compare);
+    Ok(())
+}
