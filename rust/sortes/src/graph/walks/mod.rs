@@ -257,8 +257,9 @@ impl Plan<'_> {
 
     /// The walks of some of the starts.
     pub(super) fn part(&self, first: usize, count: usize) -> Self {
-        let nodes = self.starts.nodes.map(|nodes| &nodes[first..first + count]);
-        let starts = Starts { nodes, first: self.starts.first + first as u64, count };
+        let each = if self.starts.each { self.num_walks } else { 1 };
+        let nodes = self.starts.nodes.map(|nodes| &nodes[first * each..(first + count) * each]);
+        let starts = Starts { nodes, first: self.starts.first + first as u64, count, ..self.starts };
         Self { starts, ..*self }
     }
 
