@@ -121,7 +121,13 @@ mod tests {
 
     fn plan<'a>(law: &'a Law, nodes: &'a [i64], num_walks: usize) -> Plan<'a> {
         Plan {
-            starts: Starts { nodes: Some(nodes), first: 0, count: nodes.len() },
+            starts: Starts {
+                nodes: Some(nodes),
+                first: 0,
+                count: nodes.len(),
+                each: false,
+                jumps: None,
+            },
             num_walks,
             moves: Moves::Random(law, Termination::Stratified, None),
             transition: Transition::Simple,

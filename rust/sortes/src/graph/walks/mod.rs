@@ -257,9 +257,11 @@ impl Plan<'_> {
 
     /// The walks of some of the starts.
     pub(super) fn part(&self, first: usize, count: usize) -> Self {
-        let each = if self.starts.each { self.num_walks } else { 1 };
-        let nodes = self.starts.nodes.map(|nodes| &nodes[first * each..(first + count) * each]);
-        let starts = Starts { nodes, first: self.starts.first + first as u64, count, ..self.starts };
+        let of_each = if self.starts.each { self.num_walks } else { 1 };
+        let range = first * of_each..(first + count) * of_each;
+        let nodes = self.starts.nodes.map(|nodes| &nodes[range]);
+        let first = self.starts.first + first as u64;
+        let starts = Starts { nodes, first, count, ..self.starts };
         Self { starts, ..*self }
     }
 
