@@ -28,7 +28,7 @@ from sortes.graph.walks import Coupling, Termination
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
-    from scipy.sparse import csr_array  # type: ignore[import-untyped]
+    from scipy.sparse import csr_array
 
     from sortes._rng import Rng
 
