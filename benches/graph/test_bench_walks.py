@@ -9,6 +9,13 @@ import pytest
 from sortes.graph import Graph, node2vec_walks, random_walks
 
 from benches import data
+from benches.graph.machine import (
+    OUTSTANDING,
+    cache_bytes,
+    latency_ns,
+    said_or_wall,
+    thunder,
+)
 from benches.turns import peer, turns
 
 LENGTH = 80
@@ -18,8 +25,9 @@ FEW = 200  # walks of a peer that makes one in a call, for each turn of ours
 @functools.lru_cache(maxsize=2)
 def edges(name):
     """Both arcs of every edge, and the number of nodes."""
-    if name == "rmat":
-        return rmat(22, 1 << 26), 1 << 22
+    if name.startswith("rmat"):
+        scale = int(name[4:])
+        return rmat(scale, 1 << (27 if scale == 24 else 26)), 1 << scale
     with np.load(data.file(f"graphs/{name}.npz")) as archive:
         one_way, nodes = archive["edges"], int(archive["n"])
     return np.concatenate([one_way, one_way[:, ::-1]]).T.astype(np.int64), nodes
@@ -144,20 +152,52 @@ def test_walks_one_by_one(benchmark, name):
     )
 
 
-def test_walks_beyond_the_cache(benchmark):
-    pairs, nodes = edges("rmat")
+@pytest.mark.parametrize("name", ["rmat22", "rmat24"])
+def test_walks_beyond_the_cache(benchmark, name):
+    """The model of a step: two misses, of which a core waits for several at once."""
+    pairs, nodes = edges(name)
     graph = Graph.from_edge_index(pairs, nodes)
     degrees = np.diff(graph.indptr)
     start = np.random.default_rng(0).choice(np.flatnonzero(degrees), 50_000)
+    latency = latency_ns()
     turns(
         benchmark,
         "Walks beyond the cache",
-        {"graph": "RMAT", "arcs": pairs.shape[1], "moves": len(start) * LENGTH},
+        {
+            "graph": "RMAT",
+            "arcs": pairs.shape[1],
+            "moves": len(start) * LENGTH,
+            "cache, MiB": cache_bytes() >> 20,
+            "latency, ns": round(latency),
+            "model of a step, ns": round(2 * latency / OUTSTANDING, 1),
+        },
         {"sortes": ours(graph, start, 1, dangling="stay")},
         {"torch-cluster": torch_cluster(pairs.astype(np.int64), nodes, start, 1.0, 1.0)},
         floor_bytes=4 * len(start) * LENGTH,
         seconds=10,
         least=2,
+    )
+
+
+@pytest.mark.parametrize("name", ["cora", "facebook"])
+@pytest.mark.parametrize(("p", "q"), [(1.0, 1.0), (0.25, 4.0)])
+def test_beside_thunderrw(benchmark, tmp_path, name, p, q):
+    pairs, nodes = edges(name)
+    graph = Graph.from_edge_index(pairs, nodes)
+    if p == q == 1:
+        theirs = thunder(graph, "deepwalk.out", LENGTH, tmp_path, "-em", "0", "-sm", "0")
+    else:
+        theirs = thunder(graph, "node2vec.out", LENGTH, tmp_path, "-p", str(p), "-q", str(q))
+    turns(
+        benchmark,
+        "Beside ThunderRW",
+        {"graph": name, "p": p, "q": q, "moves": nodes * LENGTH},
+        {"sortes": lambda n: node2vec_walks(graph, None, LENGTH, 1, p, q, rng=n, num_threads=1)},
+        {"ThunderRW, walks not kept": theirs},
+        goal={"ThunderRW, walks not kept": 1.0},
+        seconds=3,
+        least=3,
+        clock=said_or_wall,
     )
 
 
@@ -206,7 +246,7 @@ def test_node2vec(benchmark, name, p, q):
 
 
 def test_making_a_graph(benchmark):
-    pairs, nodes = edges("rmat")
+    pairs, nodes = edges("rmat22")
     sparse = pytest.importorskip("scipy.sparse")
     weights = np.random.default_rng(0).random(pairs.shape[1])
     turns(

@@ -55,7 +55,7 @@ def graphlet_concentration(
     estimator: Estimator = "css",
     walk: Walk = "simple",
     coupling: Coupling = "repelling",
-    start_together: bool = True,
+    start_together: bool = False,
     allow_missing: bool = False,
     rng: Rng = None,
     step: int = 0,
@@ -87,8 +87,9 @@ def graphlet_concentration(
     coupling : {"iid", "repelling"}, default "repelling"
         Whether the walkers of an ensemble repel each other: those in the same state share its
         neighbours as evenly as can be.
-    start_together : bool, default True
-        Whether the walkers of an ensemble start from one state, or each from its own.
+    start_together : bool, default False
+        Whether the walkers of an ensemble start from one state, as in the paper on walks that
+        repel, or each from its own, which has the smaller error.
     allow_missing : bool, default False
         Whether to go on where walks can never see a type of graphlets: with ``k=4, d=1`` no walk
         along arcs covers a star. That type is then left out.

@@ -144,7 +144,7 @@ class DistinctSequences:
         return distinct_mean(values, self.logprobs, kappa, method=method)
 
     def _suited(self, method: Method) -> Method:
-        """Check the method; where nothing is left to draw, take the one that needs no rounded rest."""
+        """Check the method; if nothing is left to draw, take one that needs no rounded rest."""
         one_of(method, "method", get_args(Method))
         is_everything = method == "unordered" and self.kappa == -np.inf
         return "self_normalized" if is_everything else method

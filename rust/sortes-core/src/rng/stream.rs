@@ -205,6 +205,12 @@ impl Rounds {
         self.key
     }
 
+    /// The stream of one round, which has the same sequences: for many draws at once.
+    #[inline]
+    pub const fn at(&self, round: u32) -> Stream {
+        Stream { key: self.key, step: round }
+    }
+
     /// The sequence of draws of one `entity` in one `round`, for one purpose, from its beginning.
     #[inline]
     pub fn draws(&self, purpose: Purpose, entity: u64, round: u32) -> Draws {

@@ -83,7 +83,7 @@ fn planned<T>(
     let first = first.ok_or_else(|| Error::argument("num_walks", "too many sets of walks"))?;
     let law = Law::Geometric(*p_halt);
     kernel(&Plan {
-        starts: Starts { nodes: Some(&nodes), first, count, each: false, jumps: None },
+        starts: Starts { nodes: Some(&nodes), first, count, ..Starts::default() },
         num_walks: *num_walks,
         moves: Moves::Random(&law, termination.0, most),
         transition: Transition::Simple,

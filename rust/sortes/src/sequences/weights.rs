@@ -129,7 +129,9 @@ fn by_integral(probs: &[f64], rest: f64, run: Run<'_>) -> Result<Vec<f64>> {
         }
         if log > largest {
             let shrink = (largest - log).exp();
-            weights.iter_mut().for_each(|w| *w *= shrink);
+            for w in &mut weights {
+                *w *= shrink;
+            }
             largest = log;
         }
         let height = (log - largest).exp();

@@ -16,7 +16,7 @@ use std::ops::Range;
 use std::sync::OnceLock;
 
 pub use arcs::{Arcs, Weights, build};
-use sortes_core::memory::with_capacity;
+use sortes_core::memory::{with_capacity, zeroed};
 use sortes_core::weights::{Marks, Summary, fill_table, summary_of};
 use sortes_core::{Error, Result, Run};
 
@@ -89,6 +89,8 @@ pub struct Graph {
     has_dangling: bool,
     has_loops: bool,
     largest_proper_degree: u32,
+    /// Whether every arc leads back by exactly one, once that has been asked.
+    mirrored: Box<OnceLock<bool>>,
 }
 
 impl Graph {
@@ -125,6 +127,7 @@ impl Graph {
             has_dangling,
             has_loops,
             largest_proper_degree,
+            mirrored: Box::default(),
         })
     }
 
@@ -225,6 +228,36 @@ impl Graph {
     #[inline(always)]
     pub(super) fn prefetch_row(&self, node: u32) {
         prefetch(&self.rows, node as usize);
+    }
+
+    /// Whether there are no parallel arcs, and each has one that leads back: found when first asked.
+    ///
+    /// # Errors
+    /// If there is no memory to find it, or the work is cancelled.
+    pub(super) fn is_mirrored(&self, run: Run<'_>) -> Result<bool> {
+        if let Some(&known) = self.mirrored.get() {
+            return Ok(known);
+        }
+        // In the order of all arcs, those that lead to a node are those back from it, in its order.
+        let mut passed = zeroed::<u32>(self.rows.len(), "arcs passed")?;
+        let mut is_mirrored = true;
+        for range in run.blocks(self.rows.len(), TASK) {
+            for node in range? {
+                let mut before = None;
+                for &to in self.of(self.row(node as u32)) {
+                    let (back, passed) = (self.row(to), &mut passed[to as usize]);
+                    is_mirrored &= before != Some(to)
+                        && *passed < back.degree
+                        && self.neighbours[(back.start + *passed) as usize] == node as u32;
+                    *passed += 1;
+                    before = Some(to);
+                }
+            }
+            if !is_mirrored {
+                break;
+            }
+        }
+        Ok(*self.mirrored.get_or_init(|| is_mirrored))
     }
 
     /// Running sums of the weights of each row, for arcs with weights: made when they are first asked

@@ -39,6 +39,26 @@ struct Lanes {
 }
 
 impl Lanes {
+    /// Walkers of a part, the first of which is numbered `first`, at their places.
+    fn new(first: u64, places: &mut [(usize, Place)]) -> Self {
+        places.sort_by_key(|(_, place)| std::cmp::Reverse(place.moves));
+        let of = |lane: usize| places.get(lane).copied().unwrap_or_default();
+        Self {
+            active: places.len(),
+            walker: std::array::from_fn(|lane| of(lane).0 as u32),
+            entity: std::array::from_fn(|lane| first + of(lane).0 as u64),
+            node: std::array::from_fn(|lane| of(lane).1.node),
+            before: [NOWHERE; LANES],
+            moves: std::array::from_fn(|lane| of(lane).1.moves),
+            nodes_at: std::array::from_fn(|lane| of(lane).1.nodes_at),
+            edges_at: std::array::from_fn(|lane| of(lane).1.edges_at),
+            words: [[0; 2]; LANES],
+            coins: [[0; 2]; LANES],
+            arc: [0; LANES],
+            fraction: [0; LANES],
+        }
+    }
+
     fn place(&self, lane: usize) -> Place {
         let (nodes_at, edges_at) = (self.nodes_at[lane], self.edges_at[lane]);
         Place { node: self.node[lane], moves: self.moves[lane], nodes_at, edges_at }
@@ -71,41 +91,73 @@ pub(super) fn walk<R: Rule, O: Id>(
     let mut first = 0;
     while first < part.walkers {
         let count = LANES.min(part.walkers - first);
-        let mut lanes = begin(plan, part, first, count);
-        match (part.edges.is_empty(), graph.slots().is_some() && R::WEIGHS) {
-            (true, false) => block::<R, O, false, false>(graph, plan, rule, part, &mut lanes, run),
-            (true, true) => block::<R, O, false, true>(graph, plan, rule, part, &mut lanes, run),
-            (false, false) => block::<R, O, true, false>(graph, plan, rule, part, &mut lanes, run),
-            (false, true) => block::<R, O, true, true>(graph, plan, rule, part, &mut lanes, run),
-        }?;
+        let mut places = [(0, Place::default()); LANES];
+        for (place, walker) in places.iter_mut().zip(first..).take(count) {
+            *place = (walker, part.begin(plan, walker));
+        }
+        let mut lanes = Lanes::new(part.first, &mut places[..count]);
+        any_block(graph, plan, rule, part, &mut lanes, 0, run)?;
         first += count;
     }
     Ok(())
 }
 
-/// The walkers of a block at their starts, which are written.
-fn begin<O: Id>(plan: &Plan<'_>, part: &mut Part<'_, O>, first: usize, count: usize) -> Lanes {
-    let mut order: [usize; LANES] = std::array::from_fn(|lane| first + lane);
-    let mut places = [Place::default(); LANES];
-    for (place, walker) in places.iter_mut().zip(first..).take(count) {
-        *place = part.begin(plan, walker);
+/// Walks on with some walkers of a part, which have made `t` moves and are at the nodes of these places,
+/// by a rule that does not ask where they were before.
+pub(super) fn go_on<R: Rule, O: Id>(
+    graph: &Graph,
+    plan: &Plan<'_>,
+    rule: &R,
+    part: &mut Part<'_, O>,
+    walkers: &[(usize, Place)],
+    t: usize,
+    run: Run<'_>,
+) -> Result<()> {
+    for walkers in walkers.chunks(LANES) {
+        let mut places = [(0, Place::default()); LANES];
+        places[..walkers.len()].copy_from_slice(walkers);
+        let mut lanes = Lanes::new(part.first, &mut places[..walkers.len()]);
+        any_block(graph, plan, rule, part, &mut lanes, t, run)?;
     }
-    order[..count].sort_by_key(|&walker| std::cmp::Reverse(places[walker - first].moves));
-    let of = |lane: usize| if lane < count { order[lane] } else { first };
-    let place = |lane: usize| places[of(lane) - first];
-    Lanes {
-        active: count,
-        walker: std::array::from_fn(|lane| of(lane) as u32),
-        entity: std::array::from_fn(|lane| part.first + of(lane) as u64),
-        node: std::array::from_fn(|lane| place(lane).node),
-        before: [NOWHERE; LANES],
-        moves: std::array::from_fn(|lane| place(lane).moves),
-        nodes_at: std::array::from_fn(|lane| place(lane).nodes_at),
-        edges_at: std::array::from_fn(|lane| place(lane).edges_at),
-        words: [[0; 2]; LANES],
-        coins: [[0; 2]; LANES],
-        arc: [0; LANES],
-        fraction: [0; LANES],
+    Ok(())
+}
+
+fn any_block<R: Rule, O: Id>(
+    graph: &Graph,
+    plan: &Plan<'_>,
+    rule: &R,
+    part: &mut Part<'_, O>,
+    lanes: &mut Lanes,
+    from: usize,
+    run: Run<'_>,
+) -> Result<()> {
+    match (part.edges.is_empty(), graph.slots().is_some() && R::WEIGHS) {
+        (true, false) => block::<R, O, false, false>(graph, plan, rule, part, lanes, from, run),
+        (true, true) => block::<R, O, false, true>(graph, plan, rule, part, lanes, from, run),
+        (false, false) => block::<R, O, true, false>(graph, plan, rule, part, lanes, from, run),
+        (false, true) => block::<R, O, true, true>(graph, plan, rule, part, lanes, from, run),
+    }
+}
+
+/// Finds the arcs of the move `t`, by a rule that does so for all walkers together.
+fn aim_together<R: Rule>(graph: &Graph, rule: &R, lanes: &mut Lanes, t: usize, at_dead_end: u32) {
+    let (mut sites, mut words) = ([Site::NONE; LANES], [[0; 2]; LANES]);
+    let (mut who, mut arcs, mut count) = ([0; LANES], [0; LANES], 0);
+    for lane in 0..lanes.active.min(LANES) {
+        let (node, before, walker) = (lanes.node[lane], lanes.before[lane], lanes.entity[lane]);
+        let row = graph.row(node);
+        if row.degree == 0 {
+            lanes.arc[lane] = at_dead_end;
+            continue;
+        }
+        sites[count] = Site { row, node, before, walker, step: t as u32 };
+        words[count] = [lanes.words[lane][t % 2], lanes.coins[lane][t % 2]];
+        who[count] = lane;
+        count += 1;
+    }
+    rule.aim_together(graph, &sites[..count], &words[..count], &mut arcs[..count]);
+    for (&lane, &arc) in who.iter().zip(&arcs).take(count) {
+        lanes.arc[lane] = arc;
     }
 }
 
@@ -116,6 +168,7 @@ fn block<R: Rule, O: Id, const EDGES: bool, const WEIGHTED: bool>(
     rule: &R,
     part: &mut Part<'_, O>,
     lanes: &mut Lanes,
+    from: usize,
     run: Run<'_>,
 ) -> Result<()> {
     let (neighbours, slots) = (graph.neighbours(), graph.slots().unwrap_or(&[]));
@@ -125,7 +178,7 @@ fn block<R: Rule, O: Id, const EDGES: bool, const WEIGHTED: bool>(
         Dangling::Restart => HOME,
         Dangling::Stop | Dangling::Error => DEAD,
     };
-    for t in 0.. {
+    for t in from.. {
         while lanes.active > 0 && lanes.moves[lanes.active - 1] == t {
             lanes.active -= 1;
         }
@@ -138,7 +191,7 @@ fn block<R: Rule, O: Id, const EDGES: bool, const WEIGHTED: bool>(
         }
         // The words of two steps make one block.
         let half = t % 2;
-        if half == 0 {
+        if half == 0 || t == from {
             let ids = bulk::Ids::Listed(plan.stream, &lanes.entity[..active]);
             let block = (t / 2) as u32;
             bulk::words_at(Purpose::Walk, ids, block, &mut lanes.words[..active]);
@@ -148,7 +201,10 @@ fn block<R: Rule, O: Id, const EDGES: bool, const WEIGHTED: bool>(
         }
 
         // Aim: the word of the node is there, the arc is asked for.
-        for lane in 0..active {
+        if R::TOGETHER {
+            aim_together(graph, rule, lanes, t, at_dead_end);
+        }
+        for lane in 0..if R::TOGETHER { 0 } else { active } {
             let node = lanes.node[lane];
             let row = graph.row(node);
             let turn = if R::TOSSES { rule.turn(lanes.coins[lane][half]) } else { Turn::Move };

@@ -11,6 +11,8 @@
 //! | [`rules`] | the laws of a step |
 //! | [`node2vec`] | that of node2vec |
 //! | [`lockstep`] | the kernel of walkers on their own |
+//! | [`plain`] | that of the simple step |
+//! | [`partitioned`] | the same step for very many walkers on a graph beyond the cache |
 //! | [`repelling`] | the kernel of walkers that repel each other |
 //! | [`deal`] | how a group of them shares the arcs of a node |
 
@@ -19,6 +21,8 @@ mod lengths;
 mod lent;
 mod lockstep;
 mod node2vec;
+mod partitioned;
+mod plain;
 mod repelling;
 mod rules;
 
@@ -348,21 +352,48 @@ fn dead_end(walker: u64, node: u32) -> Error {
     Error::argument("dangling", format!("walk {walker} came to node {node}, which has no arcs"))
 }
 
+/// In which order the work is done: the walks do not depend on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// As the sizes say.
+    Auto,
+    /// Walk by walk, a block of walkers in lock step.
+    Lockstep,
+    /// Move by move, walkers sorted by their nodes, where the law of the step allows it.
+    Partitioned,
+}
+
 /// Makes walks. Progress counts walks.
 ///
 /// # Errors
 /// If a start is no node, there are too many walkers, a walker comes to a node without arcs and that is
 /// an error; if there is no memory for the walks, or the work is cancelled.
 pub fn walks<O: Id>(graph: &Graph, plan: &Plan<'_>, edges: bool, run: Run<'_>) -> Result<Walks<O>> {
+    walks_in(Order::Auto, graph, plan, edges, run)
+}
+
+/// [`walks`] in a given order: for tests and measurements.
+///
+/// # Errors
+/// As there.
+pub fn walks_in<O: Id>(
+    order: Order,
+    graph: &Graph,
+    plan: &Plan<'_>,
+    edges: bool,
+    run: Run<'_>,
+) -> Result<Walks<O>> {
     plan.check(graph, run)?;
     match (plan.repulsion, plan.transition) {
         (Some(repulsion), _) => {
             let sums = graph.running_sums(run)?;
-            made(graph, plan, edges, run, |part, run| {
+            part_by_part(graph, plan, edges, run, |part, run| {
                 repelling::walk(graph, plan, repulsion, sums, part, run)
             })
         }
-        (None, Transition::Simple) => on_their_own(graph, plan, &rules::Simple, edges, run),
+        (None, Transition::Simple | Transition::Node2vec { p: 1.0, q: 1.0 }) => {
+            simple(order, graph, plan, edges, run)
+        }
         (None, Transition::Lazy(stay)) => {
             on_their_own(graph, plan, &rules::Lazy { stay: share(stay) }, edges, run)
         }
@@ -382,14 +413,35 @@ pub fn walks<O: Id>(graph: &Graph, plan: &Plan<'_>, edges: bool, run: Run<'_>) -
             on_their_own(graph, plan, &rules::NonBacktracking, edges, run)
         }
         (None, Transition::NonBacktracking) => with_memory(graph, plan, 0.0, 1.0, edges, run),
-        (None, Transition::Node2vec { p: 1.0, q: 1.0 }) => {
-            on_their_own(graph, plan, &rules::Simple, edges, run)
-        }
         (None, Transition::Node2vec { p, q }) => {
             let factor = |x: f64| (1.0 / x).min(MOST_FACTOR);
             with_memory(graph, plan, factor(p), factor(q), edges, run)
         }
     }
+}
+
+fn simple<O: Id>(
+    order: Order,
+    graph: &Graph,
+    plan: &Plan<'_>,
+    edges: bool,
+    run: Run<'_>,
+) -> Result<Walks<O>> {
+    let is_partitioned = match order {
+        Order::Auto => partitioned::pays(graph, plan.walkers()),
+        Order::Lockstep => false,
+        Order::Partitioned => true,
+    };
+    if is_partitioned && partitioned::can(graph, plan) {
+        let ends = (1..=plan.walkers().div_ceil(partitioned::CHUNK))
+            .map(|chunk| plan.walkers().min(chunk * partitioned::CHUNK));
+        let walk = |parts: &mut [Part<'_, O>]| partitioned::walk(graph, plan, parts, run);
+        return made(graph, plan, edges, run, |_| Ok(ends.collect()), walk);
+    }
+    if edges {
+        return on_their_own(graph, plan, &rules::Simple, edges, run);
+    }
+    part_by_part(graph, plan, edges, run, |part, run| plain::walk(graph, plan, part, run))
 }
 
 /// A chance below one, as a share of all words.
@@ -404,7 +456,7 @@ fn on_their_own<R: rules::Rule, O: Id>(
     edges: bool,
     run: Run<'_>,
 ) -> Result<Walks<O>> {
-    made(graph, plan, edges, run, |part, run| lockstep::walk(graph, plan, rule, part, run))
+    part_by_part(graph, plan, edges, run, |part, run| lockstep::walk(graph, plan, rule, part, run))
 }
 
 /// Walks with these factors for the way back and the way out.
@@ -417,16 +469,37 @@ fn with_memory<O: Id>(
     run: Run<'_>,
 ) -> Result<Walks<O>> {
     let (sums, rounds) = (graph.running_sums(run)?, plan.stream.rounds());
-    on_their_own(graph, plan, &node2vec::Node2vec { back, out, sums, rounds }, edges, run)
+    let is_mirrored = back > out.max(1.0) && !graph.is_weighted() && graph.is_mirrored(run)?;
+    let rule = node2vec::Node2vec { back, out, sums, rounds, is_mirrored };
+    on_their_own(graph, plan, &rule, edges, run)
 }
 
 /// Walks that `walk` makes, part by part.
-fn made<O: Id>(
+fn part_by_part<O: Id>(
     graph: &Graph,
     plan: &Plan<'_>,
     edges: bool,
     run: Run<'_>,
     walk: impl Fn(&mut Part<'_, O>, Run<'_>) -> Result<()> + Sync + Send,
+) -> Result<Walks<O>> {
+    let ends = |moves: &[u64]| ends(plan, moves);
+    made(graph, plan, edges, run, ends, |parts| {
+        run.try_fill_chunks(parts, 1, |_, part| {
+            walk(&mut part[0], run)?;
+            run.advance(part[0].walkers as u64);
+            Ok(())
+        })
+    })
+}
+
+/// Walks that `walk` makes, in parts with these ends.
+fn made<O: Id>(
+    graph: &Graph,
+    plan: &Plan<'_>,
+    edges: bool,
+    run: Run<'_>,
+    ends: impl FnOnce(&[u64]) -> Result<Vec<usize>>,
+    walk: impl FnOnce(&mut [Part<'_, O>]) -> Result<()>,
 ) -> Result<Walks<O>> {
     let walkers = plan.walkers();
     let first = plan.starts.first * plan.num_walks as u64;
@@ -460,7 +533,7 @@ fn made<O: Id>(
     let mut taken = if edges { result::<i64>(total_edges, EDGES)? } else { Vec::new() };
 
     // 2. The walks, in parts of whole blocks.
-    let ends = ends(plan, &moves, walkers)?;
+    let ends = ends(&moves)?;
     let mut parts = with_capacity(ends.len(), "tasks")?;
     let (mut rest_nodes, mut rest_edges, mut rest_moves) = (&mut *nodes, &mut *taken, &mut *moves);
     let mut begin = 0;
@@ -482,11 +555,7 @@ fn made<O: Id>(
         parts.push(Part { first: first + begin as u64, walkers, nodes, edges, moves, next: 0 });
         begin = end;
     }
-    run.try_fill_chunks(&mut parts, 1, |_, part| {
-        walk(&mut part[0], run)?;
-        run.advance(part[0].walkers as u64);
-        Ok(())
-    })?;
+    walk(&mut parts)?;
     drop(parts);
     let mut edges = edges.then_some(taken);
     if plan.fixed().is_some() {
@@ -534,8 +603,8 @@ fn result<T: Zero>(len: u64, what: &'static str) -> Result<Vec<T>> {
 }
 
 /// Where the walkers of each task end.
-fn ends(plan: &Plan<'_>, moves: &[u64], walkers: usize) -> Result<Vec<usize>> {
-    let block = plan.block();
+fn ends(plan: &Plan<'_>, moves: &[u64]) -> Result<Vec<usize>> {
+    let (block, walkers) = (plan.block(), plan.walkers());
     let mut ends = Vec::new();
     let (mut end, mut cost, mut begin) = (0, 0, 0);
     while end < walkers {

@@ -8,14 +8,18 @@
 //! proposals and drawn directly (as in Yang et al., "`KnightKing`: a fast distributed graph random walk
 //! engine", SOSP 2019).
 
-use sortes_core::rng::{Purpose, Rounds, uniform_of};
+use sortes_core::rng::{Purpose, Rounds, bulk, uniform_of};
+use sortes_core::vectorised;
 use sortes_core::weights::first_beyond;
 
-use super::super::structure::{Graph, Row};
-use super::rules::{Aim, NOWHERE, Rule, Site, aim};
+use super::super::structure::{Graph, Row, prefetch};
+use super::LANES;
+use super::rules::{NOWHERE, Rule, Site, aim};
 
 /// After so many refusals the law of the row is computed.
 const TRIALS: usize = 64;
+/// A row of so many arcs is looked through as a whole.
+const WINDOW: usize = 128;
 
 /// The factors of arcs, and what else their draws need.
 pub(super) struct Node2vec<'a> {
@@ -26,41 +30,135 @@ pub(super) struct Node2vec<'a> {
     /// Running sums of the weights of each row, if arcs have weights.
     pub(super) sums: Option<&'a [f64]>,
     pub(super) rounds: Rounds,
+    /// Whether arcs have no weights, and every arc leads back by exactly one.
+    pub(super) is_mirrored: bool,
 }
 
 impl Rule for Node2vec<'_> {
     const TOSSES: bool = true;
     const WEIGHS: bool = false;
+    const TOGETHER: bool = true;
 
-    #[inline]
-    fn aim(&self, graph: &Graph, site: Site, word: u64, coin: u64) -> Option<Aim> {
-        let Site { row, before, walker, step, .. } = site;
-        let sure = |arc| Some(Aim { arc, fraction: 0 });
-        if before == NOWHERE || row.degree == 1 {
-            return sure(Self::propose(graph, row, word));
-        }
+    fn aim_together(&self, graph: &Graph, sites: &[Site], words: &[[u64; 2]], arcs: &mut [u32]) {
         let ceiling = self.out.max(1.0);
-        let beyond = if self.back > ceiling {
-            (self.back - ceiling) * self.share(graph, row, before)
-        } else {
-            0.0
-        };
-        let (mut word, mut coin) = (word, coin);
-        let mut retries = None;
-        for _ in 0..TRIALS {
-            let height = uniform_of(coin) * (ceiling + beyond);
-            if height >= ceiling {
-                return sure(Self::way_back(graph, row, before, word));
+        let low = self.out.min(1.0);
+        let (mut words, mut given) = (Few::of(words), [[0; 2]; LANES]);
+        let (mut beyond, mut heights) = ([0.0; LANES], [0.0; LANES]);
+        let (mut rows, mut targets) = ([Row { start: 0, degree: 0 }; LANES], [0; LANES]);
+        let (mut found, mut walkers) = ([0; LANES], [0; LANES]);
+        let (mut proposing, mut refused) = (Few::default(), Few::default());
+        let mut open = Few::default();
+
+        // Those who have a choice, and come from somewhere.
+        let mut trying = Few::default();
+        for (i, &Site { row, before, .. }) in sites.iter().enumerate() {
+            if before == NOWHERE || row.degree == 1 {
+                arcs[i] = Self::propose(graph, row, words.items[i][0]);
+                continue;
             }
-            let arc = Self::propose(graph, row, word);
-            if self.is_below(graph, height, before, graph.neighbours()[arc as usize]) {
-                return sure(arc);
+            if self.back > ceiling {
+                beyond[i] = (self.back - ceiling) * self.share(graph, row, before);
             }
-            let retries =
-                retries.get_or_insert_with(|| self.rounds.draws(Purpose::Retry, walker, step));
-            (word, coin) = (retries.u64(), retries.u64());
+            trying.push_if(true, i);
         }
-        sure(self.exactly(graph, row, before, uniform_of(coin), word))
+        for trial in 0..TRIALS {
+            // Propose: the arc is asked for.
+            proposing.len = 0;
+            for &i in trying.all() {
+                let (Site { row, before, .. }, [word, coin]) = (sites[i], words.items[i]);
+                heights[i] = uniform_of(coin) * (ceiling + beyond[i]);
+                if heights[i] >= ceiling {
+                    arcs[i] = Self::way_back(graph, row, before, word);
+                } else {
+                    arcs[i] = Self::propose(graph, row, word);
+                    prefetch(graph.neighbours(), arcs[i] as usize);
+                    proposing.push_if(true, i);
+                }
+            }
+            // Compare: where the factor could be either, somebody has to look for an arc.
+            (refused.len, open.len) = (0, 0);
+            for &i in proposing.all() {
+                let (to, before) = (graph.neighbours()[arcs[i] as usize], sites[i].before);
+                let (height, is_back) = (heights[i], to == before);
+                (rows[open.len], targets[open.len]) = (graph.row(before), to);
+                open.push_if(!is_back && height >= low, i);
+                refused.push_if(is_back && height >= self.back, i);
+            }
+            let count = open.len;
+            find(graph.neighbours(), &rows[..count], &targets[..count], &mut found[..count]);
+            for (&i, &is_found) in open.all().iter().zip(&found) {
+                let factor = if is_found == 1 { 1.0 } else { self.out };
+                refused.push_if(heights[i] >= factor, i);
+            }
+            if refused.len == 0 {
+                return;
+            }
+            // The words of the next trial.
+            std::mem::swap(&mut trying, &mut refused);
+            for (walker, &i) in walkers.iter_mut().zip(trying.all()) {
+                *walker = sites[i].walker;
+            }
+            let count = trying.len;
+            let of = bulk::Ids::Listed(self.rounds.at(sites[0].step), &walkers[..count]);
+            bulk::words_at(Purpose::Retry, of, trial as u32, &mut given[..count]);
+            for (&i, &given) in trying.all().iter().zip(&given) {
+                words.items[i] = given;
+            }
+        }
+        for &i in trying.all() {
+            let ([word, coin], Site { row, before, .. }) = (words.items[i], sites[i]);
+            arcs[i] = self.exactly(graph, row, before, uniform_of(coin), word);
+        }
+    }
+}
+
+/// A few items, at most as many as a block has walkers.
+struct Few<T> {
+    len: usize,
+    items: [T; LANES],
+}
+
+impl<T: Copy + Default> Default for Few<T> {
+    fn default() -> Self {
+        Self { len: 0, items: [T::default(); LANES] }
+    }
+}
+
+impl<T: Copy + Default> Few<T> {
+    fn of(items: &[T]) -> Self {
+        let mut few = Self { len: items.len(), ..Self::default() };
+        few.items[..items.len()].copy_from_slice(items);
+        few
+    }
+
+    /// Writes an item in any case, and keeps it if that is wanted.
+    #[inline(always)]
+    fn push_if(&mut self, is_wanted: bool, item: T) {
+        self.items[self.len] = item;
+        self.len += usize::from(is_wanted);
+    }
+
+    fn all(&self) -> &[T] {
+        &self.items[..self.len]
+    }
+}
+
+vectorised! {
+    /// For each row, whether an arc of it goes to the target: one or zero.
+    fn find(neighbours: &[u32], rows: &[Row], targets: &[u32], found: &mut [u32]) {
+        for ((&row, &target), found) in rows.iter().zip(targets).zip(found) {
+            let mut row = &neighbours[row.range()];
+            while row.len() > WINDOW {
+                let (low, high) = row.split_at(row.len() / 2);
+                row = if high[0] <= target { high } else { low };
+            }
+            // A closure would not have the instruction set.
+            let mut count = 0;
+            for &to in row {
+                count += u32::from(to == target);
+            }
+            *found = u32::from(count > 0);
+        }
     }
 }
 
@@ -76,16 +174,6 @@ impl Node2vec<'_> {
                 if aim.fraction < slot.threshold { aim.arc } else { row.start + slot.alias }
             }
         }
-    }
-
-    /// Whether a height is below the factor of an arc to `to`.
-    #[inline]
-    fn is_below(&self, graph: &Graph, height: f64, before: u32, to: u32) -> bool {
-        if to == before {
-            return height < self.back;
-        }
-        let (low, high) = (self.out.min(1.0), self.out.max(1.0));
-        height < low || (height < high && height < self.factor(graph, before, to))
     }
 
     /// The factor of an arc to `to`.
@@ -107,6 +195,9 @@ impl Node2vec<'_> {
 
     /// The share of the arcs back to the node before in the weight of the row.
     fn share(&self, graph: &Graph, row: Row, before: u32) -> f64 {
+        if self.is_mirrored {
+            return 1.0 / f64::from(row.degree);
+        }
         let back = graph.stretch(row, before);
         let Some(sums) = self.sums else { return back.len() as f64 / f64::from(row.degree) };
         let total = sums[row.range().end - 1];
