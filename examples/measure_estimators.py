@@ -3,7 +3,7 @@
     python examples/measure_estimators.py docs/graph/estimators.json
 
 Writes what docs/graph/pictures.py draws, and prints the tables of docs/graph/pagerank.md and
-docs/graph/graphlets.md; about a minute on two cores.
+docs/graph/graphlets.md; about a minute on two cores. Without a file it makes a few runs and prints.
 """
 
 import json
@@ -15,7 +15,7 @@ import numpy as np
 from sortes.graph import Graph, graphlet_concentration, pagerank_mc
 from tqdm import tqdm
 
-RUNS = 400
+RUNS, FEW = 400, 4
 TERMINATIONS = ["iid", "antithetic", "stratified", "systematic"]
 GRAPHS = {
     "karate": nx.karate_club_graph(),
@@ -31,16 +31,16 @@ def exact(given, alpha):
     return np.linalg.solve(np.eye(n) - alpha * matrix.T, np.full(n, (1 - alpha) / n))
 
 
-def of_ranks(graph, wanted, alpha, num_walks, **given):
+def of_ranks(graph, wanted, alpha, num_walks, count, **given):
     """Return the error of PageRank, root of the sum over nodes of the mean square."""
     runs = [
         pagerank_mc(graph, alpha, num_walks=num_walks, rng=7, step=run, **given).value
-        for run in range(RUNS)
+        for run in range(count)
     ]
     return float(((np.stack(runs) - wanted) ** 2).sum(1).mean() ** 0.5)
 
 
-def pagerank():
+def pagerank(count):
     """Return the errors of PageRank for every graph and coupling."""
     rows = []
     cases = [(name, p) for name in GRAPHS for p in (0.15, 0.3)]
@@ -51,18 +51,18 @@ def pagerank():
             for coupling in ("iid", "repelling"):
                 for termination in TERMINATIONS:
                     errors = [
-                        of_ranks(graph, wanted, 1 - p, m, replicates=1, method=method,
+                        of_ranks(graph, wanted, 1 - p, m, count, replicates=1, method=method,
                                  coupling=coupling, termination=termination)
                         for m in (2, 4, 8, 16)
                     ]  # fmt: skip
                     rows.append([name, p, method, coupling, termination, errors])
         # What standard errors cost: two ensembles of half the walkers.
-        errors = [of_ranks(graph, wanted, 1 - p, m // 2) for m in (2, 4, 8, 16)]
+        errors = [of_ranks(graph, wanted, 1 - p, m // 2, count) for m in (2, 4, 8, 16)]
         rows.append([name, p, "visits", "repelling", "two ensembles, stratified", errors])
     return rows
 
 
-def graphlets():
+def graphlets(count):
     """Return the errors of the share of triangles of karate, relative to the share."""
     graph = Graph.from_networkx(GRAPHS["karate"], weight=None)
     wanted = 45 / 438
@@ -77,7 +77,7 @@ def graphlets():
                 pair = []
                 for coupling in ("iid", "repelling"):
                     shares = []
-                    for run in range(20 * RUNS):
+                    for run in range(20 * count):
                         found = graphlet_concentration(
                             graph, 3, d, num_steps=steps, num_walkers=m, replicates=1, walk=walk,
                             estimator=estimator, coupling=coupling, start_together=together,
@@ -93,14 +93,16 @@ def graphlets():
     return rows
 
 
-def main(path: Path) -> None:
-    ranks, shares = pagerank(), graphlets()
+def main(path: Path | None) -> None:
+    count = FEW if path is None else RUNS
+    ranks, shares = pagerank(count), graphlets(count)
     parts = {"pagerank": ranks, "graphlets": shares}
     text = ",\n".join(
         f'"{name}": [\n' + ",\n".join(json.dumps(row) for row in rows) + "\n]"
         for name, rows in parts.items()
     )
-    path.write_text(f"{{{text}}}\n", "utf-8")
+    if path is not None:
+        path.write_text(f"{{{text}}}\n", "utf-8")
     for row in ranks:
         print(*row[:5], *(f"{error:.4f}" for error in row[5]))
     for *row, ((iid, spread), (apart, other)) in shares:
@@ -110,4 +112,4 @@ def main(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else None)

@@ -161,7 +161,8 @@ def test_walkers_in_one_state_share_its_neighbours():
     for coupling, outcomes in (("repelling", {0.0, 6.0}), ("iid", {0.0, 2.0, 4.0, 6.0, 8.0})):
         found = [
             graphlet_concentration(
-                star, num_walkers=4, num_steps=2, replicates=1, coupling=coupling, rng=0, step=step
+                star, num_walkers=4, num_steps=2, replicates=1, coupling=coupling,
+                start_together=True, rng=0, step=step,
             ).counts["wedge"].value
             for step in range(500)
         ]  # fmt: skip

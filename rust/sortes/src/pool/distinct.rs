@@ -120,15 +120,15 @@ impl Pool {
         let mut next = zeroed(k + 1, "coefficients")?;
 
         let (mut of_set, mut of_wrong) = (LogSum::default(), LogSum::default());
-        over_times(self.right.len() + self.wrong.len(), self.outside, run, |u| {
+        over_times(&[&self.right, &self.wrong], self.outside, run, |u| {
             let t = u.exp();
             let ln_arrived = |p: &f64| (-(-p * t).exp_m1()).ln();
             let arrived = |some: &[f64]| some.iter().map(ln_arrived).sum::<f64>();
             let log = u - self.outside * t + arrived(&self.right);
             let log_product = log_coefficient(&self.wrong, k, t, &mut product, &mut next, run)?;
-            let set = of_set.add(log + arrived(&self.wrong));
-            let wrong = of_wrong.add(log + log_product);
-            Ok(set || wrong)
+            let whole = log + arrived(&self.wrong);
+            of_set.add(whole);
+            Ok((whole, of_wrong.add(log + log_product)))
         })?;
         Ok((of_wrong.ln() - of_set.ln()).exp().min(1.0))
     }

@@ -121,7 +121,7 @@ fn by_integral(probs: &[f64], rest: f64, run: Run<'_>) -> Result<Vec<f64>> {
     let most = probs.iter().copied().fold(0.0, f64::max);
     // In units of the largest height so far.
     let mut largest = f64::NEG_INFINITY;
-    over_times(probs.len(), rest, run, |ln_t| {
+    over_times(&[probs], rest, run, |ln_t| {
         let t = ln_t.exp();
         let mut log = ln_t - rest * t;
         for range in run.blocks(probs.len(), BLOCK) {
@@ -142,8 +142,8 @@ fn by_integral(probs: &[f64], rest: f64, run: Run<'_>) -> Result<Vec<f64>> {
             }
         }
         // Without one of the items an integrand falls more slowly towards early times.
-        let (all, fewer) = (all.add(log), fewer.add(log + (most + 1.0 / t).ln()));
-        Ok(all || fewer)
+        all.add(log);
+        Ok((log, fewer.add(log + (most + 1.0 / t).ln())))
     })?;
     let all = (all.ln() - largest).exp();
     for w in &mut weights {

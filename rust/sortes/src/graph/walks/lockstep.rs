@@ -10,7 +10,7 @@ use sortes_core::{Result, Run};
 
 use super::super::structure::{Graph, prefetch};
 use super::rules::{NOWHERE, Rule, Site, Turn};
-use super::{Dangling, Id, LANES, Part, Place, Plan, dead_end};
+use super::{Dangling, Id, LANES, Part, Place, Plan, dead_end, draw_moves};
 
 /// Moves of a block between two looks at the stop request.
 const POLL: usize = 1 << 10;
@@ -193,10 +193,9 @@ fn block<R: Rule, O: Id, const EDGES: bool, const WEIGHTED: bool>(
         let half = t % 2;
         if half == 0 || t == from {
             let ids = bulk::Ids::Listed(plan.stream, &lanes.entity[..active]);
-            let block = (t / 2) as u32;
-            bulk::words_at(Purpose::Walk, ids, block, &mut lanes.words[..active]);
+            draw_moves(ids, t, &mut lanes.words[..active]);
             if R::TOSSES {
-                bulk::words_at(Purpose::Toss, ids, block, &mut lanes.coins[..active]);
+                bulk::words_at(Purpose::Toss, ids, (t / 2) as u32, &mut lanes.coins[..active]);
             }
         }
 

@@ -29,7 +29,7 @@ mod rules;
 pub use lengths::{Law, Termination};
 pub(super) use lent::Lent;
 use sortes_core::memory::{Zero, refused, with_capacity, zeroed};
-use sortes_core::rng::{Purpose, Stream, uniform_of};
+use sortes_core::rng::{Purpose, Stream, bulk, uniform_of};
 use sortes_core::{Error, Result, Run};
 
 use super::structure::Graph;
@@ -197,6 +197,12 @@ pub struct Walks<O> {
     pub edges: Option<Vec<i64>>,
     /// Where each walk starts among the nodes, and the end of the last; none if all are equally long.
     pub offsets: Option<Vec<i64>>,
+}
+
+/// Draws the words of the moves `t` and `t + 1`, of which the first is even: one block of a walker.
+#[inline(always)]
+fn draw_moves(walkers: bulk::Ids<'_>, t: usize, words: &mut [[u64; 2]]) {
+    bulk::words_at(Purpose::Walk, walkers, (t / 2) as u32, words);
 }
 
 impl Plan<'_> {

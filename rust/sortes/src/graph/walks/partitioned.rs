@@ -10,12 +10,12 @@
 use std::slice::{Iter, IterMut};
 
 use sortes_core::memory::{with_capacity, zeroed};
-use sortes_core::rng::{Purpose, bulk};
+use sortes_core::rng::bulk;
 use sortes_core::{Result, Run};
 
 use super::super::structure::{Graph, prefetch};
 use super::rules::{Simple, aim};
-use super::{Dangling, GAP, Id, Moves, Part, Place, Plan, lockstep};
+use super::{Dangling, GAP, Id, Moves, Part, Place, Plan, draw_moves, lockstep};
 
 /// Walkers of a chunk: what one task deals and takes.
 pub(super) const CHUNK: usize = if cfg!(test) { 1 << 6 } else { 1 << 18 };
@@ -276,7 +276,7 @@ fn serve<const EDGES: bool, const WEIGHTED: bool>(
         }
         let (ids, words) = (&ids[..batch.len()], &mut words[..batch.len()]);
         let of = bulk::Ids::Listed(plan.stream, ids);
-        bulk::words_at(Purpose::Walk, of, (t / 2) as u32, words);
+        draw_moves(of, t, words);
         for (((&entry, words), arc), fraction) in
             batch.iter().zip(&*words).zip(&mut arcs).zip(&mut fractions)
         {

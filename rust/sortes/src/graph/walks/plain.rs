@@ -1,12 +1,12 @@
 //! Walkers on their own that make the simple step, if nobody asks for edges: the kernel of
 //! [`lockstep`](super::lockstep) without all that such walks never need.
 
-use sortes_core::rng::{Purpose, bulk};
+use sortes_core::rng::bulk;
 use sortes_core::{Result, Run};
 
 use super::super::structure::{Graph, prefetch};
 use super::rules::aim;
-use super::{Dangling, Id, LANES, Part, Place, Plan, dead_end};
+use super::{Dangling, Id, LANES, Part, Place, Plan, dead_end, draw_moves};
 
 /// Moves of a block between two looks at the stop request.
 const POLL: usize = 1 << 10;
@@ -111,7 +111,7 @@ fn block<O: Id, const WEIGHTED: bool, const ENDS: bool>(
         let half = t % 2;
         if half == 0 {
             let ids = bulk::Ids::Listed(plan.stream, &lanes.entity[..active]);
-            bulk::words_at(Purpose::Walk, ids, (t / 2) as u32, &mut lanes.words[..active]);
+            draw_moves(ids, t, &mut lanes.words[..active]);
         }
 
         // Aim: the word of the node is there, the arc is asked for.
