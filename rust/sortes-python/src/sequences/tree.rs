@@ -10,7 +10,7 @@ use crate::decode::Given;
 use crate::prelude::*;
 
 /// Nanoseconds of a logit: rules, and the draw of some tokens.
-const SCAN: f64 = 1.0;
+const SCAN: f64 = 0.7;
 /// Of a node that is looked at.
 const NODE: f64 = 100.0;
 /// Words of a sequence in a list: the tuple, its numbers, its arrays.
