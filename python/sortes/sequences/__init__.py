@@ -7,6 +7,7 @@ drawn, or the surest first; with a `TokenAutomaton`, ones that match a regular e
 estimates. The family stands on `sortes.decode`, whose rules it takes.
 """
 
+from sortes._estimate import Estimate
 from sortes.sequences.arithmetic import ArithmeticCodes, ArithmeticOutput, arithmetic_codes
 from sortes.sequences.automaton import TokenAutomaton
 from sortes.sequences.distinct import (
@@ -29,6 +30,7 @@ __all__ = [
     "ArithmeticCodes",
     "ArithmeticOutput",
     "DistinctSequences",
+    "Estimate",
     "FoundSequence",
     "GumbelTopK",
     "PrioritySequences",
