@@ -27,7 +27,7 @@ SAMPLES = SAMPLES if TALL else SAMPLES[0]
 #: Of those of one row.
 LOGPROBS = np.log(np.tile([0.4, 0.3], SCALE) / SCALE)
 #: Tokens of which the third ends a text, and an expression that two tokens may leave open.
-VOCABULARY = Vocabulary([b"a", b"b", None] * SCALE, eos_token_id=2)
+VOCABULARY = Vocabulary([b"a", b"b", None] * min(SCALE, 2**18), eos_token_id=2)
 AUTOMATON = TokenAutomaton("a|[ab]{3,5}", VOCABULARY)
 #: Values that act: texts that end at once, or match.
 VALUES = {**RULE_VALUES, "eos_token_id": [list(range(V))], "automaton": [AUTOMATON],
