@@ -100,7 +100,7 @@ CALLS = {
     "TokenAutomaton.is_accepting": {"state": 1},
     "TokenAutomaton.mask": {"states": [1, 2], "max_tokens": 3},
     "TokenAutomaton.shortest": {"state": 1},
-    "Vocabulary": {"tokens": [b"a", b"b", None] * SCALE, "eos_token_id": 2},
+    "Vocabulary": {"tokens": [b"a", b"b", None] * min(SCALE, 2**18), "eos_token_id": 2},
     "Vocabulary.from_tokenizer": {"tokenizer": Letters(), "eos_token_id": 2},
     "Vocabulary.token": {"token_id": 0},
     "conditional_gumbel": {"logprobs": SAMPLES, "maximum": 1.0, "rng": 0},
