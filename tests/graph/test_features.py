@@ -235,7 +235,7 @@ def test_what_is_refused(options, message):
 
 def test_an_infinite_variance_is_a_warning():
     given = {"kernel": "d_regularised_laplacian", "c": 0.8, "rng": 0}
-    with pytest.warns(RuntimeWarning, match="take p_halt below 0.36"):
+    with pytest.warns(RuntimeWarning, match="take a p_halt below 0.36 or a smaller c"):
         graph_random_features(RING, p_halt=0.5, **given)
     with pytest.warns(RuntimeWarning, match="p_halt below"):
         kernel_estimate(RING, p_halt=0.5, **given)

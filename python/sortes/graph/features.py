@@ -421,6 +421,7 @@ def form_of(layout: Any, dtype: Any) -> Form:
         wanted = np.dtype(object)
     if dtype is None or wanted not in (np.dtype(np.float32), np.dtype(np.float64)):
         raise TypeError(f"dtype: must be float32 or float64, got {shown(dtype)}")
+    require("torch", "torch") if layout == "torch" else require("scipy.sparse", "scipy")
     return Form(layout, wanted.itemsize == 4)
 
 
@@ -484,13 +485,11 @@ def warn_if_infinite(series: Series, walks: WalksOfFeatures) -> None:
     if walks.factors is not None:
         radius *= _radius(walks.graph, walks.factors)
     if radius >= 1.0 - walks.p_halt:
-        better = (
-            f"take p_halt below {1 - radius:.4g}" if radius < 1 else "no p_halt is small enough"
-        )
+        better = f"a p_halt below {1 - radius:.4g} or " if radius < 1 else ""
         found = radius / (1.0 - walks.p_halt)
         warnings.warn(
             f"c: features have an infinite variance: the spectral radius of their second moments"
-            f" is {found:.4g}, not below 1; {better} a smaller c",
+            f" is {found:.4g}, not below 1; take {better}a smaller c",
             RuntimeWarning,
             stacklevel=3,
         )

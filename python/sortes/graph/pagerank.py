@@ -21,6 +21,7 @@ from sortes._check import (
 )
 from sortes._device import to_host
 from sortes._estimate import Estimates
+from sortes._optional import require
 from sortes._progress import Progress, job_of
 from sortes._rng import as_stream
 from sortes.graph.structure import Graph
@@ -255,13 +256,13 @@ def ppr(
         raise TypeError("sources: must hold integers, got None")
     nodes = integers_of(to_host(sources), "sources", inside)
     most = None if top_k is None else AT_LEAST_1.check(top_k, "top_k")
-    from scipy.sparse import csr_array
-
+    sparse = require("scipy.sparse", "scipy")
     stream = as_stream(rng, step)
     with job_of(num_threads, progress, "walks") as job:
-        rows = _core.graph.pagerank.personal(graph._native, given, nodes, most, stream, job)
-    indptr, indices, data = rows
-    return csr_array((data, indices, indptr), (len(nodes), graph.num_nodes))
+        parts = _core.graph.pagerank.personal(graph._native, given, nodes, most, stream, job)
+    indptr, indices, data = parts
+    rows: csr_array = sparse.csr_array((data, indices, indptr), (len(nodes), graph.num_nodes))
+    return rows
 
 
 def _surfers(

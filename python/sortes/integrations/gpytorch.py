@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from linear_operator import LinearOperator
 
 from sortes._check import shown
+from sortes._optional import require
 from sortes.graph.features import as_tensor
 from sortes.graph.kernels import KernelEstimate
 
 __all__ = ["kernel_operator"]
+
+LinearOperator: Any = require("linear_operator", extra="gpytorch").LinearOperator
 
 
 class _KernelOperator(LinearOperator):  # type: ignore[misc]
