@@ -175,6 +175,24 @@ mod tests {
         (0..probs.len()).map(|s| behind[1 << s] / behind[0]).collect()
     }
 
+    /// The sum of the weights is one, which no step of the integral knows; equal items weigh alike.
+    #[test]
+    fn weights_of_large_sets_sum_to_one() {
+        for (n, decay) in [(1001, 1.0), (5000, 1.0), (5000, 0.999), (3000, 0.99)] {
+            for rest in [0.5, 1e-3, 1e-8] {
+                let mut probs: Vec<f64> = (0..n).map(|i| f64::powi(decay, i)).collect();
+                let mass: f64 = probs.iter().sum();
+                probs.iter_mut().for_each(|p| *p *= (1.0 - rest) / mass);
+                let found = by_integral(&probs, rest, Run::alone()).unwrap();
+                let sum: f64 = found.iter().sum();
+                assert!((sum - 1.0).abs() < 1e-9, "{n} {decay} {rest}: {sum}");
+                if decay == 1.0 {
+                    assert!(found.iter().all(|w| (w * f64::from(n) - 1.0).abs() < 1e-9));
+                }
+            }
+        }
+    }
+
     proptest! {
         #[test]
         fn the_integral_is_the_sum_over_orders(
