@@ -182,7 +182,9 @@ mod tests {
             for rest in [0.5, 1e-3, 1e-8] {
                 let mut probs: Vec<f64> = (0..n).map(|i| f64::powi(decay, i)).collect();
                 let mass: f64 = probs.iter().sum();
-                probs.iter_mut().for_each(|p| *p *= (1.0 - rest) / mass);
+                for p in &mut probs {
+                    *p *= (1.0 - rest) / mass;
+                }
                 let found = by_integral(&probs, rest, Run::alone()).unwrap();
                 let sum: f64 = found.iter().sum();
                 assert!((sum - 1.0).abs() < 1e-9, "{n} {decay} {rest}: {sum}");
