@@ -8,6 +8,7 @@
 //! | [`num`] | ordered floats, sums whose rounding does not grow |
 //! | [`run`], [`par`], [`cancel`] | what a kernel runs with: threads, stop requests, progress |
 //! | [`memory`] | memory whose size a caller chose |
+//! | [`reserve`] | an allocator that has small things left when all memory is taken |
 //! | [`order`] | selection and sorting that can be stopped |
 //! | [`csr`] | compressed sparse rows, checked: matrices and graphs |
 //! | [`bytes`] | states as bytes: kind, version, checksum |
@@ -29,6 +30,7 @@ pub mod par;
 pub mod permutation;
 pub mod races;
 pub mod resample;
+pub mod reserve;
 pub mod rng;
 pub mod run;
 pub mod simd;

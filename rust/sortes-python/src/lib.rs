@@ -28,6 +28,11 @@ mod testing;
 mod threads;
 
 use pyo3::prelude::*;
+use sortes_core::reserve::Reserve;
+
+/// Small allocations, which have no way to fail, succeed even when all memory is taken.
+#[global_allocator]
+static MEMORY: Reserve = Reserve::new();
 
 /// Native kernels of sortes.
 #[pymodule]
