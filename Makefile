@@ -58,8 +58,8 @@ test-python: ## run the Python tests only, with the extension as it is
 test-peers: build $(VENV)/.peers ## install the peers that take long, one compiled; run their tests
 	$(BIN)/pytest -m peer
 
-build: $(VENV)/.dev ## compile the extension into .venv
-	$(BIN)/maturin develop --quiet --profile ci
+build: $(VENV)/.dev ## compile the extension into .venv; with WHEEL=FILE, install that instead
+	$(if $(WHEEL),$(pip) install --force-reinstall --no-deps $(WHEEL),$(BIN)/maturin develop --quiet --profile ci)
 
 lint: build ## check formats, lints, types and stubs
 	cargo fmt --all --check

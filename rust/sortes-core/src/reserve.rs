@@ -48,6 +48,7 @@ impl Default for Reserve {
 }
 
 impl<S> Reserve<S> {
+    #[allow(clippy::large_stack_arrays)] // for values that are static
     const fn of(source: S) -> Self {
         Self { source, state: AtomicU64::new(0), bytes: Bytes(UnsafeCell::new([0; SIZE])) }
     }
@@ -189,7 +190,7 @@ mod tests {
             let sizes = [(1, 1), (8, 8), (3, 1), (64, 64), (5000, 4096), (LARGEST, 16)];
             let taken = sizes.map(|(size, align)| {
                 let at = all.alloc(layout(size, align));
-                assert!(all.holds(at) && at.addr() % align == 0);
+                assert!(all.holds(at) && at.addr().is_multiple_of(align));
                 at.write_bytes(size as u8, size);
                 at
             });

@@ -25,16 +25,16 @@ pub(super) const START: u32 = 1;
 const LONGEST: usize = 1 << 17;
 /// What the syntax of an expression can take: in any case, and for each of its bytes, which may be
 /// classes of Unicode.
-const SYNTAX: (usize, usize) = (1 << 20, 4096);
+const SYNTAX: (usize, usize) = (1 << 24, 1 << 14);
 /// What the states of a small automaton may take.
 const SMALL: usize = 1 << 20;
 /// What those of a larger one may take, tried one after the other.
 const LARGE: [usize; 3] = [1 << 22, 1 << 24, 1 << 26];
 /// How many times as much it takes to find them, with tables that grow.
 const GROWTH: usize = 6;
-/// What a larger one takes in any case. The C library has many small pieces of memory for a thread only
-/// if it could set aside so much for it.
-const LEAST: usize = 1 << 27;
+/// What finding them takes in any case: a small automaton, a larger one. The library makes thousands of
+/// small pieces. Where the C library cannot set aside 128 MiB for a thread, it takes a page for each.
+const LEAST: [usize; 2] = [1 << 26, 1 << 27];
 /// Passes that look for equal states.
 const PASSES: usize = 16;
 
@@ -61,7 +61,7 @@ impl ByteAutomaton {
     /// there is no memory for it, or the work is cancelled.
     pub fn small(pattern: &str, run: Run<'_>) -> Result<Option<Self>> {
         let hir = parsed(pattern)?;
-        ask_for(GROWTH * SMALL)?;
+        ask_for(LEAST[0].max(GROWTH * SMALL))?;
         explored(&hir, SMALL, run)?.map(|raw| raw.finished(pattern, run)).transpose()
     }
 
@@ -80,7 +80,7 @@ impl ByteAutomaton {
     pub fn large(pattern: &str, run: Run<'_>) -> Result<Self> {
         let hir = parsed(pattern)?;
         for room in LARGE {
-            ask_for(LEAST.max(GROWTH * room))?;
+            ask_for(LEAST[1].max(GROWTH * room))?;
             if let Some(raw) = explored(&hir, room, run)? {
                 return raw.finished(pattern, run);
             }
