@@ -5,14 +5,13 @@
 //! own and leaks the inherited one, whose threads do not exist on its side of the fork. The slot is
 //! an atomic pointer, because a mutex may be held by another thread at the moment of the fork.
 
-use std::hint::black_box;
 use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::{env, io, ptr, thread};
 
 use pyo3::exceptions::{PyMemoryError, PyValueError};
 use pyo3::prelude::*;
-use sortes_core::memory::with_capacity;
+use sortes_core::memory::ask;
 use sortes_core::par::Threads;
 
 use crate::args::integer;
@@ -102,10 +101,7 @@ fn start(thread: rayon::ThreadBuilder) -> io::Result<()> {
 /// What starts a thread, if there is memory for one: the C library ends a process in which a thread
 /// begins without.
 pub(crate) fn named(name: &str) -> io::Result<thread::Builder> {
-    let Ok(room) = with_capacity::<u8>(THREAD_BYTES, "bytes of a thread") else {
-        return Err(io::ErrorKind::OutOfMemory.into());
-    };
-    drop(black_box(room)); // or the compiler would see that nobody needs it
+    ask::<u8>(THREAD_BYTES, "bytes of a thread").map_err(|_| io::ErrorKind::OutOfMemory)?;
     Ok(thread::Builder::new().name(name.into()))
 }
 

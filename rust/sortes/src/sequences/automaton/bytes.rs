@@ -5,7 +5,6 @@
 //! a text may end in a state is what its end of input leads to.
 
 use std::collections::HashMap;
-use std::hint::black_box;
 
 use regex_automata::hybrid::dfa::DFA;
 use regex_automata::nfa::thompson::{self, WhichCaptures};
@@ -13,7 +12,7 @@ use regex_automata::util::alphabet::Unit;
 use regex_automata::util::{start, syntax};
 use regex_automata::{Anchored, MatchKind};
 use regex_syntax::hir::Hir;
-use sortes_core::memory::{filled, refused, reserve, with_capacity};
+use sortes_core::memory::{self, filled, refused, reserve, with_capacity};
 use sortes_core::{Error, Result, Run};
 
 /// The state from which no text can be finished.
@@ -390,9 +389,7 @@ impl std::fmt::Debug for Shortened<'_> {
 
 /// Makes sure that there is so much memory now.
 fn ask_for(bytes: usize) -> Result<()> {
-    let room: Vec<u8> = with_capacity(bytes, "bytes of an automaton")?;
-    drop(black_box(room)); // or the compiler would see that nobody needs it
-    Ok(())
+    memory::ask::<u8>(bytes, "bytes of an automaton")
 }
 
 /// The error of a table that did not get its memory.
