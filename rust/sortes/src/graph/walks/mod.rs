@@ -14,9 +14,11 @@
 //! | [`plain`] | that of the simple step |
 //! | [`partitioned`] | the same step for very many walkers on a graph beyond the cache |
 //! | [`repelling`] | the kernel of walkers that repel each other |
+//! | [`ensembles`] | the same in ensembles of a few |
 //! | [`deal`] | how a group of them shares the arcs of a node |
 
 mod deal;
+mod ensembles;
 mod lengths;
 mod lent;
 mod lockstep;
@@ -394,7 +396,7 @@ pub fn walks_in<O: Id>(
         (Some(repulsion), _) => {
             let sums = graph.running_sums(run)?;
             part_by_part(graph, plan, edges, run, |part, run| {
-                repelling::walk(graph, plan, repulsion, sums, part, run)
+                repelling::walk(order, graph, plan, repulsion, sums, part, run)
             })
         }
         (None, Transition::Simple | Transition::Node2vec { p: 1.0, q: 1.0 }) => {
