@@ -9,7 +9,7 @@
 //! | [`lengths`] | how many moves each walk makes |
 //! | [`lent`] | walks that are counted and not kept |
 //! | [`rules`] | the laws of a step |
-//! | [`node2vec`] | that of node2vec |
+//! | [`node2vec`] | the law of node2vec, and its kernel |
 //! | [`lockstep`] | the kernel of walkers on their own |
 //! | [`plain`] | that of the simple step |
 //! | [`partitioned`] | the same step for very many walkers on a graph beyond the cache |
@@ -476,10 +476,10 @@ fn with_memory<O: Id>(
     edges: bool,
     run: Run<'_>,
 ) -> Result<Walks<O>> {
-    let (sums, rounds) = (graph.running_sums(run)?, plan.stream.rounds());
-    let is_mirrored = back > out.max(1.0) && !graph.is_weighted() && graph.is_mirrored(run)?;
-    let rule = node2vec::Node2vec { back, out, sums, rounds, is_mirrored };
-    on_their_own(graph, plan, &rule, edges, run)
+    let sums = graph.running_sums(run)?;
+    let is_mirrored = !graph.is_weighted() && graph.is_mirrored(run)?;
+    let law = node2vec::Node2vec { back, out, sums, is_mirrored };
+    part_by_part(graph, plan, edges, run, |part, run| node2vec::walk(graph, plan, &law, part, run))
 }
 
 /// Walks that `walk` makes, part by part.
