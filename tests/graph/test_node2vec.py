@@ -167,3 +167,29 @@ def test_a_training_with_the_front_door(torch):
     x = torch.nn.functional.normalize(embedding.weight.detach())
     alike = x @ x.T
     assert alike[:6, :6].mean() > alike[:6, 6:].mean() + 0.5
+
+
+def hub():
+    """A node with many neighbours, some with triangles, pendants and a path: both arcs of each edge."""
+    pairs = [(0, i) for i in range(1, 12)] + [(1, 2), (2, 3), (1, 3), (5, 6), (12, 1), (12, 13)]
+    return np.array([*pairs, *((v, u) for u, v in pairs)]).T
+
+
+@pytest.mark.law
+@pytest.mark.parametrize(("p", "q"), [(0.25, 4.0), (2.0, 4.0), (8.0, 4.0), (0.5, 0.25)])
+def test_law_where_the_node_before_has_fewer_neighbours(p, q):
+    """Where the way back is above, between and below the other two factors."""
+    check_law(Graph.from_edge_index(hub()), p, q, rng=9)
+
+
+def test_edges_lead_where_the_walk_goes():
+    for pairs in (hub(), random_graph(0, weighted=False)[0]):
+        for weights in (None, np.arange(1.0, pairs.shape[1] + 1)):
+            graph = Graph.from_edge_index(pairs, weights=weights)
+            walks = node2vec_walks(graph, None, 30, 20, 0.25, 4.0, return_edges=True, rng=10)
+            moved = walks.edges >= 0
+            assert moved.any()
+            assert (walks.nodes[:, :-1][moved] == pairs[0, walks.edges[moved]]).all()
+            assert (walks.nodes[:, 1:][moved] == pairs[1, walks.edges[moved]]).all()
+            nodes = node2vec_walks(graph, None, 30, 20, 0.25, 4.0, rng=10)
+            assert np.array_equal(nodes, walks.nodes)

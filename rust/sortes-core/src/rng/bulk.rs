@@ -40,28 +40,37 @@ vectorised! {
     /// # Panics
     /// If `ids` is a slice of another length than `out`; so do the other functions.
     pub fn exponentials(purpose: Purpose, ids: Ids<'_>, out: &mut [f64]) {
-        fill(purpose, ids, 0, out, |b| elementary::exponential(precise_uniform(b)));
+        fill(purpose, ids, |_| 0, out, |b| elementary::exponential(precise_uniform(b)));
     }
 
     /// Writes the natural logarithm of each exponential; its negative has a Gumbel distribution.
     pub fn log_exponentials(purpose: Purpose, ids: Ids<'_>, out: &mut [f64]) {
         let read = |b| elementary::ln(elementary::exponential(precise_uniform(b)));
-        fill(purpose, ids, 0, out, read);
+        fill(purpose, ids, |_| 0, out, read);
     }
 
     /// Writes the [precise uniform](Draws::precise_uniform) of every item.
     pub fn precise_uniforms(purpose: Purpose, ids: Ids<'_>, out: &mut [f64]) {
-        fill(purpose, ids, 0, out, precise_uniform);
+        fill(purpose, ids, |_| 0, out, precise_uniform);
     }
 
     /// Writes draws 0 and 1 (`u64`) of every item.
     pub fn words(purpose: Purpose, ids: Ids<'_>, out: &mut [[u64; 2]]) {
-        fill(purpose, ids, 0, out, |words| words);
+        fill(purpose, ids, |_| 0, out, |words| words);
     }
 
     /// Writes draws `2 * block` and `2 * block + 1` (`u64`) of every item.
     pub fn words_at(purpose: Purpose, ids: Ids<'_>, block: u32, out: &mut [[u64; 2]]) {
-        fill(purpose, ids, block, out, |words| words);
+        fill(purpose, ids, |_| block, out, |words| words);
+    }
+
+    /// Writes draws `2 * block` and `2 * block + 1` (`u64`) of every item, each with a block of its own.
+    ///
+    /// # Panics
+    /// If there is not one block for each item.
+    pub fn words_each(purpose: Purpose, ids: Ids<'_>, blocks: &[u32], out: &mut [[u64; 2]]) {
+        assert_eq!(blocks.len(), out.len(), "one block per draw");
+        fill(purpose, ids, |i| blocks[i], out, |words| words);
     }
 }
 
@@ -96,35 +105,34 @@ fn precise_uniform([first, second]: [u64; 2]) -> f64 {
 fn fill<T>(
     purpose: Purpose,
     ids: Ids<'_>,
-    block: u32,
+    block: impl Fn(usize) -> u32,
     out: &mut [T],
     read: impl Fn([u64; 2]) -> T,
 ) {
     let halves = |key: u64| [key as u32, (key >> 32) as u32];
     let purpose = (purpose as u64) << 16;
-    let block = u64::from(block);
     match ids {
         Ids::From(stream, first) => {
             let (key, step) = (halves(stream.key()), u64::from(stream.step()));
             for (i, out) in out.iter_mut().enumerate() {
                 let entity = first.wrapping_add(i as u64);
                 let high = purpose | (entity >> 32 & 0xFFFF);
-                *out = read(two_draws(key, [block, step, entity & LOW, high]));
+                *out = read(two_draws(key, [block(i).into(), step, entity & LOW, high]));
             }
         }
         Ids::Listed(stream, ids) => {
             let (key, step) = (halves(stream.key()), u64::from(stream.step()));
             assert_eq!(ids.len(), out.len(), "one id per draw");
-            for (&entity, out) in ids.iter().zip(out) {
+            for (i, (&entity, out)) in ids.iter().zip(out).enumerate() {
                 let high = purpose | (entity >> 32 & 0xFFFF);
-                *out = read(two_draws(key, [block, step, entity & LOW, high]));
+                *out = read(two_draws(key, [block(i).into(), step, entity & LOW, high]));
             }
         }
         Ids::Folded(rounds, ids) => {
             let key = halves(rounds.key());
             assert_eq!(ids.len(), out.len(), "one id per draw");
-            for (&id, out) in ids.iter().zip(out) {
-                *out = read(two_draws(key, [block, id >> 32, id & LOW, purpose]));
+            for (i, (&id, out)) in ids.iter().zip(out).enumerate() {
+                *out = read(two_draws(key, [block(i).into(), id >> 32, id & LOW, purpose]));
             }
         }
     }
@@ -155,9 +163,11 @@ mod tests {
                     Asked::Listed(ids, step) => Ids::Listed(stream.at_step(*step), ids),
                 };
                 let (mut e, mut u, mut w) = (vec![0.0; len], vec![0.0; len], vec![[0; 2]; len]);
-                let (mut l, mut later) = (e.clone(), w.clone());
+                let (mut l, mut later, mut each) = (e.clone(), w.clone(), w.clone());
+                let blocks: Vec<u32> = (0..len as u32).map(|i| u32::MAX - i * i).collect();
                 with_level(level, || {
                     words_at(Purpose::Item, ids, 3, &mut later);
+                    words_each(Purpose::Item, ids, &blocks, &mut each);
                     log_exponentials(Purpose::Item, ids, &mut l);
                     exponentials(Purpose::Item, ids, &mut e);
                     precise_uniforms(Purpose::Item, ids, &mut u);
@@ -172,6 +182,8 @@ mod tests {
                     assert_eq!(w[i], [draws.u64(), draws.u64()], "{level:?} {i}");
                     draws.seek(6);
                     assert_eq!(later[i], [draws.u64(), draws.u64()], "{level:?} {i}");
+                    draws.seek(2 * u64::from(blocks[i]));
+                    assert_eq!(each[i], [draws.u64(), draws.u64()], "{level:?} {i}");
                 }
             }
         }

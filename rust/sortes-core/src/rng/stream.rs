@@ -88,7 +88,7 @@ purposes! {
     Repel = 24, "repel";
     /// What a group of such walkers draws beside them.
     Group = 25, "group";
-    /// What is proposed to a walker after it has refused.
+    /// The trials of a walker whose step depends on the node before.
     Retry = 26, "retry";
     /// The node that a walker jumps to.
     Jump = 27, "jump";

@@ -5,7 +5,7 @@ use sortes_core::{Result, Run};
 
 use super::super::structure::Graph;
 use super::lengths::Lengths;
-use super::{Id, Moves, Part, Plan, lockstep, repelling, rules};
+use super::{Id, Moves, Order, Part, Plan, lockstep, repelling, rules};
 
 impl Id for u32 {
     const NONE: Self = Self::MAX;
@@ -63,7 +63,7 @@ impl Lent {
         match plan.repulsion {
             Some(repulsion) => {
                 let sums = graph.running_sums(run)?;
-                repelling::walk(graph, plan, repulsion, sums, &mut part, run)
+                repelling::walk(Order::Auto, graph, plan, repulsion, sums, &mut part, run)
             }
             None => lockstep::walk(graph, plan, &rules::Simple, &mut part, run),
         }

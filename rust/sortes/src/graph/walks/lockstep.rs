@@ -139,28 +139,6 @@ fn any_block<R: Rule, O: Id>(
     }
 }
 
-/// Finds the arcs of the move `t`, by a rule that does so for all walkers together.
-fn aim_together<R: Rule>(graph: &Graph, rule: &R, lanes: &mut Lanes, t: usize, at_dead_end: u32) {
-    let (mut sites, mut words) = ([Site::NONE; LANES], [[0; 2]; LANES]);
-    let (mut who, mut arcs, mut count) = ([0; LANES], [0; LANES], 0);
-    for lane in 0..lanes.active.min(LANES) {
-        let (node, before, walker) = (lanes.node[lane], lanes.before[lane], lanes.entity[lane]);
-        let row = graph.row(node);
-        if row.degree == 0 {
-            lanes.arc[lane] = at_dead_end;
-            continue;
-        }
-        sites[count] = Site { row, node, before, walker, step: t as u32 };
-        words[count] = [lanes.words[lane][t % 2], lanes.coins[lane][t % 2]];
-        who[count] = lane;
-        count += 1;
-    }
-    rule.aim_together(graph, &sites[..count], &words[..count], &mut arcs[..count]);
-    for (&lane, &arc) in who.iter().zip(&arcs).take(count) {
-        lanes.arc[lane] = arc;
-    }
-}
-
 /// Walks the walkers of a block to their ends.
 fn block<R: Rule, O: Id, const EDGES: bool, const WEIGHTED: bool>(
     graph: &Graph,
@@ -200,10 +178,7 @@ fn block<R: Rule, O: Id, const EDGES: bool, const WEIGHTED: bool>(
         }
 
         // Aim: the word of the node is there, the arc is asked for.
-        if R::TOGETHER {
-            aim_together(graph, rule, lanes, t, at_dead_end);
-        }
-        for lane in 0..if R::TOGETHER { 0 } else { active } {
+        for lane in 0..active {
             let node = lanes.node[lane];
             let row = graph.row(node);
             let turn = if R::TOSSES { rule.turn(lanes.coins[lane][half]) } else { Turn::Move };
@@ -212,8 +187,7 @@ fn block<R: Rule, O: Id, const EDGES: bool, const WEIGHTED: bool>(
                 Turn::GoHome => HOME,
                 Turn::Move if row.degree == 0 => at_dead_end,
                 Turn::Move => {
-                    let (before, walker) = (lanes.before[lane], lanes.entity[lane]);
-                    let site = Site { row, node, before, walker, step: t as u32 };
+                    let site = Site { row, node, before: lanes.before[lane] };
                     let coin = if R::TOSSES { lanes.coins[lane][half] } else { 0 };
                     match rule.aim(graph, site, lanes.words[lane][half], coin) {
                         Some(aim) => {

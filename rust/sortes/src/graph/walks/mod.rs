@@ -9,14 +9,16 @@
 //! | [`lengths`] | how many moves each walk makes |
 //! | [`lent`] | walks that are counted and not kept |
 //! | [`rules`] | the laws of a step |
-//! | [`node2vec`] | that of node2vec |
+//! | [`node2vec`] | the law of node2vec, and its kernel |
 //! | [`lockstep`] | the kernel of walkers on their own |
 //! | [`plain`] | that of the simple step |
 //! | [`partitioned`] | the same step for very many walkers on a graph beyond the cache |
 //! | [`repelling`] | the kernel of walkers that repel each other |
+//! | [`ensembles`] | the same in ensembles of a few |
 //! | [`deal`] | how a group of them shares the arcs of a node |
 
 mod deal;
+mod ensembles;
 mod lengths;
 mod lent;
 mod lockstep;
@@ -394,7 +396,7 @@ pub fn walks_in<O: Id>(
         (Some(repulsion), _) => {
             let sums = graph.running_sums(run)?;
             part_by_part(graph, plan, edges, run, |part, run| {
-                repelling::walk(graph, plan, repulsion, sums, part, run)
+                repelling::walk(order, graph, plan, repulsion, sums, part, run)
             })
         }
         (None, Transition::Simple | Transition::Node2vec { p: 1.0, q: 1.0 }) => {
@@ -474,10 +476,10 @@ fn with_memory<O: Id>(
     edges: bool,
     run: Run<'_>,
 ) -> Result<Walks<O>> {
-    let (sums, rounds) = (graph.running_sums(run)?, plan.stream.rounds());
-    let is_mirrored = back > out.max(1.0) && !graph.is_weighted() && graph.is_mirrored(run)?;
-    let rule = node2vec::Node2vec { back, out, sums, rounds, is_mirrored };
-    on_their_own(graph, plan, &rule, edges, run)
+    let sums = graph.running_sums(run)?;
+    let is_mirrored = !graph.is_weighted() && graph.is_mirrored(run)?;
+    let law = node2vec::Node2vec { back, out, sums, is_mirrored };
+    part_by_part(graph, plan, edges, run, |part, run| node2vec::walk(graph, plan, &law, part, run))
 }
 
 /// Walks that `walk` makes, part by part.

@@ -3,7 +3,9 @@
 //! makes a simple random walk.
 //!
 //! Ensembles that belong to different starts are walked side by side, as many as make a block: then there
-//! is always somebody to serve while others wait for memory.
+//! is always somebody to serve while others wait for memory. Those of a few walkers have a kernel of their
+//! own, [`ensembles`]; the one here sorts walkers by their nodes, and is for large ensembles and for
+//! walkers who part for ever.
 
 use std::ops::Range;
 
@@ -15,7 +17,7 @@ use sortes_core::{Result, Run, vectorised};
 use super::super::structure::{Graph, Row};
 use super::deal::Hand;
 use super::rules::aim;
-use super::{Dangling, Id, Part, Place, Plan, Repulsion, Scheme, dead_end};
+use super::{Dangling, Id, Order, Part, Place, Plan, Repulsion, Scheme, dead_end, ensembles};
 
 /// Up to so many walkers are sorted by counting who comes before whom.
 const FEW: usize = 64;
@@ -24,8 +26,9 @@ const LONG: usize = 1 << 12;
 /// Moves of a block between two looks at the stop request, at most.
 const POLL: usize = 1 << 8;
 
-/// Walks all ensembles of a part.
+/// Walks all ensembles of a part; the order does not matter for the walks.
 pub(super) fn walk<O: Id>(
+    order: Order,
     graph: &Graph,
     plan: &Plan<'_>,
     repulsion: Repulsion,
@@ -34,13 +37,18 @@ pub(super) fn walk<O: Id>(
     run: Run<'_>,
 ) -> Result<()> {
     let (ensemble, count) = (plan.ensemble(), plan.block());
+    let is_few = ensemble <= ensembles::MOST && !repulsion.transient && order != Order::Partitioned;
     let mut hand = Hand::default();
     let mut first = 0;
     while first < part.walkers {
         let end = first.saturating_add(count).min(part.walkers);
         let kernel = Kernel { graph, plan, repulsion, sums, rounds: plan.stream.rounds(), first };
-        let mut block = Block::new(plan, part, first..end, ensemble)?;
-        kernel.walk(&mut block, &mut hand, part, run)?;
+        if is_few {
+            ensembles::walk(&kernel, part, (end - first, ensemble), &mut hand, run)?;
+        } else {
+            let mut block = Block::new(plan, part, first..end, ensemble)?;
+            kernel.walk(&mut block, &mut hand, part, run)?;
+        }
         first = end;
     }
     Ok(())
@@ -166,14 +174,14 @@ vectorised! {
 }
 
 /// What blocks are walked with.
-struct Kernel<'a> {
-    graph: &'a Graph,
-    plan: &'a Plan<'a>,
-    repulsion: Repulsion,
-    sums: Option<&'a [f64]>,
+pub(super) struct Kernel<'a> {
+    pub(super) graph: &'a Graph,
+    pub(super) plan: &'a Plan<'a>,
+    pub(super) repulsion: Repulsion,
+    pub(super) sums: Option<&'a [f64]>,
     rounds: Rounds,
     /// The first walker of the part that belongs to the block.
-    first: usize,
+    pub(super) first: usize,
 }
 
 impl Kernel<'_> {
@@ -262,7 +270,14 @@ impl Kernel<'_> {
     }
 
     /// The arcs of walkers that meet, of whom `entity` is the first.
-    fn share(&self, row: Row, entity: u64, t: usize, words: &[u64], hand: &mut Hand) -> Result<()> {
+    pub(super) fn share(
+        &self,
+        row: Row,
+        entity: u64,
+        t: usize,
+        words: &[u64],
+        hand: &mut Hand,
+    ) -> Result<()> {
         let mut draws = self.rounds.draws(Purpose::Group, entity, t as u32);
         match (self.repulsion.scheme, self.sums) {
             (Scheme::Rotation, _) => hand.rotating(row.degree, words.len(), &mut draws),

@@ -21,15 +21,6 @@ pub(super) struct Site {
     pub(super) node: u32,
     /// The node before, or [`NOWHERE`].
     pub(super) before: u32,
-    /// Its number, and how many moves it has made.
-    pub(super) walker: u64,
-    pub(super) step: u32,
-}
-
-impl Site {
-    /// No walker.
-    pub(super) const NONE: Self =
-        Self { row: Row { start: 0, degree: 0 }, node: 0, before: NOWHERE, walker: 0, step: 0 };
 }
 
 /// An arc of a row, and where within its share the draw came down, in units of `2^-32`.
@@ -55,9 +46,6 @@ pub(super) trait Rule: Sync {
     /// Whether a walker at a node without arcs stays there, by the law itself.
     const RESTS: bool = false;
 
-    /// Whether walkers aim together, by [`aim_together`](Self::aim_together).
-    const TOGETHER: bool = false;
-
     /// Whether the walker moves at all.
     #[inline(always)]
     fn turn(&self, _coin: u64) -> Turn {
@@ -68,16 +56,6 @@ pub(super) trait Rule: Sync {
     #[inline(always)]
     fn aim(&self, _graph: &Graph, Site { row, .. }: Site, word: u64, _coin: u64) -> Option<Aim> {
         Some(aim(row.start, row.degree, word))
-    }
-
-    /// The arcs that walkers take who make the same move, each with its word and its coin.
-    fn aim_together(
-        &self,
-        _graph: &Graph,
-        _sites: &[Site],
-        _words: &[[u64; 2]],
-        _arcs: &mut [u32],
-    ) {
     }
 
     /// Whether it goes where the arc leads, and does not stay.

@@ -1,0 +1,397 @@
+//! Walkers that repel each other in ensembles of a few: the kernel of [`repelling`](super::repelling)
+//! where those who can meet fit into a block.
+//!
+//! Each walker first takes an arc as if nobody else were there, a whole block side by side. Only then those
+//! are found who stand at one node; and of few walkers at many arcs without weights, what they took is
+//! what they are dealt, unless two of them took the same arc. The walks are those of the other kernel.
+
+use sortes_core::rng::{Purpose, bulk};
+use sortes_core::{Result, Run, vectorised};
+
+use super::super::structure::{Row, prefetch};
+use super::deal::Hand;
+use super::repelling::Kernel;
+use super::rules::aim;
+use super::{Dangling, Id, LANES, Part, Place, Scheme, dead_end};
+
+/// The most walkers of an ensemble.
+pub(super) const MOST: usize = LANES;
+/// The most walkers of a block: whole ensembles.
+const ROOM: usize = 2 * LANES;
+/// Walkers that are compared side by side.
+const WIDTH: usize = 8;
+/// Moves of a block between two looks at the stop request.
+const POLL: usize = 1 << 10;
+
+/// The walkers of a block that still walk: those of an ensemble side by side, in order.
+struct Lanes {
+    active: usize,
+    node: [u32; ROOM + WIDTH],
+    /// The first walker of the ensemble who stands at the same node.
+    first: [u32; ROOM + WIDTH],
+    /// Which ensemble a walker belongs to.
+    ensemble: [u32; ROOM],
+    row: [Row; ROOM],
+    arc: [u32; ROOM],
+    fraction: [u32; ROOM],
+    entity: [u64; ROOM],
+    words: [[u64; 2]; ROOM],
+    /// Where the next node of each walk goes, less the number of moves made.
+    next_at: [usize; ROOM],
+    /// Which walker of the part.
+    walker: [u32; ROOM],
+    moves: [usize; ROOM],
+    edges_at: [usize; ROOM],
+    /// The first number of moves that a walker who still walks does not exceed.
+    next_end: usize,
+}
+
+impl Lanes {
+    fn begin<O: Id>(
+        kernel: &Kernel<'_>,
+        part: &mut Part<'_, O>,
+        count: usize,
+        ensemble: usize,
+    ) -> Self {
+        let mut lanes = Self {
+            active: count,
+            node: [0; ROOM + WIDTH],
+            first: [0; ROOM + WIDTH],
+            ensemble: std::array::from_fn(|lane| (lane / ensemble) as u32),
+            row: [Row { start: 0, degree: 0 }; ROOM],
+            arc: [0; ROOM],
+            fraction: [0; ROOM],
+            entity: std::array::from_fn(|lane| part.first + (kernel.first + lane) as u64),
+            words: [[0; 2]; ROOM],
+            next_at: [0; ROOM],
+            walker: std::array::from_fn(|lane| (kernel.first + lane) as u32),
+            moves: [0; ROOM],
+            edges_at: [0; ROOM],
+            next_end: 0,
+        };
+        for lane in 0..count {
+            let place = part.begin(kernel.plan, kernel.first + lane);
+            lanes.node[lane] = place.node;
+            lanes.next_at[lane] = place.nodes_at + 1;
+            lanes.moves[lane] = place.moves;
+            lanes.edges_at[lane] = place.edges_at;
+        }
+        lanes
+    }
+
+    /// Takes out the walkers who make no more than `t` moves; the others keep their order.
+    fn retire(&mut self, t: usize) {
+        if self.next_end > t {
+            return;
+        }
+        let (mut kept, mut next_end) = (0, usize::MAX);
+        for lane in 0..self.active {
+            let moves = self.moves[lane];
+            if moves > t {
+                self.node[kept] = self.node[lane];
+                self.ensemble[kept] = self.ensemble[lane];
+                self.entity[kept] = self.entity[lane];
+                self.words[kept] = self.words[lane];
+                self.next_at[kept] = self.next_at[lane];
+                self.walker[kept] = self.walker[lane];
+                self.moves[kept] = moves;
+                self.edges_at[kept] = self.edges_at[lane];
+                next_end = next_end.min(moves);
+                kept += 1;
+            }
+        }
+        (self.active, self.next_end) = (kept, next_end);
+    }
+
+    fn place(&self, lane: usize) -> Place {
+        Place {
+            node: self.node[lane],
+            moves: self.moves[lane],
+            nodes_at: self.next_at[lane] - 1,
+            edges_at: self.edges_at[lane],
+        }
+    }
+}
+
+vectorised! {
+    /// Finds the first walker of each ensemble at the same node.
+    fn meet(lanes: &mut Lanes) {
+        let active = lanes.active.min(ROOM);
+        let mut begin = 0;
+        while begin < active {
+            let mut end = begin + 1;
+            while end < active && lanes.ensemble[end] == lanes.ensemble[begin] {
+                end += 1;
+            }
+            // What is written beyond the end belongs to the next ensemble, which overwrites it.
+            for low in (begin..end).step_by(WIDTH) {
+                let mut nodes = [0; WIDTH];
+                nodes.copy_from_slice(&lanes.node[low..low + WIDTH]);
+                let mut first = [0; WIDTH];
+                // From the last to the first, which stays.
+                for other in (begin..end.min(low + WIDTH)).rev() {
+                    let node = lanes.node[other];
+                    for i in 0..WIDTH {
+                        first[i] = if nodes[i] == node { other as u32 } else { first[i] };
+                    }
+                }
+                lanes.first[low..low + WIDTH].copy_from_slice(&first);
+            }
+            begin = end;
+        }
+    }
+}
+
+/// Walks ensembles of the part from the kernel's first walker on, as many walkers as `count`.
+pub(super) fn walk<O: Id>(
+    kernel: &Kernel<'_>,
+    part: &mut Part<'_, O>,
+    (count, ensemble): (usize, usize),
+    hand: &mut Hand,
+    run: Run<'_>,
+) -> Result<()> {
+    let mut lanes = Lanes::begin(kernel, part, count, ensemble);
+    let walk = match (kernel.graph.slots().is_some(), part.edges.is_empty()) {
+        (false, false) => steps::<O, false, true>,
+        (false, true) => steps::<O, false, false>,
+        (true, false) => steps::<O, true, true>,
+        (true, true) => steps::<O, true, false>,
+    };
+    walk(kernel, part, &mut lanes, hand, run)
+}
+
+fn steps<O: Id, const WEIGHTED: bool, const EDGES: bool>(
+    kernel: &Kernel<'_>,
+    part: &mut Part<'_, O>,
+    lanes: &mut Lanes,
+    hand: &mut Hand,
+    run: Run<'_>,
+) -> Result<()> {
+    let graph = kernel.graph;
+    let (neighbours, slots) = (graph.neighbours(), graph.slots().unwrap_or(&[]));
+    for t in 0.. {
+        lanes.retire(t);
+        let active = lanes.active.min(ROOM);
+        if active == 0 {
+            break;
+        }
+        if t % POLL == POLL - 1 {
+            run.check()?;
+        }
+        // The words of two steps make one block.
+        let half = t % 2;
+        if half == 0 {
+            let ids = bulk::Ids::Listed(kernel.plan.stream, &lanes.entity[..active]);
+            bulk::words_at(Purpose::Repel, ids, (t / 2) as u32, &mut lanes.words[..active]);
+        }
+
+        // Aim, as if alone: the word of the node is there, the arc is asked for.
+        for lane in 0..active {
+            let row = graph.row(lanes.node[lane]);
+            let aim = aim(row.start, row.degree, lanes.words[lane][half]);
+            (lanes.row[lane], lanes.arc[lane]) = (row, aim.arc);
+            if WEIGHTED {
+                lanes.fraction[lane] = aim.fraction;
+                prefetch(slots, aim.arc as usize);
+            } else {
+                prefetch(neighbours, aim.arc as usize);
+            }
+        }
+
+        // Those who meet share the arcs.
+        meet(lanes);
+        let (mut later, mut count) = ([0; ROOM], 0);
+        for lane in 0..active {
+            later[count] = lane as u32;
+            count += usize::from(lanes.first[lane] != lane as u32);
+        }
+        let dealt = share(kernel, lanes, &mut later[..count], t, hand)?;
+
+        // Go: the arc is there, the word of the next node is asked for.
+        for lane in 0..active {
+            let row = lanes.row[lane];
+            if row.degree == 0 {
+                at_dead_end::<O, EDGES>(kernel, part, lanes, lane, t)?;
+                continue;
+            }
+            let mut arc = lanes.arc[lane];
+            let next = if WEIGHTED && dealt >> lane & 1 == 0 {
+                let slot = slots[arc as usize];
+                let is_own = lanes.fraction[lane] < slot.threshold;
+                arc = if is_own { arc } else { row.start + slot.alias };
+                if is_own { slot.neighbour } else { slot.alias_neighbour }
+            } else {
+                neighbours[arc as usize]
+            };
+            graph.prefetch_row(next);
+            lanes.node[lane] = next;
+            part.nodes[lanes.next_at[lane] + t] = O::of(next);
+            if EDGES {
+                part.edges[lanes.edges_at[lane] + t] = i64::from(graph.edge_id(arc));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Deals arcs to those who are not alone, given all but the first of each group. Returns who has been
+/// dealt one, a bit for each.
+fn share(
+    kernel: &Kernel<'_>,
+    lanes: &mut Lanes,
+    mut later: &mut [u32],
+    t: usize,
+    hand: &mut Hand,
+) -> Result<u128> {
+    let (mut dealt, mut words) = (0u128, [0; MOST]);
+    while let Some(&lane) = later.first() {
+        // A group, and the others.
+        let first = lanes.first[lane as usize];
+        let (mut members, mut count, mut rest) = ([first; MOST], 1, 0);
+        for i in 0..later.len() {
+            let lane = later[i];
+            if lanes.first[lane as usize] == first {
+                members[count] = lane;
+                count += 1;
+            } else {
+                later[rest] = lane;
+                rest += 1;
+            }
+        }
+        later = &mut later[..rest];
+        let members = &members[..count];
+        let row = lanes.row[first as usize];
+        if row.degree == 0 || is_dealt(kernel, lanes, row, members) {
+            continue;
+        }
+        for (word, &lane) in words.iter_mut().zip(members) {
+            *word = lanes.words[lane as usize][t % 2];
+        }
+        kernel.share(row, lanes.entity[first as usize], t, &words[..count], hand)?;
+        for (&lane, &arc) in members.iter().zip(&hand.arcs) {
+            lanes.arc[lane as usize] = row.start + arc;
+            dealt |= 1 << lane;
+        }
+    }
+    Ok(dealt)
+}
+
+/// Whether what the members of a group took alone is what they would be dealt.
+fn is_dealt(kernel: &Kernel<'_>, lanes: &Lanes, row: Row, members: &[u32]) -> bool {
+    if kernel.sums.is_some() || kernel.repulsion.scheme != Scheme::Auto {
+        return false;
+    }
+    if row.degree == 1 {
+        return true;
+    }
+    // Fewer than half of the arcs are drawn one by one, and again only where one is taken already.
+    let arc = |lane: u32| lanes.arc[lane as usize];
+    2 * members.len() <= row.degree as usize
+        && members.iter().enumerate().all(|(i, &lane)| {
+            members[..i].iter().map(|&other| u32::from(arc(other) == arc(lane))).sum::<u32>() == 0
+        })
+}
+
+/// What a walker does at a node without arcs.
+#[cold]
+fn at_dead_end<O: Id, const EDGES: bool>(
+    kernel: &Kernel<'_>,
+    part: &mut Part<'_, O>,
+    lanes: &mut Lanes,
+    lane: usize,
+    t: usize,
+) -> Result<()> {
+    match kernel.plan.dangling {
+        Dangling::Error => return Err(dead_end(lanes.entity[lane], lanes.node[lane])),
+        Dangling::Stop => {
+            part.end(lanes.walker[lane] as usize, lanes.place(lane), t);
+            lanes.moves[lane] = t;
+            lanes.next_end = 0;
+            return Ok(());
+        }
+        Dangling::Stay => {}
+        Dangling::Restart => lanes.node[lane] = kernel.plan.home_of(lanes.entity[lane], t),
+    }
+    part.nodes[lanes.next_at[lane] + t] = O::of(lanes.node[lane]);
+    if EDGES {
+        part.edges[lanes.edges_at[lane] + t] = -1;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::structure::{Arcs, Graph, Weights, build};
+    use super::super::{Law, Moves, Order, Plan, Repulsion, Starts, Termination, Transition};
+    use super::super::{Walks, walks_in};
+    use super::*;
+    use sortes_core::rng::Stream;
+
+    /// A graph with loops, parallel arcs and nodes without arcs.
+    fn graph(is_weighted: bool) -> Graph {
+        let mut draws = Stream::new(1).draws(Purpose::Uniform, 0);
+        let mut ids = |count: usize| -> Vec<i64> {
+            (0..count).map(|_| (draws.u64() % 23 * (draws.u64() % 3) % 23) as i64).collect()
+        };
+        let (sources, targets) = (ids(90), ids(90));
+        let values: Vec<f64> = (0..sources.len()).map(|i| 1.0 + (i * i % 7) as f64).collect();
+        let weights = is_weighted.then_some(Weights { values: &values, name: "weights" });
+        let arcs = Arcs::Pairs { sources: &sources, targets: &targets };
+        build(23, arcs, "edge_index", None, weights, false, Run::alone()).unwrap()
+    }
+
+    #[test]
+    fn the_walks_are_those_of_the_kernel_that_sorts() {
+        let law = Law::Geometric(0.1);
+        let endings = [Dangling::Stop, Dangling::Stay, Dangling::Restart];
+        for (is_weighted, dangling) in
+            [false, true].into_iter().flat_map(|w| endings.map(|e| (w, e)))
+        {
+            let graph = graph(is_weighted);
+            for (num_walks, scheme) in [1, 2, 3, 8, 9, 33, 64]
+                .into_iter()
+                .flat_map(|m| [(m, Scheme::Auto), (m, Scheme::Rotation)])
+            {
+                for moves in [Moves::Fixed(9), Moves::Random(&law, Termination::Iid, None)] {
+                    let plan = Plan {
+                        starts: Starts { count: 23, ..Starts::default() },
+                        num_walks,
+                        moves,
+                        transition: Transition::Simple,
+                        repulsion: Some(Repulsion { scheme, all: false, transient: false }),
+                        dangling,
+                        stream: Stream::new(num_walks as u64),
+                    };
+                    let of = |order, edges| -> Walks<i64> {
+                        walks_in(order, &graph, &plan, edges, Run::alone()).unwrap()
+                    };
+                    for edges in [false, true] {
+                        let (new, sorted) = (of(Order::Auto, edges), of(Order::Partitioned, edges));
+                        assert_eq!(new.nodes, sorted.nodes, "{plan:?}");
+                        assert_eq!(new.edges, sorted.edges, "{plan:?}");
+                        assert_eq!(new.offsets, sorted.offsets, "{plan:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_dead_end_is_an_error_of_either_kernel() {
+        let graph = graph(false);
+        let plan = Plan {
+            starts: Starts { count: 23, ..Starts::default() },
+            num_walks: 4,
+            moves: Moves::Fixed(50),
+            transition: Transition::Simple,
+            repulsion: Some(Repulsion { scheme: Scheme::Auto, all: false, transient: false }),
+            dangling: Dangling::Error,
+            stream: Stream::new(0),
+        };
+        assert!(graph.has_dangling());
+        for order in [Order::Auto, Order::Partitioned] {
+            let error = walks_in::<i64>(order, &graph, &plan, false, Run::alone()).unwrap_err();
+            assert!(error.to_string().contains("which has no arcs"), "{error}");
+        }
+    }
+}
