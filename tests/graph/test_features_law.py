@@ -151,8 +151,8 @@ PUBLISHED = {
     "tree": [0.0138, 0.0091, 0.0064, 0.0024],
     "regular": [0.0174, 0.0169, 0.0061, 0.0054],
 }
-#: Runs. The errors of single runs differ by 37 % (karate, two walks), by 15 % or less on the tree and
-#: by 9 % on the regular graph, so that 15 % are five standard errors or more, of both sides.
+#: Runs. The errors of single runs differ by 37 % (karate, two walks), by 15 % or less on the tree
+#: and by 9 % on the regular graph, so that 15 % are five standard errors or more, of both sides.
 RUNS = {"karate": 300, "tree": 80, "regular": 40}
 
 
