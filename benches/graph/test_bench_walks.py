@@ -1,7 +1,7 @@
 """Walks beside those of NetworkX, igraph, rustworkx, torch-cluster and PecanPy, and what repulsion
 costs. Graphs are files of the folder that SORTES_BENCH_DATA names; the last is made here: of 2^22
-nodes and 2^25 arcs, or if SORTES_BENCH_RMAT is 24, of 2^24 nodes and 2^27 arcs, which take four
-times the memory.
+nodes and 2^26 arcs, or if SORTES_BENCH_RMAT is 24, of 2^24 nodes and 2^27 arcs, which take twice
+the memory and more.
 """
 
 import functools
@@ -32,7 +32,7 @@ def edges(name):
     """Both arcs of every edge, and the number of nodes."""
     if name.startswith("rmat"):
         scale = int(name[4:])
-        return rmat(scale, 1 << scale + 3), 1 << scale
+        return rmat(scale, 1 << (27 if scale == 24 else scale + 4)), 1 << scale
     with np.load(data.file(f"graphs/{name}.npz")) as archive:
         one_way, nodes = archive["edges"], int(archive["n"])
     return np.concatenate([one_way, one_way[:, ::-1]]).T.astype(np.int64), nodes
@@ -145,6 +145,7 @@ def test_walks_one_by_one(benchmark, name):
 def test_walks_beyond_the_cache(benchmark, walkers):
     """A few walkers go in lock step, four for each node are sorted by blocks of nodes.
 
+    That holds for graphs of over 256 MiB: one of 2^25 arcs would be walked in lock step alone.
     The model is of lock step: a step waits for two places in memory, a core for several at once.
     """
     pairs, nodes = edges(BEYOND)
