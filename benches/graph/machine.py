@@ -1,4 +1,4 @@
-r"""What a step costs at least beyond the cache, and ThunderRW beside ours.
+r"""What a step costs at least beyond the cache, and peers that run by themselves.
 
 ThunderRW (github.com/Xtra-Computing/ThunderRW) is a program, not a package. In its root, with SFMT
 for its folder dependency/SFMT-src-1.5.1 and NAME for deepwalk and node2vec, each in turn:
@@ -10,12 +10,15 @@ for its folder dependency/SFMT-src-1.5.1 and NAME for deepwalk and node2vec, eac
         SFMT.o -lpthread -o NAME.out
 
 SORTES_THUNDERRW then names the folder of the two programs.
+
+PecanPy has an environment of its own, .peers/pecanpy, which tests/contracts/install_peers.sh makes.
 """
 
 import os
 import re
 import subprocess
 import time
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +74,34 @@ def thunder(graph, program, moves, data, *options):
         said = re.search(r"Walking time \(seconds\): ([0-9.]+)", done.stdout + done.stderr)
         return float(said[1])
 
+    return turn
+
+
+def pecanpy(graph, p, q, num_walks, length, data):
+    """Return a turn of PecanPy's walker without tables, which says how long it took.
+
+    It walks from all nodes, on one thread.
+    """
+    python = Path(__file__).parents[2] / ".peers" / "pecanpy" / "bin" / "python"
+    if not python.exists():
+        return "pecanpy is not installed"
+    np.savez(data / "arcs.npz", indptr=graph.indptr, indices=graph.indices)
+    script = Path(__file__).with_name("pecanpy_walks.py")
+    process = subprocess.Popen(
+        [python, script, data / "arcs.npz", *map(str, (p, q, num_walks, length))],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={"PATH": os.environ["PATH"], "NUMBA_NUM_THREADS": "1"},
+    )
+    weakref.finalize(graph, process.communicate)
+
+    def turn(_):
+        process.stdin.write("\n")
+        process.stdin.flush()
+        return float(process.stdout.readline())
+
+    turn(0)  # it starts, and compiles
     return turn
 
 

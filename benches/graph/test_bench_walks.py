@@ -1,8 +1,11 @@
 """Walks beside those of NetworkX, igraph, rustworkx, torch-cluster and PecanPy, and what repulsion
-costs. Graphs are files of the folder that SORTES_BENCH_DATA names; the last is made here.
+costs. Graphs are files of the folder that SORTES_BENCH_DATA names; the last is made here: of 2^22
+nodes and 2^26 arcs, or if SORTES_BENCH_RMAT is 24, of 2^24 nodes and 2^27 arcs, which take twice
+the memory and more.
 """
 
 import functools
+import os
 
 import numpy as np
 import pytest
@@ -13,12 +16,14 @@ from benches.graph.machine import (
     OUTSTANDING,
     cache_bytes,
     latency_ns,
+    pecanpy,
     said_or_wall,
     thunder,
 )
 from benches.turns import peer, turns
 
 LENGTH = 80
+BEYOND = f"rmat{os.environ.get('SORTES_BENCH_RMAT', '22')}"
 FEW = 200  # walks of a peer that makes one in a call, for each turn of ours
 
 
@@ -27,7 +32,7 @@ def edges(name):
     """Both arcs of every edge, and the number of nodes."""
     if name.startswith("rmat"):
         scale = int(name[4:])
-        return rmat(scale, 1 << (27 if scale == 24 else 26)), 1 << scale
+        return rmat(scale, 1 << (27 if scale == 24 else scale + 4)), 1 << scale
     with np.load(data.file(f"graphs/{name}.npz")) as archive:
         one_way, nodes = archive["edges"], int(archive["n"])
     return np.concatenate([one_way, one_way[:, ::-1]]).T.astype(np.int64), nodes
@@ -84,36 +89,19 @@ def loops(pairs, nodes, start):
     }
 
 
-def torch_cluster(pairs, nodes, start, p, q):
+def torch_cluster(pairs, nodes, start, p, q, length=LENGTH):
     def make(module):
         import torch
 
         row, col = torch.from_numpy(pairs)
         starts = torch.from_numpy(start)
-        return lambda n: module.random_walk(row, col, starts, LENGTH, p, q, num_nodes=nodes)
+        return lambda n: module.random_walk(row, col, starts, length, p, q, num_nodes=nodes)
 
     return peer("torch_cluster", make)
 
 
-def pecanpy(pairs, nodes, p, q, num_walks):
-    """PecanPy's walker without tables, on the same graph, from all nodes."""
-
-    def make(module):
-        from pecanpy.pecanpy import FirstOrderUnweighted, SparseOTF
-
-        walker = (FirstOrderUnweighted if p == q == 1 else SparseOTF)(p, q, 1)
-        matrix = Graph.from_edge_index(pairs, nodes)
-        walker.IDlst = [str(node) for node in range(nodes)]
-        walker.indptr = matrix.indptr.astype(np.uint32)
-        walker.indices = matrix.indices.astype(np.uint32)
-        walker.data = matrix.weights.astype(np.float32)
-        return lambda n: walker.simulate_walks(num_walks, LENGTH)
-
-    return peer("pecanpy", make)
-
-
 @pytest.mark.parametrize("name", ["cora", "lastfm", "facebook"])
-def test_walks(benchmark, name):
+def test_walks(benchmark, tmp_path, name):
     pairs, nodes = edges(name)
     graph, times = Graph.from_edge_index(pairs, nodes), 10
     start = np.repeat(np.arange(nodes), times)
@@ -128,11 +116,12 @@ def test_walks(benchmark, name):
         },
         {
             "torch-cluster": torch_cluster(pairs, nodes, start, 1.0, 1.0),
-            "pecanpy": pecanpy(pairs, nodes, 1, 1, times),
+            "pecanpy": pecanpy(graph, 1, 1, times, LENGTH, tmp_path),
         },
         floor_bytes=4 * moves,
         seconds=3,
         least=2,
+        clock=said_or_wall,
     )
 
 
@@ -152,31 +141,49 @@ def test_walks_one_by_one(benchmark, name):
     )
 
 
-@pytest.mark.parametrize("name", ["rmat22", "rmat24"])
-def test_walks_beyond_the_cache(benchmark, name):
-    """The model of a step: two misses, of which a core waits for several at once."""
-    pairs, nodes = edges(name)
+@pytest.mark.parametrize("walkers", ["a few", "four for each node"])
+def test_walks_beyond_the_cache(benchmark, walkers):
+    """A few walkers go in lock step, four for each node are sorted by blocks of nodes.
+
+    That holds for graphs of over 256 MiB: one of 2^25 arcs would be walked in lock step alone.
+    The model is of lock step: a step waits for two places in memory, a core for several at once.
+    """
+    pairs, nodes = edges(BEYOND)
     graph = Graph.from_edge_index(pairs, nodes)
-    degrees = np.diff(graph.indptr)
-    start = np.random.default_rng(0).choice(np.flatnonzero(degrees), 50_000)
-    latency = latency_ns()
-    turns(
+    starts = np.flatnonzero(np.diff(graph.indptr))
+    few = walkers == "a few"
+    start = np.random.default_rng(0).choice(starts, 50_000 if few else 4 * nodes)
+    length = LENGTH if few else 4
+    moves, latency = len(start) * length, latency_ns()
+    record = turns(
         benchmark,
         "Walks beyond the cache",
         {
-            "graph": "RMAT",
+            "graph": f"RMAT, 2^{BEYOND[4:]} nodes",
             "arcs": pairs.shape[1],
-            "moves": len(start) * LENGTH,
+            "walkers": len(start),
+            "mode": "lock step" if few else "sorted",
+            "moves": moves,
             "cache, MiB": cache_bytes() >> 20,
             "latency, ns": round(latency),
             "model of a step, ns": round(2 * latency / OUTSTANDING, 1),
         },
-        {"sortes": ours(graph, start, 1, dangling="stay")},
-        {"torch-cluster": torch_cluster(pairs.astype(np.int64), nodes, start, 1.0, 1.0)},
-        floor_bytes=4 * len(start) * LENGTH,
+        {
+            "sortes": lambda n: random_walks(
+                graph, start, walk_length=length, dangling="stay", rng=n, num_threads=1
+            )
+        },
+        {
+            "torch-cluster": torch_cluster(pairs.astype(np.int64), nodes, start, 1, 1, length)
+            if few
+            else "it has no such mode, and its arcs take twice the memory"
+        },
+        floor_bytes=4 * moves,
         seconds=10,
         least=2,
     )
+    took = record["ms"]["sortes"]
+    record["more"] = {"ns of a step": {"sortes": f"{took * 1e6 / moves:.1f}"}}
 
 
 @pytest.mark.parametrize("name", ["cora", "facebook"])
@@ -227,7 +234,7 @@ def test_repulsion(benchmark, name, m):
 
 @pytest.mark.parametrize("name", ["cora", "facebook"])
 @pytest.mark.parametrize(("p", "q"), [(0.25, 4.0), (4.0, 0.25)])
-def test_node2vec(benchmark, name, p, q):
+def test_node2vec(benchmark, tmp_path, name, p, q):
     pairs, nodes = edges(name)
     graph = Graph.from_edge_index(pairs, nodes)
     start = np.arange(nodes)
@@ -238,15 +245,16 @@ def test_node2vec(benchmark, name, p, q):
         {"sortes": lambda n: node2vec_walks(graph, None, LENGTH, 1, p, q, rng=n, num_threads=1)},
         {
             "torch-cluster, another law": torch_cluster(pairs, nodes, start, p, q),
-            "pecanpy": pecanpy(pairs, nodes, p, q, 1),
+            "pecanpy": pecanpy(graph, p, q, 1, LENGTH, tmp_path),
         },
         seconds=3,
         least=2,
+        clock=said_or_wall,
     )
 
 
 def test_making_a_graph(benchmark):
-    pairs, nodes = edges("rmat22")
+    pairs, nodes = edges(BEYOND)
     sparse = pytest.importorskip("scipy.sparse")
     weights = np.random.default_rng(0).random(pairs.shape[1])
     turns(

@@ -114,6 +114,50 @@ def test_tensors():
     assert ppr(AROUND, torch.tensor([1, 2]), rng=0).shape == (2, 5)
 
 
+def test_a_law_by_labels():
+    """As NetworkX takes it: labels that are not named have no weight."""
+    given = nx.karate_club_graph()
+    given = nx.relabel_nodes(given, {node: f"member {node}" for node in given})
+    named = {"member 33": 1, "member 0": np.float32(3.0), "member 5": 0}
+    graph = Graph.from_networkx(given, weight=None)
+    law = np.zeros(34)
+    law[[0, 33]] = 3, 1
+    found = pagerank_mc(graph, personalization=named, num_walks=2000, rng=0)
+    same = pagerank_mc(graph, personalization=law, num_walks=2000, rng=0)
+    assert (found.value == same.value).all()
+    assert (found.stderr == same.stderr).all()
+    wanted = list(nx.pagerank(given, weight=None, personalization=named).values())
+    assert (abs(found.value - wanted) < 6 * found.stderr + 1e-6).all()
+
+    # Without labels, nodes are called by their numbers.
+    numbers = {4: 1.0, np.int64(1): 2.0}
+    found = pagerank_mc(AROUND, personalization=numbers, rng=0)
+    same = pagerank_mc(AROUND, personalization=[0, 2, 0, 0, 1], rng=0)
+    assert (found.value == same.value).all()
+    assert pagerank_mc(Graph.from_edge_index(NONE, 0), personalization={}).value.shape == (0,)
+
+
+def test_bad_laws_by_labels_are_named():
+    graph = Graph.from_networkx(nx.path_graph(["a", "b"]))
+    for law, error, message in [
+        ({"a": 1, "z": 1}, ValueError, "personalization: item 1 is no label of a node: 'z'"),
+        ({0: 1}, ValueError, "personalization: item 0 is no label of a node: 0"),
+        ({"b": -1.0}, ValueError, "personalization: of 'b': must be in [0, inf), got -1.0"),
+        ({"b": np.nan}, ValueError, "personalization: of 'b': must be in [0, inf), got nan"),
+        ({"b": "much"}, TypeError, "personalization: of 'b': must be a number, got 'much'"),
+        ({"b": None}, TypeError, "personalization: of 'b': must be a number, got None"),
+        ({"a": 0}, ValueError, "personalization: the sum must be positive and finite, got 0.0"),
+        ({}, ValueError, "personalization: the sum must be positive and finite, got 0.0"),
+        ({"a": 1e308, "b": 1e308}, ValueError, "personalization: the sum must be positive"),
+    ]:
+        with pytest.raises(error, match=re.escape(message)):
+            pagerank_mc(graph, personalization=law)
+    with pytest.raises(ValueError, match="personalization: item 0 is no label of a node: 5"):
+        pagerank_mc(AROUND, personalization={5: 1.0})
+    with pytest.raises(TypeError, match="personalization: must be an integer, got 'a'"):
+        pagerank_mc(AROUND, personalization={"a": 1.0})
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [

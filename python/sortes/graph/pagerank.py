@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -28,6 +29,8 @@ from sortes.graph.structure import Graph
 from sortes.graph.walks import Coupling, Termination
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from numpy.typing import ArrayLike, NDArray
     from scipy.sparse import csr_array
 
@@ -45,7 +48,7 @@ def pagerank_mc(
     *,
     num_walks: AtLeastOne = 16,
     replicates: AtLeastOne = 2,
-    personalization: ArrayLike | None = None,
+    personalization: ArrayLike | Mapping[Hashable, float] | None = None,
     dangling: DeadEnd = "restart",
     method: Method = "visits",
     normalize: bool = False,
@@ -69,9 +72,10 @@ def pagerank_mc(
     replicates : int, default 2
         How many independent ensembles there are for each node of the graph. Standard errors come
         from how these differ: with 1 they are NaN.
-    personalization : array_like, shape (num_nodes,), optional
-        The law of starts, and with ``dangling="restart"`` of jumps, up to a factor: in [0, inf). By
-        default every node is as likely.
+    personalization : array_like, shape (num_nodes,), or mapping, optional
+        The law of starts, and with ``dangling="restart"`` of jumps, up to a factor: in [0, inf). A
+        mapping gives it by the labels of nodes, and zero for all others, as in NetworkX; a graph
+        without labels calls its nodes by their numbers. By default every node is as likely.
     dangling : {"restart", "uniform", "stay"}, default "restart"
         Where a surfer goes at a node without arcs: to a node drawn as its start was (as in
         NetworkX by default), to any node, or nowhere.
@@ -153,6 +157,13 @@ def pagerank_mc(
     [0.48, 0.17, 0.17, 0.17]
     >>> bool((ranks.stderr < 0.002).all())
     True
+
+    From some nodes alone, by what the input calls them:
+
+    >>> import networkx as nx
+    >>> path = Graph.from_networkx(nx.path_graph(["a", "b", "c"]))
+    >>> pagerank_mc(path, 0.0, personalization={"a": 3, "c": 1}, rng=0).value.tolist()
+    [0.75, 0.0, 0.25]
     """
     given = _surfers(graph, alpha, num_walks, method, dangling, coupling, termination)
     count = AT_LEAST_1.check(replicates, "replicates")
@@ -160,7 +171,7 @@ def pagerank_mc(
         raise ValueError("normalize: is for method 'visits' alone, got 'endpoint'")
     law = None
     if personalization is not None:
-        law = _law(to_host(personalization), graph.num_nodes)
+        law = _law(graph, personalization)
     stream = as_stream(rng, step)
     with job_of(num_threads, progress, "walks") as job:
         ranks = _core.graph.pagerank.ranks(graph._native, given, law, count, normalize, stream, job)
@@ -288,14 +299,33 @@ def _surfers(
     return alpha, count, method, dangling, is_repelling, termination
 
 
-def _law(given: Any, nodes: int) -> NDArray[np.float64]:
+def _law(graph: Graph, given: Any) -> NDArray[np.float64]:
     """Check a law of starts."""
-    law = vector_of(given, "personalization", double=True)
-    if len(law) != nodes:
-        raise ValueError(f"personalization: must have shape ({nodes},), got ({len(law)},)")
-    NON_NEGATIVE.check_items(law, "personalization")
+    nodes = graph.num_nodes
+    if isinstance(given, Mapping):
+        law = _of_labels(graph, given)
+    else:
+        law = vector_of(to_host(given), "personalization", double=True)
+        if len(law) != nodes:
+            raise ValueError(f"personalization: must have shape ({nodes},), got ({len(law)},)")
+        NON_NEGATIVE.check_items(law, "personalization")
     with np.errstate(over="ignore"):
         total = float(law.sum())
     if nodes and not 0 < total < np.inf:
         raise ValueError(f"personalization: the sum must be positive and finite, got {total}")
+    return law
+
+
+def _of_labels(graph: Graph, given: Mapping[Any, Any]) -> NDArray[np.float64]:
+    """Return the law that a mapping gives by labels."""
+    law = np.zeros(graph.num_nodes)
+    for node, (label, weight) in zip(
+        graph._nodes_of(list(given), "personalization"), given.items(), strict=True
+    ):
+        try:
+            law[node] = NON_NEGATIVE.check(weight, "personalization")
+        except (TypeError, ValueError) as error:
+            fault = str(error).removeprefix("personalization: ")
+            where = f"personalization: of {shown(label)}: {fault}"
+            raise type(error)(where) from None
     return law

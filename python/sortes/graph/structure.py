@@ -499,16 +499,20 @@ class Graph:
         array([2, 0])
         """
         wanted = several(labels, "labels", "labels of nodes")
+        return np.array(self._nodes_of(wanted, "labels"), np.int64)
+
+    def _nodes_of(self, labels: list[Any], name: str) -> list[int]:
+        """Return the nodes of labels, which messages call `name`."""
         if self.labels is None:
-            known = [COUNT.check(label, "labels") for label in wanted]
+            known = [COUNT.check(label, name) for label in labels]
             fine = [label < self.num_nodes for label in known]
         else:
-            found = [self._index.get(label, -1) if _hashable(label) else -1 for label in wanted]
-            known, fine = found, [i >= 0 for i in found]
+            known = [self._index.get(label, -1) if _hashable(label) else -1 for label in labels]
+            fine = [i >= 0 for i in known]
         if not all(fine):
             at = fine.index(False)
-            raise ValueError(f"labels: item {at} is no label of a node: {shown(wanted[at])}")
-        return np.array(known, np.int64)
+            raise ValueError(f"{name}: item {at} is no label of a node: {shown(labels[at])}")
+        return known
 
     def labelled(self, nodes: ArrayLike) -> NDArray[Any]:
         """Return the labels of nodes, such as those of walks.

@@ -7,9 +7,11 @@ use super::super::structure::{Graph, prefetch};
 use super::super::walks::{Lent, Moves, Plan};
 use super::rows::{self, Filler, Rows};
 
-/// Moves of one task, about, and the most walkers.
-const TASK: f64 = 65_536.0;
+/// Moves of one task, about, whose walks stay in a near cache; and the most walkers.
+const TASK: f64 = 16_384.0;
 const TASK_WALKERS: usize = 1 << 13;
+/// The lengths of up to so many walks are kept; those of more are drawn twice.
+const KEPT: usize = 1 << 22;
 /// More visits than this are sorted by what can be stopped.
 const LONG: usize = 1 << 14;
 /// Nodes between two looks at the stop request.
@@ -60,22 +62,36 @@ pub(super) fn counted<K: Zero + Copy + Send, V: Zero + Copy + Send>(
     let per = starts_of_task(plan);
 
     // 1. How many visits a task has at most, from the lengths of its walks.
-    let mut bounds = zeroed::<usize>(starts.div_ceil(per), "tasks")?;
-    run.try_fill_chunks(&mut bounds, 16, |chunk, bounds| {
-        let mut lengths = Vec::new();
-        for (task, bound) in (chunk * 16..).zip(bounds) {
+    let walkers = starts.saturating_mul(plan.num_walks);
+    let mut lengths = zeroed::<u64>(if walkers <= KEPT { walkers } else { 0 }, "lengths of walks")?;
+    let mut tasks = with_capacity(starts.div_ceil(per), "tasks")?;
+    let mut rest = &mut lengths[..];
+    for first in (0..starts).step_by(per) {
+        let walkers = per.min(starts - first) * plan.num_walks;
+        let (own, after) = rest.split_at_mut(walkers.min(rest.len()));
+        rest = after;
+        tasks.push((own, 0usize));
+    }
+    run.try_fill_chunks(&mut tasks, 16, |chunk, tasks| {
+        let mut drawn = Vec::new();
+        for (task, (kept, bound)) in (chunk * 16..).zip(tasks) {
             run.check()?;
             let first = task * per;
-            *bound = plan.part(first, per.min(starts - first)).lengths_into(&mut lengths)?;
+            *bound = plan.part(first, per.min(starts - first)).lengths_into(&mut drawn)?;
+            if !kept.is_empty() {
+                kept.copy_from_slice(&drawn);
+            }
         }
         Ok(())
     })?;
+    let bounds = tasks.iter().map(|task| task.1);
 
     // 2. The walks, and what they leave.
-    rows::filled(starts, per, bounds.iter().copied(), run, |first, count, out| {
+    rows::filled(starts, per, bounds, run, |first, count, out| {
         let own = plan.part(first, count);
         let (mut lent, mut counter) = (Lent::default(), Counter::new(loads, &roots, plan));
-        lent.walk(loads.graph, &own, loads.factors.is_some(), run)?;
+        let lengths = &*tasks[first / per].0;
+        lent.walk(loads.graph, &own, lengths, loads.factors.is_some(), run)?;
         let mut walks = lent.walks();
         for start in 0..count {
             counter.clear();

@@ -60,12 +60,20 @@ impl Law {
         }
     }
 
+    /// The logarithm of the chance to move on, for [`Self::at`].
+    fn decay(&self) -> f64 {
+        match self {
+            Self::Geometric(p) => ln_1m(*p),
+            Self::Survival(_) => 0.0,
+        }
+    }
+
     /// The largest number of moves that a share of `u` of all walks reaches.
-    fn at(&self, u: f64) -> u64 {
+    fn at(&self, u: f64, decay: f64) -> u64 {
         match self {
             Self::Geometric(1.0) => 0,
             // The largest k with u <= (1 - p)^k.
-            Self::Geometric(p) => (ln(u) / ln_1m(*p)) as u64,
+            Self::Geometric(_) => (ln(u) / decay) as u64,
             Self::Survival(tails) => tails.partition_point(|&tail| u <= tail) as u64,
         }
     }
@@ -88,9 +96,14 @@ pub(super) struct Lengths<'a> {
     /// No walk makes more moves.
     pub(super) most: u64,
     pub(super) stream: Stream,
+    decay: f64,
 }
 
-impl Lengths<'_> {
+impl<'a> Lengths<'a> {
+    pub(super) fn new(law: &'a Law, termination: Termination, most: u64, stream: Stream) -> Self {
+        Self { law, termination, most, stream, decay: law.decay() }
+    }
+
     /// Writes the lengths of the ensemble whose first walker is numbered `first`.
     ///
     /// # Errors
@@ -101,7 +114,7 @@ impl Lengths<'_> {
         match self.termination {
             Termination::Iid => {
                 for (walker, out) in (0..).zip(&mut *out) {
-                    *out = self.law.at(draws(walker).precise_uniform());
+                    *out = self.at(draws(walker).precise_uniform());
                 }
             }
             Termination::Antithetic => {
@@ -123,7 +136,7 @@ impl Lengths<'_> {
                         Termination::Systematic => shared,
                         _ => draws.precise_uniform(),
                     };
-                    *out = self.law.at((stratum as f64 + within) / m as f64);
+                    *out = self.at((stratum as f64 + within) / m as f64);
                 }
             }
         }
@@ -131,6 +144,10 @@ impl Lengths<'_> {
             *length = (*length).min(self.most);
         }
         Ok(())
+    }
+
+    fn at(&self, u: f64) -> u64 {
+        self.law.at(u, self.decay)
     }
 
     /// The lengths of two walkers of which the second halts by the other half of the uniform.
@@ -142,13 +159,14 @@ impl Lengths<'_> {
         // geometric.
         let mut together = 0;
         if p <= 0.5 {
-            together = Law::Geometric(2.0 * p).at(draws.precise_uniform());
+            let both = Law::Geometric(2.0 * p);
+            together = both.at(draws.precise_uniform(), both.decay());
         } else if draws.uniform() < 2.0 * p - 1.0 {
             return [0, 0];
         }
         let first_halts = draws.uniform() < 0.5;
         // The other one has survived that move, and goes on alone.
-        let alone = self.law.at(draws.precise_uniform());
+        let alone = self.at(draws.precise_uniform());
         let longer = together.saturating_add(1).saturating_add(alone);
         if first_halts { [together, longer] } else { [longer, together] }
     }
@@ -159,7 +177,7 @@ mod tests {
     use super::*;
 
     fn drawn(law: &Law, termination: Termination, m: usize, ensembles: u64) -> Vec<Vec<u64>> {
-        let lengths = Lengths { law, termination, most: u64::MAX, stream: Stream::new(3) };
+        let lengths = Lengths::new(law, termination, u64::MAX, Stream::new(3));
         let one = |ensemble| {
             let mut out = vec![0; m];
             lengths.fill(ensemble * m as u64, &mut out).unwrap();

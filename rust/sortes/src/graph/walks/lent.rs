@@ -34,7 +34,7 @@ pub(in super::super) struct Walk<'a> {
 
 impl Lent {
     /// Makes the simple walks of a plan, whose lengths are random, on the calling thread. Their start
-    /// counts as a node.
+    /// counts as a node. The lengths may have been drawn before.
     ///
     /// # Errors
     /// If there is no memory for the walks, or the work is cancelled.
@@ -42,12 +42,19 @@ impl Lent {
         &mut self,
         graph: &Graph,
         plan: &Plan<'_>,
+        drawn: &[u64],
         arcs: bool,
         run: Run<'_>,
     ) -> Result<()> {
         let walkers = plan.walkers();
         let first = plan.starts.first * plan.num_walks as u64;
-        let total = plan.lengths_into(&mut self.lengths)?;
+        let total = if drawn.is_empty() {
+            plan.lengths_into(&mut self.lengths)?
+        } else {
+            zeros(&mut self.lengths, walkers)?;
+            self.lengths.copy_from_slice(drawn);
+            nodes_of(drawn)
+        };
         zeros(&mut self.moves, walkers)?;
         self.moves.copy_from_slice(&self.lengths);
         zeros(&mut self.nodes, total)?;
@@ -91,15 +98,20 @@ impl Plan<'_> {
         let first = self.starts.first * self.num_walks as u64;
         if let Moves::Random(law, termination, most) = self.moves {
             let most = most.map_or(u64::MAX, u64::from);
-            let lengths = Lengths { law, termination, most, stream: self.stream };
+            let lengths = Lengths::new(law, termination, most, self.stream);
             for (i, one) in out.chunks_mut(self.num_walks).enumerate() {
                 lengths.fill(first + (i * self.num_walks) as u64, one)?;
             }
         }
-        Ok(out.iter().fold(0usize, |sum, &n| {
-            sum.saturating_add(usize::try_from(n).unwrap_or(usize::MAX)).saturating_add(1)
-        }))
+        Ok(nodes_of(out))
     }
+}
+
+/// How many nodes walks of these lengths have together at most.
+fn nodes_of(lengths: &[u64]) -> usize {
+    lengths.iter().fold(0usize, |sum, &n| {
+        sum.saturating_add(usize::try_from(n).unwrap_or(usize::MAX)).saturating_add(1)
+    })
 }
 
 /// Makes a buffer hold so many zeros.

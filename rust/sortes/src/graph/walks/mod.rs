@@ -523,7 +523,7 @@ fn made<O: Id>(
         Moves::Random(law, termination, most) => {
             moves = zeroed(walkers, "lengths of walks")?;
             let most = most.map_or(u64::MAX, u64::from);
-            let lengths = Lengths { law, termination, most, stream: plan.stream };
+            let lengths = Lengths::new(law, termination, most, plan.stream);
             // Lengths belong together by start, whoever repels whom.
             let chunk = plan.num_walks * (TASK_WALKERS / plan.num_walks).max(1);
             run.try_fill_chunks(&mut moves, chunk, |task, part| {
