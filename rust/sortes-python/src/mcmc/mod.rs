@@ -1,0 +1,12 @@
+//! The family `mcmc`: one native module for each of its parts.
+
+mod diagnostics;
+
+use pyo3::prelude::*;
+
+/// Draws from a density that is known up to a factor.
+#[pymodule(submodule, name = "mcmc")]
+pub(crate) mod native {
+    #[pymodule_export]
+    use super::diagnostics::diagnostics;
+}
