@@ -1,6 +1,8 @@
 //! The family `mcmc`: one native module for each of its parts.
 
 mod diagnostics;
+mod engine;
+mod targets;
 
 use pyo3::prelude::*;
 
@@ -8,5 +10,5 @@ use pyo3::prelude::*;
 #[pymodule(submodule, name = "mcmc")]
 pub(crate) mod native {
     #[pymodule_export]
-    use super::diagnostics::diagnostics;
+    use super::{diagnostics::diagnostics, engine::engine, targets::targets};
 }
