@@ -21,6 +21,16 @@ def compiled(n, x, logp, user):
     return 0
 
 
+class Compiled:
+    """A function in the form of numba's, which copies as itself."""
+
+    address = ctypes.cast(compiled, ctypes.c_void_p).value
+
+    def __deepcopy__(self, memo):
+        """Return the same."""
+        return self
+
+
 class Normal:
     """A function of many points, or of one, that copies as itself."""
 
@@ -56,7 +66,12 @@ CALLS = {
     "StudentT": {"dim": 2, "df": 3.0},
     "Funnel": {"dim": 2},
     "Funnel.__call__": {"x": np.tile([[0.5, 1.0], [2.0, 3.0]], (SCALE, 1))},
-    "CLogp": lambda: {"obj": compiled, "ndim": 2},
+    "CLogp": {"obj": Compiled(), "ndim": 2},
+}
+#: What some arguments need beside them before they act.
+BESIDE = {
+    "Slice method": {"max_steps": None, "max_doublings": None},
+    "ess method": {"draws": np.random.default_rng(0).normal(size=(2, 50))},
 }
 MADE = {
     "Trace": lambda: sample(TARGET, Slice(), **FEW),

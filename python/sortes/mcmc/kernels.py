@@ -265,24 +265,33 @@ class EllipticalSlice:
         prior_scale_tril: ArrayLike | None = None,
     ) -> None:
         self._mean = numbers_of(prior_mean, "prior_mean", FINITE)
-        if sum(x is None for x in (prior_var, prior_cov, prior_scale_tril)) != 2:
+        self._sd: NDArray[np.float64] | None = None
+        self._tril: NDArray[np.float64] | None = None
+        self._given = ""
+        for name, x in (
+            ("prior_var", prior_var),
+            ("prior_cov", prior_cov),
+            ("prior_scale_tril", prior_scale_tril),
+        ):
+            if x is None:
+                continue
+            if name == "prior_var":
+                self._sd = np.sqrt(numbers_of(x, name, POSITIVE))
+            else:
+                self._tril = (_cholesky if name == "prior_cov" else _tril_of)(x, name)
+            if self._given:
+                raise ValueError(f"{name}: must not be given with `{self._given}`")
+            self._given = name
+        if not self._given:
             raise ValueError(
                 "prior_var: one of `prior_var`, `prior_cov` and `prior_scale_tril` must be given"
             )
-        self._sd: NDArray[np.float64] | None = None
-        self._tril: NDArray[np.float64] | None = None
-        if prior_var is not None:
-            self._sd = np.sqrt(numbers_of(prior_var, "prior_var", POSITIVE))
-        elif prior_cov is not None:
-            self._tril = _cholesky(prior_cov, "prior_cov")
-        else:
-            self._tril = _tril_of(prior_scale_tril, "prior_scale_tril")
 
     def __repr__(self) -> str:
         return f"EllipticalSlice({_text(self._mean)})"
 
     def _native(self, dim: int, limit: int) -> _core.mcmc.engine.Kernel:
-        _fits(self._tril, dim, "prior_cov")
+        _fits(self._tril, dim, self._given)
         mean = _spread(self._mean, dim, "prior_mean")
         sd = None if self._sd is None else _spread(self._sd, dim, "prior_var")
         return _core.mcmc.engine.Kernel.elliptical(mean, sd, self._tril, limit)

@@ -12,7 +12,7 @@ from numpy import random
 
 from sortes import _core
 from sortes._arrays import host
-from sortes._check import AT_LEAST_1, AtLeastOne, Count, count, flag, integer, one_of, shown
+from sortes._check import AT_LEAST_1, AtLeastOne, Count, Domain, count, flag, integer, one_of, shown
 from sortes._interrupt import Interrupted, OnInterrupt
 from sortes._progress import Callback, Progress, job_of, reporter
 from sortes._rng import Rng, as_stream
@@ -32,14 +32,13 @@ if TYPE_CHECKING:
 OnLimit: TypeAlias = Literal["stay", "raise"]
 #: A density: of many points, or of one.
 Density: TypeAlias = Callable[..., Any] | CLogp | Target
-#: Where chains begin: a point of all, one of each, or a function that makes them.
-Init: TypeAlias = "ArrayLike | Callable[[np.random.Generator, int], ArrayLike]"
 
 _KERNELS: Final = (Slice, HitAndRunSlice, EllipticalSlice, GibbsianPolarSlice)
 #: Beginnings that are tried where a function makes them.
 _TRIES: Final = 500
 _MOST: Final = 2**32 - 1
 _CHAINS: Final = 4
+_THREADS: Final = Domain("[1, 1024]", integer=True)
 #: Seconds between reports of progress.
 _WAKE: Final = 0.05
 
@@ -47,7 +46,7 @@ _WAKE: Final = 0.05
 def sample(
     logp: Density,
     kernel: Kernel,
-    init: Init,
+    init: ArrayLike | Callable[[np.random.Generator, int], ArrayLike],
     *,
     draws: AtLeastOne = 1000,
     warmup: Count = 500,
@@ -162,8 +161,7 @@ def sample(
     points = None if callable(init) else _points(init, chains)
     dim = None if points is None else points.shape[1]
     names = None if var_names is None else _named(var_names, dim)
-    with reporter(progress), job_of(num_threads, None):
-        pass  # whether they are what they should be
+    _check_work(num_threads, progress)
     stream = as_stream(rng, step)
     if points is None:
         points, values = _drawn(init, chains or _CHAINS, evaluate, logp, stream)  # type: ignore[arg-type]
@@ -302,10 +300,19 @@ class _Engine:
             progress: Progress,
         ) -> Trace:
             one_of(on_interrupt, "on_interrupt", get_args(OnInterrupt))
+            _check_work(num_threads, progress)
             plan = (0, draws, *self.plan[2:])
             return self.go(sampler.copy(), plan, trace, on_interrupt, num_threads, progress)
 
         return go_on
+
+
+def _check_work(num_threads: int | None, progress: Progress) -> None:
+    """Refuse what the drivers would find too late, or not at all."""
+    if num_threads is not None:
+        _THREADS.check(num_threads, "num_threads")
+    if progress is not None and not isinstance(progress, bool) and not callable(progress):
+        reporter(progress)  # which says what is wrong with it
 
 
 def _warn(nans: int, stuck: int, draws: int) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from sortes import _core
 from sortes._arrays import host
-from sortes._check import AT_LEAST_1, POSITIVE, AtLeastOne, Positive, one_of, real, shown
+from sortes._check import AT_LEAST_1, POSITIVE, AtLeastOne, Positive, items, one_of, real, shown
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -28,6 +28,17 @@ class Target:
     _target: _core.mcmc.targets.Target
     _dim: int
 
+    def _options(self) -> dict[str, float]:
+        """Return what it is made of, but for the number of coordinates."""
+        return {}
+
+    def __repr__(self) -> str:
+        given = [str(self._dim), *(f"{name}={value}" for name, value in self._options().items())]
+        return f"{type(self).__name__}({', '.join(given)})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _made, (type(self), self._dim, self._options())
+
     def __call__(self, x: ArrayLike) -> NDArray[np.float64]:
         """Return the log density of points.
 
@@ -44,13 +55,14 @@ class Target:
         Raises
         ------
         ValueError
-            If they have the wrong shape.
+            If they have the wrong shape, or one is NaN.
         TypeError
             If they are no numbers.
         """
         points = host(x, "x")
         if points.ndim != 2 or points.shape[1] != self._dim:
             raise ValueError(f"x: must have shape (n, {self._dim}), got {points.shape}")
+        items(~np.isnan(points), points, "x", "is not a number")
         return self._target.logp(np.require(points, np.float64, ("C", "A")), None)
 
 
@@ -109,8 +121,11 @@ class Funnel(Target):
         self._dim = _dim_of(dim)
         if self._dim < 2:
             raise ValueError(f"dim: must be at least 2, got {self._dim}")
-        scale = real(scale, "scale", POSITIVE)
-        self._target = _core.mcmc.targets.Target.funnel(self._dim, scale)
+        self._scale = real(scale, "scale", POSITIVE)
+        self._target = _core.mcmc.targets.Target.funnel(self._dim, self._scale)
+
+    def _options(self) -> dict[str, float]:
+        return {"scale": self._scale}
 
 
 class StudentT(Target):
@@ -141,7 +156,7 @@ class StudentT(Target):
 
     def __init__(self, dim: AtLeastOne, *, df: Positive = 1.0) -> None:
         self._dim = _dim_of(dim)
-        df = real(df, "df", POSITIVE)
+        self._df = df = real(df, "df", POSITIVE)
         half = 0.5 * self._dim
         try:
             constant = math.lgamma(0.5 * df + half) - math.lgamma(0.5 * df)
@@ -151,6 +166,9 @@ class StudentT(Target):
         if not math.isfinite(constant):
             raise ValueError(f"df: must be in the range of the gamma function, got {shown(df)}")
         self._target = _core.mcmc.targets.Target.student_t(self._dim, df, constant)
+
+    def _options(self) -> dict[str, float]:
+        return {"df": self._df}
 
 
 class CLogp:
@@ -214,8 +232,15 @@ class CLogp:
         address, user = _address_of(obj)
         self._dim = _dim_of(ndim, "ndim")
         one_of(signature, "signature", get_args(Signature))
-        self._keep_alive = obj
+        self._keep_alive, self._signature = obj, signature
         self._target = _core.mcmc.targets.Target.at_address(address, user, self._dim, signature)
+
+    def __repr__(self) -> str:
+        return f"CLogp({shown(self._keep_alive)}, {self._dim}, signature={self._signature!r})"
+
+
+def _made(cls: Any, dim: int, options: dict[str, float]) -> Any:
+    return cls(dim, **options)
 
 
 def _dim_of(dim: Any, name: str = "dim") -> int:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Continue = Callable[["Trace", int, OnInterrupt, int | None, "Progress"], "Trace"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Trace:
     """The draws of several chains, from `sample`.
 
@@ -57,7 +57,16 @@ class Trace:
     stats: Mapping[str, NDArray[Any]]
     attrs: Mapping[str, Any]
     var_names: Mapping[str, tuple[int, ...]]
-    _continue: Continue | None = field(default=None, repr=False)
+    _continue: Continue | None = field(default=None)
+
+    def __repr__(self) -> str:
+        chains, n, dim = self.draws.shape
+        return f"Trace({chains} chains, {n} draws, {dim} coordinates)"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The chains themselves stay behind: a copy does not go on.
+        kept = (self.draws, self.logp, dict(self.stats), dict(self.attrs), dict(self.var_names))
+        return Trace, kept
 
     def variables(self) -> dict[str, NDArray[np.float64]]:
         """Return the draws of each variable.
