@@ -26,7 +26,7 @@ impl Target {
 
     #[staticmethod]
     fn funnel(dim: usize, scale: f64) -> Self {
-        Self(Arc::new(Funnel { dim, scale }))
+        Self(Arc::new(Funnel::new(dim, scale)))
     }
 
     #[staticmethod]

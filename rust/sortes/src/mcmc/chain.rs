@@ -193,7 +193,7 @@ fn listed(x: &[f64]) -> String {
 /// Chains of one kernel.
 #[derive(Debug, Clone)]
 pub struct Chains<K> {
-    chains: Vec<Chain<K>>,
+    each: Vec<Chain<K>>,
     plan: Plan,
     dim: usize,
 }
@@ -222,7 +222,7 @@ impl<K: Kernel> Chains<K> {
                 failure: None,
             });
         }
-        Ok(Self { chains, plan: Plan { warmup: 0, draws: 0, thin: 1, raises: false }, dim })
+        Ok(Self { each: chains, plan: Plan { warmup: 0, draws: 0, thin: 1, raises: false }, dim })
     }
 
     /// Begins to do what a plan says, from where the chains are. Returns the number of transitions.
@@ -231,7 +231,7 @@ impl<K: Kernel> Chains<K> {
     /// If there are too many, or there is no memory for what is kept; the limit of a transition.
     pub fn begin(&mut self, plan: Plan) -> Result<u64> {
         let mut all = 0;
-        for chain in &mut self.chains {
+        for chain in &mut self.each {
             let left = plan.transitions(chain.round)?;
             chain.kept = Kept {
                 draws: with_capacity(plan.draws.saturating_mul(self.dim), "coordinates of draws")?,
@@ -245,7 +245,7 @@ impl<K: Kernel> Chains<K> {
             all += u64::from(left);
         }
         self.plan = plan;
-        for chain in &mut self.chains {
+        for chain in &mut self.each {
             chain.begin(&plan, Run::alone())?;
         }
         Ok(all)
@@ -259,9 +259,9 @@ impl<K: Kernel> Chains<K> {
     pub fn run(&mut self, target: &dyn LogDensity, run: Run<'_>) -> Result<()> {
         let (plan, stop) = (self.plan, AtomicBool::new(false));
         // Where threads are fewer, chains take turns: all have draws if somebody stops them.
-        let turn = (self.chains.len() > run.threads.count()).then_some(TURN);
-        while self.chains.iter().any(|chain| chain.left > 0) && !stop.load(Ordering::Relaxed) {
-            let all = run.fill_chunks(&mut self.chains, 1, |_, chain| {
+        let turn = (self.each.len() > run.threads.count()).then_some(TURN);
+        while self.each.iter().any(|chain| chain.left > 0) && !stop.load(Ordering::Relaxed) {
+            let all = run.fill_chunks(&mut self.each, 1, |_, chain| {
                 chain[0].failure = chain[0].run(target, &plan, &stop, turn, run).err();
                 stop.fetch_or(chain[0].failure.is_some(), Ordering::Relaxed);
             });
@@ -269,7 +269,7 @@ impl<K: Kernel> Chains<K> {
                 break; // cancelled work keeps what it has
             }
         }
-        match self.chains.iter_mut().find_map(|chain| chain.failure.take()) {
+        match self.each.iter_mut().find_map(|chain| chain.failure.take()) {
             Some(failure) => Err(failure),
             None => Ok(()),
         }
@@ -277,7 +277,7 @@ impl<K: Kernel> Chains<K> {
 
     /// Writes the points that are asked about, row by row, and returns how many; none at the end.
     pub fn gather(&self, out: &mut [f64]) -> usize {
-        let asking = self.chains.iter().filter(|chain| chain.left > 0);
+        let asking = self.each.iter().filter(|chain| chain.left > 0);
         let mut rows = 0;
         for (out, chain) in out.chunks_exact_mut(self.dim).zip(asking) {
             out.copy_from_slice(chain.kernel.point());
@@ -293,7 +293,7 @@ impl<K: Kernel> Chains<K> {
     pub fn scatter(&mut self, logp: &[f64]) -> Result<u64> {
         let mut left = 0;
         let plan = self.plan;
-        let asking = self.chains.iter_mut().filter(|chain| chain.left > 0);
+        let asking = self.each.iter_mut().filter(|chain| chain.left > 0);
         for (chain, &logp) in asking.zip(logp) {
             chain.feed(logp, &plan, Run::alone())?;
             left += u64::from(chain.left);
@@ -306,8 +306,8 @@ impl<K: Kernel> Chains<K> {
     /// # Errors
     /// If there is no memory.
     pub fn take(&mut self) -> Result<(usize, Kept)> {
-        let chains = self.chains.len();
-        let n = self.chains.iter().map(|chain| chain.kept.logp.len()).min().unwrap_or(0);
+        let chains = self.each.len();
+        let n = self.each.iter().map(|chain| chain.kept.logp.len()).min().unwrap_or(0);
         let counts = K::COUNTS.len();
         let mut all = Kept {
             draws: with_capacity(chains * n * self.dim, "coordinates of draws")?,
@@ -316,7 +316,7 @@ impl<K: Kernel> Chains<K> {
             counts: with_capacity(chains * n * counts, "draws")?,
             stuck: with_capacity(chains * n, "draws")?,
         };
-        for chain in &mut self.chains {
+        for chain in &mut self.each {
             let kept = std::mem::take(&mut chain.kept);
             all.draws.extend_from_slice(&kept.draws[..n * self.dim]);
             all.logp.extend_from_slice(&kept.logp[..n]);
@@ -332,8 +332,8 @@ impl<K: Kernel> Chains<K> {
     /// # Errors
     /// If there is no memory.
     pub fn nans(&self) -> Result<Vec<u64>> {
-        let mut out = filled(self.chains.len(), 0, "chains")?;
-        for (out, chain) in out.iter_mut().zip(&self.chains) {
+        let mut out = filled(self.each.len(), 0, "chains")?;
+        for (out, chain) in out.iter_mut().zip(&self.each) {
             *out = chain.nans;
         }
         Ok(out)
@@ -344,9 +344,9 @@ impl<K: Kernel> Chains<K> {
     /// # Errors
     /// If there is no memory.
     pub fn widths(&self) -> Result<Vec<f64>> {
-        let each = self.chains.first().map_or(0, |chain| chain.kernel.widths().len());
-        let mut out = with_capacity(each * self.chains.len(), "widths")?;
-        for chain in &self.chains {
+        let widths = self.each.first().map_or(0, |chain| chain.kernel.widths().len());
+        let mut out = with_capacity(widths * self.each.len(), "widths")?;
+        for chain in &self.each {
             out.extend_from_slice(chain.kernel.widths());
         }
         Ok(out)

@@ -99,7 +99,7 @@ impl Column {
         while start < n {
             let x = self.values[order[start]];
             let ties = order[start..].iter().take_while(|&&i| self.values[i] == x).count();
-            let rank = start as f64 + (ties as f64 + 1.0) / 2.0;
+            let rank = start as f64 + f64::midpoint(ties as f64, 1.0);
             let score = normal_quantile((rank - 0.375) / (n as f64 + 0.25));
             for &i in &order[start..start + ties] {
                 ranked[i] = score;

@@ -262,9 +262,8 @@ impl Line {
                 self.ends.0 = logp;
                 self.end(self.grown.1, Phase::FirstRight, draws)
             }
-            Phase::TestLeft if inside => self.halve(draws),
+            Phase::TestLeft | Phase::TestRight if inside => self.halve(draws),
             Phase::TestLeft => self.end(self.test.1, Phase::TestRight, draws),
-            Phase::TestRight if inside => self.halve(draws),
             // The proposal could not have come here from its own interval.
             Phase::TestRight => self.shrink(draws),
             Phase::DoubledLeft => {

@@ -1,4 +1,4 @@
-//! Hit-and-run: slice sampling along a line in a direction that is drawn (MacKay 2003, section 29.7).
+//! Hit-and-run: slice sampling along a line in a direction that is drawn (`MacKay` 2003, section 29.7).
 
 use sortes_core::Result;
 use sortes_core::Run;

@@ -3,8 +3,8 @@
 use std::f64::consts::FRAC_2_PI;
 
 /// Half of pi: the upper bits, so that small multiples are exact, and the rest.
-const HIGH: f64 = 1.570_796_326_734_125_614_17;
-const LOW: f64 = 6.077_100_506_506_192_249_32e-11;
+const HIGH: f64 = 1.570_796_326_734_125_6;
+const LOW: f64 = 6.077_100_506_506_192e-11;
 
 /// The sine and the cosine of an angle of a few turns, to about 2e-16.
 #[inline]
