@@ -49,7 +49,7 @@ FEW = {**RUN, "draws": 5}
 TRIL = np.array([[1.0, 0.0], [0.3, 0.5]])
 
 CALLS = {
-    "ess": {"draws": DRAWS},
+    "ess": [{"draws": DRAWS}, {"draws": DRAWS, "method": "tail"}],
     "rhat": {"draws": DRAWS},
     "sample": [
         {"logp": TARGET, "kernel": Slice(), **RUN},
