@@ -100,6 +100,8 @@ ACCEPTED: dict[tuple[str, str, str], str] = {
     ("select.stratified_sample", "strata", "spans of time"): "labels are anything that sorts",
     ("select.stratified_sample", "strata", "records"): "labels are anything that sorts",
     ("select.stratified_sample", "strata", "words"): "labels are anything that sorts",
+    ("mcmc.ess", "draws", "3-d"): "several numbers for each draw",
+    ("mcmc.rhat", "draws", "3-d"): "several numbers for each draw",
     ("graph.Graph.labelled", "nodes", "3-d"): "walks in an array of any shape",
     ("sequences.Vocabulary", "tokens", "objects"): "None is a token that stands for no text",
     ("sequences.log_survival", "x", "3-d"): "numbers in an array of any shape",

@@ -18,6 +18,7 @@ SIZES = {  # scale and shape; every family is here
     "select": (1_500_000 if WHOLE else 150_000, "wide"),
     "pool": (1_000_000 if WHOLE else 100_000, "wide"),
     "pool, many problems": (1_000_000 if WHOLE else 100_000, "tall"),
+    "mcmc": (1_000_000 if WHOLE else 100_000, "wide"),
     "graph": (200_000 if WHOLE else 20_000, "wide"),
     "decode": (250_000 if WHOLE else 40_000, "wide"),
     "decode, many rows": (300_000 if WHOLE else 50_000, "tall"),

@@ -16,6 +16,7 @@ SIZES = {  # a scale and others for the whole, and the shape; every family is he
     "select": (200_000, (500_000, 1_500_000, 4_000_000), "wide"),
     "pool": (100_000, (1_000_000, 4_000_000), "wide"),
     "pool, many problems": (100_000, (1_000_000, 4_000_000), "tall"),
+    "mcmc": (100_000, (1_000_000, 4_000_000), "wide"),
     "graph": (30_000, (200_000, 600_000), "wide"),
     "decode": (30_000, (250_000, 700_000), "wide"),
     "decode, many rows": (30_000, (300_000, 900_000), "tall"),

@@ -29,7 +29,7 @@ from sortes._interrupt import Interrupted
 from sortes._rng import Rng
 
 if TYPE_CHECKING:
-    from sortes import decode, graph, pool, select, sequences
+    from sortes import decode, graph, mcmc, pool, select, sequences
     from sortes.decode.penalties import penalize
     from sortes.decode.rules import Rules
     from sortes.decode.sampling import sample
@@ -45,6 +45,7 @@ __all__ = [
     "decode",
     "get_num_threads",
     "graph",
+    "mcmc",
     "penalize",
     "pool",
     "sample",
@@ -55,7 +56,7 @@ __all__ = [
 ]
 
 #: The families of samplers, each a sub-package with documentation, tests and benches of its name.
-FAMILIES = ("decode", "sequences", "pool", "select", "graph")
+FAMILIES = ("decode", "sequences", "pool", "select", "graph", "mcmc")
 
 if build_profile == "debug":
     warnings.warn(

@@ -14,6 +14,7 @@ from sortes._check import WORD, Entity, Key, Step
 from . import _testing as _testing
 from . import decode as decode
 from . import graph as graph
+from . import mcmc as mcmc
 from . import pool as pool
 from . import select as select
 from . import sequences as sequences
@@ -28,6 +29,7 @@ __all__ = [
     "decode",
     "get_num_threads",
     "graph",
+    "mcmc",
     "pool",
     "select",
     "sequences",

@@ -19,6 +19,7 @@ mod decode;
 mod graph;
 mod job;
 mod locked;
+mod mcmc;
 mod pool;
 mod prelude;
 mod select;
@@ -47,6 +48,7 @@ mod _core {
         boundary::SortesError,
         decode::native as decode,
         graph::native as graph,
+        mcmc::native as mcmc,
         pool::native as pool,
         select::native as select,
         sequences::native as sequences,

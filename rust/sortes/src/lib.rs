@@ -6,6 +6,7 @@
 //! | [`sequences`] | whole texts, token by token on top of [`decode`]: arithmetic sampling |
 //! | [`pool`] | many samples of each problem: pass@k and its relatives, votes, coverage |
 //! | [`graph`] | graphs and walks on them, alone, coupled, or with a memory |
+//! | [`mcmc`] | draws from a density that is known up to a factor, by Markov chains |
 //! | [`select`] | points and subsets from data: weighted draws, sketches, designs, k-means++ seeding |
 //!
 //! Functions take slices and return slices; randomness is an argument
@@ -13,6 +14,7 @@
 
 pub mod decode;
 pub mod graph;
+pub mod mcmc;
 pub mod pool;
 pub mod select;
 pub mod sequences;

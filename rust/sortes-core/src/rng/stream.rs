@@ -100,6 +100,8 @@ purposes! {
     Shift = 30, "shift";
     /// What a group of such walkers draws beside them.
     Cluster = 31, "cluster";
+    /// The transitions of a Markov chain.
+    Chain = 32, "chain";
 }
 
 /// One past the largest entity: entities have 48 bits.

@@ -1,0 +1,14 @@
+//! The family `mcmc`: one native module for each of its parts.
+
+mod diagnostics;
+mod engine;
+mod targets;
+
+use pyo3::prelude::*;
+
+/// Draws from a density that is known up to a factor.
+#[pymodule(submodule, name = "mcmc")]
+pub(crate) mod native {
+    #[pymodule_export]
+    use super::{diagnostics::diagnostics, engine::engine, targets::targets};
+}

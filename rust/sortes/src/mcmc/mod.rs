@@ -1,0 +1,18 @@
+//! Markov chains: draws from a density that is known up to a factor.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`kernel`] | what a transition is: a machine that asks for densities |
+//! | [`slice`] | slice samplers: by coordinates, along a line, on an ellipse, in polar coordinates |
+//! | [`chain`] | chains of transitions, and who evaluates densities for them |
+//! | [`targets`] | densities |
+//! | [`draws`] | where transitions get random numbers |
+//! | [`diagnostics`] | effective sample sizes and R-hat of several chains |
+
+pub mod chain;
+pub mod diagnostics;
+pub mod draws;
+mod fourier;
+pub mod kernel;
+pub mod slice;
+pub mod targets;
