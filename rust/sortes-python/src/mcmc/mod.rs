@@ -1,6 +1,8 @@
 //! The family `mcmc`: one native module for each of its parts.
 
 mod diagnostics;
+mod polya_gamma;
+mod resampling;
 
 use pyo3::prelude::*;
 
@@ -8,5 +10,7 @@ use pyo3::prelude::*;
 #[pymodule(submodule, name = "mcmc")]
 pub(crate) mod native {
     #[pymodule_export]
-    use super::diagnostics::diagnostics;
+    use super::{
+        diagnostics::diagnostics, polya_gamma::native as polya_gamma, resampling::resampling,
+    };
 }
