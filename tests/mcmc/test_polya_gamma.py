@@ -37,17 +37,17 @@ def log_transform(b, c, t):
 
 @cache
 def distribution(b, c):
-    """The distribution function on a grid, by the Fourier integral of Gil-Pelaez: no series of ours."""
+    """The distribution function on a grid, by the Fourier integral of Gil-Pelaez."""
     mean, var = mean_and_variance(b, c)
-    x = np.linspace(0, mean + 40 * np.sqrt(var), 801)[1:]
+    end = mean + 20 * np.sqrt(var)
+    x = np.unique([*np.linspace(end / 400, end, 400), *np.geomspace(end / 1e4, end / 5, 200)])
     # The transform falls like exp(-b sqrt(s) / 2); periods beyond the grid keep aliases away.
-    step = np.pi / (4 * x[-1])
-    top = (2 * (45 / b + 8)) ** 2
-    s = (np.arange(int(min(top / step, 400_000))) + 0.5) * step
+    step = np.pi / (2 * end)
+    s = (np.arange(int((36 / b + 4) ** 2 / step)) + 0.5) * step
     phi = np.exp(log_transform(b, c, 1j * s))
     values = np.empty_like(x)
     for i, at in enumerate(x):
-        values[i] = 0.5 - step / np.pi * np.sum(np.imag(np.exp(1j * s * at) * phi) / s)
+        values[i] = 0.5 + step / np.pi * np.sum(np.imag(np.exp(1j * s * at) * phi) / s)
     return x, values
 
 
@@ -59,7 +59,7 @@ def test_closed_forms_of_the_moments(case):
 
 @pytest.mark.parametrize("b", SHAPES)
 def test_means_and_variances(b):
-    """20,000 draws see an error of 4 % of a standard deviation in the mean, of 8 % in the variance."""
+    """20,000 draws see an error of 4 % of a standard deviation in the mean."""
     tilts = np.array(TILTS)
     x = random_polyagamma(b, tilts[:, None], size=(len(tilts), N), rng=11)
     for c, draws in zip(tilts, x, strict=True):
@@ -88,7 +88,8 @@ def test_distribution_against_its_fourier_integral(b, c):
     """40,000 draws; accepting by the squeezes alone, or with `R` of twice the mean, fails."""
     x, values = distribution(b, c)
     draws = random_polyagamma(b, c, size=40_000, rng=7)
-    assert_cdf(draws, lambda at: np.clip(np.interp(at, np.append(0, x), np.append(0, values)), 0, 1))
+    x, values = np.append(0, x), np.append(0, np.clip(values, 0, 1))
+    assert_cdf(draws, lambda at: np.interp(at, x, values))
 
 
 @pytest.mark.parametrize("case", VECTORS["laplace"], ids=str)

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from fractions import Fraction
-from itertools import product
+from itertools import pairwise, product
 from math import comb, factorial, prod
 from typing import get_args
 
@@ -37,7 +37,9 @@ def multinomial_law(weights, n):
     law = {}
     for counts in compositions(n, len(weights)):
         ways = factorial(n) / prod(map(factorial, counts))
-        law[counts] = float(ways * prod(float(w) ** k for w, k in zip(weights, counts, strict=True)))
+        law[counts] = float(
+            ways * prod(float(w) ** k for w, k in zip(weights, counts, strict=True))
+        )
     return law
 
 
@@ -62,7 +64,7 @@ def law_of(weights, n, method):
     law = Counter()
     if method == "systematic":
         cuts = sorted({edge % 1 for edge in edges} | {Fraction(0), Fraction(1)})
-        for low, high in zip(cuts[:-1], cuts[1:], strict=True):
+        for low, high in pairwise(cuts):
             hits = [unit(k + (low + high) / 2) for k in range(n)]
             law[tuple(hits.count(i) for i in range(len(weights)))] += high - low
     else:  # strata are independent
@@ -70,7 +72,7 @@ def law_of(weights, n, method):
         for k in range(n):
             longer = Counter()
             cuts = sorted({Fraction(k), Fraction(k + 1), *(e for e in edges if k < e < k + 1)})
-            for low, high in zip(cuts[:-1], cuts[1:], strict=True):
+            for low, high in pairwise(cuts):
                 i = unit((low + high) / 2)
                 for counts, p in law.items():
                     more = tuple(c + (j == i) for j, c in enumerate(counts))
@@ -161,7 +163,9 @@ def test_rows_are_systems_of_their_own(method):
         again = resample(weights, 20, method=method, rng=4, num_threads=threads)
         assert np.array_equal(rows, again)
     assert np.array_equal(rows[0], resample(weights[0], 20, method=method, rng=4))
-    assert len(np.unique(resample(np.tile(weights[0], (6, 1)), 20, method=method, rng=4), axis=0)) > 1
+    assert (
+        len(np.unique(resample(np.tile(weights[0], (6, 1)), 20, method=method, rng=4), axis=0)) > 1
+    )
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -193,9 +197,7 @@ def test_vectors_of_weights(case):
 
 @pytest.mark.parametrize("case", VECTORS["next_temperature"], ids=str)
 def test_vectors_of_temperatures(case):
-    found = next_temperature(
-        case["loglik"], case["temperature"], target_ess=case["ess_target"]
-    )
+    found = next_temperature(case["loglik"], case["temperature"], target_ess=case["ess_target"])
     assert found == pytest.approx(case["next_temperature"], abs=1e-10)
 
 
@@ -224,7 +226,10 @@ def test_degenerate_weights(case):
     ("weights", "message"),
     [
         ([1.0, -1.0], r"weights: row 0: item 1 must be in \[0, inf\), got -1"),
-        ([[1.0, 1.0], [1.0, np.nan]], r"weights: row 1: item 1 must be in \[0, inf\), got (nan|NaN)"),
+        (
+            [[1.0, 1.0], [1.0, np.nan]],
+            r"weights: row 1: item 1 must be in \[0, inf\), got (nan|NaN)",
+        ),
         ([0.0, 0.0], r"weights: row 0: all 2 items are zero"),
         ([], r"weights: must have shape \(m,\) or \(rows, m\), m >= 1, got \(0,\)"),
     ],

@@ -80,9 +80,10 @@ def resample(
     Notes
     -----
     With every method the expected number of copies of particle $i$ is $n w_i / \sum_j w_j$, and a
-    particle of weight zero has none. With ``"systematic"`` and ``"ssp"`` the number is that, rounded
-    down or up; equal weights keep every particle, with ``"stratified"`` and ``"residual"`` as well,
-    however many there are: strata are formed in double precision and each holds its own integer.
+    particle of weight zero has none. With ``"systematic"`` and ``"ssp"`` the number is that,
+    rounded down or up; equal weights keep every particle, with ``"stratified"`` and ``"residual"``
+    as well, however many there are: strata are formed in double precision and each holds its own
+    integer.
     ``"ssp"`` (Srinivasan's process) is consistent for any order of the particles; for
     ``"systematic"`` that is not known. Where whole copies are set apart, an expected number within
     1e-9 of an integer counts as that integer. The time is $O(m + n)$.
@@ -237,14 +238,13 @@ def next_temperature(
     array, one_dim = _rows(log_likelihood, "log_likelihood")
     if not one_dim:
         raise ValueError(f"log_likelihood: must have shape (m,), got {array.shape}")
-    scaled, top = _scaled(array, "log_likelihood", log=True)
+    _, top = _scaled(array, "log_likelihood", log=True)
     start = UNIT.check(current, "current")
     least = SHARE.check(target_ess, "target_ess") * array.size
     possible = np.count_nonzero(array > -np.inf)
     if possible < least:
-        raise ValueError(
-            f"log_likelihood: {possible} of {array.size} items are finite, fewer than target_ess asks"
-        )
+        got = f"{possible} of {array.size} items are finite"
+        raise ValueError(f"log_likelihood: {got}, fewer than target_ess asks")
     shifted = array[0] - top[0]
 
     def keeps(step: float) -> bool:
