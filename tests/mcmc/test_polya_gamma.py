@@ -59,7 +59,11 @@ def test_closed_forms_of_the_moments(case):
 
 @pytest.mark.parametrize("b", SHAPES)
 def test_means_and_variances(b):
-    """20,000 draws see an error of 4 % of a standard deviation in the mean."""
+    """20,000 draws see an error of 4 % of a standard deviation in the mean.
+
+    Fails if the left side is always accepted, if a sign of the series is switched, if `R` has twice
+    its mean, and if one gamma is drawn for two.
+    """
     tilts = np.array(TILTS)
     x = random_polyagamma(b, tilts[:, None], size=(len(tilts), N), rng=11)
     for c, draws in zip(tilts, x, strict=True):
@@ -72,7 +76,7 @@ def test_means_and_variances(b):
 
 @pytest.mark.parametrize("c", [0, 1, 4])
 def test_distribution_of_shape_one_at_the_vectors(c):
-    """200,000 draws see an error of 0.006; a switched sign in the series of either side fails."""
+    """200,000 draws see an error of 0.006 in a probability of one half."""
     draws = random_polyagamma(1, c, size=200_000, rng=5)
     for case in VECTORS["cdf"]:
         if case["c"] == c:
@@ -85,7 +89,7 @@ def test_distribution_of_shape_one_at_the_vectors(c):
     [(0.4, 0.0), (0.7, 2.0), (1, 0.0), (1, 6.0), (1.3, 0.0), (1.3, 5.0), (1.9, 1.0), (2.7, 1.0)],
 )
 def test_distribution_against_its_fourier_integral(b, c):
-    """40,000 draws; accepting by the squeezes alone, or with `R` of twice the mean, fails."""
+    """40,000 draws see a distance of 0.014 between distribution functions."""
     x, values = distribution(b, c)
     draws = random_polyagamma(b, c, size=40_000, rng=7)
     x, values = np.append(0, x), np.append(0, np.clip(values, 0, 1))
