@@ -34,6 +34,7 @@ IDLE = {
     "sequences.*.ties": "for the rules of decode, at whose door it is tried",
     "sequences.*.top_p_boundary": "likewise",
     "sequences.*.sigma_ddof": "likewise",
+    "mcmc.*.on_interrupt": "says what Ctrl-C does",
     "graph.graphlet_concentration.allow_missing": "makes a result of an error",
     "graph.iter_walks.*": "an iterator: it is tried at `random_walks`",
     "select.kmeans_plusplus*.on_degenerate": "makes an error of a warning",

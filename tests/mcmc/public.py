@@ -1,6 +1,9 @@
 """Valid calls of what the family offers."""
 
+import ctypes
+
 import numpy as np
+from sortes.mcmc import CLogp, Funnel, GibbsianPolarSlice, Slice, StandardNormal, sample
 
 #: How many times the draws of each chain are repeated, or with ``TALL`` how many times the chains
 #: are; `public.resize` sets them.
@@ -8,10 +11,36 @@ SCALE: int = globals().get("SCALE", 1)
 TALL: bool = globals().get("TALL", False)
 TIMES = (SCALE, 1) if TALL else (1, SCALE)
 DRAWS = np.tile([[0.1, 0.9, 0.5, 0.4, 0.2], [1.0, 0.2, 3.0, 0.4, 2.0]], TIMES)
+POINTER = ctypes.POINTER(ctypes.c_double)
 
 SHAPES, TILTS = np.tile([1.0, 2.5, 0.5], SCALE), np.tile([0.0, -3.0, 20.0], SCALE)
 WEIGHTS = np.tile([[0.5, 0.0, 2.0, 1.0], [1.0, 3.0, 0.25, 1.0]], TIMES)
 METHODS = ("multinomial", "stratified", "systematic", "residual", "ssp")
+
+
+@ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, POINTER, POINTER, ctypes.c_void_p)
+def compiled(n, x, logp, user):
+    """Return the log density of a normal."""
+    logp[0] = -0.5 * sum(x[i] * x[i] for i in range(n))
+    return 0
+
+
+class Normal:
+    """A function of many points, or of one, that copies as itself."""
+
+    def __call__(self, x):
+        """Return the log density of normals."""
+        return -0.5 * (np.asarray(x) ** 2).sum(-1)
+
+    def __deepcopy__(self, memo):
+        """Return the same."""
+        return self
+
+
+TARGET = StandardNormal(2)
+RUN = {"init": np.array([[0.5, 0.2], [0.1, -0.3]]), "draws": 5 * SCALE, "warmup": 30, "rng": 0}
+FEW = {**RUN, "draws": 5}
+TRIL = np.array([[1.0, 0.0], [0.3, 0.5]])
 
 CALLS = {
     "ess": {"draws": DRAWS},
@@ -25,6 +54,27 @@ CALLS = {
         *({"weights": WEIGHTS, "n": 3 * SCALE, "method": method, "rng": 0} for method in METHODS),
         {"weights": WEIGHTS, "log": True, "rng": 0},
     ],
-    "rhat": {"draws": DRAWS},
     "weights_ess": {"weights": WEIGHTS, "log": True},
+    "rhat": {"draws": DRAWS},
+    "sample": [
+        {"logp": TARGET, "kernel": Slice(), **RUN},
+        {"logp": Normal(), "kernel": GibbsianPolarSlice(1.0), **FEW},
+    ],
+    "Trace.extend": {"draws": 5 * SCALE},
+    "Trace.variables": {},
+    "Trace.to_arviz": {},
+    "Slice": [{"width": 2.0, "max_steps": 5}, {"method": "doubling", "max_doublings": 3}],
+    "HitAndRunSlice": {"width": 2.0, "scale_tril": TRIL},
+    "EllipticalSlice": [{"prior_var": 2.0}, {"prior_cov": np.eye(2)}, {"prior_scale_tril": TRIL}],
+    "GibbsianPolarSlice": {"width": 2.0, "center": 0.5},
+    "StandardNormal": {"dim": 2},
+    "StudentT": {"dim": 2, "df": 3.0},
+    "Funnel": {"dim": 2},
+    "Funnel.__call__": {"x": np.tile([[0.5, 1.0], [2.0, 3.0]], (SCALE, 1))},
+    "CLogp": lambda: {"obj": compiled, "ndim": 2},
+}
+MADE = {
+    "Trace": lambda: sample(TARGET, Slice(), **FEW),
+    "Funnel": lambda: Funnel(2),
+    "CLogp": lambda: CLogp(compiled, 2),
 }

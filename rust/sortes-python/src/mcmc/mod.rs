@@ -1,8 +1,10 @@
 //! The family `mcmc`: one native module for each of its parts.
 
 mod diagnostics;
+mod engine;
 mod polya_gamma;
 mod resampling;
+mod targets;
 
 use pyo3::prelude::*;
 
@@ -11,6 +13,7 @@ use pyo3::prelude::*;
 pub(crate) mod native {
     #[pymodule_export]
     use super::{
-        diagnostics::diagnostics, polya_gamma::native as polya_gamma, resampling::resampling,
+        diagnostics::diagnostics, engine::engine, polya_gamma::native as polya_gamma,
+        resampling::resampling, targets::targets,
     };
 }

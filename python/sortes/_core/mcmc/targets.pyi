@@ -1,0 +1,26 @@
+"""Densities that are evaluated without Python."""
+
+from typing import Literal, final
+
+import numpy as np
+from numpy.typing import NDArray
+from sortes._progress import Job
+
+__all__ = ["Target"]
+
+@final
+class Target:
+    @staticmethod
+    def standard_normal(dim: int) -> Target: ...
+    @staticmethod
+    def funnel(dim: int, scale: float) -> Target: ...
+    @staticmethod
+    def student_t(dim: int, df: float, constant: float) -> Target: ...
+    @staticmethod
+    def at_address(
+        address: int,
+        user: int,
+        dim: int,
+        signature: Literal["scalar", "status", "grad", "batch"],
+    ) -> Target: ...
+    def logp(self, x: NDArray[np.float64], job: Job) -> NDArray[np.float64]: ...

@@ -1,0 +1,429 @@
+"""Transitions of Markov chains, as users describe them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
+
+import numpy as np
+
+from sortes import _core
+from sortes._arrays import host, numbers_of
+from sortes._check import (
+    FINITE,
+    POSITIVE,
+    AtLeastOne,
+    Domain,
+    Positive,
+    count,
+    flag,
+    one_of,
+    real,
+    shown,
+)
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+Method: TypeAlias = Literal["stepping_out", "doubling"]
+Order: TypeAlias = Literal["systematic", "permuted", "random"]
+
+#: An end of the support.
+_END: Final = Domain("[-inf, inf]")
+_MOST_STEPS: Final = 2**53
+_MOST_DOUBLINGS: Final = 1000
+
+
+class Slice:
+    """Slice sampling, coordinate by coordinate.
+
+    Parameters
+    ----------
+    width : float or array_like, shape (d,), default 1.0
+        The width of the first interval, of all coordinates or of each: about that of the law.
+    max_steps : int, optional
+        With stepping out, the most widths that an interval may have: no limit if None.
+    method : {"stepping_out", "doubling"}
+        How an interval grows: by its width at both ends, or to twice its size at one. Doubling is
+        for widths that may be far too small.
+    max_doublings : int, optional
+        With doubling, how often at most: 10 if None.
+    lower, upper : float or array_like, shape (d,)
+        The ends of the support, if they are known. Nothing outside is evaluated.
+    order : {"systematic", "permuted", "random"}
+        Whether a transition updates all coordinates in order, all in an order that is drawn, or one
+        that is drawn.
+    tune : bool, default True
+        Whether warm-up changes the widths of each chain, until intervals grow as often as they
+        shrink.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of its domain, or not used by the method.
+    TypeError
+        If an argument has the wrong type.
+
+    Notes
+    -----
+    The level is `logp(x) - e` with an exponential `e`, and a point is in the slice if its log
+    density is strictly above: NaN never is, and plateaus need no care. 3 to 8 evaluations for a
+    coordinate, with a fit width. Statistics: ``n_expand`` and ``n_shrink``, how often intervals
+    grew and shrank.
+
+    References
+    ----------
+    Neal, "Slice sampling", Annals of Statistics 31(3), 2003.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sortes.mcmc import Slice, sample
+    >>> trace = sample(lambda x: -abs(x).sum(1), Slice(2.0), np.zeros(3), rng=0)
+    >>> trace.draws.shape
+    (4, 1000, 3)
+    """
+
+    def __init__(
+        self,
+        width: ArrayLike = 1.0,
+        *,
+        max_steps: AtLeastOne | None = None,
+        method: Method = "stepping_out",
+        max_doublings: AtLeastOne | None = None,
+        lower: ArrayLike = -np.inf,
+        upper: ArrayLike = np.inf,
+        order: Order = "systematic",
+        tune: bool = True,
+    ) -> None:
+        self._width = numbers_of(width, "width", POSITIVE)
+        self._method = one_of(method, "method", get_args(Method))
+        if max_steps is not None:
+            max_steps = count(max_steps, "max_steps", 1, _MOST_STEPS)
+            if method == "doubling":
+                raise ValueError("max_steps: must not be given with doubling")
+        if max_doublings is not None:
+            max_doublings = count(max_doublings, "max_doublings", 1, _MOST_DOUBLINGS)
+            if method == "stepping_out":
+                raise ValueError("max_doublings: must not be given with stepping out")
+        self._max_steps = max_steps
+        self._doublings = (max_doublings or 10) if method == "doubling" else None
+        self._lower = numbers_of(lower, "lower", _END)
+        self._upper = numbers_of(upper, "upper", _END)
+        lows, highs = _paired(self._lower, self._upper)
+        if not (lows < highs).all():
+            at = int(np.argmin(lows < highs))
+            raise ValueError(f"upper: must be above `lower`, which is {lows[at]}, got {highs[at]}")
+        self._order = one_of(order, "order", get_args(Order))
+        self._tune = flag(tune, "tune")
+
+    def __repr__(self) -> str:
+        return f"Slice({_text(self._width)}, method={self._method!r}, order={self._order!r})"
+
+    def _native(self, dim: int, limit: int) -> _core.mcmc.engine.Kernel:
+        return _core.mcmc.engine.Kernel.coordinate(
+            _spread(self._width, dim, "width"),
+            _spread(self._lower, dim, "lower"),
+            _spread(self._upper, dim, "upper"),
+            self._max_steps,
+            self._doublings,
+            self._order,
+            self._tune,
+            limit,
+        )
+
+    def _check_init(self, init: NDArray[np.float64]) -> None:
+        """Refuse states out of bounds."""
+        dim = init.shape[1]
+        low, high = _spread(self._lower, dim, "lower"), _spread(self._upper, dim, "upper")
+        fine = (init >= low) & (init <= high)
+        if not fine.all():
+            chain, i = (int(k) for k in np.argwhere(~fine)[0])
+            within = f"[{low[i]}, {high[i]}]"
+            raise ValueError(
+                f"init: row {chain}: item {i} must be in {within}, got {init[chain, i]}"
+            )
+
+
+class HitAndRunSlice:
+    r"""Slice sampling along a line in a direction that is drawn.
+
+    Parameters
+    ----------
+    width : float, default 1.0
+        The width of the first interval.
+    max_steps : int, optional
+        The most widths that an interval may have: no limit if None.
+    scale_tril : array_like, shape (d, d), optional
+        A lower triangular matrix that directions are multiplied by, with a positive diagonal:
+        the Cholesky factor of a covariance.
+    tune : bool, default True
+        Whether warm-up changes the width of each chain.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of its domain.
+    TypeError
+        If an argument has the wrong type.
+
+    Notes
+    -----
+    The direction is uniform on the sphere; the rest is stepping out as in `Slice`. Statistics:
+    ``n_expand`` and ``n_shrink``.
+
+    References
+    ----------
+    MacKay, "Information theory, inference, and learning algorithms", Cambridge University Press
+    2003.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sortes.mcmc import HitAndRunSlice, StandardNormal, sample
+    >>> trace = sample(StandardNormal(5), HitAndRunSlice(), np.zeros(5), rng=0)
+    >>> bool(abs(trace.draws.mean()) < 0.1)
+    True
+    """
+
+    def __init__(
+        self,
+        width: Positive = 1.0,
+        *,
+        max_steps: AtLeastOne | None = None,
+        scale_tril: ArrayLike | None = None,
+        tune: bool = True,
+    ) -> None:
+        self._width = real(width, "width", POSITIVE)
+        if max_steps is not None:
+            max_steps = count(max_steps, "max_steps", 1, _MOST_STEPS)
+        self._max_steps = max_steps
+        self._tril = None if scale_tril is None else _tril_of(scale_tril, "scale_tril")
+        self._tune = flag(tune, "tune")
+
+    def __repr__(self) -> str:
+        return f"HitAndRunSlice({self._width})"
+
+    def _native(self, dim: int, limit: int) -> _core.mcmc.engine.Kernel:
+        _fits(self._tril, dim, "scale_tril")
+        return _core.mcmc.engine.Kernel.ray(
+            self._width, self._tril, self._max_steps, self._tune, limit
+        )
+
+    def _check_init(self, init: NDArray[np.float64]) -> None:
+        """Accept any state."""
+
+
+class EllipticalSlice:
+    r"""Elliptical slice sampling: for a Gaussian prior, given the log likelihood.
+
+    Parameters
+    ----------
+    prior_mean : float or array_like, shape (d,), default 0.0
+        The mean of the prior.
+    prior_var : float or array_like, shape (d,), optional
+        Its variances, where coordinates are independent. One of these three must be given.
+    prior_cov : array_like, shape (d, d), optional
+        Its covariance.
+    prior_scale_tril : array_like, shape (d, d), optional
+        The lower triangular Cholesky factor of its covariance.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of its domain, a covariance not positive definite, or not one of the
+        three given.
+    TypeError
+        If an argument has the wrong type.
+
+    Notes
+    -----
+    `sample` takes the log *likelihood*, not the posterior; the law of the draws is proportional to
+    $N(x; m, S) e^{\ell(x)}$, and ``trace.logp`` holds $\ell(x) + \log N(x; m, S)$. Each transition
+    goes to a point of an ellipse through the state and a draw of the prior. There is no width.
+    Statistics: ``n_shrink``, the proposals that were not taken.
+
+    References
+    ----------
+    Murray, Adams and MacKay, "Elliptical slice sampling", AISTATS 2010, arXiv:1001.0175.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sortes.mcmc import EllipticalSlice, sample
+    >>> kernel = EllipticalSlice(prior_var=4.0)
+    >>> trace = sample(lambda x: -((x - 1) ** 2).sum(1), kernel, np.zeros(2), rng=0)
+    >>> bool(abs(trace.draws.mean() - 8 / 9) < 0.1)
+    True
+    """
+
+    def __init__(
+        self,
+        prior_mean: ArrayLike = 0.0,
+        *,
+        prior_var: ArrayLike | None = None,
+        prior_cov: ArrayLike | None = None,
+        prior_scale_tril: ArrayLike | None = None,
+    ) -> None:
+        self._mean = numbers_of(prior_mean, "prior_mean", FINITE)
+        if sum(x is None for x in (prior_var, prior_cov, prior_scale_tril)) != 2:
+            raise ValueError(
+                "prior_var: one of `prior_var`, `prior_cov` and `prior_scale_tril` must be given"
+            )
+        self._sd: NDArray[np.float64] | None = None
+        self._tril: NDArray[np.float64] | None = None
+        if prior_var is not None:
+            self._sd = np.sqrt(numbers_of(prior_var, "prior_var", POSITIVE))
+        elif prior_cov is not None:
+            self._tril = _cholesky(prior_cov, "prior_cov")
+        else:
+            self._tril = _tril_of(prior_scale_tril, "prior_scale_tril")
+
+    def __repr__(self) -> str:
+        return f"EllipticalSlice({_text(self._mean)})"
+
+    def _native(self, dim: int, limit: int) -> _core.mcmc.engine.Kernel:
+        _fits(self._tril, dim, "prior_cov")
+        mean = _spread(self._mean, dim, "prior_mean")
+        sd = None if self._sd is None else _spread(self._sd, dim, "prior_var")
+        return _core.mcmc.engine.Kernel.elliptical(mean, sd, self._tril, limit)
+
+    def _check_init(self, init: NDArray[np.float64]) -> None:
+        """Accept any state."""
+
+
+class GibbsianPolarSlice:
+    r"""Slice sampling in polar coordinates: the direction, then the radius.
+
+    Parameters
+    ----------
+    width : float
+        The width of the first interval of radii: about the spread of the radius.
+    center : float or array_like, shape (d,), default 0.0
+        Where the radius is zero: best in the middle of the law.
+    scale_tril : array_like, shape (d, d), optional
+        A lower triangular matrix `W` with a positive diagonal; the radius and the direction are
+        those of `z` in `x = center + W z`.
+    refresh_threshold : bool, default False
+        Whether the radius gets a level of its own instead of that of the direction.
+    tune : bool, default True
+        Whether warm-up changes the width of each chain.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of its domain.
+    TypeError
+        If an argument has the wrong type.
+
+    Notes
+    -----
+    For at least two coordinates. The slice is one of $r^{d-1} f$; the direction moves on a great
+    circle that is drawn, the radius by stepping out. Heavy tails and funnels, whose scale changes
+    with the place, are what it is for. Statistics: ``n_direction``, ``n_stepout`` and ``n_radius``,
+    the evaluations of each phase.
+
+    References
+    ----------
+    Schär, Habeck and Rudolf, "Gibbsian polar slice sampling", ICML 2023, arXiv:2302.03945.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sortes.mcmc import GibbsianPolarSlice, StudentT, sample
+    >>> kernel = GibbsianPolarSlice(100.0)
+    >>> trace = sample(StudentT(100, df=1), kernel, np.ones(100), rng=0)
+    >>> radius = np.linalg.norm(trace.draws, axis=2)
+    >>> bool(11 < np.median(radius) < 19)  # 14.77
+    True
+    """
+
+    def __init__(
+        self,
+        width: Positive,
+        *,
+        center: ArrayLike = 0.0,
+        scale_tril: ArrayLike | None = None,
+        refresh_threshold: bool = False,
+        tune: bool = True,
+    ) -> None:
+        self._width = real(width, "width", POSITIVE)
+        self._center = numbers_of(center, "center", FINITE)
+        self._tril = None if scale_tril is None else _tril_of(scale_tril, "scale_tril")
+        self._refresh = flag(refresh_threshold, "refresh_threshold")
+        self._tune = flag(tune, "tune")
+
+    def __repr__(self) -> str:
+        return f"GibbsianPolarSlice({self._width}, center={_text(self._center)})"
+
+    def _native(self, dim: int, limit: int) -> _core.mcmc.engine.Kernel:
+        _fits(self._tril, dim, "scale_tril")
+        center = _spread(self._center, dim, "center")
+        return _core.mcmc.engine.Kernel.polar(
+            self._width, center, self._tril, self._refresh, self._tune, limit
+        )
+
+    def _check_init(self, init: NDArray[np.float64]) -> None:
+        """Leave it to the native side, which knows the radius."""
+
+
+#: What `sample` takes.
+Kernel: TypeAlias = Slice | HitAndRunSlice | EllipticalSlice | GibbsianPolarSlice
+
+
+def _spread(x: NDArray[np.float64], dim: int, name: str) -> NDArray[np.float64]:
+    """Return a number for each coordinate."""
+    if x.shape not in ((), (dim,)):
+        raise ValueError(f"{name}: must be a number or have shape ({dim},), got {x.shape}")
+    return np.array(np.broadcast_to(x, (dim,)))
+
+
+def _paired(
+    low: NDArray[np.float64], high: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return both ends of all intervals."""
+    size = max(low.size, high.size)
+    if {low.size, high.size} - {1, size} or (low.ndim and high.ndim and low.size != high.size):
+        raise ValueError(f"upper: must have the shape of `lower`, {low.shape}, got {high.shape}")
+    return np.broadcast_to(low, (size,)), np.broadcast_to(high, (size,))
+
+
+def _square(x: Any, name: str) -> NDArray[np.float64]:
+    array = host(x, name)
+    if array.ndim != 2 or array.shape[0] != array.shape[1] or not array.size:
+        raise ValueError(f"{name}: must have shape (d, d), got {array.shape}")
+    square = np.array(array, np.float64, order="C")
+    FINITE.check_items(square, name)
+    return square
+
+
+def _tril_of(x: Any, name: str) -> NDArray[np.float64]:
+    """Return a lower triangular matrix with a positive diagonal."""
+    tril = _square(x, name)
+    if np.triu(tril, 1).any():
+        i, j = (int(k) for k in np.argwhere(np.triu(tril, 1))[0])
+        raise ValueError(f"{name}: must be lower triangular, got {tril[i, j]} at ({i}, {j})")
+    diagonal = np.diagonal(tril)
+    if not (diagonal > 0).all():
+        i = int(np.argmin(diagonal > 0))
+        raise ValueError(f"{name}: must have a positive diagonal, got {diagonal[i]} at ({i}, {i})")
+    return tril
+
+
+def _cholesky(x: Any, name: str) -> NDArray[np.float64]:
+    """Return the factor of a covariance."""
+    cov = _square(x, name)
+    if not np.allclose(cov, cov.T, rtol=1e-8, atol=0.0):
+        raise ValueError(f"{name}: must be symmetric, got {shown(cov)}")
+    try:
+        return np.ascontiguousarray(np.linalg.cholesky(cov))
+    except np.linalg.LinAlgError:
+        raise ValueError(f"{name}: must be positive definite, got {shown(cov)}") from None
+
+
+def _fits(tril: NDArray[np.float64] | None, dim: int, name: str) -> None:
+    if tril is not None and tril.shape != (dim, dim):
+        raise ValueError(f"{name}: must have shape ({dim}, {dim}), got {tril.shape}")
+
+
+def _text(x: NDArray[np.float64]) -> str:
+    return str(float(x)) if x.ndim == 0 else shown(x.tolist())

@@ -1,0 +1,344 @@
+//! `_core.mcmc.engine`: kernels, and chains of them.
+
+use std::sync::Arc;
+
+use numpy::PyArray1;
+use pyo3::exceptions::PyValueError;
+use sortes::mcmc::chain::{Chains, Kept, Plan};
+use sortes::mcmc::draws::Tape;
+use sortes::mcmc::kernel::Step;
+use sortes::mcmc::slice::line::Growth;
+use sortes::mcmc::slice::{
+    Coordinate, Elliptical, Order, Polar, Ray, coordinate, elliptical, polar, ray,
+};
+use sortes_core::Result;
+use sortes_core::memory::with_capacity;
+
+use super::targets::Target;
+use crate::prelude::*;
+
+impl Named for Order {
+    const NAMES: &[(&str, Self)] =
+        &[("systematic", Self::Systematic), ("permuted", Self::Permuted), ("random", Self::Random)];
+}
+
+/// What a kernel is to be made of; all chains begin with it.
+#[derive(Clone)]
+enum Options {
+    Coordinate(coordinate::Options),
+    Ray(ray::Options),
+    Elliptical(Arc<elliptical::Prior>, u32),
+    Polar(polar::Options),
+}
+
+/// A kernel without a state.
+#[pyclass(frozen, module = "sortes._core.mcmc.engine")]
+pub(crate) struct Kernel(Options);
+
+fn growth(max_steps: Option<u64>, doublings: Option<u32>) -> Growth {
+    doublings.map_or(Growth::Steps(max_steps), Growth::Doublings)
+}
+
+#[pymethods]
+impl Kernel {
+    #[staticmethod]
+    #[allow(clippy::too_many_arguments)] // all that it is
+    fn coordinate(
+        widths: Vector<'_, f64>,
+        lower: Vector<'_, f64>,
+        upper: Vector<'_, f64>,
+        max_steps: Option<u64>,
+        doublings: Option<u32>,
+        order: Choice<Order>,
+        tune: bool,
+        limit: u32,
+    ) -> Self {
+        Self(Options::Coordinate(coordinate::Options {
+            widths: widths.to_vec(),
+            bounds: lower.iter().copied().zip(upper.iter().copied()).collect(),
+            growth: growth(max_steps, doublings),
+            order: order.0,
+            tune,
+            limit,
+        }))
+    }
+
+    #[staticmethod]
+    fn ray(
+        width: f64,
+        scale_tril: Option<Matrix<'_, f64>>,
+        max_steps: Option<u64>,
+        tune: bool,
+        limit: u32,
+    ) -> Self {
+        Self(Options::Ray(ray::Options {
+            width,
+            scale_tril: scale_tril.map(|tril| tril.to_vec()),
+            growth: growth(max_steps, None),
+            tune,
+            limit,
+        }))
+    }
+
+    #[staticmethod]
+    fn elliptical(
+        mean: Vector<'_, f64>,
+        sd: Option<Vector<'_, f64>>,
+        scale_tril: Option<Matrix<'_, f64>>,
+        limit: u32,
+    ) -> Self {
+        let scale = match (sd, scale_tril) {
+            (_, Some(tril)) => elliptical::Scale::Lower(tril.to_vec()),
+            (sd, None) => elliptical::Scale::Diagonal(sd.map_or(Vec::new(), |sd| sd.to_vec())),
+        };
+        let prior = elliptical::Prior { mean: mean.to_vec(), scale };
+        Self(Options::Elliptical(Arc::new(prior), limit))
+    }
+
+    #[staticmethod]
+    fn polar(
+        width: f64,
+        center: Vector<'_, f64>,
+        scale_tril: Option<Matrix<'_, f64>>,
+        refresh: bool,
+        tune: bool,
+        limit: u32,
+    ) -> Self {
+        Self(Options::Polar(polar::Options {
+            width,
+            center: center.to_vec(),
+            scale_tril: scale_tril.map(|tril| tril.to_vec()),
+            refresh,
+            tune,
+            limit,
+        }))
+    }
+}
+
+/// Chains of one of the kernels.
+#[derive(Clone)]
+enum Any {
+    Coordinate(Chains<Coordinate>),
+    Ray(Chains<Ray>),
+    Elliptical(Chains<Elliptical>),
+    Polar(Chains<Polar>),
+}
+
+/// Evaluates `$body` with `$chains` bound to the chains, and `$kernel` to the type of their kernel.
+macro_rules! with_chains {
+    ($any:expr, |$chains:ident, $kernel:ident| $body:expr) => {
+        match $any {
+            Any::Coordinate($chains) => {
+                type $kernel = Coordinate;
+                $body
+            }
+            Any::Ray($chains) => {
+                type $kernel = Ray;
+                $body
+            }
+            Any::Elliptical($chains) => {
+                type $kernel = Elliptical;
+                $body
+            }
+            Any::Polar($chains) => {
+                type $kernel = Polar;
+                $body
+            }
+        }
+    };
+}
+
+/// Chains with the state that `make` gives each of them.
+fn made<K: sortes::mcmc::kernel::Kernel>(
+    init: &Matrix<'_, f64>,
+    logp: &[f64],
+    stream: sortes_core::rng::Stream,
+    make: impl Fn(Vec<f64>, f64) -> Result<K>,
+) -> Result<Chains<K>> {
+    let mut kernels = with_capacity(logp.len(), "chains")?;
+    for (x, &logp) in init.chunks_exact(init.cols()).zip(logp) {
+        let mut state = with_capacity(x.len(), "coordinates")?;
+        state.extend_from_slice(x);
+        kernels.push(make(state, logp)?);
+    }
+    Chains::new(kernels, stream)
+}
+
+impl Any {
+    fn new(
+        options: &Options,
+        init: &Matrix<'_, f64>,
+        logp: &[f64],
+        stream: sortes_core::rng::Stream,
+    ) -> Result<Self> {
+        Ok(match options {
+            Options::Coordinate(options) => {
+                Self::Coordinate(made(init, logp, stream, |x, logp| {
+                    Coordinate::new(options.clone(), x, logp)
+                })?)
+            }
+            Options::Ray(options) => {
+                Self::Ray(made(init, logp, stream, |x, logp| Ray::new(options.clone(), x, logp))?)
+            }
+            Options::Elliptical(prior, limit) => {
+                Self::Elliptical(made(init, logp, stream, |x, logp| {
+                    Elliptical::new(prior.clone(), *limit, x, logp)
+                })?)
+            }
+            Options::Polar(options) => Self::Polar(made(init, logp, stream, |x, logp| {
+                Polar::new(options.clone(), &x, logp)
+            })?),
+        })
+    }
+}
+
+/// Draws, their log densities, evaluations, counts and whether a limit was reached: chain by chain.
+type Taken = (usize, Array<f64>, Array<f64>, Array<u32>, Array<u32>, Array<bool>);
+
+/// Chains with what they have kept.
+#[pyclass(frozen, module = "sortes._core.mcmc.engine")]
+pub(crate) struct Sampler(Locked<Any>);
+
+#[pymethods]
+impl Sampler {
+    #[new]
+    fn new(
+        py: Python<'_>,
+        kernel: &Kernel,
+        init: Matrix<'_, f64>,
+        logp: Vector<'_, f64>,
+        stream: &Stream,
+    ) -> PyResult<Self> {
+        let size = Size::new(init.len(), 10.0).serial();
+        let any = Job::plain(py).run(size, |_| Any::new(&kernel.0, &init, &logp, stream.0))?;
+        Ok(Self(Locked::new(any)))
+    }
+
+    /// The same chains, apart.
+    fn copy(&self, py: Python<'_>) -> PyResult<Self> {
+        Ok(Self(Locked::new(self.0.get(py, Clone::clone)?)))
+    }
+
+    /// Begins a plan; returns how many transitions it has.
+    fn begin(
+        &self,
+        py: Python<'_>,
+        warmup: u32,
+        draws: usize,
+        thin: u32,
+        raises: bool,
+    ) -> PyResult<u64> {
+        let plan = Plan { warmup, draws, thin, raises };
+        self.0.write(&Job::plain(py), Size::new(1, 1e3).serial(), |any, _| {
+            with_chains!(any, |chains, _K| chains.begin(plan))
+        })
+    }
+
+    /// Drives all chains with a density of this side.
+    fn run(&self, target: &Target, total: usize, job: Job<'_>) -> PyResult<()> {
+        let size = Size::new(total, 1e3).waiting();
+        let target = target.0.clone();
+        self.0
+            .write(&job, size, |any, run| with_chains!(any, |chains, _K| chains.run(&*target, run)))
+    }
+
+    /// Writes the points that are asked about; returns how many.
+    fn gather(&self, py: Python<'_>, mut out: OutMatrix<'_, f64>) -> PyResult<usize> {
+        let out: &mut [f64] = &mut out;
+        self.0.get(py, |any| with_chains!(any, |chains, _K| chains.gather(out)))
+    }
+
+    /// Goes on with the answers; returns how many transitions are left.
+    fn scatter(&self, py: Python<'_>, logp: Vector<'_, f64>) -> PyResult<u64> {
+        self.0.write(&Job::plain(py), Size::new(1, 1.0).serial(), |any, _| {
+            with_chains!(any, |chains, _K| chains.scatter(&logp))
+        })
+    }
+
+    /// What is kept.
+    fn take(&self, py: Python<'_>) -> PyResult<Taken> {
+        let size = Size::new(1, 1e3).serial();
+        let (n, kept): (usize, Kept) = self
+            .0
+            .write(&Job::plain(py), size, |any, _| with_chains!(any, |chains, _K| chains.take()))?;
+        let Kept { draws, logp, evaluations, counts, stuck } = kept;
+        Ok((n, Array(draws), Array(logp), Array(evaluations), Array(counts), Array(stuck)))
+    }
+
+    /// What the counts are called.
+    fn names(&self, py: Python<'_>) -> PyResult<Vec<&'static str>> {
+        self.0.get(py, |any| {
+            with_chains!(any, |_chains, K| <K as sortes::mcmc::kernel::Kernel>::COUNTS.to_vec())
+        })
+    }
+
+    /// Log densities that were not numbers, of each chain.
+    fn nans(&self, py: Python<'_>) -> PyResult<Array<u64>> {
+        let nans = self.0.get(py, |any| with_chains!(any, |chains, _K| chains.nans()))?;
+        nans.map(Array).map_err(to_py)
+    }
+
+    /// The widths in use, chain by chain.
+    fn widths(&self, py: Python<'_>) -> PyResult<Array<f64>> {
+        let widths = self.0.get(py, |any| with_chains!(any, |chains, _K| chains.widths()))?;
+        widths.map(Array).map_err(to_py)
+    }
+}
+
+/// The state, its log density, counts, evaluations, whether a limit was reached, and what is left of
+/// each tape.
+type Transition = (Vec<f64>, f64, Vec<u32>, usize, bool, (usize, usize, usize));
+
+/// One transition with given random numbers; `logp` is called with each point.
+#[pyfunction]
+fn tape_step(
+    kernel: &Kernel,
+    logp: Bound<'_, PyAny>,
+    x0: Matrix<'_, f64>,
+    uniforms: Vector<'_, f64>,
+    exponentials: Vector<'_, f64>,
+    normals: Vector<'_, f64>,
+) -> PyResult<Transition> {
+    fn played<K: sortes::mcmc::kernel::Kernel>(
+        mut kernel: K,
+        mut tape: Tape<'_>,
+        f: impl Fn(&[f64]) -> PyResult<f64>,
+    ) -> PyResult<Transition> {
+        let mut evaluations = 0;
+        let mut step = kernel.start(&mut tape);
+        while step == Step::Evaluate {
+            let logp = f(kernel.point())?;
+            evaluations += 1;
+            if evaluations > 100_000 {
+                return Err(PyValueError::new_err("the transition does not end"));
+            }
+            step = kernel.advance(logp, &mut tape);
+        }
+        let left = (tape.uniforms.len(), tape.exponentials.len(), tape.normals.len());
+        let counts = kernel.counts()[..K::COUNTS.len()].to_vec();
+        let point = kernel.point().to_vec();
+        Ok((point, kernel.reported(), counts, evaluations, kernel.is_stuck(), left))
+    }
+    let f = |x: &[f64]| logp.call1((PyArray1::from_slice(logp.py(), x),))?.extract::<f64>();
+    let first = f(&x0)?;
+    let tape = Tape { uniforms: &uniforms, exponentials: &exponentials, normals: &normals };
+    let x = x0.to_vec();
+    match &kernel.0 {
+        Options::Coordinate(o) => {
+            played(Coordinate::new(o.clone(), x, first).map_err(to_py)?, tape, f)
+        }
+        Options::Ray(o) => played(Ray::new(o.clone(), x, first).map_err(to_py)?, tape, f),
+        Options::Elliptical(prior, limit) => {
+            let made = Elliptical::new(prior.clone(), *limit, x, first);
+            played(made.map_err(to_py)?, tape, f)
+        }
+        Options::Polar(o) => played(Polar::new(o.clone(), &x, first).map_err(to_py)?, tape, f),
+    }
+}
+
+/// Kernels, and chains of them.
+#[pymodule(submodule)]
+pub(crate) mod engine {
+    #[pymodule_export]
+    use super::{Kernel, Sampler, tape_step};
+}

@@ -1,0 +1,155 @@
+//! `_core.mcmc.targets`: densities that are evaluated without Python.
+
+use std::ffi::{c_double, c_int, c_void};
+use std::sync::Arc;
+
+use sortes::mcmc::targets::{Funnel, LogDensity, StandardNormal, StudentT};
+use sortes_core::memory::zeroed;
+use sortes_core::{Error, Result};
+
+use crate::prelude::*;
+
+/// Nanoseconds of a point, and of a coordinate.
+const POINT: f64 = 20.0;
+const COORDINATE: f64 = 2.0;
+
+/// A density.
+#[pyclass(frozen, module = "sortes._core.mcmc.targets")]
+pub(crate) struct Target(pub(crate) Arc<dyn LogDensity>);
+
+#[pymethods]
+impl Target {
+    #[staticmethod]
+    fn standard_normal(dim: usize) -> Self {
+        Self(Arc::new(StandardNormal { dim }))
+    }
+
+    #[staticmethod]
+    fn funnel(dim: usize, scale: f64) -> Self {
+        Self(Arc::new(Funnel { dim, scale }))
+    }
+
+    #[staticmethod]
+    fn student_t(dim: usize, df: f64, constant: f64) -> Self {
+        Self(Arc::new(StudentT { dim, df, constant }))
+    }
+
+    /// What a C function at an address computes; `user` is passed on to it.
+    #[staticmethod]
+    fn at_address(address: usize, user: usize, dim: usize, signature: Choice<Signature>) -> Self {
+        Self(Arc::new(Foreign { address, user, dim, signature: signature.0 }))
+    }
+
+    /// The log density of each row.
+    fn logp(&self, x: Matrix<'_, f64>, job: Job<'_>) -> PyResult<Array<f64>> {
+        let (rows, cols) = (x.rows(), x.cols());
+        job.array(Size::new(rows, POINT + COORDINATE * cols as f64).serial(), |run| {
+            let mut out = zeroed(rows, "results")?;
+            let mut scratch = zeroed(self.0.scratch(), "numbers for the density")?;
+            for block in run.blocks(rows, 1024) {
+                for i in block? {
+                    out[i] = self.0.logp(&x[i * cols..(i + 1) * cols], &mut scratch)?;
+                    run.advance(1);
+                }
+            }
+            Ok(out)
+        })
+    }
+}
+
+/// How a C function is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Signature {
+    /// `double f(int n, const double *x, void *user)`.
+    Scalar,
+    /// `int f(int n, const double *x, double *logp, void *user)`.
+    Status,
+    /// `int f(size_t n, const double *x, double *grad, double *logp, const void *user)`.
+    Grad,
+    /// `int f(size_t m, size_t n, const double *x, double *logp, void *user)`.
+    Batch,
+}
+
+impl Named for Signature {
+    const NAMES: &[(&str, Self)] = &[
+        ("scalar", Self::Scalar),
+        ("status", Self::Status),
+        ("grad", Self::Grad),
+        ("batch", Self::Batch),
+    ];
+}
+
+type ScalarFn = unsafe extern "C" fn(c_int, *const c_double, *mut c_void) -> c_double;
+type StatusFn = unsafe extern "C" fn(c_int, *const c_double, *mut c_double, *mut c_void) -> c_int;
+type GradFn = unsafe extern "C" fn(
+    usize,
+    *const c_double,
+    *mut c_double,
+    *mut c_double,
+    *const c_void,
+) -> c_int;
+type BatchFn =
+    unsafe extern "C" fn(usize, usize, *const c_double, *mut c_double, *mut c_void) -> c_int;
+
+/// A C function that the user vouches for: it may be called from any thread, as `signature` says.
+struct Foreign {
+    address: usize,
+    user: usize,
+    dim: usize,
+    signature: Signature,
+}
+
+impl LogDensity for Foreign {
+    fn dim(&self) -> usize {
+        self.dim
+    }
+
+    fn scratch(&self) -> usize {
+        if self.signature == Signature::Grad { self.dim } else { 0 }
+    }
+
+    fn logp(&self, x: &[f64], scratch: &mut [f64]) -> Result<f64> {
+        // A function that fails without a word leaves this, which is never accepted.
+        let mut logp = f64::NAN;
+        let (n, user) = (self.dim, self.user as *mut c_void);
+        let (small, data) = (n as c_int, x.as_ptr());
+        // SAFETY: the user states that a function of this signature is at the address, for points of
+        // so many coordinates; Python has refused zero. The pointers hold `n` numbers each, and one.
+        let status = unsafe {
+            match self.signature {
+                Signature::Scalar => {
+                    let f = std::mem::transmute::<usize, ScalarFn>(self.address);
+                    logp = f(small, data, user);
+                    0
+                }
+                Signature::Status => {
+                    let f = std::mem::transmute::<usize, StatusFn>(self.address);
+                    f(small, data, &raw mut logp, user)
+                }
+                Signature::Grad => {
+                    let f = std::mem::transmute::<usize, GradFn>(self.address);
+                    f(n, data, scratch.as_mut_ptr(), &raw mut logp, user)
+                }
+                Signature::Batch => {
+                    let f = std::mem::transmute::<usize, BatchFn>(self.address);
+                    f(1, n, data, &raw mut logp, user)
+                }
+            }
+        };
+        match status {
+            0 => Ok(logp),
+            1.. => Ok(f64::NEG_INFINITY),
+            _ => Err(Error::argument(
+                "logp",
+                format!("the function returned {status}, a fatal error, at {x:?}"),
+            )),
+        }
+    }
+}
+
+/// Densities that are evaluated without Python.
+#[pymodule(submodule)]
+pub(crate) mod targets {
+    #[pymodule_export]
+    use super::Target;
+}

@@ -1,0 +1,354 @@
+//! Chains of transitions, and the two ways to drive them: each on its own with a density of this
+//! side, or all together with answers from outside. The draws are the same.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use sortes_core::error::shown;
+use sortes_core::memory::{filled, with_capacity, zeroed};
+use sortes_core::rng::{Draws, Purpose, Rounds, Stream};
+use sortes_core::{Error, Result, Run};
+
+use super::kernel::{Kernel, Step};
+use super::targets::LogDensity;
+
+/// How long a chain runs before the next one does.
+const TURN: Duration = Duration::from_millis(10);
+/// Evaluations between looks at the clock.
+const LOOKS: u32 = 32;
+
+/// How many transitions, and which of them are kept.
+#[derive(Debug, Clone, Copy)]
+pub struct Plan {
+    /// Transitions that tune and are not kept.
+    pub warmup: u32,
+    /// Draws that are kept.
+    pub draws: usize,
+    /// Transitions for each of them, of which the last is kept.
+    pub thin: u32,
+    /// Whether a transition that reaches a limit is an error.
+    pub raises: bool,
+}
+
+impl Plan {
+    /// All transitions of a chain.
+    ///
+    /// # Errors
+    /// If a chain would have more than its counter can number.
+    fn transitions(&self, before: u32) -> Result<u32> {
+        let all = (self.draws as u64).saturating_mul(u64::from(self.thin));
+        let all = all.saturating_add(u64::from(self.warmup));
+        match u32::try_from(all.saturating_add(u64::from(before))) {
+            Ok(_) => Ok(all as u32),
+            Err(_) => Err(Error::argument(
+                "draws",
+                format!("must leave a chain less than 2**32 transitions, got {all}"),
+            )),
+        }
+    }
+}
+
+/// What a chain has kept.
+#[derive(Debug, Clone, Default)]
+pub struct Kept {
+    /// The states, draw by draw.
+    pub draws: Vec<f64>,
+    /// Their log densities.
+    pub logp: Vec<f64>,
+    /// Evaluations for each draw.
+    pub evaluations: Vec<u32>,
+    /// What the kernel counted for each draw.
+    pub counts: Vec<u32>,
+    /// Whether a limit was reached on the way to a draw.
+    pub stuck: Vec<bool>,
+}
+
+/// What happened since the last kept draw.
+#[derive(Debug, Clone, Copy, Default)]
+struct Since {
+    evaluations: u32,
+    counts: [u32; 3],
+    stuck: bool,
+    transitions: u32,
+}
+
+/// One chain.
+#[derive(Debug, Clone)]
+struct Chain<K> {
+    kernel: K,
+    rounds: Rounds,
+    index: u64,
+    /// The next transition, of all that this chain ever makes.
+    round: u32,
+    /// Transitions that are left of the plan, and of its warm-up.
+    left: u32,
+    warmup: u32,
+    draws: Draws,
+    since: Since,
+    kept: Kept,
+    /// Log densities that were not numbers.
+    nans: u64,
+    failure: Option<Error>,
+}
+
+impl<K: Kernel> Chain<K> {
+    /// Begins transitions until one asks for a density, or there is none left.
+    #[inline]
+    fn begin(&mut self, plan: &Plan, run: Run<'_>) -> Result<()> {
+        while self.left > 0 {
+            self.draws = self.rounds.draws(Purpose::Chain, self.index, self.round);
+            if self.kernel.start(&mut self.draws) == Step::Evaluate {
+                return Ok(());
+            }
+            self.end(plan, run)?;
+        }
+        Ok(())
+    }
+
+    /// Goes on with an answer.
+    #[inline]
+    fn feed(&mut self, logp: f64, plan: &Plan, run: Run<'_>) -> Result<()> {
+        self.since.evaluations = self.since.evaluations.saturating_add(1);
+        if logp.is_nan() {
+            self.nans += 1;
+        } else if logp == f64::INFINITY {
+            let reason =
+                format!("is +inf at {} in chain {}", listed(self.kernel.point()), self.index);
+            return Err(Error::argument("logp", reason));
+        }
+        if self.kernel.advance(logp, &mut self.draws) == Step::Evaluate {
+            return Ok(());
+        }
+        self.end(plan, run)?;
+        self.begin(plan, run)
+    }
+
+    /// Counts the transition, and keeps its state if it is the turn of one.
+    fn end(&mut self, plan: &Plan, run: Run<'_>) -> Result<()> {
+        self.round += 1;
+        self.left -= 1;
+        run.advance(1);
+        if self.kernel.is_stuck() && plan.raises {
+            let reason =
+                format!("was reached in chain {} at {}", self.index, listed(self.kernel.point()));
+            return Err(Error::argument("max_evals_per_transition", reason));
+        }
+        if self.warmup > 0 {
+            self.warmup -= 1;
+            self.kernel.tune();
+            self.since = Since::default();
+            return Ok(());
+        }
+        let since = &mut self.since;
+        for (sum, count) in since.counts.iter_mut().zip(self.kernel.counts()) {
+            *sum = sum.saturating_add(count);
+        }
+        since.stuck |= self.kernel.is_stuck();
+        since.transitions += 1;
+        if since.transitions == plan.thin {
+            let kept = &mut self.kept;
+            kept.draws.extend_from_slice(self.kernel.point());
+            kept.logp.push(self.kernel.reported());
+            kept.evaluations.push(since.evaluations);
+            kept.counts.extend_from_slice(&since.counts[..K::COUNTS.len()]);
+            kept.stuck.push(since.stuck);
+            *since = Since::default();
+        }
+        Ok(())
+    }
+
+    /// Runs to the end of the plan, until somebody stops, or until its turn is over.
+    fn run(
+        &mut self,
+        target: &dyn LogDensity,
+        plan: &Plan,
+        stop: &AtomicBool,
+        turn: Option<Duration>,
+        run: Run<'_>,
+    ) -> Result<()> {
+        let mut scratch = zeroed(target.scratch(), "numbers for the density")?;
+        let start = Instant::now();
+        while self.left > 0 && turn.is_none_or(|turn| start.elapsed() < turn) {
+            for _ in 0..LOOKS {
+                if self.left == 0 || run.cancel.is_cancelled() || stop.load(Ordering::Relaxed) {
+                    return Ok(());
+                }
+                let logp = target.logp(self.kernel.point(), &mut scratch)?;
+                self.feed(logp, plan, run)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A point as messages show it: its first coordinates.
+fn listed(x: &[f64]) -> String {
+    let mut text = x.iter().take(8).map(|&x| shown(x)).collect::<Vec<_>>().join(", ");
+    if x.len() > 8 {
+        text.push_str(", ...");
+    }
+    format!("[{text}]")
+}
+
+/// Chains of one kernel.
+#[derive(Debug, Clone)]
+pub struct Chains<K> {
+    chains: Vec<Chain<K>>,
+    plan: Plan,
+    dim: usize,
+}
+
+impl<K: Kernel> Chains<K> {
+    /// Of kernels with their states, with the random numbers of a stream.
+    ///
+    /// # Errors
+    /// If there is no memory.
+    pub fn new(kernels: Vec<K>, stream: Stream) -> Result<Self> {
+        let rounds = stream.rounds();
+        let dim = kernels.first().map_or(0, |kernel| kernel.point().len());
+        let mut chains = with_capacity(kernels.len(), "chains")?;
+        for (index, kernel) in (0..).zip(kernels) {
+            chains.push(Chain {
+                kernel,
+                rounds,
+                index,
+                round: 0,
+                left: 0,
+                warmup: 0,
+                draws: rounds.draws(Purpose::Chain, index, 0),
+                since: Since::default(),
+                kept: Kept::default(),
+                nans: 0,
+                failure: None,
+            });
+        }
+        Ok(Self { chains, plan: Plan { warmup: 0, draws: 0, thin: 1, raises: false }, dim })
+    }
+
+    /// Begins to do what a plan says, from where the chains are. Returns the number of transitions.
+    ///
+    /// # Errors
+    /// If there are too many, or there is no memory for what is kept; the limit of a transition.
+    pub fn begin(&mut self, plan: Plan) -> Result<u64> {
+        let mut all = 0;
+        for chain in &mut self.chains {
+            let left = plan.transitions(chain.round)?;
+            chain.kept = Kept {
+                draws: with_capacity(plan.draws.saturating_mul(self.dim), "coordinates of draws")?,
+                logp: with_capacity(plan.draws, "draws")?,
+                evaluations: with_capacity(plan.draws, "draws")?,
+                counts: with_capacity(plan.draws.saturating_mul(K::COUNTS.len()), "draws")?,
+                stuck: with_capacity(plan.draws, "draws")?,
+            };
+            (chain.left, chain.warmup, chain.nans) = (left, plan.warmup, 0);
+            chain.since = Since::default();
+            all += u64::from(left);
+        }
+        self.plan = plan;
+        for chain in &mut self.chains {
+            chain.begin(&plan, Run::alone())?;
+        }
+        Ok(all)
+    }
+
+    /// Drives each chain to its end, or until the work is cancelled, which is no error. What a chain
+    /// failed by ends all of them.
+    ///
+    /// # Errors
+    /// That of the first chain that failed.
+    pub fn run(&mut self, target: &dyn LogDensity, run: Run<'_>) -> Result<()> {
+        let (plan, stop) = (self.plan, AtomicBool::new(false));
+        // Where threads are fewer, chains take turns: all have draws if somebody stops them.
+        let turn = (self.chains.len() > run.threads.count()).then_some(TURN);
+        while self.chains.iter().any(|chain| chain.left > 0) && !stop.load(Ordering::Relaxed) {
+            let all = run.fill_chunks(&mut self.chains, 1, |_, chain| {
+                chain[0].failure = chain[0].run(target, &plan, &stop, turn, run).err();
+                stop.fetch_or(chain[0].failure.is_some(), Ordering::Relaxed);
+            });
+            if all.is_err() {
+                break; // cancelled work keeps what it has
+            }
+        }
+        match self.chains.iter_mut().find_map(|chain| chain.failure.take()) {
+            Some(failure) => Err(failure),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes the points that are asked about, row by row, and returns how many; none at the end.
+    pub fn gather(&self, out: &mut [f64]) -> usize {
+        let asking = self.chains.iter().filter(|chain| chain.left > 0);
+        let mut rows = 0;
+        for (out, chain) in out.chunks_exact_mut(self.dim).zip(asking) {
+            out.copy_from_slice(chain.kernel.point());
+            rows += 1;
+        }
+        rows
+    }
+
+    /// Goes on with the answers to what was gathered. Returns how many transitions are left.
+    ///
+    /// # Errors
+    /// That of the first chain that failed.
+    pub fn scatter(&mut self, logp: &[f64]) -> Result<u64> {
+        let mut left = 0;
+        let plan = self.plan;
+        let asking = self.chains.iter_mut().filter(|chain| chain.left > 0);
+        for (chain, &logp) in asking.zip(logp) {
+            chain.feed(logp, &plan, Run::alone())?;
+            left += u64::from(chain.left);
+        }
+        Ok(left)
+    }
+
+    /// What is kept: the shortest chain says how many draws each has.
+    ///
+    /// # Errors
+    /// If there is no memory.
+    pub fn take(&mut self) -> Result<(usize, Kept)> {
+        let chains = self.chains.len();
+        let n = self.chains.iter().map(|chain| chain.kept.logp.len()).min().unwrap_or(0);
+        let counts = K::COUNTS.len();
+        let mut all = Kept {
+            draws: with_capacity(chains * n * self.dim, "coordinates of draws")?,
+            logp: with_capacity(chains * n, "draws")?,
+            evaluations: with_capacity(chains * n, "draws")?,
+            counts: with_capacity(chains * n * counts, "draws")?,
+            stuck: with_capacity(chains * n, "draws")?,
+        };
+        for chain in &mut self.chains {
+            let kept = std::mem::take(&mut chain.kept);
+            all.draws.extend_from_slice(&kept.draws[..n * self.dim]);
+            all.logp.extend_from_slice(&kept.logp[..n]);
+            all.evaluations.extend_from_slice(&kept.evaluations[..n]);
+            all.counts.extend_from_slice(&kept.counts[..n * counts]);
+            all.stuck.extend_from_slice(&kept.stuck[..n]);
+        }
+        Ok((n, all))
+    }
+
+    /// Log densities that were not numbers, of each chain, since the plan began.
+    ///
+    /// # Errors
+    /// If there is no memory.
+    pub fn nans(&self) -> Result<Vec<u64>> {
+        let mut out = filled(self.chains.len(), 0, "chains")?;
+        for (out, chain) in out.iter_mut().zip(&self.chains) {
+            *out = chain.nans;
+        }
+        Ok(out)
+    }
+
+    /// The widths in use, chain by chain.
+    ///
+    /// # Errors
+    /// If there is no memory.
+    pub fn widths(&self) -> Result<Vec<f64>> {
+        let each = self.chains.first().map_or(0, |chain| chain.kernel.widths().len());
+        let mut out = with_capacity(each * self.chains.len(), "widths")?;
+        for chain in &self.chains {
+            out.extend_from_slice(chain.kernel.widths());
+        }
+        Ok(out)
+    }
+}

@@ -1,0 +1,269 @@
+//! Gibbsian polar slice sampling: the direction, then the radius.
+//!
+//! Schär, Habeck and Rudolf, "Gibbsian polar slice sampling", ICML 2023, arXiv 2302.03945. With
+//! `x = center + r W theta` the density of radius and direction is `r^(d-1) f`, and the slice is one of
+//! that.
+
+use sortes_core::memory::zeroed;
+use sortes_core::rng::elementary::ln;
+use sortes_core::{Error, Result};
+
+use super::angle::Bracket;
+use super::line::{Ask, Growth, Line};
+use super::ray::{length, multiply};
+use super::trigonometry::sin_cos;
+use crate::mcmc::draws::Draws;
+use crate::mcmc::kernel::{Kernel, Step, Tuner};
+
+/// What to make a kernel of.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The width of intervals of radii.
+    pub width: f64,
+    /// Where the radius is zero.
+    pub center: Vec<f64>,
+    /// What directions are multiplied by: the rows of a lower triangular matrix.
+    pub scale_tril: Option<Vec<f64>>,
+    /// Whether the radius gets a level of its own.
+    pub refresh: bool,
+    /// Whether warm-up changes the width.
+    pub tune: bool,
+    /// The most evaluations of an update of the direction, and of one of the radius.
+    pub limit: u32,
+}
+
+/// The kernel.
+#[derive(Debug, Clone)]
+pub struct Polar {
+    options: Options,
+    radius: f64,
+    direction: Vec<f64>,
+    logp: f64,
+    point: Vec<f64>,
+    /// The direction that is proposed, and the other axis of the great circle.
+    proposal: Vec<f64>,
+    axis: Vec<f64>,
+    /// `W` times the direction.
+    turned: Vec<f64>,
+    level: f64,
+    bracket: Bracket,
+    line: Line,
+    is_radial: bool,
+    /// Evaluations of directions.
+    directions: u32,
+    /// The log density that was answered last.
+    answered: f64,
+    stuck: bool,
+    width: [f64; 1],
+    tuner: Option<Tuner>,
+}
+
+impl Polar {
+    /// At a state of finite log density.
+    ///
+    /// # Errors
+    /// If it is at the centre, or has one coordinate; if there is no memory.
+    pub fn new(options: Options, x: &[f64], logp: f64) -> Result<Self> {
+        let d = x.len();
+        if d < 2 {
+            return Err(Error::argument("init", "must have at least 2 coordinates, got 1"));
+        }
+        let mut direction = zeroed(d, "coordinates")?;
+        for ((out, x), c) in direction.iter_mut().zip(x).zip(&options.center) {
+            *out = x - c;
+        }
+        if let Some(tril) = &options.scale_tril {
+            // Forward substitution, in place.
+            for i in 0..d {
+                let row = &tril[i * d..];
+                let known: f64 = row[..i].iter().zip(&direction).map(|(a, b)| a * b).sum();
+                direction[i] = (direction[i] - known) / row[i];
+            }
+        }
+        let radius = length(&direction);
+        if radius.is_nan() || radius < 1e-10 * options.width {
+            let reason = "must not be at the center of the kernel: move `center`";
+            return Err(Error::argument("init", reason));
+        }
+        for out in &mut direction {
+            *out /= radius;
+        }
+        let mut made = Self {
+            radius,
+            logp,
+            point: zeroed(d, "coordinates")?,
+            proposal: zeroed(d, "coordinates")?,
+            axis: zeroed(d, "coordinates")?,
+            turned: zeroed(d, "coordinates")?,
+            direction,
+            level: 0.0,
+            bracket: Bracket::default(),
+            line: Line::new(Growth::Steps(None), options.limit),
+            is_radial: false,
+            directions: 0,
+            answered: logp,
+            stuck: false,
+            width: [options.width],
+            tuner: options.tune.then(|| Tuner::new(options.width)),
+            options,
+        };
+        made.point.copy_from_slice(x);
+        Ok(made)
+    }
+
+    /// What the radius adds to the log density.
+    #[inline]
+    fn jacobian(&self, radius: f64) -> f64 {
+        (self.direction.len() - 1) as f64 * ln(radius)
+    }
+
+    /// Turns the direction, or its proposal, by the matrix.
+    #[inline]
+    fn turn(&mut self, is_proposal: bool) {
+        let from = if is_proposal { &self.proposal } else { &self.direction };
+        match &self.options.scale_tril {
+            Some(tril) => multiply(tril, from, &mut self.turned),
+            None => self.turned.copy_from_slice(from),
+        }
+    }
+
+    #[inline]
+    fn place(&mut self, radius: f64) {
+        for ((point, c), v) in self.point.iter_mut().zip(&self.options.center).zip(&self.turned) {
+            *point = c + radius * v;
+        }
+    }
+
+    /// Asks about a direction.
+    #[inline]
+    fn ask(&mut self, draws: &mut impl Draws) -> Step {
+        if self.directions == self.options.limit {
+            self.stuck = true;
+            return self.begin_radius(draws);
+        }
+        self.directions += 1;
+        let (sine, cosine) = sin_cos(self.bracket.angle);
+        let axes = self.direction.iter().zip(&self.axis);
+        for (out, (theta, y)) in self.proposal.iter_mut().zip(axes) {
+            *out = theta * cosine + y * sine;
+        }
+        let norm = length(&self.proposal);
+        for out in &mut self.proposal {
+            *out /= norm;
+        }
+        self.turn(true);
+        self.place(self.radius);
+        Step::Evaluate
+    }
+
+    /// The direction is settled.
+    #[inline]
+    fn begin_radius(&mut self, draws: &mut impl Draws) -> Step {
+        self.is_radial = true;
+        self.turn(false);
+        if self.options.refresh {
+            self.level = self.jacobian(self.radius) + self.logp - draws.exponential();
+        }
+        let bounds = (0.0, f64::INFINITY);
+        let ask = self.line.begin(self.radius, self.level, self.width[0], bounds, draws);
+        self.take(ask, draws)
+    }
+
+    #[inline]
+    fn take(&mut self, mut ask: Ask, draws: &mut impl Draws) -> Step {
+        loop {
+            match ask {
+                // Nothing has the radius zero.
+                Ask::At(radius) if radius <= 0.0 => {
+                    ask = self.line.advance(f64::NEG_INFINITY, draws);
+                }
+                Ask::At(radius) => {
+                    self.place(radius);
+                    return Step::Evaluate;
+                }
+                Ask::Found(radius, _) => {
+                    // The point asked about last.
+                    self.radius = radius;
+                    self.logp = self.answered;
+                    return Step::Done;
+                }
+                Ask::Stuck => {
+                    self.stuck = true;
+                    self.place(self.radius);
+                    return Step::Done;
+                }
+            }
+        }
+    }
+}
+
+impl Kernel for Polar {
+    const COUNTS: &'static [&'static str] = &["n_direction", "n_stepout", "n_radius"];
+
+    #[inline]
+    fn start(&mut self, draws: &mut impl Draws) -> Step {
+        (self.stuck, self.is_radial, self.directions) = (false, false, 0);
+        self.level = self.jacobian(self.radius) + self.logp - draws.exponential();
+        let mut norm = 0.0;
+        while norm < 1e-12 {
+            for z in &mut self.axis {
+                *z = draws.normal();
+            }
+            let along: f64 = self.axis.iter().zip(&self.direction).map(|(a, b)| a * b).sum();
+            for (z, theta) in self.axis.iter_mut().zip(&self.direction) {
+                *z -= along * theta;
+            }
+            norm = length(&self.axis);
+        }
+        for z in &mut self.axis {
+            *z /= norm;
+        }
+        self.bracket = Bracket::new(draws);
+        self.ask(draws)
+    }
+
+    #[inline]
+    fn advance(&mut self, logp: f64, draws: &mut impl Draws) -> Step {
+        self.answered = logp;
+        if self.is_radial {
+            let jacobian = self.jacobian(self.line.asked());
+            let ask = self.line.advance(logp + jacobian, draws);
+            return self.take(ask, draws);
+        }
+        if logp + self.jacobian(self.radius) > self.level {
+            std::mem::swap(&mut self.direction, &mut self.proposal);
+            self.logp = logp;
+            return self.begin_radius(draws);
+        }
+        self.bracket.shrink(draws);
+        self.ask(draws)
+    }
+
+    #[inline]
+    fn point(&self) -> &[f64] {
+        &self.point
+    }
+
+    fn logp(&self) -> f64 {
+        self.logp
+    }
+
+    fn counts(&self) -> [u32; 3] {
+        let radial = self.line.evaluations;
+        [self.directions, radial - self.line.proposals, self.line.proposals]
+    }
+
+    fn is_stuck(&self) -> bool {
+        self.stuck
+    }
+
+    fn tune(&mut self) {
+        if let Some(tuner) = &mut self.tuner {
+            tuner.learn(&mut self.width[0], self.line.widened, self.line.shrunk);
+        }
+    }
+
+    fn widths(&self) -> &[f64] {
+        &self.width
+    }
+}

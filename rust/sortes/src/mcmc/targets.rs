@@ -1,0 +1,126 @@
+//! Densities: what chains are driven by without a call to Python, and some of known law.
+
+use std::f64::consts::TAU;
+
+use sortes_core::Result;
+use sortes_core::rng::elementary::{exp_negative, ln, ln_any};
+
+/// A log density, up to a constant.
+pub trait LogDensity: Send + Sync {
+    /// How many coordinates a point has.
+    fn dim(&self) -> usize;
+
+    /// How many numbers [`logp`](Self::logp) wants to write to.
+    fn scratch(&self) -> usize {
+        0
+    }
+
+    /// The log density at `x`: NaN is never accepted, plus infinity ends the run.
+    ///
+    /// # Errors
+    /// If no further point must be evaluated.
+    fn logp(&self, x: &[f64], scratch: &mut [f64]) -> Result<f64>;
+}
+
+/// The sum of squares, by four sums side by side.
+#[inline]
+fn squares(x: &[f64]) -> f64 {
+    let mut sums = [0.0; 4];
+    let (blocks, rest) = x.as_chunks::<4>();
+    for block in blocks {
+        for (sum, x) in sums.iter_mut().zip(block) {
+            *sum += x * x;
+        }
+    }
+    rest.iter().map(|x| x * x).sum::<f64>() + (sums[0] + sums[1]) + (sums[2] + sums[3])
+}
+
+/// Independent standard normals.
+#[derive(Debug, Clone, Copy)]
+pub struct StandardNormal {
+    /// How many.
+    pub dim: usize,
+}
+
+impl LogDensity for StandardNormal {
+    fn dim(&self) -> usize {
+        self.dim
+    }
+
+    #[inline]
+    fn logp(&self, x: &[f64], _: &mut [f64]) -> Result<f64> {
+        Ok(-0.5 * squares(x) - 0.5 * self.dim as f64 * ln(TAU))
+    }
+}
+
+/// Neal's funnel: a normal `x_0` with mean zero, and given it normals with variance `exp(x_0)`.
+#[derive(Debug, Clone, Copy)]
+pub struct Funnel {
+    /// How many coordinates.
+    pub dim: usize,
+    /// The standard deviation of the first.
+    pub scale: f64,
+}
+
+impl LogDensity for Funnel {
+    fn dim(&self) -> usize {
+        self.dim
+    }
+
+    #[inline]
+    fn logp(&self, x: &[f64], _: &mut [f64]) -> Result<f64> {
+        let (v, rest) = (x[0], squares(&x[1..]));
+        let precision = if v >= 0.0 { exp_negative(-v) } else { 1.0 / exp_negative(v) };
+        // Where the precision is beyond the range of numbers, zeros are still zeros.
+        let within = if rest == 0.0 { 0.0 } else { precision * rest };
+        let z = v / self.scale;
+        let others = (self.dim - 1) as f64;
+        let constant = ln(self.scale) + 0.5 * self.dim as f64 * ln(TAU);
+        Ok(-0.5 * (z * z + others * v + within) - constant)
+    }
+}
+
+/// Student's distribution in several dimensions, standard; with one degree of freedom, Cauchy's.
+#[derive(Debug, Clone, Copy)]
+pub struct StudentT {
+    /// How many coordinates.
+    pub dim: usize,
+    /// Degrees of freedom.
+    pub df: f64,
+    /// The log density at zero.
+    pub constant: f64,
+}
+
+impl LogDensity for StudentT {
+    fn dim(&self) -> usize {
+        self.dim
+    }
+
+    #[inline]
+    fn logp(&self, x: &[f64], _: &mut [f64]) -> Result<f64> {
+        let spread = ln_any(1.0 + squares(x) / self.df);
+        Ok(self.constant - 0.5 * (self.df + self.dim as f64) * spread)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn densities_at_a_few_points() {
+        let x = [0.5, -1.0, 2.0, 0.25, 3.0];
+        let at = |target: &dyn LogDensity| target.logp(&x, &mut []).unwrap();
+        let sum = 0.25 + 1.0 + 4.0 + 0.0625 + 9.0;
+        assert!((at(&StandardNormal { dim: 5 }) + 0.5 * sum + 2.5 * TAU.ln()).abs() < 1e-12);
+        let student = StudentT { dim: 5, df: 3.0, constant: 0.25 };
+        assert!((at(&student) - 0.25 + 4.0 * (1.0 + sum / 3.0).ln()).abs() < 1e-12);
+        let rest = 0.5 * ((sum - 0.25) * (-0.5_f64).exp() + 4.0 * 0.5);
+        let first = 0.5 * 0.25 / 9.0 + 3.0_f64.ln() + 2.5 * TAU.ln();
+        assert!((at(&Funnel { dim: 5, scale: 3.0 }) + rest + first).abs() < 1e-12);
+        let neck = Funnel { dim: 2, scale: 3.0 }.logp(&[-2000.0, 0.0], &mut []).unwrap();
+        assert!(neck.is_finite());
+        let neck = Funnel { dim: 2, scale: 3.0 }.logp(&[-2000.0, 1.0], &mut []).unwrap();
+        assert_eq!(neck, f64::NEG_INFINITY);
+    }
+}

@@ -1,0 +1,409 @@
+"""The engine: who evaluates changes nothing, and what a density may return."""
+
+import ctypes
+import threading
+import time
+
+import numpy as np
+import pytest
+from sigint import needs_sigint
+from sortes import Interrupted, Stream
+from sortes.mcmc import (
+    CLogp,
+    EllipticalSlice,
+    Funnel,
+    GibbsianPolarSlice,
+    HitAndRunSlice,
+    Slice,
+    StandardNormal,
+    sample,
+)
+
+TARGET = Funnel(4)
+KERNELS = [
+    Slice(1.0),
+    Slice(1.0, method="doubling", order="permuted"),
+    HitAndRunSlice(),
+    EllipticalSlice(prior_var=1.0),
+    GibbsianPolarSlice(2.0),
+]
+INIT = np.random.default_rng(0).normal(size=(7, 4))
+POINTER = ctypes.POINTER(ctypes.c_double)
+STATUS = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, POINTER, POINTER, ctypes.c_void_p)
+SCALAR = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_int, POINTER, ctypes.c_void_p)
+SIZE = ctypes.c_size_t
+GRAD = ctypes.CFUNCTYPE(ctypes.c_int, SIZE, POINTER, POINTER, POINTER, ctypes.c_void_p)
+BATCH = ctypes.CFUNCTYPE(ctypes.c_int, SIZE, SIZE, POINTER, POINTER, ctypes.c_void_p)
+
+
+def same(a, b):
+    assert np.array_equal(a.draws, b.draws)
+    assert np.array_equal(a.logp, b.logp)
+    for name in a.stats:
+        assert np.array_equal(a.stats[name], b.stats[name]), name
+
+
+def run(logp=TARGET, kernel=KERNELS[0], init=INIT, **options):
+    return sample(logp, kernel, init, **{"draws": 40, "warmup": 45, "rng": 3, **options})
+
+
+@pytest.mark.parametrize("kernel", KERNELS, ids=repr)
+def test_drivers_and_threads_agree(kernel):
+    """A target of this side in one thread and several, in batches, and point by point."""
+    one = run(kernel=kernel, num_threads=1)
+    same(one, run(kernel=kernel, num_threads=3))
+    same(one, run(lambda x: TARGET(x), kernel))
+    same(one, run(lambda x: TARGET(x[None])[0], kernel, vectorized=False))
+    # A chain is the same with others beside it or not.
+    alone = run(kernel=kernel, init=INIT[:1])
+    assert np.array_equal(alone.draws[0], one.draws[0])
+    assert (one.stats["n_evals"] > 0).all()
+
+
+@pytest.mark.parametrize("kernel", KERNELS, ids=repr)
+def test_longer_runs_go_on(kernel):
+    whole, part = run(kernel=kernel, draws=50), run(kernel=kernel, draws=20)
+    same(whole, part.extend(30, num_threads=2))
+    same(whole, part.extend(10).extend(20))  # and `part` is as it was
+    thinned = run(kernel=kernel, draws=10, thin=5)
+    assert np.array_equal(thinned.draws, whole.draws[:, 4::5])
+    evals = whole.stats["n_evals"].reshape(7, 10, 5).sum(2)
+    assert np.array_equal(thinned.stats["n_evals"], evals)
+
+
+def test_streams():
+    first = run(rng=3)
+    again = Stream(first.attrs["key"], first.attrs["step"])
+    same(first, run(rng=again))
+    assert not np.array_equal(first.draws, run(rng=3, step=1).draws)
+    assert not np.array_equal(run(rng=None).draws, run(rng=None).draws)
+
+
+def test_counts_are_evaluations():
+    calls = []
+
+    def logp(x):
+        calls.append(len(x))
+        return -0.5 * (x**2).sum(1)
+
+    trace = run(logp, GibbsianPolarSlice(1.0), warmup=0)
+    assert sum(calls) - 7 == trace.stats["n_evals"].sum()
+    phases = sum(trace.stats[name] for name in ("n_direction", "n_stepout", "n_radius"))
+    assert np.array_equal(phases, trace.stats["n_evals"])
+    assert max(calls) == 7
+    assert not trace.stats["stuck"].any()
+
+
+def test_widths_are_tuned_in_warm_up_alone():
+    tuned = run(StandardNormal(4), Slice(100.0), warmup=300)
+    assert ((tuned.attrs["widths"] > 0.5) & (tuned.attrs["widths"] < 10)).all()
+    assert np.array_equal(tuned.attrs["widths"], tuned.extend(100).attrs["widths"])
+    fixed = run(StandardNormal(4), Slice(100.0, tune=False), warmup=300)
+    assert (fixed.attrs["widths"] == 100).all()
+    rigid = run(StandardNormal(4), Slice(3.0, max_steps=1), warmup=300)
+    assert (rigid.attrs["widths"] == 3).all()
+
+
+def test_compiled_functions():
+    """Each signature calls what it says; they run on the thread that holds the interpreter here."""
+
+    def value(n, x):
+        return -0.5 * sum(x[i] * x[i] for i in range(n))
+
+    @STATUS
+    def status(n, x, logp, user):
+        logp[0] = value(n, x)
+        return 0
+
+    @SCALAR
+    def scalar(n, x, user):
+        return value(n, x)
+
+    @GRAD
+    def grad(n, x, gradient, logp, user):
+        gradient[n - 1] = x[n - 1]
+        logp[0] = value(n, x)
+        return 0
+
+    @BATCH
+    def batch(m, n, x, logp, user):
+        assert m == 1
+        logp[0] = value(n, x)
+        return 0
+
+    draws = run(lambda x: [value(4, row) for row in x], draws=5, warmup=0)
+    for name, function in {
+        "status": status,
+        "scalar": scalar,
+        "grad": grad,
+        "batch": batch,
+    }.items():
+        same(draws, run(CLogp(function, 4, signature=name), draws=5, warmup=0))
+    address = ctypes.cast(status, ctypes.c_void_p).value
+    same(draws, run(CLogp(address, 4), draws=5, warmup=0))
+
+
+def test_compiled_functions_that_fail():
+    def made(result, *, writes=True, where=1.0):
+        @STATUS
+        def f(n, x, logp, user):
+            if x[0] > where:
+                return result
+            if writes or x[0] < 0.9:
+                logp[0] = -0.5 * x[0] ** 2
+            return 0
+
+        return f
+
+    outside = run(CLogp(made(1), 1), init=np.zeros(1))
+    assert (outside.draws <= 1).all()
+    assert outside.attrs["n_nan"] == 0
+    with pytest.raises(ValueError, match=r"^logp: the function returned -3, a fatal") as e:
+        run(CLogp(made(-3), 1), init=np.zeros(1))
+    assert e.value.trace.attrs["interrupted"]
+    with pytest.warns(RuntimeWarning, match=r"^logp: .* were NaN"):
+        silent = run(CLogp(made(0), 1), init=np.zeros(1))
+    assert (silent.draws <= 1).all()
+    assert silent.attrs["n_nan"] > 0
+
+
+class LowLevelCallable(tuple):
+    """In the form of SciPy's, which refuses to be indexed."""
+
+    def __getitem__(self, i):
+        raise ValueError("no")
+
+
+def test_capsules():
+    """The context of a capsule is what the function is passed."""
+
+    @STATUS
+    def f(n, x, logp, user):
+        logp[0] = -0.5 * x[0] ** 2 + ctypes.cast(user, POINTER)[0]
+        return 0
+
+    api = ctypes.pythonapi
+    api.PyCapsule_New.restype = ctypes.py_object
+    api.PyCapsule_New.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
+    api.PyCapsule_SetContext.argtypes = [ctypes.py_object, ctypes.c_void_p]
+    capsule = api.PyCapsule_New(ctypes.cast(f, ctypes.c_void_p), None, None)
+    seven = ctypes.c_double(7.0)
+    api.PyCapsule_SetContext(capsule, ctypes.addressof(seven))
+    for obj in (capsule, LowLevelCallable((capsule, f, seven))):
+        trace = run(CLogp(obj, 1), init=np.zeros(1), draws=3, warmup=0)
+        np.testing.assert_allclose(trace.logp, 7 - 0.5 * trace.draws[..., 0] ** 2)
+
+
+DRIVERS = {"batched": True, "scalar": False}
+
+
+@pytest.mark.parametrize("vectorized", [True, False], ids=["batched", "scalar"])
+class TestValues:
+    """What a density may return, line by line."""
+
+    def go(self, f, vectorized, **options):
+        logp = (lambda x: np.array([f(row) for row in x])) if vectorized else f
+        return run(logp, vectorized=vectorized, **{"init": np.zeros((3, 2)), **options})
+
+    def test_nan_is_never_accepted_and_counted(self, vectorized):
+        with pytest.warns(RuntimeWarning, match=r"^logp: \d+ log densities were NaN"):
+            trace = self.go(lambda x: -(x @ x) if x[0] < 0.5 else np.nan, vectorized)
+        assert (trace.draws[..., 0] < 0.5).all()
+        assert trace.attrs["n_nan"] > 0
+
+    def test_minus_infinity_is_outside(self, vectorized):
+        trace = self.go(lambda x: -(x @ x) if x[0] < 0.5 else -np.inf, vectorized)
+        assert (trace.draws[..., 0] < 0.5).all()
+        assert trace.attrs["n_nan"] == 0
+
+    def test_plus_infinity_ends_the_run(self, vectorized):
+        with pytest.raises(ValueError, match=r"^logp: is \+inf at \[.*\] in chain \d$") as error:
+            self.go(lambda x: np.inf if x[0] > 1.5 else -0.5 * (x @ x), vectorized)
+        assert error.value.trace.draws.shape[0] == 3
+
+    def test_no_chain_begins_outside(self, vectorized):
+        init = np.array([[0.0, 0.0], [2.0, 0.0], [3.0, 0.0]])
+        message = r"^init: the log density must be finite where chains begin, got 1: -inf, 2: -inf$"
+        with pytest.raises(ValueError, match=message):
+            self.go(lambda x: 0.0 if x[0] < 1 else -np.inf, vectorized, init=init)
+        with pytest.raises(ValueError, match=r"^logp: is \+inf at \[2.0, 0.0\], where chain 1"):
+            self.go(lambda x: 0.0 if x[0] < 1 else np.inf, vectorized, init=init)
+
+    def test_an_exception_keeps_what_there_is(self, vectorized):
+        left = [500]
+
+        def f(x):
+            left[0] -= 1
+            if not left[0]:
+                raise LookupError("mine")
+            return -0.5 * (x @ x)
+
+        with pytest.raises(LookupError, match=r"^mine$") as error:
+            self.go(f, vectorized, warmup=0)
+        kept = error.value.trace
+        whole = self.go(lambda x: -0.5 * (x @ x), vectorized, warmup=0)
+        n = kept.draws.shape[1]
+        assert 0 < n < 40
+        assert np.array_equal(kept.draws, whole.draws[:, :n])
+        with pytest.raises(ValueError, match=r"^draws: this trace was interrupted"):
+            kept.extend(3)
+
+    def test_a_limit(self, vectorized):
+        def f(x):
+            return 0.0 if (x == 0).all() else -np.inf
+
+        with pytest.warns(RuntimeWarning, match=r"^max_evals_per_transition: was reached for 120"):
+            trace = self.go(f, vectorized, max_evals_per_transition=30)
+        assert (trace.draws == 0).all()
+        assert trace.stats["stuck"].all()
+        assert (trace.stats["n_evals"] <= 60).all()
+        with pytest.raises(ValueError, match=r"^max_evals_per_transition: was reached in chain 0"):
+            self.go(f, vectorized, max_evals_per_transition=30, on_limit="raise")
+
+
+def test_a_flat_density_does_not_hang():
+    with pytest.warns(RuntimeWarning, match=r"^max_evals_per_transition: "):
+        trace = run(lambda x: np.zeros(len(x)), Slice(1.0), warmup=0, draws=3,
+                    max_evals_per_transition=100)  # fmt: skip
+    assert trace.stats["stuck"].all()
+    # Doubling ends by itself, and then the interval is all there is.
+    run(lambda x: np.zeros(len(x)), Slice(1.0, method="doubling"), warmup=0)
+
+
+@pytest.mark.parametrize(
+    ("returned", "error", "message"),
+    [
+        (np.zeros((7, 1)), ValueError, r"^logp: must return shape \(7,\) .* vectorized=False$"),
+        (0.0, ValueError, r"^logp: must return shape \(7,\) .* got \(\); .*vectorized=False$"),
+        (np.zeros(7, complex), TypeError, "^logp: "),
+        (["a"] * 7, TypeError, "^logp: "),
+        (None, TypeError, "^logp: "),
+    ],
+)
+def test_wrong_results(returned, error, message):
+    with pytest.raises(error, match=message):
+        run(lambda x: returned)
+
+
+def test_wrong_results_of_one_point():
+    with pytest.raises(TypeError, match=r"^logp: must return a number, got 'a'$"):
+        run(lambda x: "a", vectorized=False)
+    same(
+        run(lambda x: TARGET(x).astype(np.float32)), run(lambda x: TARGET(x).astype("f4").tolist())
+    )
+
+
+def test_beginnings():
+    def init(generator, chain):
+        calls.append(chain)
+        return generator.normal(size=2)
+
+    calls = []
+    trace = sample(lambda x: np.where(x[:, 0] > 1, 0.0, -np.inf) - (x**2).sum(1), Slice(), init,
+                   chains=5, draws=3, warmup=0, rng=0)  # fmt: skip
+    assert (trace.draws[..., 0] > 1).all()
+    assert len(calls) > 10
+    with pytest.raises(ValueError, match=r"^init: the log density must be finite where"):
+        sample(lambda x: x[:, 0] - np.inf, Slice(), init, rng=0)
+    assert run(init=np.zeros(4), chains=2).draws.shape == (2, 40, 4)
+    assert run(init=np.zeros(4)).draws.shape == (4, 40, 4)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"init": np.zeros((2, 3))}, "^init: must have 4 coordinates, got 3$"),
+        ({"init": np.zeros((2, 2, 2))}, r"^init: must have shape \(d,\) or \(chains, d\), got"),
+        ({"init": [0, 0, np.nan, 0]}, r"^init: must be finite, got nan at \[0, 2\]$"),
+        ({"chains": 3}, r"^init: must have a row for each of 3 chains, got \(7, 4\)$"),
+        ({"draws": 0}, "^draws: must be at least 1, got 0$"),
+        ({"draws": 2**31, "thin": 2}, r"^draws: must leave a chain less than 2\*\*32 transitions"),
+        ({"var_names": {"x": (5,)}}, "^var_names: must hold 4 coordinates in all, got 5$"),
+        ({"kernel": Slice([1.0, 2.0])}, r"^width: must be a number or have shape \(4,\), got"),
+        ({"kernel": Slice(upper=0.0)}, r"^init: row \d: item \d must be in \[-inf, 0.0\], got"),
+        ({"kernel": GibbsianPolarSlice(1.0), "init": np.zeros(4)}, "^init: .*move `center`$"),
+        (
+            {"kernel": GibbsianPolarSlice(1.0), "logp": StandardNormal(1), "init": [1.0]},
+            "^init: must have at least 2 coordinates, got 1$",
+        ),
+        ({"kernel": HitAndRunSlice(scale_tril=np.eye(3))}, r"^scale_tril: must have shape \(4, 4"),
+    ],
+)
+def test_what_is_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        run(**options)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Slice(0.0), r"^width: must be in \(0, inf\), got 0.0$"),
+        (lambda: Slice(method="doubling", max_steps=3), "^max_steps: must not be given with doubl"),
+        (lambda: Slice(max_doublings=3), "^max_doublings: must not be given with stepping out$"),
+        (lambda: Slice(lower=1, upper=1), "^upper: must be above `lower`, which is 1.0, got 1.0$"),
+        (lambda: EllipticalSlice(), "^prior_var: one of"),
+        (lambda: EllipticalSlice(prior_cov=[[1, 2], [2, 1]]), "^prior_cov: must be positive defin"),
+        (lambda: EllipticalSlice(prior_cov=[[1, 2], [0, 1]]), "^prior_cov: must be symmetric"),
+        (
+            lambda: EllipticalSlice(prior_scale_tril=[[1, 2], [0, 1]]),
+            "^prior_scale_tril: must be l",
+        ),
+        (lambda: HitAndRunSlice(scale_tril=[[0.0]]), "^scale_tril: must have a positive diagonal"),
+        (lambda: CLogp(0, 1), "^obj: must have an address above 0, got 0$"),
+        (lambda: Funnel(1), "^dim: must be at least 2, got 1$"),
+    ],
+)
+def test_what_kernels_refuse(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+@needs_sigint
+@pytest.mark.parametrize("driver", ["native", "batched"])
+@pytest.mark.parametrize("on_interrupt", ["return", "raise"])
+def test_an_interrupt_keeps_what_there_is(driver, on_interrupt):
+    import _thread
+
+    logp = StandardNormal(5) if driver == "native" else lambda x: -0.5 * (x**2).sum(1)
+    timer = threading.Timer(0.2, _thread.interrupt_main)
+    options = {"init": np.zeros(5), "draws": 2_000_000, "on_interrupt": on_interrupt}
+    timer.start()
+    start = time.monotonic()
+    if on_interrupt == "return":
+        trace = run(logp, **options)
+    else:
+        with pytest.raises(Interrupted) as stopped:
+            run(logp, **options)
+        trace = stopped.value.partial
+    assert time.monotonic() - start < 30
+    assert trace.attrs["interrupted"]
+    n = min(trace.draws.shape[1], 10)
+    assert 0 < trace.draws.shape[1] < 2_000_000
+    whole = run(logp, init=np.zeros(5), draws=n)
+    assert np.array_equal(trace.draws[:, :n], whole.draws)
+
+
+def test_progress():
+    for logp in (TARGET, lambda x: TARGET(x)):
+        seen = []
+        run(logp, progress=lambda *counts, seen=seen: seen.append(counts))
+        assert seen[-1] == (7 * 85, 7 * 85)
+
+
+def test_variables_and_arviz(monkeypatch):
+    import sys
+    import types
+
+    trace = run(var_names={"a": (), "b": (3,)})
+    found = trace.variables()
+    assert found["a"].shape == (7, 40)
+    assert np.array_equal(found["b"], trace.draws[..., 1:])
+    # Both forms of ArviZ's function; tried by hand with arviz 0.23 and arviz-base 0.8.
+    fake = types.ModuleType("arviz")
+    fake.from_dict = lambda *args, **kwargs: (args, kwargs)
+    monkeypatch.setitem(sys.modules, "arviz", fake)
+    fake.__version__ = "1.0.1"
+    (groups,), _ = trace.to_arviz()
+    fake.__version__ = "0.23.0"
+    assert trace.to_arviz()[1].keys() == groups.keys() == {"posterior", "sample_stats"}
+    assert groups["sample_stats"].keys() == {"lp", "n_evals", "n_expand", "n_shrink", "stuck"}
