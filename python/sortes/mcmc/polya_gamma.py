@@ -137,7 +137,9 @@ def _shape_of(
     try:
         own = np.broadcast_shapes(shapes.shape, tilts.shape)
     except ValueError:
-        raise ValueError(f"c: must broadcast with b {shapes.shape}, got {tilts.shape}") from None
+        pair = [("c", tilts.shape), ("b", shapes.shape)]
+        (name, shape), (other, fixed) = pair if tilts.ndim >= shapes.ndim else pair[::-1]
+        raise ValueError(f"{name}: must broadcast with {other} {fixed}, got {shape}") from None
     if size is None:
         return own
     wanted = size if isinstance(size, tuple) else (size,)

@@ -168,7 +168,9 @@ fn multinomial(
         }
     }
     let mut total = Sum::default();
-    pi.iter().for_each(|&p| total.add(p));
+    for &p in pi {
+        total.add(p);
+    }
     // A unit reaches to its share of the whole length.
     let scale = length.value() / total.value();
     let (mut i, mut along) = (0, Sum::default());
