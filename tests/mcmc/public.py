@@ -13,6 +13,10 @@ TIMES = (SCALE, 1) if TALL else (1, SCALE)
 DRAWS = np.tile([[0.1, 0.9, 0.5, 0.4, 0.2], [1.0, 0.2, 3.0, 0.4, 2.0]], TIMES)
 POINTER = ctypes.POINTER(ctypes.c_double)
 
+SHAPES, TILTS = np.tile([1.0, 2.5, 0.5], SCALE), np.tile([0.0, -3.0, 20.0], SCALE)
+WEIGHTS = np.tile([[0.5, 0.0, 2.0, 1.0], [1.0, 3.0, 0.25, 1.0]], TIMES)
+METHODS = ("multinomial", "stratified", "systematic", "residual", "ssp")
+
 
 @ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, POINTER, POINTER, ctypes.c_void_p)
 def compiled(n, x, logp, user):
@@ -50,6 +54,17 @@ TRIL = np.array([[1.0, 0.0], [0.3, 0.5]])
 
 CALLS = {
     "ess": [{"draws": DRAWS}, {"draws": DRAWS, "method": "tail"}],
+    "log_mean_weight": {"log_weights": WEIGHTS},
+    "next_temperature": {"log_likelihood": 9 * WEIGHTS.ravel(), "current": 0.25, "target_ess": 0.9},
+    "random_polyagamma": [
+        {"b": SHAPES, "c": TILTS, "rng": 0},
+        {"b": 2.5, "c": 1.0, "size": 3 * SCALE, "rng": 0},
+    ],
+    "resample": [
+        *({"weights": WEIGHTS, "n": 3 * SCALE, "method": method, "rng": 0} for method in METHODS),
+        {"weights": WEIGHTS, "log": True, "rng": 0},
+    ],
+    "weights_ess": {"weights": WEIGHTS, "log": True},
     "rhat": {"draws": DRAWS},
     "sample": [
         {"logp": TARGET, "kernel": Slice(), **RUN},

@@ -398,7 +398,7 @@ def test_variables_and_arviz(monkeypatch):
     found = trace.variables()
     assert found["a"].shape == (7, 40)
     assert np.array_equal(found["b"], trace.draws[..., 1:])
-    # Both forms of ArviZ's function; tried by hand with arviz 0.23 and arviz-base 0.8.
+    # Both forms of ArviZ's function. That of arviz-base is called for real elsewhere.
     fake = types.ModuleType("arviz")
     fake.from_dict = lambda *args, **kwargs: (args, kwargs)
     monkeypatch.setitem(sys.modules, "arviz", fake)

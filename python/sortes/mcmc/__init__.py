@@ -4,10 +4,15 @@
 `GibbsianPolarSlice`, for any log density: a Python function of many points, a compiled one
 (`CLogp`), or one that is built in (`StandardNormal`, `StudentT`, `Funnel`). The result is a
 `Trace`; `rhat` and `ess` say whether its chains have mixed and what its draws are worth.
+
+Beside them: Polya-Gamma variables (`random_polyagamma`); particles and their weights (`resample`,
+`weights_ess`, `log_mean_weight`, `next_temperature`).
 """
 
 from sortes.mcmc.diagnostics import ess, rhat
 from sortes.mcmc.kernels import EllipticalSlice, GibbsianPolarSlice, HitAndRunSlice, Slice
+from sortes.mcmc.polya_gamma import random_polyagamma
+from sortes.mcmc.resampling import log_mean_weight, next_temperature, resample, weights_ess
 from sortes.mcmc.sampling import sample
 from sortes.mcmc.targets import CLogp, Funnel, StandardNormal, StudentT
 from sortes.mcmc.trace import Trace
@@ -23,6 +28,11 @@ __all__ = [
     "StudentT",
     "Trace",
     "ess",
+    "log_mean_weight",
+    "next_temperature",
+    "random_polyagamma",
+    "resample",
     "rhat",
     "sample",
+    "weights_ess",
 ]

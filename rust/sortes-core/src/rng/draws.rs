@@ -6,9 +6,15 @@ use super::{elementary, philox};
 const ULP: f64 = 1.0 / (1u64 << 53) as f64;
 
 /// The uniform on `[0, 1)` that a word stands for: a multiple of `2^-53`.
-#[inline]
+#[inline(always)]
 pub fn uniform_of(word: u64) -> f64 {
     (word >> 11) as f64 * ULP
+}
+
+/// The uniform on the open interval `(0, 1)` that a word stands for: the middle of one of `2^52` cells.
+#[inline(always)]
+pub fn open_uniform_of(word: u64) -> f64 {
+    ((word >> 12) as f64 + 0.5) * (2.0 * ULP)
 }
 
 /// The draws of one (purpose, entity, step), in order, from [`Stream::draws`](super::Stream::draws).
@@ -78,7 +84,7 @@ impl Draws {
     /// distribution function. (With `2^53` cells the topmost midpoint would round to 1.)
     #[inline]
     pub fn open_uniform(&mut self) -> f64 {
-        ((self.u64() >> 12) as f64 + 0.5) * (2.0 * ULP)
+        open_uniform_of(self.u64())
     }
 
     /// Uniform on `(0, 1)` with a full mantissa however close to zero. Consumes two draws.

@@ -102,6 +102,12 @@ purposes! {
     Cluster = 31, "cluster";
     /// The transitions of a Markov chain.
     Chain = 32, "chain";
+    /// What is proposed first for each piece of a Polya-Gamma variable.
+    PolyaGamma = 50, "polya_gamma";
+    /// What is proposed after a refusal.
+    PolyaGammaRetry = 51, "polya_gamma_retry";
+    /// The uniforms of a resampling scheme.
+    Resample = 52, "resample";
 }
 
 /// One past the largest entity: entities have 48 bits.

@@ -2,6 +2,8 @@
 
 mod diagnostics;
 mod engine;
+mod polya_gamma;
+mod resampling;
 mod targets;
 
 use pyo3::prelude::*;
@@ -10,5 +12,8 @@ use pyo3::prelude::*;
 #[pymodule(submodule, name = "mcmc")]
 pub(crate) mod native {
     #[pymodule_export]
-    use super::{diagnostics::diagnostics, engine::engine, targets::targets};
+    use super::{
+        diagnostics::diagnostics, engine::engine, polya_gamma::native as polya_gamma,
+        resampling::resampling, targets::targets,
+    };
 }

@@ -8,11 +8,14 @@
 //! | [`targets`] | densities |
 //! | [`draws`] | where transitions get random numbers |
 //! | [`diagnostics`] | effective sample sizes and R-hat of several chains |
+//! | [`polya_gamma`] | Polya-Gamma variables, exact for every shape |
 
 pub mod chain;
 pub mod diagnostics;
 pub mod draws;
 mod fourier;
 pub mod kernel;
+pub mod polya_gamma;
 pub mod slice;
+mod special;
 pub mod targets;
