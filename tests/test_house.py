@@ -154,6 +154,7 @@ STANDS_ON = {
 SHARED_PURPOSES = {
     "Duel": "which units meet is an option of one design: `pivotal_sample(order=)`",
     "Item": "`choice` and coordinated sketches: samples of overlapping data overlap",
+    "Repel": "two kernels of the same walks, for few walkers and for many",
 }
 #: Purposes that the stream itself reads.
 OWN_PURPOSES = {

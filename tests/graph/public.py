@@ -160,7 +160,7 @@ CALLS = {
         {"graph": CHORD, "k": 4, "d": 3, **STEPS},
     ],
     "iter_walks": [{"batch_size": 2, **given} for given in WALKS],
-    "node2vec_walks": {"graph": GRAPH, "start": START, "walk_length": 20, "num_walks": 3,
+    "node2vec_walks": {"graph": GRAPH, "start": START, "walk_length": 20, "num_walks": 9,
                        "p": 0.5, "q": 2.0, "rng": 0},
     "pagerank_mc": [
         {"graph": GRAPH, **RANKS, "replicates": 3, "personalization": 1.0 + AROUND},

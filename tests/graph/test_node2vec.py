@@ -170,7 +170,7 @@ def test_a_training_with_the_front_door(torch):
 
 
 def hub():
-    """A node with many neighbours, some with triangles, pendants and a path: both arcs of each edge."""
+    """A node whose neighbours have triangles, pendants and a path: both arcs of each edge."""
     pairs = [(0, i) for i in range(1, 12)] + [(1, 2), (2, 3), (1, 3), (5, 6), (12, 1), (12, 13)]
     return np.array([*pairs, *((v, u) for u, v in pairs)]).T
 

@@ -162,7 +162,8 @@ def pagerank_mc(
 
     >>> import networkx as nx
     >>> path = Graph.from_networkx(nx.path_graph(["a", "b", "c"]))
-    >>> pagerank_mc(path, 0.0, personalization={"a": 3, "c": 1}, rng=0).value.tolist()
+    >>> ranks = pagerank_mc(path, 0.0, personalization={"a": 3, "c": 1}, rng=0)
+    >>> ranks.value.tolist()
     [0.75, 0.0, 0.25]
     """
     given = _surfers(graph, alpha, num_walks, method, dangling, coupling, termination)

@@ -422,7 +422,8 @@ def _drawn(
     stream: _core.Stream,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return points that a function makes, and their log densities, all of them finite."""
-    found, values = [], []
+    found: list[NDArray[np.float64]] = []
+    values: list[NDArray[np.float64]] = []
     for chain, child in enumerate(stream.split(chains)):
         generator = random.Generator(random.Philox(key=child.key))
         for _ in range(_TRIES):

@@ -322,7 +322,9 @@ mod tests {
                 for key in 0..20_000 {
                     let drawn = draw(&weights, n, scheme, key);
                     assert!(drawn.is_sorted());
-                    drawn.iter().for_each(|&i| counts[i as usize] += 1.0 / 20_000.0);
+                    for &i in &drawn {
+                        counts[i as usize] += 1.0 / 20_000.0;
+                    }
                 }
                 for (i, w) in weights.iter().enumerate() {
                     let mean = n as f64 * w;
@@ -358,7 +360,9 @@ mod tests {
             for key in 0..200 {
                 let n = 700 + key as usize;
                 let mut counts = [0.0; 1000];
-                draw(&weights, n, scheme, key).iter().for_each(|&i| counts[i as usize] += 1.0);
+                for i in draw(&weights, n, scheme, key) {
+                    counts[i as usize] += 1.0;
+                }
                 for (count, w) in counts.iter().zip(&weights) {
                     let mean: f64 = n as f64 * w / total;
                     assert!((mean - 1e-9).floor() <= *count && *count <= (mean + 1e-9).ceil());

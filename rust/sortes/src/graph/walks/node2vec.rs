@@ -268,7 +268,9 @@ fn rounds<O: Id, const WEIGHTED: bool, const MIRRORED: bool, const EDGES: bool>(
             let ids = bulk::Ids::Listed(stream, &lanes.entity[..active]);
             let blocks = &mut lanes.block[..active];
             bulk::words_each(Purpose::Retry, ids, blocks, &mut lanes.words[..active]);
-            blocks.iter_mut().for_each(|block| *block = block.wrapping_add(1));
+            for block in blocks {
+                *block = block.wrapping_add(1);
+            }
         }
         if graph.has_dangling() {
             leave_dead_ends::<O, EDGES>(graph, plan, part, &mut lanes)?;
@@ -347,6 +349,7 @@ fn rounds<O: Id, const WEIGHTED: bool, const MIRRORED: bool, const EDGES: bool>(
 }
 
 /// Lays the uniform of a walker over its areas. Tables stand for branches, which would go wrong.
+#[allow(clippy::needless_bitwise_bool)] // the other operator is a branch
 #[inline(always)]
 fn propose<const WEIGHTED: bool, const MIRRORED: bool>(
     layouts: &Layouts,
@@ -375,13 +378,13 @@ fn propose<const WEIGHTED: bool, const MIRRORED: bool>(
     let scaled = ((within - after_base * base) * scale).max(0.0);
     let mut share = scaled;
     if !WEIGHTED {
-        let from = (follows / TURNED & 1) as usize;
+        let from = ((follows / TURNED) & 1) as usize;
         let index = (scaled as u32).min(lanes.degree[from][lane].wrapping_sub(1));
         share -= f64::from(index);
         lanes.arc[lane] = lanes.start[from][lane] + index;
     }
     lanes.share[lane] = if MIRRORED { share } else { [place, share][usize::from(area > 0)] };
-    lanes.follows[lane] = follows | u32::from(share < kept) * BACK;
+    lanes.follows[lane] = follows | (u32::from(share < kept) * BACK);
 }
 
 vectorised! {
@@ -627,7 +630,7 @@ mod tests {
 
     /// The law of an arc from `node`, by the definition.
     fn law(graph: &Graph, before: u32, node: u32, p: f64, q: f64) -> Vec<f64> {
-        let mut masses = vec![0.0; NODES];
+        let mut masses = [0.0; NODES];
         for &to in graph.of(graph.row(node)) {
             let is_near = graph.of(graph.row(before)).contains(&to);
             let factor = if is_near { 1.0 } else { 1.0 / q };
