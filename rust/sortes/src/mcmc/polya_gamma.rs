@@ -206,7 +206,7 @@ vectorised! {
         if piece.is_near() {
             for (out, words) in out.iter_mut().zip(words) {
                 let (u, v) = (open_uniform_of(words[0]), uniform_of(words[1]));
-                let beyond = t - ln((u / right).max(least)) / rate;
+                let beyond = t - ln((u / right).clamp(least, 1.0)) / rate;
                 let p = ((u - right) / left * tail).max(least);
                 let r = 1.0 / normal_quantile_lower(p);
                 let below = (r * r).min(t);
@@ -219,7 +219,7 @@ vectorised! {
         } else {
             for (out, words) in out.iter_mut().zip(words) {
                 let (u, v) = (open_uniform_of(words[0]), uniform_of(words[1]));
-                let beyond = t - ln((u / right).max(least)) / rate;
+                let beyond = t - ln((u / right).clamp(least, 1.0)) / rate;
                 let u_left = (u - right) / left;
                 let p = u_left.min(1.0 - u_left).max(least);
                 let n = normal_quantile_lower(p);
@@ -255,7 +255,7 @@ vectorised! {
         for (((out, words), c), &right) in out.iter_mut().zip(words).zip(c).zip(rights) {
             let (u, v) = (open_uniform_of(words[0]), uniform_of(words[1]));
             let z = 0.5 * c.abs();
-            let beyond = t - ln((u / right).max(least)) / (RATE + 0.5 * z * z);
+            let beyond = t - ln((u / right).clamp(least, 1.0)) / (RATE + 0.5 * z * z);
             let u_left = (u - right) / (1.0 - right);
             let is_near = z * t < shape.b;
             let p_far = u_left.min(1.0 - u_left);

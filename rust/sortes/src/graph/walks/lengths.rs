@@ -63,8 +63,8 @@ impl Law {
     /// The logarithm of the chance to move on, for [`Self::at`].
     fn decay(&self) -> f64 {
         match self {
-            Self::Geometric(p) => ln_1m(*p),
-            Self::Survival(_) => 0.0,
+            Self::Geometric(p) if *p < 1.0 => ln_1m(*p),
+            _ => 0.0, // nobody asks
         }
     }
 
