@@ -101,11 +101,14 @@ def whole(model, prefix):
 @pytest.mark.parametrize("most", BOUNDS)
 def test_logits_are_those_of_the_whole_text(model, most, padded):
     """Random trees of 40 batches; a bound drops what is asked for again later."""
+    # Gemma normalises in single precision, so that it rounds what is almost the same to either side,
+    # with a cache of its own as well: seen 4e-7 on some processors.
+    atol = 1e-5 if model.config.model_type == "gemma2" else 1e-9
     answer = beginnings(model, most, padded=padded)
     for batch in growing(np.random.default_rng(3), 40):
         got = answer(arrays(batch))
         for row, prefix in zip(got, batch, strict=True):
-            assert torch.allclose(row, whole(model, prefix), atol=1e-9), prefix
+            assert torch.allclose(row, whole(model, prefix), atol=atol), prefix
 
 
 @torch.no_grad()
