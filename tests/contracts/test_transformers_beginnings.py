@@ -101,8 +101,8 @@ def whole(model, prefix):
 @pytest.mark.parametrize("most", BOUNDS)
 def test_logits_are_those_of_the_whole_text(model, most, padded):
     """Random trees of 40 batches; a bound drops what is asked for again later."""
-    # Gemma normalises in single precision, so that it rounds what is almost the same to either side,
-    # with a cache of its own as well: seen 4e-7 on some processors.
+    # Gemma normalises in single precision, so that what is almost the same is rounded to either
+    # side, with a cache of transformers alone as well: 4e-7 on some processors.
     atol = 1e-5 if model.config.model_type == "gemma2" else 1e-9
     answer = beginnings(model, most, padded=padded)
     for batch in growing(np.random.default_rng(3), 40):
