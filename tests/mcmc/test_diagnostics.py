@@ -15,7 +15,7 @@ def close(value, recorded):
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
 def test_recorded_values(case):
-    """Of arviz-stats 0.8.0. Red with `rho(lag)` for `rho(lag + 1)`, and with `max` for `min`."""
+    """Of arviz-stats 0.8.0."""
     close(rhat(case["draws"]), case["rhat"])
     for method in ("bulk", "tail", "mean"):
         close(ess(case["draws"], method=method), case[method])

@@ -1,8 +1,7 @@
 """Kernels leave their law as it is: from exact draws, one transition and five lead to exact draws.
 
 20,000 chains each; Kolmogorov's distance of a coordinate, or of the log density, is seen from 0.02
-on. Each bound has a false alarm rate below 1e-6. Red with a forgotten `r^(d-1)`, doubling without
-its test, and a bracket shrunk on the wrong side.
+on. Each bound has a false alarm rate below 1e-6. Red with a forgotten `r^(d-1)`.
 """
 
 import numpy as np

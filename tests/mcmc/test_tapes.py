@@ -53,7 +53,7 @@ def check(found, case, counts):
 
 @pytest.mark.parametrize("case", CASES["univariate_stepping_out"])
 def test_stepping_out(case):
-    """Red with `>=` for `>`, both ends from one count of steps, and the wrong side shrunk."""
+    """States, densities and counts are those of the reference, number for number."""
     kernel = Slice(case["width"], max_steps=case["max_steps"])
     f = DENSITIES[case["logp"]]
     check(play(kernel, lambda x: f(x[0]), case["x0"], case["tape"]), case, ["n_expand", "n_shrink"])
@@ -134,7 +134,7 @@ def test_targets(case):
 
 
 def test_a_plateau_needs_no_care():
-    """Red with `>=` and minus infinity for the level: nothing but the box is ever taken."""
+    """Nothing but the box is ever taken."""
     box = {"u": [0.5, 0.1, 0.6], "e": [0.3], "n": []}
     x, logp, counts, evaluations, stuck = play(
         Slice(4.0), lambda x: 0.0 if abs(x[0]) < 1 else -np.inf, 0.0, box
