@@ -261,6 +261,18 @@ class TestValues:
             self.go(f, vectorized, max_evals_per_transition=30, on_limit="raise")
 
 
+def test_a_chain_that_can_never_move_says_so():
+    """Transitions that ask for nothing end after a while: nobody could stop them otherwise."""
+    still = Slice(1e-300, max_steps=1, tune=False)
+    with pytest.raises(ValueError, match=r"^kernel: chain 0 cannot leave \[10000000000.0\]: is"):
+        sample(StandardNormal(1), still, [1e10], thin=2**31, draws=1, warmup=0, rng=0)
+
+
+def test_compiled_densities_know_whether_they_are_vectorised():
+    with pytest.raises(ValueError, match=r"^vectorized: must be True for a compiled density, got"):
+        sample(StandardNormal(2), Slice(), [0.5, 0.5], vectorized=False, rng=0)
+
+
 def test_a_flat_density_does_not_hang():
     with pytest.warns(RuntimeWarning, match=r"^max_evals_per_transition: "):
         trace = run(lambda x: np.zeros(len(x)), Slice(1.0), warmup=0, draws=3,

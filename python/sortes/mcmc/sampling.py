@@ -85,7 +85,8 @@ def sample(
         Transitions for each draw; the state after the last of them is kept.
     vectorized : bool, default True
         Whether a function takes many points at once. Otherwise it is called for each, with a vector
-        of shape (d,), at the cost of a Python call for each evaluation.
+        of shape (d,), at the cost of a Python call for each evaluation. True for compiled
+        densities.
     var_names : mapping, optional
         The name and the shape of each variable, in the order of the coordinates: ``{"x": (d,)}``
         unless given.
@@ -158,6 +159,8 @@ def sample(
     limit = count(max_evals_per_transition, "max_evals_per_transition", 1, _MOST)
     one_of(on_interrupt, "on_interrupt", get_args(OnInterrupt))
     evaluate = _evaluator(logp, flag(vectorized, "vectorized"))
+    if not vectorized and isinstance(logp, CLogp | Target):
+        raise ValueError("vectorized: must be True for a compiled density, got False")
     points = None if callable(init) else _points(init, chains)
     dim = None if points is None else points.shape[1]
     names = None if var_names is None else _named(var_names, dim)

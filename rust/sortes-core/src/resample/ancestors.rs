@@ -45,8 +45,8 @@ pub struct Rows<'a> {
     pub log: bool,
 }
 
-/// Fills every row of `out` with `n` ancestors of its row of weights, in ascending order. Progress
-/// counts particles.
+/// Fills every row of `out` with `n` ancestors of its row of weights, at least one, in ascending
+/// order. Progress counts particles.
 ///
 /// # Errors
 /// That of the first row with a weight that is negative, infinite or NaN, or with none above zero; if
@@ -60,13 +60,6 @@ pub fn ancestors(
     run: Run<'_>,
 ) -> Result<()> {
     let columns = rows.columns;
-    if n == 0 {
-        for row in 0..rows.weights.len() / columns {
-            run.check()?;
-            expected(rows, row, 0.0, run)?;
-        }
-        return Ok(());
-    }
     run.try_fill_chunks(out, n, |row, out| {
         let run = run.serial();
         let pi = expected(rows, row, n as f64, run)?;
@@ -105,7 +98,7 @@ pub fn ancestors(
     })
 }
 
-/// The expected count of every particle of a row, or zeros for `n = 0`.
+/// The expected count of every particle of a row.
 fn expected(rows: Rows<'_>, row: usize, n: f64, run: Run<'_>) -> Result<Vec<f64>> {
     let weights = &rows.weights[row * rows.columns..][..rows.columns];
     let least = if rows.log { f64::NEG_INFINITY } else { 0.0 };

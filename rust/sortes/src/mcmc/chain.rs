@@ -16,6 +16,8 @@ use super::targets::LogDensity;
 const TURN: Duration = Duration::from_millis(10);
 /// Evaluations between looks at the clock.
 const LOOKS: u32 = 32;
+/// After this many transitions in a row without an evaluation, there will be none.
+const IDLE: u32 = 10_000;
 
 /// How many transitions, and which of them are kept.
 #[derive(Debug, Clone, Copy)]
@@ -95,7 +97,18 @@ impl<K: Kernel> Chain<K> {
     /// Begins transitions until one asks for a density, or there is none left.
     #[inline]
     fn begin(&mut self, plan: &Plan, run: Run<'_>) -> Result<()> {
-        while self.left > 0 {
+        for idle in 0.. {
+            if self.left == 0 {
+                break;
+            }
+            if idle == IDLE {
+                let reason = format!(
+                    "chain {} cannot leave {}: is the width below its last digit?",
+                    self.index,
+                    listed(self.kernel.point())
+                );
+                return Err(Error::argument("kernel", reason));
+            }
             self.draws = self.rounds.draws(Purpose::Chain, self.index, self.round);
             if self.kernel.start(&mut self.draws) == Step::Evaluate {
                 return Ok(());
