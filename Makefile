@@ -23,7 +23,8 @@ pytest := MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest \
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help demo build test test-rust test-simd test-python test-peers lint bench docs wheel clean
+.PHONY: help demo build test test-rust test-simd test-python test-peers lint lint-rust lint-python \
+	bench docs wheel clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,9 +62,13 @@ test-peers: build $(VENV)/.peers ## install the peers that take long, one compil
 build: $(VENV)/.dev ## compile the extension into .venv; with WHEEL=FILE, install that instead
 	$(if $(WHEEL),$(pip) install --force-reinstall --no-deps $(WHEEL),$(BIN)/maturin develop --quiet --profile ci)
 
-lint: build ## check formats, lints, types and stubs
+lint: lint-rust lint-python ## check formats, lints, types and stubs
+
+lint-rust: $(VENV)/.pip
 	cargo fmt --all --check
 	cargo clippy --quiet --workspace --all-targets -- -D warnings
+
+lint-python: build
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
