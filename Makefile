@@ -23,8 +23,7 @@ pytest := MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest \
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help demo build test test-rust test-simd test-python test-peers lint lint-rust lint-python \
-	bench docs wheel clean
+.PHONY: help demo build test test-rust test-simd test-python test-peers lint lint-rust lint-python bench docs wheel clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,11 +63,11 @@ build: $(VENV)/.dev ## compile the extension into .venv; with WHEEL=FILE, instal
 
 lint: lint-rust lint-python ## check formats, lints, types and stubs
 
-lint-rust: $(VENV)/.pip
+lint-rust: $(VENV)/.pip ## check formats and lints of Rust only
 	cargo fmt --all --check
 	cargo clippy --quiet --workspace --all-targets -- -D warnings
 
-lint-python: build
+lint-python: build ## check formats, lints, types and stubs of Python only
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy

@@ -301,3 +301,14 @@ def _chi_square(
         f"statistic {statistic:.4g} > critical {critical:.4g} (alpha = {alpha:g}); "
         f"worst cell {names[worst]}: got {got[worst]}, expected {expected[worst]:.1f}"
     )
+
+
+def count_orders(samples, orders):
+    """How often each order is among the samples, one in a row; no other may be."""
+    index = {order: i for i, order in enumerate(orders)}
+    counts = np.zeros(len(orders) + 1, np.int64)
+    unique, times = np.unique(samples, axis=0, return_counts=True)
+    for sample, number in zip(unique, times, strict=True):
+        counts[index.get(tuple(sample.tolist()), -1)] += number
+    assert counts[-1] == 0, "an order of probability zero"
+    return counts[:-1]

@@ -4,6 +4,8 @@
 to a function that returns an object, for classes that users are given and for those whose methods
 need more than a fresh object. Where a table of arguments is a function, it imports what it needs.
 The tables are as large as `resize` says: they find ``SCALE`` and ``TALL`` among their globals.
+``STARVED`` and ``LONG`` say, by shape, which scales are more than little memory and long calls: for
+a part of the trials, then for all of them.
 """
 
 import atexit
@@ -55,6 +57,15 @@ def values(public: Public) -> "_Table":
     return _table(public.module)
 
 
+def sizes(what: str) -> list[tuple[str, str, list[int]]]:
+    """Each family and each shape of its data, with the scales that it says for `what`."""
+    return [
+        (family, shape, scales)
+        for family in sortes.FAMILIES
+        for shape, scales in getattr(_table(family), what).items()
+    ]
+
+
 def names(module: str) -> set[str]:
     """What the table of a module holds calls of."""
     return set(_table(module).CALLS)
@@ -86,6 +97,8 @@ class _Table(NamedTuple):
     MADE: Mapping[str, Callable[[], Any]]
     VALUES: Mapping[str, Any] = {}
     BESIDE: Mapping[str, Any] = {}
+    STARVED: Mapping[str, list[int]] = {"wide": [100_000, 1_000_000]}
+    LONG: Mapping[str, list[int]] = {"wide": [100_000, 1_000_000, 4_000_000]}
 
 
 @cache
@@ -95,7 +108,8 @@ def _table(module: str) -> _Table:
     folder = module if module in sortes.FAMILIES else "contracts"
     found = runpy.run_path(str(Path(__file__).parent / folder / "public.py"), _SIZE)
     calls, made = found["CALLS"], found.get("MADE", {})
-    more = found.get("VALUES", {}), found.get("BESIDE", {})
+    others = ("VALUES", "BESIDE", "STARVED", "LONG")
+    more = {name: found[name] for name in others if name in found}
     if folder == "contracts":  # one table for all integrations, by module
         calls, made = calls.get(module, {}), made.get(module, {})
-    return _Table(calls, made, *more)
+    return _Table(calls, made, **more)

@@ -160,7 +160,10 @@ def bad_outputs(result: Any, given: Mapping[str, Any]) -> Iterator[tuple[str, di
     for label, out in bad.items():
         yield label, {"out": out}
     # One block of memory: the input from its start, the output one item further on.
-    data, x = next((name, x) for name, x in given.items() if isinstance(x, np.ndarray))
+    arrays = ((name, x) for name, x in given.items() if isinstance(x, np.ndarray))
+    data, x = next(arrays, (None, None))
+    if x is None:
+        return
     block = np.zeros(max(x.nbytes, right.nbytes) + right.itemsize, np.uint8)
     shared = block[: x.nbytes].view(x.dtype).reshape(x.shape)
     shared[...] = x

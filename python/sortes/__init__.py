@@ -29,7 +29,12 @@ from sortes._interrupt import Interrupted
 from sortes._rng import Rng
 
 if TYPE_CHECKING:
-    from sortes import decode, graph, mcmc, pool, select, sequences
+    from sortes import decode as decode
+    from sortes import graph as graph
+    from sortes import mcmc as mcmc
+    from sortes import pool as pool
+    from sortes import select as select
+    from sortes import sequences as sequences
     from sortes.decode.penalties import penalize
     from sortes.decode.rules import Rules
     from sortes.decode.sampling import sample
@@ -42,21 +47,17 @@ __all__ = [
     "SortesError",
     "Stream",
     "__version__",
-    "decode",
     "get_num_threads",
-    "graph",
-    "mcmc",
     "penalize",
-    "pool",
     "sample",
-    "select",
-    "sequences",
     "set_num_threads",
     "truncate",
 ]
 
 #: The families of samplers, each a sub-package with documentation, tests and benches of its name.
 FAMILIES = ("decode", "sequences", "pool", "select", "graph", "mcmc")
+__all__ += FAMILIES
+
 
 if build_profile == "debug":
     warnings.warn(

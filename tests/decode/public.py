@@ -134,3 +134,6 @@ MADE = {
     "AdaptiveP": lambda: _started(AdaptiveP(TARGETS)),
     "Mirostat": lambda: _started(Mirostat(TAUS)),
 }
+#: How large the data are where memory is little, and where calls are long.
+STARVED = {"wide": [40_000, 250_000], "tall": [50_000, 300_000]}
+LONG = {"wide": [30_000, 250_000, 700_000], "tall": [30_000, 300_000, 900_000]}

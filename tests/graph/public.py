@@ -180,3 +180,6 @@ MADE = {
     "KernelEstimate": estimate,
     "Visits": lambda: walk_visits(EVEN, num_walks=2, rng=0),
 }
+#: How large the data are where memory is little, and where calls are long.
+STARVED = {"wide": [20_000, 200_000]}
+LONG = {"wide": [30_000, 200_000, 600_000]}

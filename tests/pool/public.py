@@ -65,3 +65,6 @@ MADE = {
     "BetaBinomialFit": lambda: beta_binomial_fit(10, [0, 0, 1, 2, 7]),
     "CoverageFit": lambda: coverage_fit([1, 2, 4], [0.1, 0.2, 0.3]),
 }
+#: How large the data are where memory is little, and where calls are long.
+STARVED = {"wide": [100_000, 1_000_000], "tall": [100_000, 1_000_000]}
+LONG = {"wide": [100_000, 1_000_000, 4_000_000], "tall": [100_000, 1_000_000, 4_000_000]}

@@ -170,3 +170,6 @@ MADE = {
     "Sketch": lambda: BottomK(3 * SCALE, rng=0).update(IDS, W, W),
     "StratifiedSample": lambda: stratified_sample(STRATA, 2 * SCALE, rng=0),
 }
+#: How large the data are where memory is little, and where calls are long.
+STARVED = {"wide": [150_000, 1_500_000]}
+LONG = {"wide": [200_000, 500_000, 1_500_000, 4_000_000]}

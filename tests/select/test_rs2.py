@@ -357,9 +357,13 @@ def test_refused_states_change_nothing():
 
 
 def test_values_are_stable():
-    stable = load("select/weighted_stability.json")
-    assert RS2Sampler(10, 4, rng=0).indices(2).tolist() == stable["rs2"]
-    assert RS2Sampler(1_000_000, 4, rng=0).indices(2).tolist() == stable["rs2_long"]
+    assert RS2Sampler(10, 4, rng=0).indices(2).tolist() == [3, 6, 8, 4]
+    assert RS2Sampler(1_000_000, 4, rng=0).indices(2).tolist() == [
+        341_654,
+        794_556,
+        196_118,
+        483_907,
+    ]
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,12 @@
 import copy
 import math
 import pickle
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from lawlib import assert_law
+from lawlib import assert_law, count_orders
 from sigint import interrupt, needs_sigint
 from sortes import Stream, select
 from sortes.select import (
@@ -22,7 +24,6 @@ from sortes.select import (
 from vectors import load
 
 VECTORS = load("select/weighted.json")
-STABLE = load("select/weighted_stability.json")
 METHODS = ["alias", "blocks"]
 
 
@@ -41,17 +42,66 @@ def reservoir_of(weights, k, sizes=None, **how):
     return reservoir
 
 
-#: Everything that draws, as a function of weights and a seed.
-DRAWS = {
-    "alias": lambda w, **kw: choice(w, 5, method="alias", **kw),
-    "blocks": lambda w, **kw: choice(w, 5, method="blocks", **kw),
-    "table": lambda w, **kw: AliasTable(w).sample(5, **kw),
-    "dynamic": lambda w, **kw: DynamicWeights(w).sample(5, **kw),
-    "pop": lambda w, **kw: DynamicWeights(w).pop(2, **kw),
-    "successive": lambda w, **kw: choice(w, 2, replace=False, **kw),
-    "keys": lambda w, **kw: weighted_keys(w, **kw),
-    "reservoir": lambda w, **kw: reservoir_of(w, 2, **kw).sample(),
+class Drawing(NamedTuple):
+    """Something that draws, as a function of weights, a size and a seed."""
+
+    draw: Callable[..., Any]
+    frozen: list[float]  #: what it draws from `FROZEN` with ``rng=0``
+    many: Callable[..., Any] | None = None  #: many ordered samples without replacement
+    samples: int = 20_000  #: how many of them the test of the law takes
+
+
+FROZEN = [0.5, 0, 3, 1e-7, 2, 2, 7]
+
+
+def one_by_one(draw):
+    return lambda w, k, n, seed: np.array([draw(w, k, rng=seed, step=step) for step in range(n)])
+
+
+def by_keys(w, k, n, seed):
+    """n samples at once: keys of n copies of the weights."""
+    keys = weighted_keys(np.tile(w, n), rng=seed).reshape(n, w.size)
+    return np.argsort(keys, axis=1, kind="stable")[:, :k]
+
+
+def by_reservoir(w, k, n, seed):
+    return np.array([reservoir_of(w, k, [1], rng=(seed, i)).sample() for i in range(n)])
+
+
+def popped(w, k=2, **kw):
+    return DynamicWeights(w).pop(k, **kw)
+
+
+def successive(w, k=2, **kw):
+    return choice(w, k, replace=False, **kw)
+
+
+#: Everything that draws. What draws with replacement has its law in `test_weighted_law`.
+DRAWINGS = {
+    "alias": Drawing(lambda w, **kw: choice(w, 5, method="alias", **kw), [5, 4, 6, 6, 6]),
+    "blocks": Drawing(lambda w, **kw: choice(w, 5, method="blocks", **kw), [6, 6, 2, 4, 6]),
+    "table": Drawing(lambda w, **kw: AliasTable(w).sample(5, **kw), [5, 4, 6, 6, 6]),
+    "dynamic": Drawing(lambda w, **kw: DynamicWeights(w).sample(5, **kw), [6, 5, 6, 6, 5]),
+    "pop": Drawing(popped, [6, 2], one_by_one(popped)),
+    "successive": Drawing(successive, [5, 6], one_by_one(successive)),
+    "keys": Drawing(
+        weighted_keys,
+        [
+            0.8521001359201658,
+            math.inf,
+            0.4112699676917127,
+            6147373.398733318,
+            0.5200001543714174,
+            0.09151558592314459,
+            0.1516652209657904,
+        ],
+        by_keys,
+        200_000,
+    ),
+    "reservoir": Drawing(lambda w, **kw: reservoir_of(w, 2, **kw).sample(), [6, 2], by_reservoir),
 }
+DRAWS = {name: drawing.draw for name, drawing in DRAWINGS.items()}
+WITHOUT_REPLACEMENT = {name: d for name, d in DRAWINGS.items() if d.many is not None}
 
 
 @pytest.mark.parametrize("case", VECTORS["es_keys"])
@@ -144,9 +194,22 @@ def test_seeds_and_steps():
 
 
 def test_values_are_stable():
-    w = [0.5, 0, 3, 1e-7, 2, 2, 7]
-    for name, draw in DRAWS.items():
-        assert np.asarray(draw(w, rng=0)).tolist() == STABLE[name], name
+    for name, drawing in DRAWINGS.items():
+        assert np.asarray(drawing.draw(FROZEN, rng=0)).tolist() == drawing.frozen, name
+
+
+@pytest.mark.law
+@pytest.mark.parametrize("case", VECTORS["successive"], ids=lambda c: f"{c['w']}, k = {c['k']}")
+@pytest.mark.parametrize("drawing", WITHOUT_REPLACEMENT.values(), ids=WITHOUT_REPLACEMENT)
+def test_orders_without_replacement(drawing, case):
+    """The joint law of all ordered samples, by enumeration: 20,000 samples, 200,000 by keys.
+
+    Seen red: keys E w for E / w; a reservoir that forgets to condition the key of a newcomer.
+    """
+    orders = [tuple(map(int, order.split(","))) for order in case["ordered"]]
+    p = np.array(list(case["ordered"].values()))
+    samples = drawing.many(np.array(case["w"], float), case["k"], drawing.samples, 11)
+    assert_law(count_orders(samples, orders), p / p.sum())
 
 
 @pytest.mark.parametrize("draw", DRAWS.values(), ids=DRAWS)

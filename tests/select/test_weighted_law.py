@@ -1,18 +1,16 @@
-"""Weighted draws have their law: margins, joint laws by enumeration, rare and many items."""
+"""Weighted draws have their law: margins, long streams, rare and many items."""
 
 import math
 from itertools import permutations
 
 import numpy as np
 import pytest
-from lawlib import assert_law
+from lawlib import assert_law, count_orders
 from scipy import stats
-from sortes.select import AliasTable, DynamicWeights, Reservoir, choice, weighted_keys
-from vectors import load
+from sortes.select import AliasTable, DynamicWeights, Reservoir, choice
 
 pytestmark = pytest.mark.law
 
-SUCCESSIVE = load("select/weighted.json")["successive"]
 N = 1_000_000
 
 WITH_REPLACEMENT = {
@@ -91,61 +89,6 @@ def test_rare_items_of_a_wide_table():
         hits += int((table.sample(size, rng=3, step=step) == 1000).sum())
     p = w[1000] / w.sum()
     assert stats.binomtest(hits, 8 * size, p).pvalue > 1e-6
-
-
-def ordered_law(case):
-    names = {tuple(map(int, name.split(","))): p for name, p in case["ordered"].items()}
-    return list(names), np.array(list(names.values()))
-
-
-def count_orders(samples, orders):
-    index = {order: i for i, order in enumerate(orders)}
-    counts = np.zeros(len(orders) + 1, np.int64)
-    unique, times = np.unique(samples, axis=0, return_counts=True)
-    for sample, number in zip(unique, times, strict=True):
-        counts[index.get(tuple(sample.tolist()), -1)] += number
-    assert counts[-1] == 0, "an order of probability zero"
-    return counts[:-1]
-
-
-def by_keys(w, k, n, seed):
-    """n samples at once: keys of n copies of the weights."""
-    keys = weighted_keys(np.tile(w, n), rng=seed).reshape(n, w.size)
-    return np.argsort(keys, axis=1, kind="stable")[:, :k]
-
-
-def by_choice(w, k, n, seed):
-    return np.array([choice(w, k, replace=False, rng=seed, step=step) for step in range(n)])
-
-
-def by_pop(w, k, n, seed):
-    return np.array([DynamicWeights(w).pop(k, rng=seed, step=step) for step in range(n)])
-
-
-def by_reservoir(w, k, n, seed):
-    def sample(i):
-        reservoir = Reservoir(k, rng=(seed, i))
-        reservoir.update(w[:1])
-        reservoir.update(w[1:])
-        return reservoir.sample()
-
-    return np.array([sample(i) for i in range(n)])
-
-
-@pytest.mark.parametrize("case", SUCCESSIVE, ids=lambda c: f"{c['w']}, k = {c['k']}")
-@pytest.mark.parametrize(
-    ("draw", "n"),
-    [(by_keys, 200_000), (by_choice, 20_000), (by_pop, 20_000), (by_reservoir, 20_000)],
-)
-def test_orders_without_replacement(draw, n, case):
-    """The joint law of all ordered samples, by enumeration.
-
-    Seen red: keys E w for E / w; a reservoir that forgets to condition the key of a newcomer.
-    """
-    orders, p = ordered_law(case)
-    w = np.array(case["w"], float)
-    samples = draw(w, case["k"], n, 11)
-    assert_law(count_orders(samples, orders), p / p.sum())
 
 
 def test_a_longer_stream():

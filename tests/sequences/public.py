@@ -121,3 +121,6 @@ CALLS = {
 
 MADE = {"ArithmeticCodes": codes, "DistinctSequences": drawn,
         "TokenAutomaton": lambda: AUTOMATON, "Vocabulary": lambda: VOCABULARY}  # fmt: skip
+#: How large the data are where memory is little, and where calls are long.
+STARVED = {"wide": [40_000, 250_000], "tall": [50_000, 300_000]}
+LONG = {"wide": [30_000, 250_000, 700_000], "tall": [30_000, 300_000, 900_000]}

@@ -319,6 +319,33 @@ mod tests {
     }
 
     #[test]
+    fn arcs_without_common_neighbours_are_known_where_a_row_is_short() {
+        // A triangle, a path, a loop, and two hubs of 40 with the same neighbours and an edge.
+        let mut edges = vec![(0, 1), (1, 2), (0, 2), (2, 3), (3, 4), (5, 5), (5, 6)];
+        edges.extend((0..40).flat_map(|i| [(7, 9 + i), (8, 9 + i)]));
+        edges.push((7, 8));
+        let arcs: Vec<_> = edges
+            .iter()
+            .flat_map(|&(u, v)| if u == v { vec![(u, v)] } else { vec![(u, v), (v, u)] })
+            .collect();
+        let graph = pairs(49, &arcs, None, false).unwrap();
+        assert!(graph.is_mirrored(Run::alone()).unwrap());
+        let apart = graph.apart(Run::alone()).unwrap();
+        let known = |u: u32, v: u32| {
+            let at = graph.row(u).start + graph.stretch(graph.row(u), v).start;
+            apart.at(at) == 1
+        };
+        for (u, v) in arcs {
+            let (u, v) = (u as u32, v as u32);
+            let is_apart = !graph.of(graph.row(u)).iter().any(|&node| graph.has_arc(v, node));
+            // Both rows of the hubs are long: that their edge has triangles is not looked for.
+            assert_eq!(known(u, v), is_apart, "{u} to {v}");
+        }
+        assert!(known(3, 4) && !known(0, 1) && !known(5, 6) && !known(7, 8) && !known(7, 9));
+        assert!(graph.nbytes() * 32 <= (graph.nbytes() - 24) * 33, "a bit for each arc");
+    }
+
+    #[test]
     fn weights_are_kept_and_zeros_dropped() {
         let arcs = [(0, 1), (0, 1), (1, 0), (0, 0)];
         let weights = Some(&[2.0, 0.5, 0.0, 3.0][..]);

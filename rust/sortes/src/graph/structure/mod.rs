@@ -91,6 +91,26 @@ pub struct Graph {
     largest_proper_degree: u32,
     /// Whether every arc leads back by exactly one, once that has been asked.
     mirrored: Box<OnceLock<bool>>,
+    /// Which arcs join nodes without common neighbours, once that has been asked.
+    apart: Box<OnceLock<Bits>>,
+}
+
+/// One bit for each arc.
+#[derive(Debug)]
+pub(super) struct Bits(Vec<u32>);
+
+impl Bits {
+    /// That of an arc: one or zero.
+    #[inline(always)]
+    pub(super) fn at(&self, arc: u32) -> u32 {
+        self.0[arc as usize / 32] >> (arc % 32) & 1
+    }
+
+    /// Asks for that of an arc before it is needed.
+    #[inline(always)]
+    pub(super) fn prefetch(&self, arc: u32) {
+        prefetch(&self.0, arc as usize / 32);
+    }
 }
 
 impl Graph {
@@ -128,6 +148,7 @@ impl Graph {
             has_loops,
             largest_proper_degree,
             mirrored: Box::default(),
+            apart: Box::default(),
         })
     }
 
@@ -198,7 +219,8 @@ impl Graph {
                 + weighted.sums.get().map_or(0, |sums| size_of_val(&**sums))
         });
         let ids = self.edge_ids.as_ref().map_or(0, |ids| size_of_val(&**ids));
-        size_of_val(&*self.rows) + size_of_val(&*self.neighbours) + ids + weighted
+        let apart = self.apart.get().map_or(0, |bits| size_of_val(&*bits.0));
+        size_of_val(&*self.rows) + size_of_val(&*self.neighbours) + ids + weighted + apart
     }
 
     /// The stretch of a row whose arcs go to `node`, counted from the start of the row.
@@ -210,12 +232,7 @@ impl Graph {
     /// Whether an arc goes from one node to another.
     #[inline]
     pub fn has_arc(&self, from: u32, to: u32) -> bool {
-        let neighbours = self.of(self.row(from));
-        if neighbours.len() <= FEW {
-            neighbours.iter().map(|&neighbour| u32::from(neighbour == to)).sum::<u32>() > 0
-        } else {
-            neighbours.binary_search(&to).is_ok()
-        }
+        holds(self.of(self.row(from)), to)
     }
 
     /// The slots of the alias tables of all rows, if arcs have weights.
@@ -260,6 +277,37 @@ impl Graph {
         Ok(*self.mirrored.get_or_init(|| is_mirrored))
     }
 
+    /// Which arcs join nodes that have no common neighbour, as far as a short search tells: a bit that is
+    /// not set means nothing. Found when first asked, for graphs in which every arc leads back.
+    ///
+    /// # Errors
+    /// If there is no memory for it, or the work is cancelled.
+    pub(super) fn apart(&self, run: Run<'_>) -> Result<&Bits> {
+        if let Some(known) = self.apart.get() {
+            return Ok(known);
+        }
+        let mut bits = zeroed::<u32>(self.neighbours.len().div_ceil(32), "bits of arcs")?;
+        run.try_fill_chunks(&mut bits, TASK / 32, |task, bits| {
+            run.check()?;
+            let first = task * TASK;
+            let arcs = &self.neighbours[first..self.neighbours.len().min(first + TASK)];
+            let mut node =
+                self.rows.partition_point(|&row| Row::unpacked(row).range().end <= first);
+            for (i, &to) in arcs.iter().enumerate() {
+                while Row::unpacked(self.rows[node]).range().end <= first + i {
+                    node += 1;
+                }
+                let (from, to) = (Row::unpacked(self.rows[node]), self.row(to));
+                let (few, many) = if from.degree < to.degree { (from, to) } else { (to, from) };
+                let is_apart = few.degree as usize <= FEW
+                    && !self.of(few).iter().any(|&node| holds(self.of(many), node));
+                bits[i / 32] |= u32::from(is_apart) << (i % 32);
+            }
+            Ok(())
+        })?;
+        Ok(self.apart.get_or_init(|| Bits(bits)))
+    }
+
     /// Running sums of the weights of each row, for arcs with weights: made when they are first asked
     /// for.
     ///
@@ -281,6 +329,16 @@ impl Graph {
             }
         }
         Ok(Some(weighted.sums.get_or_init(|| sums)))
+    }
+}
+
+/// Whether a node is among the neighbours of a row.
+#[inline]
+fn holds(neighbours: &[u32], node: u32) -> bool {
+    if neighbours.len() <= FEW {
+        neighbours.iter().map(|&neighbour| u32::from(neighbour == node)).sum::<u32>() > 0
+    } else {
+        neighbours.binary_search(&node).is_ok()
     }
 }
 

@@ -478,7 +478,8 @@ fn with_memory<O: Id>(
 ) -> Result<Walks<O>> {
     let sums = graph.running_sums(run)?;
     let is_mirrored = !graph.is_weighted() && graph.is_mirrored(run)?;
-    let law = node2vec::Node2vec { back, out, sums, is_mirrored };
+    let apart = if is_mirrored { Some(graph.apart(run)?) } else { None };
+    let law = node2vec::Node2vec { back, out, sums, apart };
     part_by_part(graph, plan, edges, run, |part, run| node2vec::walk(graph, plan, &law, part, run))
 }
 

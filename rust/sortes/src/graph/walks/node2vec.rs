@@ -16,6 +16,10 @@
 //! If common neighbours have the larger factor and `u` has fewer arcs than `v`, the rest is proposed from
 //! those of `u`, which makes the area as much smaller.
 //!
+//! Where every arc leads back, one bit for each says whether its ends are known to have no neighbour in
+//! common. After such an arc all arcs but the way back have the factor `1 / q`: there is no rest, and no
+//! trial is refused. And nobody has to look for a neighbour that such an arc proposes.
+//!
 //! A walker's trials are numbered through its walk, and trial `n` reads draw `n` of its sequence. So no
 //! walker waits for another: in each round all make one trial, whatever step they are at.
 
@@ -23,14 +27,12 @@ use sortes_core::rng::{Purpose, bulk, uniform_of};
 use sortes_core::weights::first_beyond;
 use sortes_core::{Result, Run, vectorised};
 
-use super::super::structure::{Graph, Row, prefetch};
+use super::super::structure::{Bits, Graph, Row, prefetch};
 use super::rules::{NOWHERE, aim};
 use super::{Dangling, Id, LANES, Part, Place, Plan, dead_end};
 
 /// After so many refusals the law of the row is computed.
 const TRIALS: u32 = 64;
-/// A row of so many arcs is looked through as a whole.
-const WINDOW: usize = 128;
 /// Rounds between two looks at the stop request.
 const POLL: usize = 1 << 10;
 
@@ -42,63 +44,32 @@ pub(super) struct Node2vec<'a> {
     pub(super) out: f64,
     /// Running sums of the weights of each row, if arcs have weights.
     pub(super) sums: Option<&'a [f64]>,
-    /// Whether arcs have no weights, and every arc leads back by exactly one.
-    pub(super) is_mirrored: bool,
+    /// If arcs have no weights, and every arc leads back by exactly one: which of them join nodes without
+    /// common neighbours, as far as that is known.
+    pub(super) apart: Option<&'a Bits>,
 }
 
-/// What a draw in an area means.
-#[derive(Debug, Clone, Copy, Default)]
-#[repr(C, align(32))]
-struct Area {
-    /// What brings a place in the area to arcs, and whether the base lies before it: one or zero.
-    scale: f64,
-    after_base: f64,
-    /// The share of a way back that is taken.
-    kept: f64,
-    /// What follows if it is not one, by the bits below.
-    follows: u32,
-}
-
-/// How the areas of a walker are laid out: in units in which the largest factor is one, so that no mass
-/// overflows.
-#[derive(Debug, Clone, Copy, Default)]
-struct Layout {
-    /// The mass beyond, and that of an arc in the base and in the rest.
-    beyond: f64,
+/// The factors in units of the largest, so that no mass overflows.
+struct Factors {
+    back: f64,
+    /// That of the nodes that are no neighbours of the one before; this and one in ascending order.
+    out: f64,
     low: f64,
-    rest: f64,
-    /// Beyond, base, rest.
-    areas: [Area; 3],
-}
-
-/// The layouts: without a choice, of the arcs of the node, and with a rest of those of the node before.
-struct Layouts {
-    all: [Layout; 3],
+    high: f64,
     /// Whether the rest belongs to common neighbours.
     is_common: bool,
 }
 
-/// One that is never reached.
-const ALL: f64 = 2.0;
-
-impl Layouts {
+impl Factors {
     fn of(back: f64, out: f64) -> Self {
         let top = back.max(out).max(1.0);
-        let (low, high, back) = (out.min(1.0) / top, out.max(1.0) / top, back / top);
-        let rest = high - low;
-        let beyond = Area { scale: 1.0, after_base: 0.0, kept: ALL, follows: OTHER | BEYOND };
-        let kept = if back >= low { ALL } else { back / low };
-        let base = Area { scale: 1.0 / low, after_base: 0.0, kept, follows: OTHER };
-        let kept = if back >= high { ALL } else { (back - low) / rest };
-        let above = Area { scale: 1.0 / rest, after_base: 1.0, kept, follows: LOOK };
-        let turned = Area { kept: 0.0, follows: LOOK | TURNED, ..above };
-        let free = Area { scale: 1.0, after_base: 0.0, kept: ALL, follows: OTHER };
-        let all = [
-            Layout { beyond: 0.0, low: 1.0, rest: 0.0, areas: [free; 3] },
-            Layout { beyond: (back - high).max(0.0), low, rest, areas: [beyond, base, above] },
-            Layout { beyond: (back - low).max(0.0), low, rest, areas: [beyond, base, turned] },
-        ];
-        Self { all, is_common: out < 1.0 }
+        let (low, high) = (out.min(1.0) / top, out.max(1.0) / top);
+        Self { back: back / top, out: out / top, low, high, is_common: out < 1.0 }
+    }
+
+    /// The mass of ways back beyond all others.
+    fn beyond(&self) -> f64 {
+        (self.back - self.high).max(0.0)
     }
 }
 
@@ -116,19 +87,25 @@ struct Lanes {
     at: [usize; LANES],
     edge_at: [usize; LANES],
     end: [usize; LANES],
+    /// Whether the node and the one before are known to have no common neighbour: one or zero.
+    apart: [u32; LANES],
     /// Trials of the step.
     tries: [u32; LANES],
     entity: [u64; LANES],
     /// The block of the sequence that comes next, and the last that was drawn.
     block: [u32; LANES],
     words: [[u64; 2]; LANES],
+    uniform: [f64; LANES],
     place: [(u32, Place); LANES],
     /// Of the trial: the arc, where in its share the draw came down, and what follows, by the bits below.
     arc: [u32; LANES],
     share: [f64; LANES],
     follows: [u32; LANES],
-    /// The node that is proposed, and whether it is taken: one or zero.
+    /// Whether the ends of the arc are known to have no common neighbour: one or zero.
+    is_apart: [u32; LANES],
+    /// Where the arc goes; the node that is proposed, and whether it is taken: one or zero.
     to: [u32; LANES],
+    next: [u32; LANES],
     taken: [u32; LANES],
 }
 
@@ -157,15 +134,19 @@ impl Lanes {
             at: [0; LANES],
             edge_at: [0; LANES],
             end: [0; LANES],
+            apart: [0; LANES],
             tries: [0; LANES],
             entity: [0; LANES],
             block: [0; LANES],
             words: [[0; 2]; LANES],
+            uniform: [0.0; LANES],
             place: [(0, Place::default()); LANES],
             arc: [0; LANES],
             share: [0.0; LANES],
             follows: [0; LANES],
+            is_apart: [0; LANES],
             to: [0; LANES],
+            next: [0; LANES],
             taken: [0; LANES],
         }
     }
@@ -197,6 +178,7 @@ impl Lanes {
         self.at[lane] = self.at[last];
         self.edge_at[lane] = self.edge_at[last];
         self.end[lane] = self.end[last];
+        self.apart[lane] = self.apart[last];
         self.tries[lane] = self.tries[last];
         self.entity[lane] = self.entity[last];
         self.block[lane] = self.block[last];
@@ -224,7 +206,7 @@ pub(super) fn walk<O: Id>(
     part: &mut Part<'_, O>,
     run: Run<'_>,
 ) -> Result<()> {
-    match (graph.slots().is_some(), law.is_mirrored, part.edges.is_empty()) {
+    match (graph.slots().is_some(), law.apart.is_some(), part.edges.is_empty()) {
         (false, false, false) => rounds::<O, false, false, true>(graph, plan, law, part, run),
         (false, false, true) => rounds::<O, false, false, false>(graph, plan, law, part, run),
         (false, true, false) => rounds::<O, false, true, true>(graph, plan, law, part, run),
@@ -241,10 +223,11 @@ fn rounds<O: Id, const WEIGHTED: bool, const MIRRORED: bool, const EDGES: bool>(
     part: &mut Part<'_, O>,
     run: Run<'_>,
 ) -> Result<()> {
-    let layouts = Layouts::of(law.back, law.out);
-    let above = layouts.all[1].beyond;
+    let factors = Factors::of(law.back, law.out);
+    let above = factors.beyond();
+    let form = Form { is_weighted: WEIGHTED, is_mirrored: MIRRORED };
     let mut lanes = Lanes::new();
-    let (mut asked, mut done) = (Few::default(), Few::default());
+    let mut few = [0; LANES];
     let (mut begun, mut is_stuck) = (0, false);
     for round in 0.. {
         if round % POLL == POLL - 1 {
@@ -292,30 +275,33 @@ fn rounds<O: Id, const WEIGHTED: bool, const MIRRORED: bool, const EDGES: bool>(
                 }
             }
         }
+        propose(&mut lanes, &factors, half, form);
         for lane in 0..active {
-            propose::<WEIGHTED, MIRRORED>(&layouts, &mut lanes, lane, half);
             if WEIGHTED {
                 lanes.arc[lane] = weighed(graph, lanes.row(lane), lanes.words[lane][1]);
             }
             prefetch(graph.neighbours(), lanes.arc[lane] as usize);
+            if let Some(apart) = law.apart {
+                apart.prefetch(lanes.arc[lane]);
+            }
         }
 
         // 3. Compare: the arc is there; in the rest somebody has to look for another.
         for lane in 0..active {
             lanes.to[lane] = graph.neighbours()[lanes.arc[lane] as usize];
+            if let Some(apart) = law.apart {
+                lanes.is_apart[lane] = apart.at(lanes.arc[lane]);
+            }
         }
-        compare(&mut lanes);
-        asked.len = 0;
-        for lane in 0..active {
-            asked.push_if(lanes.taken[lane] >> 1, lane as u32);
-        }
-        look(graph, layouts.is_common, &mut lanes, asked.all());
+        compare(&mut lanes, factors.is_common);
+        let asked = chosen(active, &mut few, |lane| lanes.taken[lane] > 1);
+        look(graph, factors.is_common, &mut lanes, &few[..asked]);
         if std::mem::take(&mut is_stuck) {
             give_up(graph, law, &mut lanes, half);
         }
         for lane in 0..active {
             if EDGES && lanes.taken[lane] == 1 && lanes.follows[lane] & (BEYOND | TURNED) != 0 {
-                let (row, to) = (lanes.row(lane), lanes.to[lane]);
+                let (row, to) = (lanes.row(lane), lanes.next[lane]);
                 lanes.arc[lane] = if MIRRORED {
                     first_to(graph.neighbours(), row, to)
                 } else {
@@ -332,69 +318,123 @@ fn rounds<O: Id, const WEIGHTED: bool, const MIRRORED: bool, const EDGES: bool>(
 
         // 4. Go: the word of the next node is asked for.
         is_stuck = go(&mut lanes);
-        done.len = 0;
+        let nodes = &mut *part.nodes;
         for lane in 0..active {
             graph.prefetch_row(lanes.node[lane]);
             let at = lanes.at[lane];
-            part.nodes[at] = O::of(lanes.to[lane]);
-            let next = at + lanes.taken[lane] as usize;
-            lanes.at[lane] = next;
-            done.push_if(u32::from(next == lanes.end[lane]), lane as u32);
+            nodes[at] = O::of(lanes.next[lane]);
+            lanes.at[lane] = at + lanes.taken[lane] as usize;
         }
-        for &lane in done.all().iter().rev() {
+        let arrived = chosen(active, &mut few, |lane| lanes.at[lane] == lanes.end[lane]);
+        for &lane in few[..arrived].iter().rev() {
             lanes.remove(lane as usize);
         }
     }
     Ok(())
 }
 
-/// Lays the uniform of a walker over its areas. Tables stand for branches, which would go wrong.
-#[allow(clippy::needless_bitwise_bool)] // the other operator is a branch
+/// What kind of arcs a graph has.
+#[derive(Clone, Copy)]
+struct Form {
+    is_weighted: bool,
+    is_mirrored: bool,
+}
+
+/// The one where the mask has ones, else the other. Of a plain choice the compiler makes a choice between
+/// addresses, or stores of chosen lanes, which are slow.
 #[inline(always)]
-fn propose<const WEIGHTED: bool, const MIRRORED: bool>(
-    layouts: &Layouts,
-    lanes: &mut Lanes,
-    lane: usize,
-    half: usize,
-) {
-    let (degree, last) = (lanes.degree[0][lane], lanes.degree[1][lane]);
-    let has_choice = (last != NO_DEGREE) & (degree > 1);
-    let is_turned = MIRRORED & layouts.is_common & (last < degree - 1);
-    let layout = &layouts.all[usize::from(has_choice) + usize::from(is_turned)];
+fn pick(mask: u32, one: u32, other: u32) -> u32 {
+    other ^ ((one ^ other) & mask)
+}
 
-    // How wide the areas are.
-    let beyond = if MIRRORED { layout.beyond } else { lanes.beyond[lane] };
-    let (mut base, mut rest) = (layout.low, layout.rest);
-    if !WEIGHTED {
-        base *= f64::from(degree);
-        rest *= f64::from(lanes.degree[usize::from(is_turned)][lane]);
-    }
+/// The last bits of this float plus a smaller integer are that integer.
+const INTEGER: f64 = (1u64 << 52) as f64;
 
-    // Where the draw comes down.
-    let place = uniform_of(lanes.words[lane][half]) * (beyond + base + rest);
-    let within = place - beyond;
-    let area = usize::from(within >= 0.0) + usize::from((within >= base) & (within >= 0.0));
-    let Area { scale, after_base, kept, follows } = layout.areas[area];
-    let scaled = ((within - after_base * base) * scale).max(0.0);
-    let mut share = scaled;
-    if !WEIGHTED {
-        let from = ((follows / TURNED) & 1) as usize;
-        let index = (scaled as u32).min(lanes.degree[from][lane].wrapping_sub(1));
-        share -= f64::from(index);
-        lanes.arc[lane] = lanes.start[from][lane] + index;
-    }
-    lanes.share[lane] = if MIRRORED { share } else { [place, share][usize::from(area > 0)] };
-    lanes.follows[lane] = follows | (u32::from(share < kept) * BACK);
+/// An integer as a float.
+#[inline(always)]
+fn float(integer: u32) -> f64 {
+    f64::from_bits(INTEGER.to_bits() | u64::from(integer)) - INTEGER
+}
+
+/// A float that is an integer as one.
+#[inline(always)]
+fn integer(float: f64) -> u32 {
+    (float + INTEGER).to_bits() as u32
 }
 
 vectorised! {
+    /// Lays the uniform of each walker over its areas.
+    fn propose(lanes: &mut Lanes, factors: &Factors, half: usize, form: Form) {
+        let &Factors { back, out, low, high, is_common } = factors;
+        let (rest, half) = (high - low, half & 1);
+        let (kept_low, kept_out, kept_rest) = (back / low, back / out, (back - low) / rest);
+        let (beyond_high, beyond_low) = ((back - high).max(0.0), (back - low).max(0.0));
+        for (uniform, words) in lanes.uniform.iter_mut().zip(&lanes.words) {
+            *uniform = uniform_of(words[half]);
+        }
+        for lane in 0..lanes.active.min(LANES) {
+            // All in floats: masks of two widths would have to be brought to one.
+            let (degree, last) = (float(lanes.degree[0][lane]), float(lanes.degree[1][lane]));
+            let has_choice = (last < NO_DEGREE as f64) & (degree > 1.0);
+            let is_apart = has_choice & (float(lanes.apart[lane]) > 0.0);
+            let is_mixed = has_choice & !is_apart;
+            let is_turned = is_mixed & form.is_mirrored & is_common & (last < degree - 1.0);
+
+            // How wide the areas are: where there is a choice and a rest, where there is only a choice,
+            // and where there is none.
+            let beyond = if is_turned | (is_apart & is_common) { beyond_low } else { beyond_high };
+            let beyond = if has_choice { beyond } else { 0.0 };
+            let beyond = if form.is_mirrored { beyond } else { lanes.beyond[lane] };
+            let factor = if is_apart { out } else { low };
+            let factor = if has_choice { factor } else { 1.0 };
+            let base = factor * if form.is_weighted { 1.0 } else { degree };
+            let count = if is_turned { last } else { degree };
+            let all_rest = rest * if form.is_weighted { 1.0 } else { count };
+            let all_rest = if is_mixed { all_rest } else { 0.0 };
+
+            // Where the draw comes down.
+            let place = lanes.uniform[lane] * (beyond + base + all_rest);
+            let within = place - beyond;
+            let is_beyond = within < 0.0;
+            let is_rest = (within >= base) & (all_rest > 0.0) & !is_beyond;
+            let unit = if is_rest { rest } else { factor };
+            let scaled = (within - if is_rest { base } else { 0.0 }) / unit;
+            let scaled = if is_beyond { 0.0 } else { scaled };
+
+            // The arc at that place, and where in its share it is.
+            let is_turned = is_turned & is_rest;
+            let count = if is_turned { last } else { degree };
+            let rounded = (scaled + INTEGER) - INTEGER;
+            let index = rounded - if rounded > scaled { 1.0 } else { 0.0 };
+            let index = if index < count { index } else { count - 1.0 };
+            let turned = integer(if is_turned { 1.0 } else { 0.0 }).wrapping_neg();
+            let start = pick(turned, lanes.start[1][lane], lanes.start[0][lane]);
+            lanes.arc[lane] = start.wrapping_add(integer(index));
+            let share = scaled - if form.is_weighted { 0.0 } else { index };
+            lanes.share[lane] = if is_beyond { place } else { share };
+
+            // Whether a way back is taken there, and others: its factor is laid over the areas from the
+            // bottom.
+            let kept = if is_apart { kept_out } else { kept_low };
+            let kept = if is_rest { kept_rest } else { kept };
+            let is_kept = !has_choice | is_beyond | ((share < kept) & !is_turned);
+            let follows = if is_rest { LOOK as f64 } else { OTHER as f64 };
+            let follows = follows + if is_turned { TURNED as f64 } else { 0.0 };
+            let follows = follows + if is_beyond { BEYOND as f64 } else { 0.0 };
+            lanes.follows[lane] = integer(follows + if is_kept { BACK as f64 } else { 0.0 });
+        }
+    }
+
     /// Whether each walker takes what is proposed: one or zero, or two if somebody has to look.
-    fn compare(lanes: &mut Lanes) {
+    fn compare(lanes: &mut Lanes, is_common: bool) {
+        let without = u32::from(!is_common);
         for lane in 0..lanes.active.min(LANES) {
             let (follows, before) = (lanes.follows[lane], lanes.before[lane]);
             let to = if follows & BEYOND == 0 { lanes.to[lane] } else { before };
-            lanes.to[lane] = to;
-            lanes.taken[lane] = if to == before { follows / BACK } else { follows & (OTHER | LOOK) };
+            lanes.next[lane] = to;
+            let is_known = (follows & LOOK != 0) & (lanes.is_apart[lane] != 0);
+            let taken = if is_known { without } else { follows & (OTHER | LOOK) };
+            lanes.taken[lane] = if to == before { follows / BACK } else { taken };
         }
     }
 
@@ -402,14 +442,16 @@ vectorised! {
     fn go(lanes: &mut Lanes) -> bool {
         let mut most = 0;
         for lane in 0..lanes.active.min(LANES) {
-            let is_taken = lanes.taken[lane] == 1;
+            let taken = lanes.taken[lane].wrapping_neg();
+            let is_new = taken & !(lanes.follows[lane] / BEYOND % 2).wrapping_neg();
             let node = lanes.node[lane];
-            lanes.before[lane] = if is_taken { node } else { lanes.before[lane] };
-            lanes.node[lane] = if is_taken { lanes.to[lane] } else { node };
-            let (start, degree) = (lanes.start[0][lane], lanes.degree[0][lane]);
-            lanes.start[1][lane] = if is_taken { start } else { lanes.start[1][lane] };
-            lanes.degree[1][lane] = if is_taken { degree } else { lanes.degree[1][lane] };
-            let tries = if is_taken { 0 } else { lanes.tries[lane] + 1 };
+            lanes.before[lane] = pick(taken, node, lanes.before[lane]);
+            lanes.node[lane] = pick(taken, lanes.next[lane], node);
+            // Back over the arc by which it came, or over another.
+            lanes.apart[lane] = pick(is_new, lanes.is_apart[lane], lanes.apart[lane]);
+            lanes.start[1][lane] = pick(taken, lanes.start[0][lane], lanes.start[1][lane]);
+            lanes.degree[1][lane] = pick(taken, lanes.degree[0][lane], lanes.degree[1][lane]);
+            let tries = (lanes.tries[lane] + 1) & !taken;
             lanes.tries[lane] = tries;
             most = most.max(tries);
         }
@@ -451,20 +493,26 @@ fn look(graph: &Graph, is_common: bool, lanes: &mut Lanes, asked: &[u32]) {
 }
 
 vectorised! {
-    /// For each row, whether an arc of it goes to the target: one or zero.
+    /// For each row, whether an arc of it goes to the target: one or zero. All are bisected at once, so
+    /// that their loads overlap and no branch goes wrong.
     fn find(neighbours: &[u32], rows: &[Row], targets: &[u32], found: &mut [u32]) {
-        for ((&row, &target), found) in rows.iter().zip(targets).zip(found) {
-            let mut row = &neighbours[row.range()];
-            while row.len() > WINDOW {
-                let (low, high) = row.split_at(row.len() / 2);
-                row = if high[0] <= target { high } else { low };
+        let count = rows.len().min(LANES).min(targets.len()).min(found.len());
+        let Some(last) = neighbours.len().checked_sub(1) else { return };
+        let (mut from, mut left, mut longest) = ([0; LANES], [0; LANES], 0);
+        for i in 0..count {
+            (from[i], left[i]) = (rows[i].start, rows[i].degree);
+            longest = longest.max(rows[i].degree);
+        }
+        for _ in 0..u32::BITS - longest.saturating_sub(1).leading_zeros() {
+            for i in 0..count {
+                let half = left[i] / 2;
+                let middle = neighbours[((from[i] + half) as usize).min(last)];
+                from[i] += std::hint::select_unpredictable(middle <= targets[i], half, 0);
+                left[i] -= half;
             }
-            // A closure would not have the instruction set.
-            let mut count = 0;
-            for &to in row {
-                count += u32::from(to == target);
-            }
-            *found = u32::from(count > 0);
+        }
+        for i in 0..count {
+            found[i] = u32::from(neighbours[(from[i] as usize).min(last)] == targets[i]);
         }
     }
 }
@@ -483,8 +531,8 @@ fn give_up(graph: &Graph, law: &Node2vec<'_>, lanes: &mut Lanes, half: usize) {
         if lanes.tries[lane] == TRIALS {
             let (row, before) = (lanes.row(lane), lanes.before[lane]);
             let arc = law.exactly(graph, row, before, lanes.words[lane][half]);
-            (lanes.arc[lane], lanes.to[lane]) = (arc, graph.neighbours()[arc as usize]);
-            (lanes.follows[lane], lanes.taken[lane]) = (OTHER, 1);
+            (lanes.arc[lane], lanes.next[lane]) = (arc, graph.neighbours()[arc as usize]);
+            (lanes.follows[lane], lanes.taken[lane], lanes.is_apart[lane]) = (OTHER, 1, 0);
         }
     }
 }
@@ -532,29 +580,16 @@ fn leave_dead_ends<O: Id, const EDGES: bool>(
     Ok(())
 }
 
-/// A few items, at most as many as there are lanes.
-struct Few {
-    len: usize,
-    items: [u32; LANES],
-}
-
-impl Default for Few {
-    fn default() -> Self {
-        Self { len: 0, items: [0; LANES] }
+/// Writes the lanes that are wanted to the beginning of a list, and returns how many they are; without a
+/// branch, which would go wrong.
+#[inline(always)]
+fn chosen(active: usize, list: &mut [u32; LANES], is_wanted: impl Fn(usize) -> bool) -> usize {
+    let mut len = 0;
+    for lane in 0..active {
+        list[len % LANES] = lane as u32;
+        len += usize::from(is_wanted(lane));
     }
-}
-
-impl Few {
-    /// Writes an item in any case, and keeps it if that is wanted: one or zero.
-    #[inline(always)]
-    fn push_if(&mut self, is_wanted: u32, item: u32) {
-        self.items[self.len.min(LANES - 1)] = item;
-        self.len += is_wanted as usize;
-    }
-
-    fn all(&self) -> &[u32] {
-        &self.items[..self.len]
-    }
+    len.min(LANES)
 }
 
 impl Node2vec<'_> {
