@@ -47,12 +47,47 @@ class Normal:
         return self
 
 
+class Tensors:
+    """A function of tensors that copies as itself."""
+
+    def __call__(self, x):
+        """Return the log density of normals."""
+        return -0.5 * (x**2).sum(1)
+
+    def __deepcopy__(self, memo):
+        """Return the same."""
+        return self
+
+
 TARGET = StandardNormal(2)
 RUN = {"init": np.array([[0.5, 0.2], [0.1, -0.3]]), "draws": 5 * SCALE, "warmup": 30, "rng": 0}
 FEW = {**RUN, "draws": 5}
 TRIL = np.array([[1.0, 0.0], [0.3, 0.5]])
 
+
+def on_device():
+    """Arguments with tensors."""
+    import torch
+
+    return {
+        "logp": Tensors(),
+        "kernel": GibbsianPolarSlice(1.5),
+        "init": torch.tensor([[0.5, 0.2], [0.1, -0.3]]),
+        "draws": 5 * SCALE,
+        "warmup": 30,
+        "rng": 0,
+    }
+
+
+def torch_logp():
+    """Arguments of a density of tensors."""
+    return {"fn": Tensors()}
+
+
 CALLS = {
+    "sample_on_device": on_device,
+    "TorchLogp": torch_logp,
+    "TorchLogp.__call__": {"points": np.ones((3, 2))},
     "ess": [{"draws": DRAWS}, {"draws": DRAWS, "method": "tail"}],
     "log_mean_weight": {"log_weights": WEIGHTS},
     "next_temperature": {"log_likelihood": 9 * WEIGHTS.ravel(), "current": 0.25, "target_ess": 0.9},

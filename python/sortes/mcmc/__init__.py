@@ -11,6 +11,7 @@ Beside them: Polya-Gamma variables (`random_polyagamma`); particles and their we
 
 from sortes.mcmc.diagnostics import ess, rhat
 from sortes.mcmc.kernels import EllipticalSlice, GibbsianPolarSlice, HitAndRunSlice, Slice
+from sortes.mcmc.on_device import DeviceDraws, TorchLogp, sample_on_device
 from sortes.mcmc.polya_gamma import random_polyagamma
 from sortes.mcmc.resampling import log_mean_weight, next_temperature, resample, weights_ess
 from sortes.mcmc.sampling import sample
@@ -19,6 +20,7 @@ from sortes.mcmc.trace import Trace
 
 __all__ = [
     "CLogp",
+    "DeviceDraws",
     "EllipticalSlice",
     "Funnel",
     "GibbsianPolarSlice",
@@ -26,6 +28,7 @@ __all__ = [
     "Slice",
     "StandardNormal",
     "StudentT",
+    "TorchLogp",
     "Trace",
     "ess",
     "log_mean_weight",
@@ -34,5 +37,6 @@ __all__ = [
     "resample",
     "rhat",
     "sample",
+    "sample_on_device",
     "weights_ess",
 ]

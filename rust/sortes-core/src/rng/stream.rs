@@ -108,6 +108,10 @@ purposes! {
     PolyaGammaRetry = 51, "polya_gamma_retry";
     /// The uniforms of a resampling scheme.
     Resample = 52, "resample";
+    /// What transitions of chains on a device begin with.
+    DeviceStart = 54, "device_start";
+    /// The uniform of a chain on a device at an evaluation.
+    DeviceTurn = 55, "device_turn";
 }
 
 /// One past the largest entity: entities have 48 bits.
