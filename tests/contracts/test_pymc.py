@@ -14,7 +14,7 @@ CHECKS = Path(__file__).with_name("pymc_checks.py")
 def test_checks(pymc, version, tmp_path):
     # The package alone: what else lies beside it may be compiled for another Python.
     (tmp_path / "sortes").symlink_to(Path(sortes.__file__).parent)
-    plain = ["--quiet", "-p", "no:cacheprovider", "--confcutdir", tmp_path, "--rootdir", tmp_path]
+    plain = ["--quiet", "--noconftest", "-p", "no:cacheprovider", "--rootdir", tmp_path]
     command = [pymc(version), "-m", "pytest", *plain, "-c", os.devnull, CHECKS]
     environment = {
         **os.environ,

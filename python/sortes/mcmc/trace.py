@@ -199,5 +199,7 @@ def arviz_of(
     names |= {"save_warmup": True} if has_warmup else {}
     is_old = arviz.__name__ == "arviz" and arviz.__version__.startswith("0.")
     if attrs is not None:
-        names["attrs"] = attrs if is_old else {"posterior": attrs, "sample_stats": attrs}
+        named = ("posterior", "sample_stats")
+        by_group = dict.fromkeys(named, attrs)
+        names |= {f"{name}_attrs": attrs for name in named} if is_old else {"attrs": by_group}
     return arviz.from_dict(**groups, **names) if is_old else arviz.from_dict(groups, **names)

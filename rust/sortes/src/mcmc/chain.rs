@@ -17,8 +17,10 @@ use super::watch::{Seen, Watch};
 
 /// How long a chain runs before the next one does.
 const TURN: Duration = Duration::from_millis(10);
-/// Evaluations between looks at the clock.
-const LOOKS: u32 = 32;
+/// Evaluations between looks at the clock and at who may stop a chain: as many as this time holds, up
+/// to this number.
+const LOOK: Duration = Duration::from_micros(100);
+const LOOKS: u32 = 1024;
 /// After this many transitions in a row without an evaluation, there will be none.
 const IDLE: u32 = 10_000;
 /// Transitions of the first block of warm-up whose states all chains learn from; each further block
@@ -235,19 +237,23 @@ impl<K: Kernel> Chain<K> {
     ) -> Result<()> {
         let mut scratch = zeroed(target.scratch(), "numbers for the density")?;
         let start = Instant::now();
-        while self.is_asking()
-            && !watch.is_paused()
-            && turn.is_none_or(|turn| start.elapsed() < turn)
-        {
-            for _ in 0..LOOKS {
-                if !self.is_asking() || run.cancel.is_cancelled() || stop.load(Ordering::Relaxed) {
+        let (mut before, mut looks) = (Duration::ZERO, 1);
+        loop {
+            for _ in 0..looks {
+                if !self.is_asking() {
                     return Ok(());
                 }
                 let logp = target.logp(self.kernel.point(), &mut scratch)?;
                 self.feed(logp, plan, watch, run)?;
             }
+            let now = start.elapsed();
+            let is_over = turn.is_some_and(|turn| now >= turn) || watch.is_paused();
+            if is_over || run.cancel.is_cancelled() || stop.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+            looks = if now - before < LOOK { LOOKS.min(2 * looks) } else { 1.max(looks / 2) };
+            before = now;
         }
-        Ok(())
     }
 }
 
@@ -394,6 +400,13 @@ impl<K: Kernel> Chains<K> {
         // Where threads are fewer, chains take turns: all have draws if somebody stops them.
         let turn = (self.each.len() > run.threads.count()).then_some(TURN);
         while self.each.iter().any(|chain| chain.left > 0) && !stop.load(Ordering::Relaxed) {
+            if watch.is_paused() {
+                if run.check().is_err() {
+                    break;
+                }
+                std::thread::sleep(NAP);
+                continue;
+            }
             if self.is_waiting() {
                 self.learn()?;
             }
@@ -403,9 +416,6 @@ impl<K: Kernel> Chains<K> {
             });
             if all.is_err() {
                 break; // cancelled work keeps what it has
-            }
-            if watch.is_paused() {
-                std::thread::sleep(NAP);
             }
         }
         match self.each.iter_mut().find_map(|chain| chain.failure.take()) {
