@@ -146,19 +146,19 @@ def test_discrete_variables_are_refused_by_name():
 def test_what_is_refused():
     with pm.Model() as empty:
         pm.Deterministic("x", pt.constant(1.0))
-    with pytest.raises(ValueError, match="^model: must have free variables, got none$"):
+    with pytest.raises(ValueError, match=r"^model: must have free variables, got none$"):
         sample(empty)
-    with pytest.raises(TypeError, match="^model: must be a PyMC model, got 3$"):
+    with pytest.raises(TypeError, match=r"^model: must be a PyMC model, got 3$"):
         sample(3)
-    with pytest.raises(ValueError, match="^kernel: must be 'slice' or a kernel, got 'nuts'$"):
+    with pytest.raises(ValueError, match=r"^kernel: must be 'slice' or a kernel, got 'nuts'$"):
         sample(schools(), "nuts")
     compiled = compile_model(schools())
-    with pytest.raises(ValueError, match="^init: must name free variables, mu, tau, eta, got 'nu'"):
+    with pytest.raises(ValueError, match=r"^init: must name free .*, mu, tau, eta, got 'nu'$"):
         sample(compiled, init={"nu": 1.0})
-    with pytest.raises(ValueError, match="^draws: must be at least 1, got 0$"):
+    with pytest.raises(ValueError, match=r"^draws: must be at least 1, got 0$"):
         sample(compiled, draws=0)
     trace = draw(lambda x: -(x**2).sum(1), Slice(), np.zeros(2), draws=2, rng=0)
-    with pytest.raises(ValueError, match="^trace: must have 10 coordinates, got 2$"):
+    with pytest.raises(ValueError, match=r"^trace: must have 10 coordinates, got 2$"):
         compiled.to_arviz(trace)
 
 

@@ -19,9 +19,7 @@ from sortes.mcmc import (
 
 TARGET = Funnel(4)
 INIT = np.random.default_rng(0).normal(size=(5, 4))
-DRIVERS = pytest.mark.parametrize(
-    "logp", [TARGET, lambda x: TARGET(x)], ids=["native", "batched"]
-)
+DRIVERS = pytest.mark.parametrize("logp", [TARGET, lambda x: TARGET(x)], ids=["native", "batched"])
 ADAPTS = pytest.mark.parametrize("adapt", ["center", "diag", "full"])
 
 
@@ -106,7 +104,7 @@ def test_what_a_callback_raises_stops_the_chains(logp):
     def callback(chains):
         raise LookupError("mine")
 
-    with pytest.raises(LookupError, match="^mine$") as error:
+    with pytest.raises(LookupError, match=r"^mine$") as error:
         endless(logp, callback=callback)
     assert error.value.trace.attrs["interrupted"]
 
@@ -138,7 +136,7 @@ def test_waiting_and_stopping(logp):
     assert sampling.is_finished
     assert sampling.abort() is trace
     sampling.cancel()
-    with pytest.raises(RuntimeError, match="^the chains were cancelled$"):
+    with pytest.raises(RuntimeError, match=r"^the chains were cancelled$"):
         sampling.wait()
     assert time.monotonic() - start < 5
     with pytest.raises(ValueError, match=r"^timeout: must be in \[0, inf\), got -1"):
@@ -176,7 +174,7 @@ def test_an_error_in_the_background():
         return TARGET(x)
 
     sampling = run(logp, blocking=False)
-    with pytest.raises(LookupError, match="^mine$"):
+    with pytest.raises(LookupError, match=r"^mine$"):
         sampling.wait()
     assert calls[-1] is not threading.main_thread()
     # What is wrong with the arguments is said at once.
@@ -233,12 +231,12 @@ def test_what_is_learnt_helps_and_the_law_stays(adapt):
 
 
 def test_what_kernels_refuse():
-    with pytest.raises(ValueError, match="^adapt: must be .*got 'all'"):
+    with pytest.raises(ValueError, match=r"^adapt: must be .*got 'all'"):
         GibbsianPolarSlice(1.0, adapt="all")
-    with pytest.raises(ValueError, match="^scale_tril: must not be given with adapt='full'"):
+    with pytest.raises(ValueError, match=r"^scale_tril: must not be given with adapt='full'"):
         GibbsianPolarSlice(1.0, adapt="full", scale_tril=np.eye(2))
     GibbsianPolarSlice(1.0, adapt="center", scale_tril=np.eye(2))
-    with pytest.raises(TypeError, match="^callback: must be a function, got 3$"):
+    with pytest.raises(TypeError, match=r"^callback: must be a function, got 3$"):
         run(callback=3)
     with pytest.raises(ValueError, match=r"^max_time: must be in \(0, inf\), got 0.0$"):
         run(max_time=0.0)
@@ -248,7 +246,7 @@ def test_chains_that_have_not_moved_keep_their_scale():
     """A variance of zero is no scale."""
     kernel = GibbsianPolarSlice(1.0, adapt="diag")
     flat = lambda x: np.where(np.abs(x[:, 0] - 1) < 1e-300, 0.0, -np.inf)  # noqa: E731
-    with pytest.warns(RuntimeWarning, match="^max_evals_per_transition: was reached"):
+    with pytest.warns(RuntimeWarning, match=r"^max_evals_per_transition: was reached"):
         trace = sample(flat, kernel, np.ones((2, 2)), warmup=60, draws=3, rng=0,
                        max_evals_per_transition=60)  # fmt: skip
     assert (trace.draws[..., 0] == 1).all()

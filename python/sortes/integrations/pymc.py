@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -135,7 +136,8 @@ def compile_model(model: Any = None) -> CompiledModel:
     Parameters
     ----------
     model : pymc.Model, optional
-        The model: that of the context if None. Its data are compiled in; later changes are not seen.
+        The model: that of the context if None. Its data are compiled in: later changes are not
+        seen.
 
     Returns
     -------
@@ -342,13 +344,12 @@ def _compiled(model: Any) -> CompiledModel:
 
 def _shared(graph: Any) -> list[Any]:
     """Return what may change in a graph: the data of the model."""
-    from pytensor.compile.sharedvalue import SharedVariable
-
+    shared = pytensor.compile.sharedvalue.SharedVariable
     try:
-        from pytensor.graph.traversal import ancestors
+        walks = importlib.import_module("pytensor.graph.traversal")
     except ImportError:  # PyTensor before 3
-        from pytensor.graph.basic import ancestors
-    return [node for node in ancestors([graph]) if isinstance(node, SharedVariable)]
+        walks = pytensor.graph.basic
+    return [node for node in walks.ancestors([graph]) if isinstance(node, shared)]
 
 
 def _c_function(model: Any, logp: Any, point: Any, size: int) -> Any:

@@ -3,7 +3,8 @@
 `sample` runs chains of a kernel, `Slice`, `HitAndRunSlice`, `EllipticalSlice` or
 `GibbsianPolarSlice`, for any log density: a Python function of many points, a compiled one
 (`CLogp`), or one that is built in (`StandardNormal`, `StudentT`, `Funnel`). The result is a
-`Trace`, or a `Sampling` while it runs in the background; `rhat` and `ess` say whether its chains have mixed and what its draws are worth.
+`Trace`, or a `Sampling` while it runs in the background, which hands out `ChainProgress`; `rhat`
+and `ess` say whether chains have mixed and what their draws are worth.
 
 Beside them: Polya-Gamma variables (`random_polyagamma`); particles and their weights (`resample`,
 `weights_ess`, `log_mean_weight`, `next_temperature`).

@@ -70,7 +70,7 @@ class ChainProgress(NamedTuple):
 Watcher: TypeAlias = Callable[[list[ChainProgress]], object]
 
 
-class Stopped(Exception):
+class Stopped(Exception):  # noqa: N818
     """Chains were stopped: by a time limit, or by whoever holds them."""
 
 
@@ -110,7 +110,7 @@ class Control:
 
 def looks(sampler: _core.mcmc.engine.Sampler, plan: Plan) -> list[ChainProgress]:
     """Return where each chain was when somebody looked before."""
-    points, logp, left, warmup, kept, evaluations, stuck = sampler.inspect()
+    points, logp, _, warmup, kept, evaluations, stuck = sampler.inspect()
     found = []
     for i, point in enumerate(points.reshape(len(logp), -1)):
         before = plan[0] - warmup[i] if plan[4] else 0

@@ -338,8 +338,9 @@ class GibbsianPolarSlice:
     With `adapt`, all chains wait for each other after 25, 50, 100, 200, ... transitions of the
     warm-up, and learn from the states since the last time; what they learn does not depend on
     threads. Covariances are shrunk to their diagonal, by n / (n + 5) for n states. The width is
-    converted to the new scale, and tuned anew. Statistics: ``n_direction``, ``n_stepout`` and ``n_radius``,
-    the evaluations of each phase.
+    converted to the new scale, and tuned anew.
+
+    Statistics: ``n_direction``, ``n_stepout`` and ``n_radius``, the evaluations of each phase.
 
     References
     ----------
