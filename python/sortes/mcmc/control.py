@@ -7,6 +7,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 import numpy as np
@@ -50,11 +51,14 @@ class ChainProgress(NamedTuple):
     --------
     >>> import numpy as np
     >>> from sortes.mcmc import Slice, StandardNormal, sample
-    >>> run = sample(StandardNormal(3), Slice(2.0), np.zeros(3), blocking=False, rng=0)
+    >>> given = {"init": np.zeros(3), "rng": 0}
+    >>> run = sample(StandardNormal(3), Slice(2.0), **given, blocking=False)
     >>> trace = run.wait()
     >>> last = run.inspect()[0]
-    >>> last.finished_draws, last.warmup, bool((last.last_position == trace.draws[0, -1]).all())
-    (1000, False, True)
+    >>> last.finished_draws, last.warmup
+    (1000, False)
+    >>> bool((last.last_position == trace.draws[0, -1]).all())
+    True
     """
 
     finished_draws: int
@@ -119,51 +123,57 @@ def looks(sampler: _core.mcmc.engine.Sampler, plan: Plan) -> list[ChainProgress]
     return found
 
 
+class Work:
+    """A thread that makes a trace."""
+
+    def __init__(self, go: Callable[[], Trace], control: Control) -> None:
+        self.go, self.control = go, control
+        self.trace: Trace | None = None
+        self.error: BaseException | None = None
+        self.thread = threading.Thread(target=self.run, name="sortes-chains", daemon=True)
+        _ALIVE.add(self)
+        self.thread.start()
+
+    def run(self) -> None:
+        """Keep what comes of it, also if that is an error."""
+        try:
+            self.trace = self.go()
+        except BaseException as error:
+            self.error = error
+
+    def cancel(self) -> None:
+        """Stop it, and forget what it made."""
+        self.control.is_stopping = True
+        self.thread.join()
+        self.trace = self.error = None
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Sampling:
     """Chains that run in the background, from ``sample(..., blocking=False)``.
-
-    Attributes
-    ----------
-    is_finished : bool
-        Whether they are through, or were stopped.
 
     Examples
     --------
     >>> import numpy as np
     >>> from sortes.mcmc import Slice, StandardNormal, sample
-    >>> run = sample(StandardNormal(3), Slice(2.0), np.zeros(3), blocking=False, rng=0)
+    >>> given = {"init": np.zeros(3), "rng": 0}
+    >>> run = sample(StandardNormal(3), Slice(2.0), **given, blocking=False)
     >>> trace = run.wait()
     >>> run.is_finished, trace.draws.shape
     (True, (4, 1000, 3))
     """
 
-    def __init__(
-        self,
-        go: Callable[[], Trace],
-        sampler: _core.mcmc.engine.Sampler,
-        plan: Plan,
-        control: Control,
-    ) -> None:
-        self._go, self._sampler, self._plan, self._control = go, sampler, plan, control
-        self._trace: Trace | None = None
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="sortes-chains", daemon=True)
-        _ALIVE.add(self)
-        self._thread.start()
+    _work: Work
+    _sampler: _core.mcmc.engine.Sampler
+    _plan: Plan
 
     def __repr__(self) -> str:
         return f"Sampling({'finished' if self.is_finished else 'running'})"
 
-    def _run(self) -> None:
-        try:
-            self._trace = self._go()
-        except BaseException as error:
-            self._error = error
-
     @property
     def is_finished(self) -> bool:
         """Whether the chains are through, or were stopped."""
-        return not self._thread.is_alive()
+        return not self._work.thread.is_alive()
 
     def wait(self, timeout: NonNegative | None = None) -> Trace:
         """Wait until the chains are through.
@@ -203,16 +213,16 @@ class Sampling:
         seconds = None if timeout is None else real(timeout, "timeout", NON_NEGATIVE)
         until = None if seconds is None else time.monotonic() + seconds
         # In slices: a wait without an end could not be interrupted on every platform.
-        while self._thread.is_alive():
+        while not self.is_finished:
             left = _WAKE if until is None else min(_WAKE, until - time.monotonic())
             if left <= 0:
                 raise TimeoutError(f"timeout: the chains are not through after {shown(seconds)} s")
-            self._thread.join(left)
-        if self._error is not None:
-            raise self._error
-        if self._trace is None:
+            self._work.thread.join(left)
+        if self._work.error is not None:
+            raise self._work.error
+        if self._work.trace is None:
             raise RuntimeError("the chains were cancelled")
-        return self._trace
+        return self._work.trace
 
     def abort(self) -> Trace:
         """Stop the chains.
@@ -236,7 +246,7 @@ class Sampling:
         >>> run.abort().attrs["interrupted"]
         True
         """
-        self._control.is_stopping = True
+        self._work.control.is_stopping = True
         return self.wait()
 
     def cancel(self) -> None:
@@ -252,9 +262,7 @@ class Sampling:
         >>> run.is_finished
         True
         """
-        self._control.is_stopping = True
-        self._thread.join()
-        self._trace = self._error = None
+        self._work.cancel()
 
     def pause(self) -> None:
         """Let the chains rest: each where it is, its draws as they will be.
@@ -263,7 +271,8 @@ class Sampling:
         --------
         >>> import numpy as np
         >>> from sortes.mcmc import Slice, StandardNormal, sample
-        >>> run = sample(StandardNormal(3), Slice(2.0), np.zeros(3), blocking=False, rng=0)
+        >>> given = {"init": np.zeros(3), "rng": 0}
+        >>> run = sample(StandardNormal(3), Slice(2.0), **given, blocking=False)
         >>> run.pause()
         >>> run.resume()
         >>> run.wait().draws.shape
@@ -278,7 +287,8 @@ class Sampling:
         --------
         >>> import numpy as np
         >>> from sortes.mcmc import Slice, StandardNormal, sample
-        >>> run = sample(StandardNormal(3), Slice(2.0), np.zeros(3), blocking=False, rng=0)
+        >>> given = {"init": np.zeros(3), "rng": 0}
+        >>> run = sample(StandardNormal(3), Slice(2.0), **given, blocking=False)
         >>> run.resume()  # nothing rests
         >>> run.wait().draws.shape
         (4, 1000, 3)
@@ -286,7 +296,7 @@ class Sampling:
         self._rest(False)
 
     def _rest(self, rest: bool) -> None:
-        self._control.is_paused = rest
+        self._work.control.is_paused = rest
         self._sampler.pause(rest)
 
     def inspect(self) -> list[ChainProgress]:
@@ -314,10 +324,10 @@ class Sampling:
 
 
 #: Chains that may still run when the interpreter ends, which cannot take them down by itself.
-_ALIVE: Final[weakref.WeakSet[Sampling]] = weakref.WeakSet()
+_ALIVE: Final[weakref.WeakSet[Work]] = weakref.WeakSet()
 
 
 @atexit.register
 def _stop() -> None:
-    for sampling in list(_ALIVE):
-        sampling.cancel()
+    for work in list(_ALIVE):
+        work.cancel()

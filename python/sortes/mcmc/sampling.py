@@ -29,7 +29,7 @@ from sortes._check import (
 from sortes._interrupt import Interrupted, OnInterrupt
 from sortes._progress import Callback, Progress, reporter
 from sortes._rng import Rng, as_stream
-from sortes.mcmc.control import ChainProgress, Control, Plan, Sampling, Stopped
+from sortes.mcmc.control import ChainProgress, Control, Plan, Sampling, Stopped, Work
 from sortes.mcmc.kernels import (
     EllipticalSlice,
     GibbsianPolarSlice,
@@ -281,7 +281,7 @@ def sample(
     def go() -> Trace:
         return engine.go(sampler, plan, None, "return", num_threads, progress, control, total)
 
-    return Sampling(go, sampler, plan, control)
+    return Sampling(Work(go, control), sampler, plan)
 
 
 class _Engine:
