@@ -251,7 +251,11 @@ impl<K: Kernel> Chain<K> {
             if is_over || run.cancel.is_cancelled() || stop.load(Ordering::Relaxed) {
                 return Ok(());
             }
-            looks = if now - before < LOOK { LOOKS.min(2 * looks) } else { 1.max(looks / 2) };
+            looks = if now.saturating_sub(before) < LOOK {
+                LOOKS.min(2 * looks)
+            } else {
+                1.max(looks / 2)
+            };
             before = now;
         }
     }

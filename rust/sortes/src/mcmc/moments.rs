@@ -79,7 +79,7 @@ impl Moments {
         self.add_products((self.n - 1.0) / self.n);
     }
 
-    /// Counts what another has counted (Chan, Golub and LeVeque 1983).
+    /// Counts what another has counted (Chan, Golub and `LeVeque` 1983).
     pub fn merge(&mut self, other: &Self) {
         let n = self.n + other.n;
         if other.n == 0.0 {
@@ -175,7 +175,9 @@ mod tests {
     fn merged_moments_are_those_of_all() {
         let of = |rows: &[[f64; 2]]| {
             let mut moments = Moments::new(Shape::Full, 2).unwrap();
-            rows.iter().for_each(|x| moments.add(x));
+            for x in rows {
+                moments.add(x);
+            }
             moments
         };
         let mut merged = of(&X[..2]);
