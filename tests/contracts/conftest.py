@@ -10,7 +10,7 @@ import pytest
 
 PEERS = Path(__file__).parents[2] / ".peers"
 # What install_peers.sh installs, each with a fixture of its name, and what of it was compiled.
-INSTALLED = {"vllm", "sglang", "llama_cpp"}
+INSTALLED = {"vllm", "sglang", "llama_cpp", "pymc"}
 COMPILED = {"llama_cpp"}
 
 
@@ -93,6 +93,19 @@ def vllm():
 def sglang():
     """SGLang's processor."""
     return peer("sglang", "sglang.srt.sampling.custom_logit_processor")[0]
+
+
+@pytest.fixture(scope="session")
+def pymc():
+    """The interpreters that have PyMC: takes a major version."""
+
+    def python(version):
+        found = PEERS / f"pymc{version}" / "bin" / "python"
+        if not found.exists():
+            pytest.skip(f"no PyMC {version}; make test-peers installs it")
+        return found
+
+    return python
 
 
 @pytest.fixture(scope="session")

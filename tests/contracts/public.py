@@ -70,6 +70,26 @@ def _estimate():
     return {"estimate": kernel_estimate(graph, rng=0)}
 
 
+def _model():
+    import pymc
+
+    with pymc.Model() as model:
+        pymc.HalfNormal("scale")
+    return model
+
+
+def _compiled():
+    from sortes.integrations.pymc import compile_model
+
+    return compile_model(_model())
+
+
+def _trace():
+    from sortes.mcmc import Slice, sample
+
+    return sample(lambda x: -(x**2).sum(1), Slice(), [0.0], draws=4, warmup=0, rng=0)
+
+
 def _tokenizer():
     import tiny_model
 
@@ -89,6 +109,11 @@ CALLS = {
     "integrations.gpytorch": {"kernel_operator": _estimate},
     "integrations.llama_cpp": {
         "SortesLogitsProcessor": {"logit_bias": {1: 0.5}, "rng": 0, "top_p": 0.9}
+    },
+    "integrations.pymc": {
+        "CompiledModel.to_arviz": lambda: {"trace": _trace()},
+        "compile_model": lambda: {"model": _model()},
+        "sample": lambda: {"model": _compiled(), "draws": 4, "warmup": 0, "rng": 0},
     },
     "integrations.ray": {
         "sketch_ray": lambda: {"dataset": _Dataset(), "sketch": BottomK(3, rng=0), **COLUMNS}

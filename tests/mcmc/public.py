@@ -3,7 +3,14 @@
 import ctypes
 
 import numpy as np
-from sortes.mcmc import CLogp, Funnel, GibbsianPolarSlice, Slice, StandardNormal, sample
+from sortes.mcmc import (
+    CLogp,
+    Funnel,
+    GibbsianPolarSlice,
+    Slice,
+    StandardNormal,
+    sample,
+)
 
 #: How many times the draws of each chain are repeated, or with ``TALL`` how many times the chains
 #: are; `public.resize` sets them.
@@ -103,15 +110,22 @@ CALLS = {
     "rhat": {"draws": DRAWS},
     "sample": [
         {"logp": TARGET, "kernel": Slice(), **RUN},
-        {"logp": Normal(), "kernel": GibbsianPolarSlice(1.0), **FEW},
+        {"logp": Normal(), "kernel": GibbsianPolarSlice(1.0, adapt="diag"), **FEW},
+        {"logp": TARGET, "kernel": Slice(), **FEW, "keep_warmup": True, "max_time": 60.0},
     ],
+    "Sampling.abort": {},
+    "Sampling.cancel": {},
+    "Sampling.inspect": {},
+    "Sampling.pause": {},
+    "Sampling.resume": {},
+    "Sampling.wait": {"timeout": 30.0},
     "Trace.extend": {"draws": 5 * SCALE},
     "Trace.variables": {},
     "Trace.to_arviz": {},
     "Slice": [{"width": 2.0, "max_steps": 5}, {"method": "doubling", "max_doublings": 3}],
     "HitAndRunSlice": {"width": 2.0, "scale_tril": TRIL},
     "EllipticalSlice": [{"prior_var": 2.0}, {"prior_cov": np.eye(2)}, {"prior_scale_tril": TRIL}],
-    "GibbsianPolarSlice": {"width": 2.0, "center": 0.5},
+    "GibbsianPolarSlice": {"width": 2.0, "center": 0.5, "adapt": "full"},
     "StandardNormal": {"dim": 2},
     "StudentT": {"dim": 2, "df": 3.0},
     "Funnel": {"dim": 2},
@@ -125,6 +139,7 @@ BESIDE = {
 }
 MADE = {
     "Trace": lambda: sample(TARGET, Slice(), **FEW),
+    "Sampling": lambda: sample(TARGET, Slice(), **FEW, blocking=False),
     "Funnel": lambda: Funnel(2),
     "CLogp": lambda: CLogp(compiled, 2),
 }

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 Method: TypeAlias = Literal["stepping_out", "doubling"]
 Order: TypeAlias = Literal["systematic", "permuted", "random"]
+Adapt: TypeAlias = Literal["center", "diag", "full"]
 
 #: An end of the support.
 _END: Final = Domain("[-inf, inf]")
@@ -312,6 +313,10 @@ class GibbsianPolarSlice:
     scale_tril : array_like, shape (d, d), optional
         A lower triangular matrix `W` with a positive diagonal; the radius and the direction are
         those of `z` in `x = center + W z`.
+    adapt : {"center", "diag", "full"}, optional
+        What warm-up learns from the states of all chains, in place of `center` and `scale_tril`:
+        their mean; also their standard deviations; or also a factor of their covariance. For laws
+        with moments, far from the origin or of unequal scales.
     refresh_threshold : bool, default False
         Whether the radius gets a level of its own instead of that of the direction.
     tune : bool, default True
@@ -328,12 +333,21 @@ class GibbsianPolarSlice:
     -----
     For at least two coordinates. The slice is one of $r^{d-1} f$; the direction moves on a great
     circle that is drawn, the radius by stepping out. Heavy tails and funnels, whose scale changes
-    with the place, are what it is for. Statistics: ``n_direction``, ``n_stepout`` and ``n_radius``,
-    the evaluations of each phase.
+    with the place, are what it is for.
+
+    With `adapt`, all chains wait for each other after 25, 50, 100, 200, ... transitions of the
+    warm-up, and learn from the states since the last time; what they learn does not depend on
+    threads. Covariances are shrunk to their diagonal, by n / (n + 5) for n states. The width is
+    converted to the new scale, and tuned anew.
+
+    Statistics: ``n_direction``, ``n_stepout`` and ``n_radius``, the evaluations of each phase.
 
     References
     ----------
     Schär, Habeck and Rudolf, "Gibbsian polar slice sampling", ICML 2023, arXiv:2302.03945.
+
+    Schär, Habeck and Rudolf, "Parallel affine transformation tuning of Markov chain Monte Carlo",
+    ICML 2024, arXiv:2401.16567.
 
     Examples
     --------
@@ -352,23 +366,28 @@ class GibbsianPolarSlice:
         *,
         center: ArrayLike = 0.0,
         scale_tril: ArrayLike | None = None,
+        adapt: Adapt | None = None,
         refresh_threshold: bool = False,
         tune: bool = True,
     ) -> None:
         self._width = real(width, "width", POSITIVE)
+        self._adapt = None if adapt is None else one_of(adapt, "adapt", get_args(Adapt))
+        if adapt in ("diag", "full") and scale_tril is not None:
+            raise ValueError(f"scale_tril: must not be given with adapt={adapt!r}, which learns it")
         self._center = numbers_of(center, "center", FINITE)
         self._tril = None if scale_tril is None else _tril_of(scale_tril, "scale_tril")
         self._refresh = flag(refresh_threshold, "refresh_threshold")
         self._tune = flag(tune, "tune")
 
     def __repr__(self) -> str:
-        return f"GibbsianPolarSlice({self._width}, center={_text(self._center)})"
+        adapt = "" if self._adapt is None else f", adapt={self._adapt!r}"
+        return f"GibbsianPolarSlice({self._width}, center={_text(self._center)}{adapt})"
 
     def _native(self, dim: int, limit: int) -> _core.mcmc.engine.Kernel:
         _fits(self._tril, dim, "scale_tril")
         center = _spread(self._center, dim, "center")
         return _core.mcmc.engine.Kernel.polar(
-            self._width, center, self._tril, self._refresh, self._tune, limit
+            self._width, center, self._tril, self._adapt, self._refresh, self._tune, limit
         )
 
     def _check_init(self, init: NDArray[np.float64]) -> None:

@@ -5,17 +5,31 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args, overload
 
 import numpy as np
 from numpy import random
 
 from sortes import _core
 from sortes._arrays import host
-from sortes._check import AT_LEAST_1, AtLeastOne, Count, Domain, count, flag, integer, one_of, shown
+from sortes._check import (
+    AT_LEAST_1,
+    POSITIVE,
+    AtLeastOne,
+    Count,
+    Domain,
+    Positive,
+    count,
+    flag,
+    integer,
+    one_of,
+    real,
+    shown,
+)
 from sortes._interrupt import Interrupted, OnInterrupt
-from sortes._progress import Callback, Progress, job_of, reporter
+from sortes._progress import Callback, Progress, reporter
 from sortes._rng import Rng, as_stream
+from sortes.mcmc.control import ChainProgress, Control, Plan, Sampling, Stopped, Work
 from sortes.mcmc.kernels import (
     EllipticalSlice,
     GibbsianPolarSlice,
@@ -43,6 +57,7 @@ _THREADS: Final = Domain("[1, 1024]", integer=True)
 _WAKE: Final = 0.05
 
 
+@overload
 def sample(
     logp: Density,
     kernel: Kernel,
@@ -57,11 +72,62 @@ def sample(
     max_evals_per_transition: AtLeastOne = 10_000,
     on_limit: OnLimit = "stay",
     on_interrupt: OnInterrupt = "return",
+    keep_warmup: bool = False,
+    max_time: Positive | None = None,
+    callback: Callable[[list[ChainProgress]], object] | None = None,
+    blocking: Literal[True] = True,
     rng: Rng = None,
     step: int = 0,
     num_threads: int | None = None,
     progress: Progress = None,
-) -> Trace:
+) -> Trace: ...
+@overload
+def sample(
+    logp: Density,
+    kernel: Kernel,
+    init: ArrayLike | Callable[[np.random.Generator, int], ArrayLike],
+    *,
+    draws: AtLeastOne = 1000,
+    warmup: Count = 500,
+    chains: AtLeastOne | None = None,
+    thin: AtLeastOne = 1,
+    vectorized: bool = True,
+    var_names: Mapping[str, Sequence[int]] | None = None,
+    max_evals_per_transition: AtLeastOne = 10_000,
+    on_limit: OnLimit = "stay",
+    on_interrupt: OnInterrupt = "return",
+    keep_warmup: bool = False,
+    max_time: Positive | None = None,
+    callback: Callable[[list[ChainProgress]], object] | None = None,
+    blocking: Literal[False],
+    rng: Rng = None,
+    step: int = 0,
+    num_threads: int | None = None,
+    progress: Progress = None,
+) -> Sampling: ...
+def sample(
+    logp: Density,
+    kernel: Kernel,
+    init: ArrayLike | Callable[[np.random.Generator, int], ArrayLike],
+    *,
+    draws: AtLeastOne = 1000,
+    warmup: Count = 500,
+    chains: AtLeastOne | None = None,
+    thin: AtLeastOne = 1,
+    vectorized: bool = True,
+    var_names: Mapping[str, Sequence[int]] | None = None,
+    max_evals_per_transition: AtLeastOne = 10_000,
+    on_limit: OnLimit = "stay",
+    on_interrupt: OnInterrupt = "return",
+    keep_warmup: bool = False,
+    max_time: Positive | None = None,
+    callback: Callable[[list[ChainProgress]], object] | None = None,
+    blocking: bool = True,
+    rng: Rng = None,
+    step: int = 0,
+    num_threads: int | None = None,
+    progress: Progress = None,
+) -> Trace | Sampling:
     r"""Draw from a density that is known up to a factor.
 
     Parameters
@@ -98,6 +164,18 @@ def sample(
     on_interrupt : {"return", "raise"}
         What Ctrl-C does: return what there is, with ``attrs["interrupted"]``, or raise
         `sortes.Interrupted`, which holds it.
+    keep_warmup : bool, default False
+        Whether the state after each transition of the warm-up is kept as well, as
+        ``trace.warmup``.
+    max_time : float, optional
+        Seconds after which the chains stop: the trace then has as many draws as the shortest of
+        them, and ``attrs["interrupted"]``.
+    callback : callable, optional
+        Called with a list of `ChainProgress`, one for each chain, about every 50 ms: where the
+        chains were when it was called before. What it raises stops the chains.
+    blocking : bool, default True
+        Whether to wait for the chains. Otherwise they run in the background, and the result is a
+        `Sampling`, by which they are watched, paused and stopped.
     rng : Rng, optional
         The randomness: None for fresh entropy, or a seed, generator or stream (see `sortes.Rng`).
     step : int, default 0
@@ -110,8 +188,8 @@ def sample(
 
     Returns
     -------
-    Trace
-        The draws, their log densities, and statistics.
+    Trace or Sampling
+        The draws, their log densities, and statistics; or what hands them out, see `blocking`.
 
     Raises
     ------
@@ -153,7 +231,12 @@ def sample(
         count(draws, "draws", 1),
         count(thin, "thin", 1, _MOST),
         one_of(on_limit, "on_limit", get_args(OnLimit)) == "raise",
+        flag(keep_warmup, "keep_warmup"),
     )
+    seconds = None if max_time is None else real(max_time, "max_time", POSITIVE)
+    if callback is not None and not callable(callback):
+        raise TypeError(f"callback: must be a function, got {shown(callback)}")
+    flag(blocking, "blocking")
     if chains is not None:
         chains = int(AT_LEAST_1.check(chains, "chains"))
     limit = count(max_evals_per_transition, "max_evals_per_transition", 1, _MOST)
@@ -189,7 +272,16 @@ def sample(
         "inference_library_version": _core.__version__,
     }
     engine = _Engine(logp, evaluate, points.shape, attrs, names, plan)
-    return engine.go(sampler, plan, None, on_interrupt, num_threads, progress)
+    control = Control(callback, seconds)
+    if blocking:
+        return engine.go(sampler, plan, None, on_interrupt, num_threads, progress, control)
+    control.is_held = True
+    total = sampler.begin(*plan)
+
+    def go() -> Trace:
+        return engine.go(sampler, plan, None, "return", num_threads, progress, control, total)
+
+    return Sampling(Work(go, control), sampler, plan)
 
 
 class _Engine:
@@ -202,7 +294,7 @@ class _Engine:
         shape: tuple[int, ...],
         attrs: dict[str, Any],
         names: dict[str, tuple[int, ...]],
-        plan: tuple[int, int, int, bool],
+        plan: Plan,
     ) -> None:
         self.logp, self.evaluate, self.shape = logp, evaluate, shape
         self.attrs, self.names, self.plan = attrs, names, plan
@@ -210,37 +302,43 @@ class _Engine:
     def go(
         self,
         sampler: _core.mcmc.engine.Sampler,
-        plan: tuple[int, int, int, bool],
+        plan: Plan,
         before: Trace | None,
         on_interrupt: OnInterrupt,
         num_threads: int | None,
         progress: Progress,
+        control: Control,
+        total: int | None = None,
     ) -> Trace:
-        """Run chains to the end of a plan, or to a Ctrl-C."""
+        """Run chains to the end of a plan, or until somebody stops them."""
         start = time.perf_counter()
-        interrupted = False
         try:
-            total = sampler.begin(*plan)
-            if isinstance(self.logp, CLogp | Target):
-                with job_of(num_threads, progress, "transitions") as job:
+            if total is None:
+                total = sampler.begin(*plan)
+            with reporter(progress, "transitions") as shown:
+                callback = control.reporter(sampler, plan, shown)
+                if isinstance(self.logp, CLogp | Target):
+                    is_plain = num_threads is None and callback is None
+                    job = None if is_plain else (num_threads, callback)
                     sampler.run(self.logp._target, total, job)
-            else:
-                with reporter(progress, "transitions") as callback:
-                    self._drive(sampler, total, callback)
-        except KeyboardInterrupt as stop:
-            trace = self._trace(sampler, before, start, whole=False)
-            if on_interrupt == "raise":
-                raise Interrupted(trace) from stop
-            interrupted = True
+                else:
+                    self._drive(sampler, total, callback, control)
+        except (KeyboardInterrupt, Stopped) as stop:
+            trace = self._trace(sampler, plan, before, start, whole=False)
+            if on_interrupt == "return" or isinstance(stop, Stopped):
+                return trace
+            raise Interrupted(trace) from stop
         except Exception as error:
-            error.trace = self._trace(sampler, before, start, whole=False)  # type: ignore[attr-defined]
+            error.trace = self._trace(sampler, plan, before, start, whole=False)  # type: ignore[attr-defined]
             raise
-        if interrupted:
-            return trace
-        return self._trace(sampler, before, start, whole=True)
+        return self._trace(sampler, plan, before, start, whole=True)
 
     def _drive(
-        self, sampler: _core.mcmc.engine.Sampler, total: int, callback: Callback | None
+        self,
+        sampler: _core.mcmc.engine.Sampler,
+        total: int,
+        callback: Callback | None,
+        control: Control,
     ) -> None:
         """Ask a Python function about the points of all chains, until none has a question."""
         reported = time.monotonic()
@@ -251,6 +349,8 @@ class _Engine:
             if not n:
                 break
             left = sampler.scatter(self.evaluate(points[:n]))
+            if control.is_paused:
+                control.rest()
             if callback is not None and time.monotonic() - reported > _WAKE:
                 callback(total - left, total)
                 reported = time.monotonic()
@@ -260,6 +360,7 @@ class _Engine:
     def _trace(
         self,
         sampler: _core.mcmc.engine.Sampler,
+        plan: Plan,
         before: Trace | None,
         start: float,
         *,
@@ -274,6 +375,15 @@ class _Engine:
         stats["stuck"] = stuck.reshape(chains, n)
         states, densities = draws.reshape(chains, n, dim), logp.reshape(chains, n)
         seconds = time.perf_counter() - start
+        warmup = None if before is None else before.warmup
+        if plan[4] and before is None:
+            # The first states are those of the warm-up.
+            cut = min(plan[0], n)
+            first = {name: values[:, :cut] for name, values in stats.items()}
+            warmup = Trace(states[:, :cut], densities[:, :cut], first, self.attrs, self.names)
+            states, densities = states[:, cut:], densities[:, cut:]
+            stats = {name: values[:, cut:] for name, values in stats.items()}
+        fresh = stats["stuck"]
         if before is not None:
             states = np.concatenate([before.draws, states], axis=1)
             densities = np.concatenate([before.logp, densities], axis=1)
@@ -288,9 +398,9 @@ class _Engine:
             "sampling_time": seconds,
         }
         if whole:
-            _warn(nans, int(stuck.sum()), chains * n)
+            _warn(nans, int(fresh.sum()), fresh.size)
         go_on = self._continue(sampler) if whole else None
-        return Trace(states, densities, stats, attrs, self.names, go_on)
+        return Trace(states, densities, stats, attrs, self.names, warmup, go_on)
 
     def _continue(self, sampler: _core.mcmc.engine.Sampler) -> Any:
         """Return what goes on with the chains as they are now, however often."""
@@ -304,8 +414,10 @@ class _Engine:
         ) -> Trace:
             one_of(on_interrupt, "on_interrupt", get_args(OnInterrupt))
             _check_work(num_threads, progress)
-            plan = (0, draws, *self.plan[2:])
-            return self.go(sampler.copy(), plan, trace, on_interrupt, num_threads, progress)
+            _, _, thin, raises, _ = self.plan
+            plan = (0, draws, thin, raises, False)
+            again = sampler.copy()
+            return self.go(again, plan, trace, on_interrupt, num_threads, progress, Control())
 
         return go_on
 

@@ -42,6 +42,8 @@ class Trace:
         ``interrupted``, ``sampling_time`` in seconds, ``inference_library`` and its version.
     var_names : dict
         The name and the shape of each variable, in the order of the coordinates.
+    warmup : Trace or None
+        The states of the warm-up, one after each transition, if `sample` was told to keep them.
 
     Examples
     --------
@@ -57,6 +59,7 @@ class Trace:
     stats: Mapping[str, NDArray[Any]]
     attrs: Mapping[str, Any]
     var_names: Mapping[str, tuple[int, ...]]
+    warmup: Trace | None = None
     _continue: Continue | None = field(default=None)
 
     def __repr__(self) -> str:
@@ -66,7 +69,7 @@ class Trace:
     def __reduce__(self) -> tuple[Any, ...]:
         # The chains themselves stay behind: a copy does not go on.
         kept = (self.draws, self.logp, dict(self.stats), dict(self.attrs), dict(self.var_names))
-        return Trace, kept
+        return Trace, (*kept, self.warmup)
 
     def variables(self) -> dict[str, NDArray[np.float64]]:
         """Return the draws of each variable.
@@ -151,7 +154,8 @@ class Trace:
         Returns
         -------
         arviz.InferenceData or xarray.DataTree
-            With the groups ``posterior`` and ``sample_stats``.
+            With the groups ``posterior`` and ``sample_stats``, and those of the warm-up if it was
+            kept.
 
         Raises
         ------
@@ -166,13 +170,36 @@ class Trace:
         >>> trace.to_arviz().posterior["x"].shape  # doctest: +SKIP
         (4, 1000, 2)
         """
-        try:
-            arviz = importlib.import_module("arviz")
-        except ImportError:
-            arviz = require("arviz_base", "arviz")
-        groups = {
-            "posterior": self.variables(),
-            "sample_stats": {"lp": self.logp, **self.stats},
-        }
-        is_old = arviz.__name__ == "arviz" and arviz.__version__.startswith("0.")
-        return arviz.from_dict(**groups) if is_old else arviz.from_dict(groups)
+        return arviz_of(groups_of(self, Trace.variables), self.warmup is not None)
+
+
+def groups_of(
+    trace: Trace, variables: Callable[[Trace], Mapping[str, NDArray[Any]]]
+) -> dict[str, Mapping[str, NDArray[Any]]]:
+    """Return what ArviZ is to hold, group by group."""
+    found: dict[str, Mapping[str, NDArray[Any]]] = {}
+    for prefix, part in (("", trace), ("warmup_", trace.warmup)):
+        if part is not None:
+            found[f"{prefix}posterior"] = variables(part)
+            found[f"{prefix}sample_stats"] = {"lp": part.logp, **part.stats}
+    return found
+
+
+def arviz_of(
+    groups: Mapping[str, Any],
+    has_warmup: bool,
+    attrs: Mapping[str, Any] | None = None,
+    **names: Any,
+) -> Any:
+    """Return groups in the form that the installed ArviZ has."""
+    try:
+        arviz = importlib.import_module("arviz")
+    except ImportError:
+        arviz = require("arviz_base", "arviz")
+    names |= {"save_warmup": True} if has_warmup else {}
+    is_old = arviz.__name__ == "arviz" and arviz.__version__.startswith("0.")
+    if attrs is not None:
+        named = ("posterior", "sample_stats")
+        by_group = dict.fromkeys(named, attrs)
+        names |= {f"{name}_attrs": attrs for name in named} if is_old else {"attrs": by_group}
+    return arviz.from_dict(**groups, **names) if is_old else arviz.from_dict(groups, **names)

@@ -7,10 +7,12 @@ use pyo3::exceptions::PyValueError;
 use sortes::mcmc::chain::{Chains, Kept, Plan};
 use sortes::mcmc::draws::Tape;
 use sortes::mcmc::kernel::Step;
+use sortes::mcmc::moments::Shape;
 use sortes::mcmc::slice::line::Growth;
 use sortes::mcmc::slice::{
     Coordinate, Elliptical, Order, Polar, Ray, coordinate, elliptical, polar, ray,
 };
+use sortes::mcmc::watch::Watch;
 use sortes_core::Result;
 use sortes_core::memory::with_capacity;
 
@@ -20,6 +22,11 @@ use crate::prelude::*;
 impl Named for Order {
     const NAMES: &[(&str, Self)] =
         &[("systematic", Self::Systematic), ("permuted", Self::Permuted), ("random", Self::Random)];
+}
+
+impl Named for Shape {
+    const NAMES: &[(&str, Self)] =
+        &[("center", Self::Center), ("diag", Self::Diagonal), ("full", Self::Full)];
 }
 
 /// What a kernel is to be made of; all chains begin with it.
@@ -96,10 +103,12 @@ impl Kernel {
     }
 
     #[staticmethod]
+    #[allow(clippy::too_many_arguments)] // all that it is
     fn polar(
         width: f64,
         center: Vector<'_, f64>,
         scale_tril: Option<Matrix<'_, f64>>,
+        adapt: Option<Choice<Shape>>,
         refresh: bool,
         tune: bool,
         limit: u32,
@@ -107,7 +116,8 @@ impl Kernel {
         Self(Options::Polar(polar::Options {
             width,
             center: center.to_vec(),
-            scale_tril: scale_tril.map(|tril| tril.to_vec()),
+            scale: scale_tril.map_or(Vec::new(), |tril| tril.to_vec()),
+            adapt: adapt.map(|adapt| adapt.0),
             refresh,
             tune,
             limit,
@@ -116,7 +126,6 @@ impl Kernel {
 }
 
 /// Chains of one of the kernels.
-#[derive(Clone)]
 enum Any {
     Coordinate(Chains<Coordinate>),
     Ray(Chains<Ray>),
@@ -192,12 +201,34 @@ impl Any {
     }
 }
 
+impl Any {
+    fn copied(&self) -> Result<Self> {
+        Ok(match self {
+            Self::Coordinate(chains) => Self::Coordinate(chains.copied()?),
+            Self::Ray(chains) => Self::Ray(chains.copied()?),
+            Self::Elliptical(chains) => Self::Elliptical(chains.copied()?),
+            Self::Polar(chains) => Self::Polar(chains.copied()?),
+        })
+    }
+}
+
 /// Draws, their log densities, evaluations, counts and whether a limit was reached: chain by chain.
 type Taken = (usize, Array<f64>, Array<f64>, Array<u32>, Array<u32>, Array<bool>);
 
-/// Chains with what they have kept.
+/// Points, log densities, transitions that are left, those of the warm-up, states that are kept,
+/// evaluations, and transitions that a limit ended: chain by chain.
+type Looks = (Array<f64>, Array<f64>, Vec<u32>, Vec<u32>, Vec<usize>, Array<u64>, Array<u64>);
+
+/// Chains with what they have kept, and a window to them while they run.
 #[pyclass(frozen, module = "sortes._core.mcmc.engine")]
-pub(crate) struct Sampler(Locked<Any>);
+pub(crate) struct Sampler(Locked<Any>, Arc<Watch>);
+
+impl Sampler {
+    fn of(any: Any) -> Self {
+        let watch = with_chains!(&any, |chains, _K| chains.watch());
+        Self(Locked::new(any), watch)
+    }
+}
 
 #[pymethods]
 impl Sampler {
@@ -211,12 +242,34 @@ impl Sampler {
     ) -> PyResult<Self> {
         let size = Size::new(init.len(), 10.0).serial();
         let any = Job::plain(py).run(size, |_| Any::new(&kernel.0, &init, &logp, stream.0))?;
-        Ok(Self(Locked::new(any)))
+        Ok(Self::of(any))
     }
 
     /// The same chains, apart.
     fn copy(&self, py: Python<'_>) -> PyResult<Self> {
-        Ok(Self(Locked::new(self.0.get(py, Clone::clone)?)))
+        let any = self.0.get(py, Any::copied)?.map_err(to_py)?;
+        Ok(Self::of(any))
+    }
+
+    /// Where each chain was when somebody looked before; also while they run.
+    fn inspect(&self) -> Looks {
+        let mut looks = (vec![], vec![], vec![], vec![], vec![], vec![], vec![]);
+        self.1.look(|x, seen| {
+            looks.0.extend_from_slice(x);
+            looks.1.push(seen.logp);
+            looks.2.push(seen.left);
+            looks.3.push(seen.warmup);
+            looks.4.push(seen.draws);
+            looks.5.push(seen.evaluations);
+            looks.6.push(seen.stuck);
+        });
+        let (x, logp, left, warmup, draws, evaluations, stuck) = looks;
+        (Array(x), Array(logp), left, warmup, draws, Array(evaluations), Array(stuck))
+    }
+
+    /// Lets chains that run on this side rest, or go on.
+    fn pause(&self, rest: bool) {
+        self.1.pause(rest);
     }
 
     /// Begins a plan; returns how many transitions it has.
@@ -227,8 +280,9 @@ impl Sampler {
         draws: usize,
         thin: u32,
         raises: bool,
+        keeps: bool,
     ) -> PyResult<u64> {
-        let plan = Plan { warmup, draws, thin, raises };
+        let plan = Plan { warmup, draws, thin, raises, keeps };
         self.0.write(&Job::plain(py), Size::new(1, 1e3).serial(), |any, _| {
             with_chains!(any, |chains, _K| chains.begin(plan))
         })

@@ -1,6 +1,7 @@
 //! Chains of transitions, and the two ways to drive them: each on its own with a density of this
 //! side, or all together with answers from outside. The draws are the same.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -10,14 +11,23 @@ use sortes_core::rng::{Draws, Purpose, Rounds, Stream};
 use sortes_core::{Error, Result, Run};
 
 use super::kernel::{Kernel, Step};
+use super::moments::Moments;
 use super::targets::LogDensity;
+use super::watch::{Seen, Watch};
 
 /// How long a chain runs before the next one does.
 const TURN: Duration = Duration::from_millis(10);
-/// Evaluations between looks at the clock.
-const LOOKS: u32 = 32;
+/// Evaluations between looks at the clock and at who may stop a chain: as many as this time holds, up
+/// to this number.
+const LOOK: Duration = Duration::from_micros(100);
+const LOOKS: u32 = 1024;
 /// After this many transitions in a row without an evaluation, there will be none.
 const IDLE: u32 = 10_000;
+/// Transitions of the first block of warm-up whose states all chains learn from; each further block
+/// ends after twice as many.
+const BLOCK: u32 = 25;
+/// How long chains that are to pause sleep before they look again.
+const NAP: Duration = Duration::from_millis(5);
 
 /// How many transitions, and which of them are kept.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +40,8 @@ pub struct Plan {
     pub thin: u32,
     /// Whether a transition that reaches a limit is an error.
     pub raises: bool,
+    /// Whether the state after each transition of the warm-up is kept as well, before the draws.
+    pub keeps: bool,
 }
 
 impl Plan {
@@ -85,20 +97,35 @@ struct Chain<K> {
     /// Transitions that are left of the plan, and of its warm-up.
     left: u32,
     warmup: u32,
+    /// With so many left it waits for the others.
+    until: u32,
     draws: Draws,
     since: Since,
     kept: Kept,
     /// Log densities that were not numbers.
     nans: u64,
+    /// Evaluations and transitions that reached a limit, since the plan began.
+    evaluations: u64,
+    stuck: u64,
+    /// What the states of this block of warm-up come to, if the kernel learns from them.
+    moments: Option<Moments>,
+    /// The question of the watch that was answered last.
+    answered: u32,
     failure: Option<Error>,
 }
 
 impl<K: Kernel> Chain<K> {
-    /// Begins transitions until one asks for a density, or there is none left.
+    /// Whether a transition has begun that asks for a density.
     #[inline]
-    fn begin(&mut self, plan: &Plan, run: Run<'_>) -> Result<()> {
+    fn is_asking(&self) -> bool {
+        self.left > self.until
+    }
+
+    /// Begins transitions until one asks for a density, or there is none left for now.
+    #[inline]
+    fn begin(&mut self, plan: &Plan, watch: &Watch, run: Run<'_>) -> Result<()> {
         for idle in 0.. {
-            if self.left == 0 {
+            if !self.is_asking() {
                 break;
             }
             if idle == IDLE {
@@ -113,14 +140,14 @@ impl<K: Kernel> Chain<K> {
             if self.kernel.start(&mut self.draws) == Step::Evaluate {
                 return Ok(());
             }
-            self.end(plan, run)?;
+            self.end(plan, watch, run)?;
         }
         Ok(())
     }
 
     /// Goes on with an answer.
     #[inline]
-    fn feed(&mut self, logp: f64, plan: &Plan, run: Run<'_>) -> Result<()> {
+    fn feed(&mut self, logp: f64, plan: &Plan, watch: &Watch, run: Run<'_>) -> Result<()> {
         self.since.evaluations = self.since.evaluations.saturating_add(1);
         if logp.is_nan() {
             self.nans += 1;
@@ -132,12 +159,12 @@ impl<K: Kernel> Chain<K> {
         if self.kernel.advance(logp, &mut self.draws) == Step::Evaluate {
             return Ok(());
         }
-        self.end(plan, run)?;
-        self.begin(plan, run)
+        self.end(plan, watch, run)?;
+        self.begin(plan, watch, run)
     }
 
     /// Counts the transition, and keeps its state if it is the turn of one.
-    fn end(&mut self, plan: &Plan, run: Run<'_>) -> Result<()> {
+    fn end(&mut self, plan: &Plan, watch: &Watch, run: Run<'_>) -> Result<()> {
         self.round += 1;
         self.left -= 1;
         run.advance(1);
@@ -146,28 +173,56 @@ impl<K: Kernel> Chain<K> {
                 format!("was reached in chain {} at {}", self.index, listed(self.kernel.point()));
             return Err(Error::argument("max_evals_per_transition", reason));
         }
-        if self.warmup > 0 {
-            self.warmup -= 1;
-            self.kernel.tune();
-            self.since = Since::default();
-            return Ok(());
-        }
+        self.stuck += u64::from(self.kernel.is_stuck());
         let since = &mut self.since;
         for (sum, count) in since.counts.iter_mut().zip(self.kernel.counts()) {
             *sum = sum.saturating_add(count);
         }
         since.stuck |= self.kernel.is_stuck();
         since.transitions += 1;
-        if since.transitions == plan.thin {
+        let is_warmup = self.warmup > 0;
+        if if is_warmup { plan.keeps } else { since.transitions == plan.thin } {
             let kept = &mut self.kept;
             kept.draws.extend_from_slice(self.kernel.point());
             kept.logp.push(self.kernel.reported());
             kept.evaluations.push(since.evaluations);
             kept.counts.extend_from_slice(&since.counts[..K::COUNTS.len()]);
             kept.stuck.push(since.stuck);
+        }
+        if is_warmup || since.transitions == plan.thin {
+            self.evaluations += u64::from(since.evaluations);
             *since = Since::default();
         }
+        if is_warmup {
+            self.warmup -= 1;
+            self.kernel.tune();
+            if let Some(moments) = &mut self.moments {
+                moments.add(self.kernel.point());
+            }
+        }
+        let question = watch.question();
+        if self.answered != question || self.left == 0 {
+            self.answered = question;
+            self.publish(watch);
+        }
         Ok(())
+    }
+
+    /// Tells who watches where the chain is.
+    #[cold]
+    fn publish(&self, watch: &Watch) {
+        watch.tell(
+            self.index,
+            self.kernel.point(),
+            Seen {
+                logp: self.kernel.reported(),
+                left: self.left,
+                warmup: self.warmup,
+                draws: self.kept.logp.len(),
+                evaluations: self.evaluations + u64::from(self.since.evaluations),
+                stuck: self.stuck,
+            },
+        );
     }
 
     /// Runs to the end of the plan, until somebody stops, or until its turn is over.
@@ -176,21 +231,33 @@ impl<K: Kernel> Chain<K> {
         target: &dyn LogDensity,
         plan: &Plan,
         stop: &AtomicBool,
+        watch: &Watch,
         turn: Option<Duration>,
         run: Run<'_>,
     ) -> Result<()> {
         let mut scratch = zeroed(target.scratch(), "numbers for the density")?;
         let start = Instant::now();
-        while self.left > 0 && turn.is_none_or(|turn| start.elapsed() < turn) {
-            for _ in 0..LOOKS {
-                if self.left == 0 || run.cancel.is_cancelled() || stop.load(Ordering::Relaxed) {
+        let (mut before, mut looks) = (Duration::ZERO, 1);
+        loop {
+            for _ in 0..looks {
+                if !self.is_asking() {
                     return Ok(());
                 }
                 let logp = target.logp(self.kernel.point(), &mut scratch)?;
-                self.feed(logp, plan, run)?;
+                self.feed(logp, plan, watch, run)?;
             }
+            let now = start.elapsed();
+            let is_over = turn.is_some_and(|turn| now >= turn) || watch.is_paused();
+            if is_over || run.cancel.is_cancelled() || stop.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+            looks = if now.saturating_sub(before) < LOOK {
+                LOOKS.min(2 * looks)
+            } else {
+                1.max(looks / 2)
+            };
+            before = now;
         }
-        Ok(())
     }
 }
 
@@ -209,6 +276,9 @@ pub struct Chains<K> {
     each: Vec<Chain<K>>,
     plan: Plan,
     dim: usize,
+    /// After so many transitions of the warm-up, the chains learn from each other.
+    block: u32,
+    watch: Arc<Watch>,
 }
 
 impl<K: Kernel> Chains<K> {
@@ -219,8 +289,10 @@ impl<K: Kernel> Chains<K> {
     pub fn new(kernels: Vec<K>, stream: Stream) -> Result<Self> {
         let rounds = stream.rounds();
         let dim = kernels.first().map_or(0, |kernel| kernel.point().len());
+        let watch = Arc::new(Watch::new(kernels.len(), dim)?);
         let mut chains = with_capacity(kernels.len(), "chains")?;
         for (index, kernel) in (0..).zip(kernels) {
+            let moments = kernel.learns().map(|shape| Moments::new(shape, dim)).transpose()?;
             chains.push(Chain {
                 kernel,
                 rounds,
@@ -228,14 +300,33 @@ impl<K: Kernel> Chains<K> {
                 round: 0,
                 left: 0,
                 warmup: 0,
+                until: 0,
                 draws: rounds.draws(Purpose::Chain, index, 0),
                 since: Since::default(),
                 kept: Kept::default(),
                 nans: 0,
+                evaluations: 0,
+                stuck: 0,
+                moments,
+                answered: 0,
                 failure: None,
             });
         }
-        Ok(Self { each: chains, plan: Plan { warmup: 0, draws: 0, thin: 1, raises: false }, dim })
+        let plan = Plan { warmup: 0, draws: 0, thin: 1, raises: false, keeps: false };
+        Ok(Self { each: chains, plan, dim, block: 0, watch })
+    }
+
+    /// The same chains, apart: nobody watches both.
+    ///
+    /// # Errors
+    /// If there is no memory.
+    pub fn copied(&self) -> Result<Self> {
+        Ok(Self { watch: Arc::new(Watch::new(self.each.len(), self.dim)?), ..self.clone() })
+    }
+
+    /// Who may watch them while they run.
+    pub fn watch(&self) -> Arc<Watch> {
+        self.watch.clone()
     }
 
     /// Begins to do what a plan says, from where the chains are. Returns the number of transitions.
@@ -244,24 +335,63 @@ impl<K: Kernel> Chains<K> {
     /// If there are too many, or there is no memory for what is kept; the limit of a transition.
     pub fn begin(&mut self, plan: Plan) -> Result<u64> {
         let mut all = 0;
+        let kept = plan.draws.saturating_add(if plan.keeps { plan.warmup as usize } else { 0 });
+        self.block = BLOCK;
         for chain in &mut self.each {
             let left = plan.transitions(chain.round)?;
             chain.kept = Kept {
-                draws: with_capacity(plan.draws.saturating_mul(self.dim), "coordinates of draws")?,
-                logp: with_capacity(plan.draws, "draws")?,
-                evaluations: with_capacity(plan.draws, "draws")?,
-                counts: with_capacity(plan.draws.saturating_mul(K::COUNTS.len()), "draws")?,
-                stuck: with_capacity(plan.draws, "draws")?,
+                draws: with_capacity(kept.saturating_mul(self.dim), "coordinates of draws")?,
+                logp: with_capacity(kept, "draws")?,
+                evaluations: with_capacity(kept, "draws")?,
+                counts: with_capacity(kept.saturating_mul(K::COUNTS.len()), "draws")?,
+                stuck: with_capacity(kept, "draws")?,
             };
             (chain.left, chain.warmup, chain.nans) = (left, plan.warmup, 0);
+            (chain.evaluations, chain.stuck) = (0, 0);
             chain.since = Since::default();
+            let learns = chain.moments.is_some() && self.block <= plan.warmup;
+            chain.until = if learns { left - self.block } else { 0 };
             all += u64::from(left);
         }
         self.plan = plan;
+        let watch = self.watch();
         for chain in &mut self.each {
-            chain.begin(&plan, Run::alone())?;
+            chain.publish(&watch);
+            chain.begin(&plan, &watch, Run::alone())?;
         }
         Ok(all)
+    }
+
+    /// Where all chains have come to the end of a block of warm-up: they learn from the states of all
+    /// of them, chain by chain, and go on.
+    fn learn(&mut self) -> Result<()> {
+        let plan = self.plan;
+        let (done, next) = (self.block, self.block.saturating_mul(2));
+        self.block = next;
+        let mut pooled: Option<Moments> = None;
+        for chain in &mut self.each {
+            let Some(moments) = &mut chain.moments else { continue };
+            match &mut pooled {
+                Some(pooled) => pooled.merge(moments),
+                None => pooled = Some(moments.clone()),
+            }
+            moments.clear();
+        }
+        let learnt = pooled.map(|pooled| pooled.affine()).transpose()?;
+        let watch = self.watch();
+        for chain in &mut self.each {
+            if let Some(learnt) = &learnt {
+                chain.kernel.adapt(learnt);
+            }
+            chain.until = if next <= plan.warmup { chain.until - (next - done) } else { 0 };
+            chain.begin(&plan, &watch, Run::alone())?;
+        }
+        Ok(())
+    }
+
+    /// Whether all chains wait for each other.
+    fn is_waiting(&self) -> bool {
+        self.each.iter().all(|chain| !chain.is_asking() && chain.left > 0)
     }
 
     /// Drives each chain to its end, or until the work is cancelled, which is no error. What a chain
@@ -270,12 +400,22 @@ impl<K: Kernel> Chains<K> {
     /// # Errors
     /// That of the first chain that failed.
     pub fn run(&mut self, target: &dyn LogDensity, run: Run<'_>) -> Result<()> {
-        let (plan, stop) = (self.plan, AtomicBool::new(false));
+        let (plan, stop, watch) = (self.plan, AtomicBool::new(false), self.watch());
         // Where threads are fewer, chains take turns: all have draws if somebody stops them.
         let turn = (self.each.len() > run.threads.count()).then_some(TURN);
         while self.each.iter().any(|chain| chain.left > 0) && !stop.load(Ordering::Relaxed) {
+            if watch.is_paused() {
+                if run.check().is_err() {
+                    break;
+                }
+                std::thread::sleep(NAP);
+                continue;
+            }
+            if self.is_waiting() {
+                self.learn()?;
+            }
             let all = run.fill_chunks(&mut self.each, 1, |_, chain| {
-                chain[0].failure = chain[0].run(target, &plan, &stop, turn, run).err();
+                chain[0].failure = chain[0].run(target, &plan, &stop, &watch, turn, run).err();
                 stop.fetch_or(chain[0].failure.is_some(), Ordering::Relaxed);
             });
             if all.is_err() {
@@ -290,7 +430,7 @@ impl<K: Kernel> Chains<K> {
 
     /// Writes the points that are asked about, row by row, and returns how many; none at the end.
     pub fn gather(&self, out: &mut [f64]) -> usize {
-        let asking = self.each.iter().filter(|chain| chain.left > 0);
+        let asking = self.each.iter().filter(|chain| chain.is_asking());
         let mut rows = 0;
         for (out, chain) in out.chunks_exact_mut(self.dim).zip(asking) {
             out.copy_from_slice(chain.kernel.point());
@@ -304,14 +444,15 @@ impl<K: Kernel> Chains<K> {
     /// # Errors
     /// That of the first chain that failed.
     pub fn scatter(&mut self, logp: &[f64]) -> Result<u64> {
-        let mut left = 0;
-        let plan = self.plan;
-        let asking = self.each.iter_mut().filter(|chain| chain.left > 0);
+        let (plan, watch) = (self.plan, self.watch());
+        let asking = self.each.iter_mut().filter(|chain| chain.is_asking());
         for (chain, &logp) in asking.zip(logp) {
-            chain.feed(logp, &plan, Run::alone())?;
-            left += u64::from(chain.left);
+            chain.feed(logp, &plan, &watch, Run::alone())?;
         }
-        Ok(left)
+        if self.is_waiting() {
+            self.learn()?;
+        }
+        Ok(self.each.iter().map(|chain| u64::from(chain.left)).sum())
     }
 
     /// What is kept: the shortest chain says how many draws each has.

@@ -4,6 +4,7 @@
 //! many chains together.
 
 use super::draws::Draws;
+use super::moments::{Affine, Shape};
 
 /// What a kernel wants next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +49,14 @@ pub trait Kernel: Clone + Send + Sync {
 
     /// The widths in use: one, or one for each coordinate.
     fn widths(&self) -> &[f64];
+
+    /// What it learns in warm-up from the states of all chains, if anything.
+    fn learns(&self) -> Option<Shape> {
+        None
+    }
+
+    /// Takes what was learnt from them, between transitions.
+    fn adapt(&mut self, _: &Affine) {}
 }
 
 /// Rule for the width of an interval, from how often it was widened and shrunk (Karamanis and

@@ -5,6 +5,8 @@
 //! | [`kernel`] | what a transition is: a machine that asks for densities |
 //! | [`slice`] | slice samplers: by coordinates, along a line, on an ellipse, in polar coordinates |
 //! | [`chain`] | chains of transitions, and who evaluates densities for them |
+//! | [`moments`] | what warm-up learns from the states of all chains |
+//! | [`watch`] | what others may see of chains while they run |
 //! | [`targets`] | densities |
 //! | [`draws`] | where transitions get random numbers |
 //! | [`diagnostics`] | effective sample sizes and R-hat of several chains |
@@ -15,7 +17,9 @@ pub mod diagnostics;
 pub mod draws;
 mod fourier;
 pub mod kernel;
+pub mod moments;
 pub mod polya_gamma;
 pub mod slice;
 mod special;
 pub mod targets;
+pub mod watch;

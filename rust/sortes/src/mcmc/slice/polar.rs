@@ -5,7 +5,7 @@
 //! that.
 
 use sortes_core::memory::zeroed;
-use sortes_core::rng::elementary::ln;
+use sortes_core::rng::elementary::{exp_negative, ln};
 use sortes_core::{Error, Result};
 
 use super::angle::Bracket;
@@ -14,6 +14,7 @@ use super::ray::{length, multiply};
 use super::trigonometry::sin_cos;
 use crate::mcmc::draws::Draws;
 use crate::mcmc::kernel::{Kernel, Step, Tuner};
+use crate::mcmc::moments::{Affine, Shape};
 
 /// What to make a kernel of.
 #[derive(Debug, Clone)]
@@ -22,8 +23,11 @@ pub struct Options {
     pub width: f64,
     /// Where the radius is zero.
     pub center: Vec<f64>,
-    /// What directions are multiplied by: the rows of a lower triangular matrix.
-    pub scale_tril: Option<Vec<f64>>,
+    /// What directions are multiplied by: a number for each coordinate, the rows of a lower
+    /// triangular matrix, or nothing.
+    pub scale: Vec<f64>,
+    /// What warm-up learns from all chains, in place of the centre and of these.
+    pub adapt: Option<Shape>,
     /// Whether the radius gets a level of its own.
     pub refresh: bool,
     /// Whether warm-up changes the width.
@@ -58,6 +62,37 @@ pub struct Polar {
     tuner: Option<Tuner>,
 }
 
+/// The radius of a point, and its direction: `x = center + radius * scale * direction`.
+fn polar(x: &[f64], center: &[f64], scale: &[f64], direction: &mut [f64]) -> f64 {
+    let d = x.len();
+    for ((out, x), c) in direction.iter_mut().zip(x).zip(center) {
+        *out = x - c;
+    }
+    if scale.len() == d {
+        for (out, scale) in direction.iter_mut().zip(scale) {
+            *out /= scale;
+        }
+    } else if !scale.is_empty() {
+        // Forward substitution, in place.
+        for i in 0..d {
+            let row = &scale[i * d..];
+            let known: f64 = row[..i].iter().zip(&*direction).map(|(a, b)| a * b).sum();
+            direction[i] = (direction[i] - known) / row[i];
+        }
+    }
+    let radius = length(direction);
+    for out in direction {
+        *out /= radius;
+    }
+    radius
+}
+
+/// The mean logarithm of the diagonal of a scale: what a length is about.
+fn log_size(scale: &[f64], d: usize) -> f64 {
+    let step = if scale.len() == d { 1 } else { d + 1 };
+    scale.iter().step_by(step).map(|&x| ln(x)).sum::<f64>() / d as f64
+}
+
 impl Polar {
     /// At a state of finite log density.
     ///
@@ -69,24 +104,10 @@ impl Polar {
             return Err(Error::argument("init", "must have at least 2 coordinates, got 1"));
         }
         let mut direction = zeroed(d, "coordinates")?;
-        for ((out, x), c) in direction.iter_mut().zip(x).zip(&options.center) {
-            *out = x - c;
-        }
-        if let Some(tril) = &options.scale_tril {
-            // Forward substitution, in place.
-            for i in 0..d {
-                let row = &tril[i * d..];
-                let known: f64 = row[..i].iter().zip(&direction).map(|(a, b)| a * b).sum();
-                direction[i] = (direction[i] - known) / row[i];
-            }
-        }
-        let radius = length(&direction);
+        let radius = polar(x, &options.center, &options.scale, &mut direction);
         if radius.is_nan() || radius < 1e-10 * options.width {
             let reason = "must not be at the center of the kernel: move `center`";
             return Err(Error::argument("init", reason));
-        }
-        for out in &mut direction {
-            *out /= radius;
         }
         let mut made = Self {
             radius,
@@ -121,9 +142,15 @@ impl Polar {
     #[inline]
     fn turn(&mut self, is_proposal: bool) {
         let from = if is_proposal { &self.proposal } else { &self.direction };
-        match &self.options.scale_tril {
-            Some(tril) => multiply(tril, from, &mut self.turned),
-            None => self.turned.copy_from_slice(from),
+        let scale = &self.options.scale;
+        if scale.is_empty() {
+            self.turned.copy_from_slice(from);
+        } else if scale.len() == from.len() {
+            for ((out, x), scale) in self.turned.iter_mut().zip(from).zip(scale) {
+                *out = x * scale;
+            }
+        } else {
+            multiply(scale, from, &mut self.turned);
         }
     }
 
@@ -265,5 +292,30 @@ impl Kernel for Polar {
 
     fn widths(&self) -> &[f64] {
         &self.width
+    }
+
+    fn learns(&self) -> Option<Shape> {
+        self.options.adapt
+    }
+
+    fn adapt(&mut self, learnt: &Affine) {
+        let d = self.direction.len();
+        let keeps = learnt.scale.is_empty();
+        let scale = if keeps { &self.options.scale } else { &learnt.scale };
+        let radius = polar(&self.point, &learnt.center, scale, &mut self.proposal);
+        if radius.is_nan() || radius < 1e-10 {
+            return; // at the new centre: the old one is as good
+        }
+        self.radius = radius;
+        std::mem::swap(&mut self.direction, &mut self.proposal);
+        self.options.center.copy_from_slice(&learnt.center);
+        if !keeps {
+            // The width is a length of the old scale.
+            let change = log_size(&self.options.scale, d) - log_size(&learnt.scale, d);
+            let factor = exp_negative(-change.abs());
+            self.width[0] *= if change < 0.0 { factor } else { 1.0 / factor };
+            self.options.scale.clone_from(&learnt.scale);
+            self.tuner = self.tuner.is_some().then(|| Tuner::new(self.width[0]));
+        }
     }
 }
