@@ -1,28 +1,57 @@
 """Draws from a density that is known up to a factor, by Markov chains.
 
 `sample` runs chains of a kernel, `Slice`, `HitAndRunSlice`, `EllipticalSlice` or
-`GibbsianPolarSlice`, for any log density: a Python function of many points, a compiled one
-(`CLogp`), or one that is built in (`StandardNormal`, `StudentT`, `Funnel`). The result is a
-`Trace`; `rhat` and `ess` say whether its chains have mixed and what its draws are worth.
+`GibbsianPolarSlice`, several of them in turn or a `Mixture`, for any log density: a Python function
+of many points, a compiled one (`CLogp`), or one that is built in (`StandardNormal`, `Normal`,
+`GaussianMixture`, `StudentT`, `Funnel`, `ManyWell`, `LogisticRegression`). The result is a `Trace`;
+`rhat` and `ess` say whether its chains have mixed and what its draws are worth. `smc` goes from a
+prior to a posterior by particles, and gives the evidence; `Gibbs` draws blocks of variables given
+the others, by functions of the user's or by Metropolis and Hastings (`MHBlock`).
 
 Beside them: Polya-Gamma variables (`random_polyagamma`); particles and their weights (`resample`,
 `weights_ess`, `log_mean_weight`, `next_temperature`).
 """
 
 from sortes.mcmc.diagnostics import ess, rhat
-from sortes.mcmc.kernels import EllipticalSlice, GibbsianPolarSlice, HitAndRunSlice, Slice
+from sortes.mcmc.gibbs import Gibbs, GibbsDraws, MHBlock
+from sortes.mcmc.kernels import (
+    EllipticalSlice,
+    GibbsianPolarSlice,
+    HitAndRunSlice,
+    Mixture,
+    Slice,
+)
 from sortes.mcmc.polya_gamma import random_polyagamma
 from sortes.mcmc.resampling import log_mean_weight, next_temperature, resample, weights_ess
 from sortes.mcmc.sampling import sample
-from sortes.mcmc.targets import CLogp, Funnel, StandardNormal, StudentT
+from sortes.mcmc.targets import (
+    CLogp,
+    Funnel,
+    GaussianMixture,
+    LogisticRegression,
+    ManyWell,
+    Normal,
+    StandardNormal,
+    StudentT,
+)
+from sortes.mcmc.tempering import Particles, smc
 from sortes.mcmc.trace import Trace
 
 __all__ = [
     "CLogp",
     "EllipticalSlice",
     "Funnel",
+    "GaussianMixture",
+    "Gibbs",
+    "GibbsDraws",
     "GibbsianPolarSlice",
     "HitAndRunSlice",
+    "LogisticRegression",
+    "MHBlock",
+    "ManyWell",
+    "Mixture",
+    "Normal",
+    "Particles",
     "Slice",
     "StandardNormal",
     "StudentT",
@@ -34,5 +63,6 @@ __all__ = [
     "resample",
     "rhat",
     "sample",
+    "smc",
     "weights_ess",
 ]

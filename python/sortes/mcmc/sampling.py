@@ -16,13 +16,7 @@ from sortes._check import AT_LEAST_1, AtLeastOne, Count, Domain, count, flag, in
 from sortes._interrupt import Interrupted, OnInterrupt
 from sortes._progress import Callback, Progress, job_of, reporter
 from sortes._rng import Rng, as_stream
-from sortes.mcmc.kernels import (
-    EllipticalSlice,
-    GibbsianPolarSlice,
-    HitAndRunSlice,
-    Kernel,
-    Slice,
-)
+from sortes.mcmc.kernels import AnyKernel, kernel_of
 from sortes.mcmc.targets import CLogp, Target
 from sortes.mcmc.trace import Trace
 
@@ -33,7 +27,6 @@ OnLimit: TypeAlias = Literal["stay", "raise"]
 #: A density: of many points, or of one.
 Density: TypeAlias = Callable[..., Any] | CLogp | Target
 
-_KERNELS: Final = (Slice, HitAndRunSlice, EllipticalSlice, GibbsianPolarSlice)
 #: Beginnings that are tried where a function makes them.
 _TRIES: Final = 500
 _MOST: Final = 2**32 - 1
@@ -45,7 +38,7 @@ _WAKE: Final = 0.05
 
 def sample(
     logp: Density,
-    kernel: Kernel,
+    kernel: AnyKernel,
     init: ArrayLike | Callable[[np.random.Generator, int], ArrayLike],
     *,
     draws: AtLeastOne = 1000,
@@ -70,8 +63,8 @@ def sample(
         The log density. A function receives float64 points, shape (n, d), and returns n numbers;
         or one point at a time, see `vectorized`. Minus infinity means outside the support, NaN is
         never accepted, plus infinity is an error.
-    kernel : Slice, HitAndRunSlice, EllipticalSlice or GibbsianPolarSlice
-        The transitions.
+    kernel : Slice, HitAndRunSlice, EllipticalSlice, GibbsianPolarSlice, Mixture or list
+        The transitions. With a list of kernels, a transition is one of each, in turn.
     init : array_like, shape (d,) or (chains, d), or callable
         Where all chains begin, or each of them; or a function that returns such a point,
         ``init(generator, chain)``, called until its density is finite, 500 times at most.
@@ -146,8 +139,7 @@ def sample(
     """
     if not (callable(logp) or isinstance(logp, CLogp)):
         raise TypeError(f"logp: must be a function, a CLogp or a target, got {shown(logp)}")
-    if not isinstance(kernel, _KERNELS):
-        raise TypeError(f"kernel: must be a kernel of sortes.mcmc, got {shown(kernel)}")
+    kernel = kernel_of(kernel)
     plan = (
         count(warmup, "warmup", 0, _MOST),
         count(draws, "draws", 1),

@@ -166,13 +166,15 @@ class Trace:
         >>> trace.to_arviz().posterior["x"].shape  # doctest: +SKIP
         (4, 1000, 2)
         """
-        try:
-            arviz = importlib.import_module("arviz")
-        except ImportError:
-            arviz = require("arviz_base", "arviz")
-        groups = {
-            "posterior": self.variables(),
-            "sample_stats": {"lp": self.logp, **self.stats},
-        }
-        is_old = arviz.__name__ == "arviz" and arviz.__version__.startswith("0.")
-        return arviz.from_dict(**groups) if is_old else arviz.from_dict(groups)
+        stats = {"lp": self.logp, **self.stats}
+        return groups_to_arviz({"posterior": self.variables(), "sample_stats": stats})
+
+
+def groups_to_arviz(groups: dict[str, dict[str, Any]]) -> Any:
+    """Return groups of arrays as ArviZ has them."""
+    try:
+        arviz = importlib.import_module("arviz")
+    except ImportError:
+        arviz = require("arviz_base", "arviz")
+    is_old = arviz.__name__ == "arviz" and arviz.__version__.startswith("0.")
+    return arviz.from_dict(**groups) if is_old else arviz.from_dict(groups)

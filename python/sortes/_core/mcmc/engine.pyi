@@ -49,6 +49,8 @@ class Kernel:
         tune: bool,
         limit: int,
     ) -> Kernel: ...
+    @staticmethod
+    def composite(parts: list[Kernel], chances: NDArray[np.float64] | None) -> Kernel: ...
 
 @final
 class Sampler:

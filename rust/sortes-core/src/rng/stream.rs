@@ -108,6 +108,8 @@ purposes! {
     PolyaGammaRetry = 51, "polya_gamma_retry";
     /// The uniforms of a resampling scheme.
     Resample = 52, "resample";
+    /// An exact draw from a density of known law.
+    Exact = 60, "exact";
 }
 
 /// One past the largest entity: entities have 48 bits.

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use numpy::PyArray1;
 use pyo3::exceptions::PyValueError;
 use sortes::mcmc::chain::{Chains, Kept, Plan};
+use sortes::mcmc::composite::{Composite, Part};
 use sortes::mcmc::draws::Tape;
 use sortes::mcmc::kernel::Step;
 use sortes::mcmc::slice::line::Growth;
 use sortes::mcmc::slice::{
     Coordinate, Elliptical, Order, Polar, Ray, coordinate, elliptical, polar, ray,
 };
-use sortes_core::Result;
-use sortes_core::memory::with_capacity;
+use sortes_core::memory::{copied, with_capacity};
+use sortes_core::{Error, Result, Run};
 
 use super::targets::Target;
 use crate::prelude::*;
@@ -29,6 +30,8 @@ enum Options {
     Ray(ray::Options),
     Elliptical(Arc<elliptical::Prior>, u32),
     Polar(polar::Options),
+    /// Several, and their chances, added up; without these, in turn.
+    Composite(Vec<Options>, Arc<[f64]>),
 }
 
 /// A kernel without a state.
@@ -73,7 +76,7 @@ impl Kernel {
     ) -> Self {
         Self(Options::Ray(ray::Options {
             width,
-            scale_tril: scale_tril.map(|tril| tril.to_vec()),
+            scale_tril: scale_tril.map(|tril| tril.to_vec().into()),
             growth: growth(max_steps, None),
             tune,
             limit,
@@ -91,8 +94,7 @@ impl Kernel {
             (_, Some(tril)) => elliptical::Scale::Lower(tril.to_vec()),
             (sd, None) => elliptical::Scale::Diagonal(sd.map_or(Vec::new(), |sd| sd.to_vec())),
         };
-        let prior = elliptical::Prior { mean: mean.to_vec(), scale };
-        Self(Options::Elliptical(Arc::new(prior), limit))
+        Self(Options::Elliptical(Arc::new(elliptical::Prior::new(mean.to_vec(), scale)), limit))
     }
 
     #[staticmethod]
@@ -107,12 +109,51 @@ impl Kernel {
         Self(Options::Polar(polar::Options {
             width,
             center: center.to_vec(),
-            scale_tril: scale_tril.map(|tril| tril.to_vec()),
+            scale_tril: scale_tril.map(|tril| tril.to_vec().into()),
             refresh,
             tune,
             limit,
         }))
     }
+
+    /// Kernels in turn; with chances, one that is drawn.
+    #[staticmethod]
+    fn composite(parts: Vec<PyRef<'_, Self>>, chances: Option<Vector<'_, f64>>) -> Self {
+        let mut sum = 0.0;
+        let added = chances.iter().flat_map(|chances| chances.iter());
+        let cumulative = added.map(|chance| {
+            sum += chance;
+            sum
+        });
+        let cumulative = cumulative.collect();
+        Self(Options::Composite(parts.iter().map(|part| part.0.clone()).collect(), cumulative))
+    }
+}
+
+/// A part of a kernel of several, at a state.
+fn part(options: &Options, x: Vec<f64>, logp: f64) -> Result<Part> {
+    Ok(match options {
+        Options::Coordinate(options) => {
+            Part::Coordinate(Coordinate::new(options.clone(), x, logp)?)
+        }
+        Options::Ray(options) => Part::Ray(Ray::new(options.clone(), x, logp)?),
+        Options::Polar(options) => Part::Polar(Polar::new(options.clone(), &x, logp)?),
+        Options::Composite(parts, chances) => {
+            Part::Composite(Box::new(composite(parts, chances, x, logp)?))
+        }
+        Options::Elliptical(..) => {
+            return Err(Error::argument("kernel", "EllipticalSlice must stand alone"));
+        }
+    })
+}
+
+/// A kernel of several, at a state.
+fn composite(parts: &[Options], chances: &Arc<[f64]>, x: Vec<f64>, logp: f64) -> Result<Composite> {
+    let mut made = with_capacity(parts.len(), "kernels")?;
+    for options in parts {
+        made.push(part(options, copied(&x, "coordinates", Run::alone())?, logp)?);
+    }
+    Composite::new(made, chances.clone(), x, logp)
 }
 
 /// Chains of one of the kernels.
@@ -122,6 +163,7 @@ enum Any {
     Ray(Chains<Ray>),
     Elliptical(Chains<Elliptical>),
     Polar(Chains<Polar>),
+    Composite(Chains<Composite>),
 }
 
 /// Evaluates `$body` with `$chains` bound to the chains, and `$kernel` to the type of their kernel.
@@ -142,6 +184,10 @@ macro_rules! with_chains {
             }
             Any::Polar($chains) => {
                 type $kernel = Polar;
+                $body
+            }
+            Any::Composite($chains) => {
+                type $kernel = Composite;
                 $body
             }
         }
@@ -188,6 +234,11 @@ impl Any {
             Options::Polar(options) => Self::Polar(made(init, logp, stream, |x, logp| {
                 Polar::new(options.clone(), &x, logp)
             })?),
+            Options::Composite(parts, chances) => {
+                Self::Composite(made(init, logp, stream, |x, logp| {
+                    composite(parts, chances, x, logp)
+                })?)
+            }
         })
     }
 }
@@ -333,6 +384,9 @@ fn tape_step(
             played(made.map_err(to_py)?, tape, f)
         }
         Options::Polar(o) => played(Polar::new(o.clone(), &x, first).map_err(to_py)?, tape, f),
+        Options::Composite(parts, chances) => {
+            played(composite(parts, chances, x, first).map_err(to_py)?, tape, f)
+        }
     }
 }
 

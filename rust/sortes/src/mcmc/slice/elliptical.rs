@@ -15,6 +15,7 @@ use super::ray::multiply;
 use super::trigonometry::sin_cos;
 use crate::mcmc::draws::Draws;
 use crate::mcmc::kernel::{Kernel, Step};
+use crate::mcmc::targets::squares;
 
 /// The spread of a Gaussian.
 #[derive(Debug, Clone)]
@@ -25,16 +26,28 @@ pub enum Scale {
     Lower(Vec<f64>),
 }
 
-/// The Gaussian prior.
+/// A Gaussian: the prior.
 #[derive(Debug, Clone)]
 pub struct Prior {
-    /// Its mean.
-    pub mean: Vec<f64>,
-    /// Its spread.
-    pub scale: Scale,
+    mean: Vec<f64>,
+    scale: Scale,
+    /// The log density at the mean.
+    constant: f64,
 }
 
 impl Prior {
+    /// With as many coordinates as the mean has.
+    pub fn new(mean: Vec<f64>, scale: Scale) -> Self {
+        let mut made = Self { mean, scale, constant: 0.0 };
+        made.constant = -made.diagonal().map(|sd| ln(sd) + 0.5 * ln(TAU)).sum::<f64>();
+        made
+    }
+
+    /// How many coordinates.
+    pub fn dim(&self) -> usize {
+        self.mean.len()
+    }
+
     /// The diagonal of its factor.
     fn diagonal(&self) -> impl Iterator<Item = f64> {
         let (entries, step) = match &self.scale {
@@ -45,19 +58,46 @@ impl Prior {
     }
 
     /// Its log density, with `spare` for as many numbers as it has.
-    fn logp(&self, x: &[f64], spare: &mut [f64]) -> f64 {
-        let mut sum = 0.0;
-        for (i, ((x, mean), diagonal)) in x.iter().zip(&self.mean).zip(self.diagonal()).enumerate()
-        {
-            let mut rest = x - mean;
-            if let Scale::Lower(tril) = &self.scale {
-                let row = &tril[i * self.mean.len()..];
-                rest -= row[..i].iter().zip(&*spare).map(|(a, w)| a * w).sum::<f64>();
+    pub fn logp(&self, x: &[f64], spare: &mut [f64]) -> f64 {
+        match &self.scale {
+            Scale::Diagonal(sd) => {
+                for ((out, (x, mean)), sd) in spare.iter_mut().zip(x.iter().zip(&self.mean)).zip(sd)
+                {
+                    *out = (x - mean) / sd;
+                }
             }
-            spare[i] = rest / diagonal;
-            sum += 0.5 * spare[i] * spare[i] + ln(diagonal) + 0.5 * ln(TAU);
+            Scale::Lower(tril) => {
+                for (i, (x, mean)) in x.iter().zip(&self.mean).enumerate() {
+                    let row = &tril[i * self.mean.len()..];
+                    let known = row[..i].iter().zip(&*spare).map(|(a, w)| a * w).sum::<f64>();
+                    spare[i] = (x - mean - known) / row[i];
+                }
+            }
         }
-        -sum
+        self.constant - 0.5 * squares(spare)
+    }
+
+    /// Its factor times some numbers.
+    fn spread(&self, z: &[f64], out: &mut [f64]) {
+        match &self.scale {
+            Scale::Diagonal(sd) => {
+                for ((out, z), sd) in out.iter_mut().zip(z).zip(sd) {
+                    *out = sd * z;
+                }
+            }
+            Scale::Lower(tril) => multiply(tril, z, out),
+        }
+    }
+
+    /// A draw, with `spare` as above.
+    pub fn draw(&self, draws: &mut impl Draws, spare: &mut [f64], out: &mut [f64]) {
+        for z in &mut *spare {
+            *z = draws.normal();
+        }
+        self.spread(spare, out);
+        for (out, mean) in out.iter_mut().zip(&self.mean) {
+            *out += mean;
+        }
     }
 }
 
@@ -139,14 +179,7 @@ impl Kernel for Elliptical {
         for z in &mut self.normals {
             *z = draws.normal();
         }
-        match &self.prior.scale {
-            Scale::Diagonal(sd) => {
-                for ((axis, z), sd) in self.axis.iter_mut().zip(&self.normals).zip(sd) {
-                    *axis = sd * z;
-                }
-            }
-            Scale::Lower(tril) => multiply(tril, &self.normals, &mut self.axis),
-        }
+        self.prior.spread(&self.normals, &mut self.axis);
         self.level = self.logp - draws.exponential();
         self.bracket = Bracket::new(draws);
         self.ask()
@@ -162,6 +195,14 @@ impl Kernel for Elliptical {
         }
         self.bracket.shrink(draws);
         self.ask()
+    }
+
+    fn place(&mut self, x: &[f64], logp: f64) -> bool {
+        self.x.copy_from_slice(x);
+        self.point.copy_from_slice(x);
+        self.logp = logp;
+        self.report();
+        true
     }
 
     #[inline]

@@ -4,6 +4,8 @@
 //! `x = center + r W theta` the density of radius and direction is `r^(d-1) f`, and the slice is one of
 //! that.
 
+use std::sync::Arc;
+
 use sortes_core::memory::zeroed;
 use sortes_core::rng::elementary::ln;
 use sortes_core::{Error, Result};
@@ -23,7 +25,7 @@ pub struct Options {
     /// Where the radius is zero.
     pub center: Vec<f64>,
     /// What directions are multiplied by: the rows of a lower triangular matrix.
-    pub scale_tril: Option<Vec<f64>>,
+    pub scale_tril: Option<Arc<[f64]>>,
     /// Whether the radius gets a level of its own.
     pub refresh: bool,
     /// Whether warm-up changes the width.
@@ -68,34 +70,14 @@ impl Polar {
         if d < 2 {
             return Err(Error::argument("init", "must have at least 2 coordinates, got 1"));
         }
-        let mut direction = zeroed(d, "coordinates")?;
-        for ((out, x), c) in direction.iter_mut().zip(x).zip(&options.center) {
-            *out = x - c;
-        }
-        if let Some(tril) = &options.scale_tril {
-            // Forward substitution, in place.
-            for i in 0..d {
-                let row = &tril[i * d..];
-                let known: f64 = row[..i].iter().zip(&direction).map(|(a, b)| a * b).sum();
-                direction[i] = (direction[i] - known) / row[i];
-            }
-        }
-        let radius = length(&direction);
-        if radius.is_nan() || radius < 1e-10 * options.width {
-            let reason = "must not be at the center of the kernel: move `center`";
-            return Err(Error::argument("init", reason));
-        }
-        for out in &mut direction {
-            *out /= radius;
-        }
         let mut made = Self {
-            radius,
+            radius: 1.0,
             logp,
             point: zeroed(d, "coordinates")?,
             proposal: zeroed(d, "coordinates")?,
             axis: zeroed(d, "coordinates")?,
             turned: zeroed(d, "coordinates")?,
-            direction,
+            direction: zeroed(d, "coordinates")?,
             level: 0.0,
             bracket: Bracket::default(),
             line: Line::new(Growth::Steps(None), options.limit),
@@ -107,7 +89,10 @@ impl Polar {
             tuner: options.tune.then(|| Tuner::new(options.width)),
             options,
         };
-        made.point.copy_from_slice(x);
+        if !made.place(x, logp) {
+            let reason = "must not be at the center of the kernel: move `center`";
+            return Err(Error::argument("init", reason));
+        }
         Ok(made)
     }
 
@@ -128,7 +113,7 @@ impl Polar {
     }
 
     #[inline]
-    fn place(&mut self, radius: f64) {
+    fn reach(&mut self, radius: f64) {
         for ((point, c), v) in self.point.iter_mut().zip(&self.options.center).zip(&self.turned) {
             *point = c + radius * v;
         }
@@ -152,7 +137,7 @@ impl Polar {
             *out /= norm;
         }
         self.turn(true);
-        self.place(self.radius);
+        self.reach(self.radius);
         Step::Evaluate
     }
 
@@ -178,7 +163,7 @@ impl Polar {
                     ask = self.line.advance(f64::NEG_INFINITY, draws);
                 }
                 Ask::At(radius) => {
-                    self.place(radius);
+                    self.reach(radius);
                     return Step::Evaluate;
                 }
                 Ask::Found(radius, _) => {
@@ -189,7 +174,7 @@ impl Polar {
                 }
                 Ask::Stuck => {
                     self.stuck = true;
-                    self.place(self.radius);
+                    self.reach(self.radius);
                     return Step::Done;
                 }
             }
@@ -237,6 +222,31 @@ impl Kernel for Polar {
         }
         self.bracket.shrink(draws);
         self.ask(draws)
+    }
+
+    fn place(&mut self, x: &[f64], logp: f64) -> bool {
+        for ((out, x), c) in self.proposal.iter_mut().zip(x).zip(&self.options.center) {
+            *out = x - c;
+        }
+        if let Some(tril) = &self.options.scale_tril {
+            // Forward substitution, in place.
+            let d = x.len();
+            for i in 0..d {
+                let row = &tril[i * d..];
+                let known: f64 = row[..i].iter().zip(&self.proposal).map(|(a, b)| a * b).sum();
+                self.proposal[i] = (self.proposal[i] - known) / row[i];
+            }
+        }
+        let radius = length(&self.proposal);
+        if radius.is_nan() || radius < 1e-10 * self.options.width {
+            return false;
+        }
+        for (out, z) in self.direction.iter_mut().zip(&self.proposal) {
+            *out = z / radius;
+        }
+        (self.radius, self.logp) = (radius, logp);
+        self.point.copy_from_slice(x);
+        true
     }
 
     #[inline]
