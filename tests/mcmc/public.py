@@ -3,7 +3,17 @@
 import ctypes
 
 import numpy as np
-from sortes.mcmc import CLogp, Funnel, GibbsianPolarSlice, Slice, StandardNormal, sample
+from sortes.mcmc import (
+    CLogp,
+    Funnel,
+    Gibbs,
+    GibbsianPolarSlice,
+    HitAndRunSlice,
+    Normal,
+    Slice,
+    StandardNormal,
+    sample,
+)
 
 #: How many times the draws of each chain are repeated, or with ``TALL`` how many times the chains
 #: are; `public.resize` sets them.
@@ -35,7 +45,7 @@ class Compiled:
         return self
 
 
-class Normal:
+class Many:
     """A function of many points, or of one, that copies as itself."""
 
     def __call__(self, x):
@@ -45,6 +55,34 @@ class Normal:
     def __deepcopy__(self, memo):
         """Return the same."""
         return self
+
+
+class Drawn:
+    """A conditional that copies as itself."""
+
+    def __call__(self, state, rng):
+        """Return a normal."""
+        return rng.normal()
+
+    def __deepcopy__(self, memo):
+        """Return the same."""
+        return self
+
+
+class Proposed(Drawn):
+    """A proposal."""
+
+    def __call__(self, state, rng):
+        """Return a value and the log densities of both ways."""
+        return rng.normal(), 0.0, 0.0
+
+
+class Logp(Drawn):
+    """A joint density."""
+
+    def __call__(self, state):
+        """Return its logarithm."""
+        return 0.5 * float(state["x"])
 
 
 TARGET = StandardNormal(2)
@@ -68,8 +106,34 @@ CALLS = {
     "rhat": {"draws": DRAWS},
     "sample": [
         {"logp": TARGET, "kernel": Slice(), **RUN},
-        {"logp": Normal(), "kernel": GibbsianPolarSlice(1.0), **FEW},
+        {"logp": Many(), "kernel": GibbsianPolarSlice(1.0), **FEW},
     ],
+    "smc": [
+        {
+            "logp": TARGET,
+            "kernel": Slice(),
+            "prior": Normal([0.5, 0.5]),
+            "num_particles": 16 * SCALE,
+            "num_mcmc_steps": 2,
+            "rng": 0,
+        },
+        {
+            "logp": Many(),
+            "kernel": [Slice(), HitAndRunSlice()],
+            "prior": TARGET,
+            "init": np.tile([[0.5, 0.2], [0.1, -0.3]], (8, 1)),
+            "temperatures": [0.5, 1.0],
+            "rng": 0,
+        },
+    ],
+    "Gibbs": [
+        {"blocks": [("x", Drawn()), ("y", Drawn())], "order": "random", "weights": [1.0, 2.0]},
+        {"blocks": [("x", Drawn()), ("y", Drawn())]},
+    ],
+    "Gibbs.sample": {"init": {"x": 0.0, "y": 0.0}, "draws": 5 * SCALE, "chains": 2, "rng": 0},
+    "GibbsDraws.to_arviz": {},
+    "MHBlock": {"name": "x", "propose": Proposed(), "logp": Logp()},
+    "Mixture": {"kernels": [(Slice(), 1.0), (HitAndRunSlice(), 2.0)]},
     "Trace.extend": {"draws": 5 * SCALE},
     "Trace.variables": {},
     "Trace.to_arviz": {},
@@ -81,6 +145,14 @@ CALLS = {
     "StudentT": {"dim": 2, "df": 3.0},
     "Funnel": {"dim": 2},
     "Funnel.__call__": {"x": np.tile([[0.5, 1.0], [2.0, 3.0]], (SCALE, 1))},
+    "Funnel.sample": {"n": 3 * SCALE, "rng": 0},
+    "Normal": [{"mean": [0.5, 0.5], "scale": 2.0}, {"mean": [0.5, 0.5], "cov": np.eye(2)}],
+    "GaussianMixture": [
+        {"means": [[0.0, 1.0], [2.0, 3.0]], "weights": [1.0, 2.0], "scale": [1.0, 2.0]},
+        {"means": [[0.0, 1.0], [2.0, 3.0]], "cov": np.eye(2)},
+    ],
+    "ManyWell": {"dim": 4},
+    "LogisticRegression": {"X": np.tile(TRIL, (SCALE, 1)), "y": np.tile([1, 0], SCALE)},
     "CLogp": {"obj": Compiled(), "ndim": 2},
 }
 #: What some arguments need beside them before they act.
@@ -91,5 +163,7 @@ BESIDE = {
 MADE = {
     "Trace": lambda: sample(TARGET, Slice(), **FEW),
     "Funnel": lambda: Funnel(2),
+    "Gibbs": lambda: Gibbs([("x", Drawn()), ("y", Drawn())]),
+    "GibbsDraws": lambda: MADE["Gibbs"]().sample({"x": 0.0, "y": 0.0}, draws=5, rng=0),
     "CLogp": lambda: CLogp(compiled, 2),
 }

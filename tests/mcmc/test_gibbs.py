@@ -67,7 +67,7 @@ def rows(gibbs, *, vectorized=False, chains=CHAINS, transitions=1):
     ],
 )
 def test_orders_that_are_fixed(order, vectorized, matrix):
-    chains = CHAINS if vectorized else 1_000
+    chains = CHAINS if vectorized else 500
     found = rows(Gibbs(BLOCKS, order=order), vectorized=vectorized, chains=chains)
     for counts, row in zip(found, VECTORS[matrix], strict=True):
         assert_law(counts, row)
@@ -154,6 +154,7 @@ def test_the_rule_of_acceptance(case):
     """20,000 proposals, all from the same state: the share that is taken, to 5 standard errors."""
     n = 20_000
     start = np.zeros(n)
+    case = {name: float(value) for name, value in case.items()}
 
     def go(state, rng):
         return start + 1, case["logq_forward"], case["logq_backward"]
@@ -261,7 +262,7 @@ def mh(propose=lambda state, rng: (0.5, 0, 0), logp=lambda state: 0.0):
         (mh(lambda s, r: (1, -np.inf, 0)), ValueError, "of the proposal must be finite, got -inf$"),
         (mh(lambda s, r: (1, 0, np.inf)), ValueError, r"of the way back must not be \+inf$"),
         (mh(logp=lambda s: np.nan), ValueError, "logp must be finite at the state, got nan$"),
-        (mh(logp=lambda s: s["x"] * 1e400), ValueError, "logp must "),
+        (mh(logp=lambda s: np.inf if s["x"] else 0.0), ValueError, r"logp must not be \+inf$"),
         (mh(logp=lambda s: "a"), TypeError, "logp must be a number, got 'a'$"),
         (mh(logp=lambda s: [0, 0]), ValueError, r"logp must have shape \(\), got \(2,\)$"),
     ],

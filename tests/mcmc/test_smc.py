@@ -37,7 +37,7 @@ MEAN = DATA * SD**-2 / PRECISION
 KERNELS = {
     "slice": Slice(),
     "hit and run": HitAndRunSlice(),
-    "elliptical": EllipticalSlice(prior_var=1.5**2),
+    "elliptical": EllipticalSlice([0.0, 0.0], prior_var=1.5**2),
     "polar": GibbsianPolarSlice(2.0),
     "in turn": [Slice(order="random"), HitAndRunSlice()],
     "mixture": Mixture([(Slice(2.0, method="doubling"), 1), (HitAndRunSlice(), 1)]),
@@ -103,12 +103,12 @@ def test_the_standard_error_is_honest():
 
 
 @pytest.mark.law
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 def test_many_wells(seed):
     """The evidence of 65,536 modes in 32 dimensions, within 0.1."""
     target = ManyWell(32)
     found = smc(target, Slice(), Normal(np.zeros(32), scale=2.0), path="geometric",
-                num_particles=8192, num_mcmc_steps=1, target_ess=0.5, rng=seed)  # fmt: skip
+                num_particles=8192, num_mcmc_steps=2, target_ess=0.5, rng=seed)  # fmt: skip
     assert abs(found.log_z.value - target.log_z) < 0.1
     assert found.log_z.stderr < 0.06
     # The deeper wells hold their share.
@@ -253,7 +253,11 @@ def test_a_mixture_keeps_its_weights():
             ValueError,
             r"^init: must have shape \(16, d\), got \(8, 2\)$",
         ),
-        ({"init": np.zeros((8, 3))}, ValueError, "^logp: must have 2 coordinates, as `init`, got"),
+        (
+            {"init": np.zeros((8, 3))},
+            ValueError,
+            "^logp: must have 3 coordinates, as `init`, got 2",
+        ),
         ({"init": [[0.0, np.inf]]}, ValueError, r"^init: must be finite, got inf at \[0, 1\]$"),
         (
             {"logp": lambda x: np.where(x[:, 0] > 0, np.nan, 0)},

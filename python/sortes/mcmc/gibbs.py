@@ -237,9 +237,9 @@ class Gibbs:
         Examples
         --------
         >>> from sortes.mcmc import Gibbs
-        >>> gibbs = Gibbs([("x", lambda state, rng: rng.choice(["a", "b"]))])
+        >>> gibbs = Gibbs([("x", lambda state, rng: "ab"[rng.integers(2)])])
         >>> gibbs.sample({"x": "a"}, draws=3, chains=1, rng=0).values["x"]
-        [['b', 'b', 'b']]
+        [['a', 'a', 'b']]
         """
         draws, warmup = count(draws, "draws", 1), count(warmup, "warmup", 0, _MOST)
         thin = count(thin, "thin", 1, _MOST)

@@ -450,9 +450,11 @@ class Mixture:
 
     Examples
     --------
-    >>> from sortes.mcmc import HitAndRunSlice, Mixture, Slice, StandardNormal, sample
+    >>> from sortes.mcmc import HitAndRunSlice, Mixture, Slice, sample
     >>> kernel = Mixture([(Slice(2.0), 1), (HitAndRunSlice(2.0), 3)])
-    >>> trace = sample(StandardNormal(3), kernel, [0.0, 0.0, 0.0], rng=0)
+    >>> def logp(x):
+    ...     return -0.5 * (x**2).sum(axis=1)
+    >>> trace = sample(logp, kernel, [0.0, 0.0, 0.0], rng=0)
     >>> bool(abs(trace.draws.std() - 1) < 0.05)
     True
     """

@@ -59,7 +59,8 @@ class Particles(NamedTuple):
     Examples
     --------
     >>> from sortes.mcmc import ManyWell, Normal, Slice, smc
-    >>> found = smc(ManyWell(2), Slice(), Normal([0, 0], scale=2), path="geometric", rng=0)
+    >>> wide = Normal([0, 0], scale=2)
+    >>> found = smc(ManyWell(2), Slice(), wide, path="geometric", rng=0)
     >>> found.draws.shape, found.temperatures[-1]
     ((2048, 2), np.float64(1.0))
     >>> bool(abs(found.log_z.value - ManyWell(2).log_z) < 5 * found.log_z.stderr)

@@ -31,16 +31,22 @@ pub enum Scale {
 pub struct Prior {
     mean: Vec<f64>,
     scale: Scale,
-    /// The log density at the mean.
+    /// One over the diagonal of its factor, and the log density at the mean.
+    inverse: Vec<f64>,
     constant: f64,
 }
 
 impl Prior {
     /// With as many coordinates as the mean has.
     pub fn new(mean: Vec<f64>, scale: Scale) -> Self {
-        let mut made = Self { mean, scale, constant: 0.0 };
-        made.constant = -made.diagonal().map(|sd| ln(sd) + 0.5 * ln(TAU)).sum::<f64>();
-        made
+        let (entries, step) = match &scale {
+            Scale::Diagonal(sd) => (sd, 1),
+            Scale::Lower(tril) => (tril, mean.len() + 1),
+        };
+        let diagonal = entries.iter().step_by(step);
+        let constant = -diagonal.clone().map(|&sd| ln(sd) + 0.5 * ln(TAU)).sum::<f64>();
+        let inverse = diagonal.map(|sd| 1.0 / sd).collect();
+        Self { mean, scale, inverse, constant }
     }
 
     /// How many coordinates.
@@ -48,29 +54,20 @@ impl Prior {
         self.mean.len()
     }
 
-    /// The diagonal of its factor.
-    fn diagonal(&self) -> impl Iterator<Item = f64> {
-        let (entries, step) = match &self.scale {
-            Scale::Diagonal(sd) => (sd, 1),
-            Scale::Lower(tril) => (tril, self.mean.len() + 1),
-        };
-        entries.iter().step_by(step).copied()
-    }
-
     /// Its log density, with `spare` for as many numbers as it has.
     pub fn logp(&self, x: &[f64], spare: &mut [f64]) -> f64 {
+        let pairs = x.iter().zip(&self.mean).zip(&self.inverse);
         match &self.scale {
-            Scale::Diagonal(sd) => {
-                for ((out, (x, mean)), sd) in spare.iter_mut().zip(x.iter().zip(&self.mean)).zip(sd)
-                {
-                    *out = (x - mean) / sd;
+            Scale::Diagonal(_) => {
+                for (out, ((x, mean), inverse)) in spare.iter_mut().zip(pairs) {
+                    *out = (x - mean) * inverse;
                 }
             }
             Scale::Lower(tril) => {
-                for (i, (x, mean)) in x.iter().zip(&self.mean).enumerate() {
-                    let row = &tril[i * self.mean.len()..];
-                    let known = row[..i].iter().zip(&*spare).map(|(a, w)| a * w).sum::<f64>();
-                    spare[i] = (x - mean - known) / row[i];
+                for (i, ((x, mean), inverse)) in pairs.enumerate() {
+                    let row = &tril[i * self.mean.len()..][..i];
+                    let known = row.iter().zip(&*spare).map(|(a, w)| a * w).sum::<f64>();
+                    spare[i] = (x - mean - known) * inverse;
                 }
             }
         }
