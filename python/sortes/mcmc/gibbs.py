@@ -294,7 +294,7 @@ class Gibbs:
         n = len(self._blocks)
         if self._order == "random":
             found = np.searchsorted(self._cumulative, uniforms, side="right")
-            return np.minimum(found, n - 1).tolist()
+            return [int(i) for i in np.minimum(found, n - 1)]
         turns = list(range(n))
         if self._order == "permuted":
             for top, u in zip(range(n - 1, 0, -1), uniforms, strict=False):

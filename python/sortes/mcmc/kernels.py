@@ -328,9 +328,11 @@ class EllipticalSlice:
         """Return the prior as a density."""
         _fits(self._tril, dim, self._given)
         mean = _spread(self._mean, dim, "prior_mean")[np.newaxis]
-        lower = self._sd is None
-        scale = self._tril if self._sd is None else _spread(self._sd, dim, "prior_var")[np.newaxis]
-        return _core.mcmc.targets.Target.mixture(np.ones(1), mean, scale, lower)  # type: ignore[arg-type]
+        if self._tril is not None:
+            return _core.mcmc.targets.Target.mixture(np.ones(1), mean, self._tril, True)
+        assert self._sd is not None
+        sd = _spread(self._sd, dim, "prior_var")[np.newaxis]
+        return _core.mcmc.targets.Target.mixture(np.ones(1), mean, sd, False)
 
     def _check_init(self, init: NDArray[np.float64]) -> None:
         """Accept any state."""
@@ -411,7 +413,7 @@ class GibbsianPolarSlice:
         """Return the kernel with a width for the radii of points."""
         if not self._tune:
             return self
-        moved = points - self._center
+        moved: NDArray[Any] = points - self._center
         if self._tril is not None:
             moved = np.linalg.solve(self._tril, moved.T).T
         width = _kept(_WIDE * np.linalg.norm(moved, axis=1).std(), self._width)

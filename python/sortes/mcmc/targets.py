@@ -547,7 +547,7 @@ def _scales(scale: Any, cov: Any, shape: tuple[int, ...]) -> tuple[NDArray[np.fl
                 f"scale: must be a number or have shape {wanted}, got {np.shape(scale)}"
             ) from None
     if scale is not None:
-        raise ValueError("scale: must not be given with `cov`")
+        raise ValueError("cov: must not be given with `scale`")
     covs = host(cov, "cov")
     if covs.shape not in ((dim, dim), (k, dim, dim)):
         wanted = f"({dim}, {dim})" + (f" or ({k}, {dim}, {dim})" if k > 1 else "")

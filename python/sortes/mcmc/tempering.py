@@ -306,14 +306,14 @@ class _Path:
 
         def logp(points: Floats) -> Floats:
             if power == 0:
-                return _scaled(at, self.logp(points))
-            first = _scaled(power, self.prior(points))
+                return at * self.logp(points)
+            first = power * self.prior(points)
             alive = first != -np.inf
             if alive.all():
-                first += _scaled(at, self.logp(points))
+                first += at * self.logp(points)
             elif alive.any():
                 # Nobody asks for a likelihood where there is no prior.
-                first[alive] += _scaled(at, self.logp(points[alive]))
+                first[alive] += at * self.logp(points[alive])
             return first
 
         return logp
@@ -490,11 +490,6 @@ def _named(prior: Any, vectorized: bool) -> Callable[[Floats], Floats]:
     return named
 
 
-def _scaled(power: float, values: Floats) -> Floats:
-    """Return the log density of a power: also of zero, where that is zero."""
-    return power * values
-
-
 def _schedule(temperatures: Any) -> Floats:
     """Return inverse temperatures that lead from zero to one."""
     array = host(temperatures, "temperatures")
@@ -539,11 +534,10 @@ def _begun(
         if dim is None:
             raise ValueError("init: must be given, since no argument says how many coordinates")
         target = kernel._prior(dim)
+    elif isinstance(prior, Target) and prior._target.is_drawable():
+        dim, target = prior._dim, prior._target
     else:
-        dim = getattr(prior, "_dim", 0)
-        target = getattr(prior, "_target", None)
-        if target is None or not target.is_drawable():
-            raise ValueError("init: must be given, since nobody knows how to draw from the prior")
+        raise ValueError("init: must be given, since nobody knows how to draw from the prior")
     return target.sample(n, stream, None).reshape(n, dim)
 
 
