@@ -34,7 +34,7 @@ IDLE = {
     "sequences.*.ties": "for the rules of decode, at whose door it is tried",
     "sequences.*.top_p_boundary": "likewise",
     "sequences.*.sigma_ddof": "likewise",
-    "mcmc.sample.max_evals_per_transition": "warns of the draws that it makes stay",
+    "mcmc.s*.max_evals_per_transition": "warns of the draws that it makes stay",
     "mcmc.sample.on_limit": "makes an error of that warning",
     "mcmc.*.on_interrupt": "says what Ctrl-C does",
     "graph.graphlet_concentration.allow_missing": "makes a result of an error",

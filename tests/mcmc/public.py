@@ -60,9 +60,13 @@ class Many:
 class Drawn:
     """A conditional that copies as itself."""
 
+    def __reduce__(self):
+        """Pickle as something that can be found."""
+        return object, ()
+
     def __call__(self, state, rng):
-        """Return a normal."""
-        return rng.normal()
+        """Return normals."""
+        return rng.normal(size=np.shape(state["x"]))
 
     def __deepcopy__(self, memo):
         """Return the same."""
@@ -74,7 +78,7 @@ class Proposed(Drawn):
 
     def __call__(self, state, rng):
         """Return a value and the log densities of both ways."""
-        return rng.normal(), 0.0, 0.0
+        return rng.normal(size=np.shape(state["x"])), 0.0, 0.0
 
 
 class Logp(Drawn):
@@ -140,6 +144,10 @@ CALLS = {
     "Slice": [{"width": 2.0, "max_steps": 5}, {"method": "doubling", "max_doublings": 3}],
     "HitAndRunSlice": {"width": 2.0, "scale_tril": TRIL},
     "EllipticalSlice": [{"prior_var": 2.0}, {"prior_cov": np.eye(2)}, {"prior_scale_tril": TRIL}],
+    "GeneralizedEllipticalSlice": [
+        {"df": 3.0, "mean": 0.5, "scale": 2.0},
+        {"df": 3.0, "cov": np.eye(2)},
+    ],
     "GibbsianPolarSlice": {"width": 2.0, "center": 0.5},
     "StandardNormal": {"dim": 2},
     "StudentT": {"dim": 2, "df": 3.0},

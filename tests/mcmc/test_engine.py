@@ -12,9 +12,11 @@ from sortes.mcmc import (
     CLogp,
     EllipticalSlice,
     Funnel,
+    GeneralizedEllipticalSlice,
     GibbsianPolarSlice,
     HitAndRunSlice,
     Mixture,
+    Normal,
     Slice,
     StandardNormal,
     sample,
@@ -26,6 +28,7 @@ KERNELS = [
     Slice(1.0, method="doubling", order="permuted"),
     HitAndRunSlice(),
     EllipticalSlice(prior_var=1.0),
+    GeneralizedEllipticalSlice(),
     GibbsianPolarSlice(2.0),
     [Slice(1.0), GibbsianPolarSlice(2.0)],
     Mixture([(HitAndRunSlice(), 1), ([Slice(2.0), Mixture([(Slice(), 1)])], 2)]),
@@ -453,6 +456,7 @@ def test_a_part_that_cannot_take_the_state_leaves_it():
     [
         ([], ValueError, "^kernel: must hold a kernel, got none$"),
         ([Slice(), 3], TypeError, "^kernel: item 1: must be a kernel of sortes.mcmc, got 3$"),
+        ([GeneralizedEllipticalSlice()], TypeError, r"^kernel: item 0: must not be Generalized"),
         ([EllipticalSlice(prior_var=1)], TypeError, "^kernel: item 0: must not be EllipticalSlice"),
         ("slice", TypeError, "^kernel: must be a kernel of sortes.mcmc, got 'slice'$"),
         ([Slice([1.0, 2.0])], ValueError, r"^width: must be a number or have shape \(4,\), got"),
@@ -481,3 +485,17 @@ def test_kernels_that_are_refused(kernel, error, message):
 def test_mixtures_that_are_refused(kernels, error, message):
     with pytest.raises(error, match=message):
         Mixture(kernels)
+
+
+def test_warm_up_fits_the_student_distribution():
+    """Far from where it begins, with strong correlation: few proposals are refused afterwards."""
+    mean = np.array([100.0, -50.0, 20.0, 0.0])
+    tril = np.array([[3.0, 0, 0, 0], [2.9, 0.3, 0, 0], [0.0, 1, 1, 0], [0, 0, 0, 0.1]])
+    target = Normal(mean, cov=tril @ tril.T)
+    options = {"init": np.zeros(4), "draws": 500}
+    fitted = run(target, GeneralizedEllipticalSlice(), warmup=1600, **options)
+    fixed = run(target, GeneralizedEllipticalSlice(tune=False), warmup=1600, **options)
+    assert fitted.stats["n_evals"].mean() < 3
+    assert fixed.stats["n_evals"].mean() > 5
+    assert (np.abs(fitted.draws.mean((0, 1)) - mean) < 0.2 * np.diag(tril @ tril.T) ** 0.5).all()
+    np.testing.assert_allclose(fitted.logp, target(fitted.draws.reshape(-1, 4)).reshape(4, -1))

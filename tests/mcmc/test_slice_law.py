@@ -10,6 +10,7 @@ from scipy import stats
 from sortes.mcmc import (
     EllipticalSlice,
     Funnel,
+    GeneralizedEllipticalSlice,
     GibbsianPolarSlice,
     HitAndRunSlice,
     Mixture,
@@ -50,6 +51,9 @@ KERNELS = {
     "in turn": [Slice(1.0, order="random"), HitAndRunSlice(1.0), GibbsianPolarSlice(1.0)],
     "mixture": Mixture(
         [(Slice(2.0), 0.5), ([HitAndRunSlice(2.0), Slice(1.0, method="doubling")], 2)]
+    ),
+    "generalized elliptical": GeneralizedEllipticalSlice(
+        1.5, mean=[0.5, -0.2, 0.1], cov=TRIL @ TRIL.T, tune=False
     ),
     "polar": GibbsianPolarSlice(2.0),
     "polar, refreshed, moved": GibbsianPolarSlice(

@@ -143,7 +143,11 @@ def test_draws_depend_on_the_stream_alone():
         (lambda: ManyWell(3), ValueError, "^dim: must be even, got 3$"),
         (lambda: Normal([[0.0]]), ValueError, r"^mean: must have shape \(d,\), got \(1, 1\)$"),
         (lambda: Normal([0.0], scale=0), ValueError, r"^scale: must be in \(0, inf\), got 0.0$"),
-        (lambda: Normal([0.0], scale=1, cov=[[1]]), ValueError, "^cov: must not be given with `scale`"),
+        (
+            lambda: Normal([0.0], scale=1, cov=[[1]]),
+            ValueError,
+            "^cov: must not be given with `scale`",
+        ),
         (lambda: Normal([0.0, 0], cov=[[1]]), ValueError, r"^cov: must have shape \(2, 2\), got"),
         (lambda: Normal([0.0, 0], cov=[[1, 2], [2, 1]]), ValueError, "^cov: must be positive def"),
         (

@@ -1,12 +1,13 @@
 """Draws from a density that is known up to a factor, by Markov chains.
 
-`sample` runs chains of a kernel, `Slice`, `HitAndRunSlice`, `EllipticalSlice` or
-`GibbsianPolarSlice`, several of them in turn or a `Mixture`, for any log density: a Python function
-of many points, a compiled one (`CLogp`), or one that is built in (`StandardNormal`, `Normal`,
-`GaussianMixture`, `StudentT`, `Funnel`, `ManyWell`, `LogisticRegression`). The result is a `Trace`;
-`rhat` and `ess` say whether its chains have mixed and what its draws are worth. `smc` goes from a
-prior to a posterior by particles, and gives the evidence; `Gibbs` draws blocks of variables given
-the others, by functions of the user's or by Metropolis and Hastings (`MHBlock`).
+`sample` runs chains of a kernel, `Slice`, `HitAndRunSlice`, `EllipticalSlice`,
+`GeneralizedEllipticalSlice` or `GibbsianPolarSlice`, several of them in turn or a `Mixture`, for
+any log density: a Python function of many points, a compiled one (`CLogp`), or one that is built in
+(`StandardNormal`, `Normal`, `GaussianMixture`, `StudentT`, `Funnel`, `ManyWell`,
+`LogisticRegression`). The result is a `Trace`; `rhat` and `ess` say whether its chains have mixed
+and what its draws are worth. `smc` goes from a prior to a posterior by particles, and gives the
+evidence; `Gibbs` draws blocks of variables given the others, by functions of the user's or by
+Metropolis and Hastings (`MHBlock`).
 
 Beside them: Polya-Gamma variables (`random_polyagamma`); particles and their weights (`resample`,
 `weights_ess`, `log_mean_weight`, `next_temperature`).
@@ -16,6 +17,7 @@ from sortes.mcmc.diagnostics import ess, rhat
 from sortes.mcmc.gibbs import Gibbs, GibbsDraws, MHBlock
 from sortes.mcmc.kernels import (
     EllipticalSlice,
+    GeneralizedEllipticalSlice,
     GibbsianPolarSlice,
     HitAndRunSlice,
     Mixture,
@@ -42,6 +44,7 @@ __all__ = [
     "EllipticalSlice",
     "Funnel",
     "GaussianMixture",
+    "GeneralizedEllipticalSlice",
     "Gibbs",
     "GibbsDraws",
     "GibbsianPolarSlice",

@@ -63,8 +63,9 @@ def sample(
         The log density. A function receives float64 points, shape (n, d), and returns n numbers;
         or one point at a time, see `vectorized`. Minus infinity means outside the support, NaN is
         never accepted, plus infinity is an error.
-    kernel : Slice, HitAndRunSlice, EllipticalSlice, GibbsianPolarSlice, Mixture or list
-        The transitions. With a list of kernels, a transition is one of each, in turn.
+    kernel : kernel or list of kernels
+        The transitions: `Slice`, `HitAndRunSlice`, `EllipticalSlice`, `GeneralizedEllipticalSlice`,
+        `GibbsianPolarSlice` or `Mixture`. With a list, a transition is one of each, in turn.
     init : array_like, shape (d,) or (chains, d), or callable
         Where all chains begin, or each of them; or a function that returns such a point,
         ``init(generator, chain)``, called until its density is finite, 500 times at most.

@@ -534,26 +534,36 @@ def _matrix(x: Any, name: str, shape: str, ndim: int, domain: Domain) -> NDArray
 def _scales(scale: Any, cov: Any, shape: tuple[int, ...]) -> tuple[NDArray[np.float64], bool]:
     """Return standard deviations, a row for each normal, or Cholesky factors one after another."""
     k, dim = shape
-    if cov is None:
-        sd = host(1.0 if scale is None else scale, "scale")
-        POSITIVE.check_items(np.asarray(sd, np.float64), "scale")
-        if sd.ndim == 1 and k > 1:
-            sd = sd[:, np.newaxis]
-        try:
-            return np.array(np.broadcast_to(sd, shape), np.float64, order="C"), False
-        except ValueError:
-            wanted = f"({k},) or {shape}" if k > 1 else f"({dim},)"
-            raise ValueError(
-                f"scale: must be a number or have shape {wanted}, got {np.shape(scale)}"
-            ) from None
-    if scale is not None:
+    sd = None if scale is None else _deviations(scale, shape)
+    factors = None
+    if cov is not None:
+        covs = host(cov, "cov")
+        if covs.shape not in ((dim, dim), (k, dim, dim)):
+            wanted = f"({dim}, {dim})" + (f" or ({k}, {dim}, {dim})" if k > 1 else "")
+            raise ValueError(f"cov: must have shape {wanted}, got {covs.shape}")
+        each = np.broadcast_to(covs, (k, dim, dim))
+        factors = np.concatenate([cholesky(one, "cov") for one in each])
+    if factors is None:
+        return (np.ones(shape) if sd is None else sd), False
+    if sd is not None:
         raise ValueError("cov: must not be given with `scale`")
-    covs = host(cov, "cov")
-    if covs.shape not in ((dim, dim), (k, dim, dim)):
-        wanted = f"({dim}, {dim})" + (f" or ({k}, {dim}, {dim})" if k > 1 else "")
-        raise ValueError(f"cov: must have shape {wanted}, got {covs.shape}")
-    each = np.broadcast_to(covs, (k, dim, dim))
-    return np.concatenate([cholesky(one, "cov") for one in each]), True
+    return factors, True
+
+
+def _deviations(scale: Any, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Return standard deviations, a row for each normal."""
+    k, dim = shape
+    sd = np.asarray(host(scale, "scale"), np.float64)
+    POSITIVE.check_items(sd, "scale")
+    if sd.ndim == 1 and k > 1:
+        sd = sd[:, np.newaxis]
+    try:
+        return np.array(np.broadcast_to(sd, shape), order="C")
+    except ValueError:
+        wanted = f"({k},) or {shape}" if k > 1 else f"({dim},)"
+        raise ValueError(
+            f"scale: must be a number or have shape {wanted}, got {np.shape(scale)}"
+        ) from None
 
 
 def _dim_of(dim: Any, name: str = "dim") -> int:

@@ -107,7 +107,7 @@ def smc(
         The log likelihood, or with ``path="geometric"`` the log density of the target, which need
         not be normalised. Functions are called as `sample` calls them; -inf is a likelihood of
         zero.
-    kernel : Slice, HitAndRunSlice, EllipticalSlice, GibbsianPolarSlice, Mixture or list
+    kernel : kernel or list of kernels
         How particles move. Unless it says ``tune=False``, its widths are set from the particles at
         each step. `EllipticalSlice` brings the prior along.
     prior : callable, CLogp or built-in target, optional

@@ -38,6 +38,8 @@ class Kernel:
         mean: NDArray[np.float64],
         sd: NDArray[np.float64] | None,
         scale_tril: NDArray[np.float64] | None,
+        df: float | None,
+        tune: bool,
         limit: int,
     ) -> Kernel: ...
     @staticmethod

@@ -18,6 +18,9 @@ use sortes_core::{Error, Result, Run};
 use super::targets::Target;
 use crate::prelude::*;
 
+/// Nanoseconds of a chain that is made or begins.
+const CHAIN: f64 = 500.0;
+
 impl Named for Order {
     const NAMES: &[(&str, Self)] =
         &[("systematic", Self::Systematic), ("permuted", Self::Permuted), ("random", Self::Random)];
@@ -28,7 +31,7 @@ impl Named for Order {
 enum Options {
     Coordinate(coordinate::Options),
     Ray(ray::Options),
-    Elliptical(Arc<elliptical::Prior>, u32),
+    Elliptical(elliptical::Options),
     Polar(polar::Options),
     /// Several, and their chances, added up; without these, in turn.
     Composite(Vec<Options>, Arc<[f64]>),
@@ -88,13 +91,16 @@ impl Kernel {
         mean: Vector<'_, f64>,
         sd: Option<Vector<'_, f64>>,
         scale_tril: Option<Matrix<'_, f64>>,
+        df: Option<f64>,
+        tune: bool,
         limit: u32,
     ) -> Self {
         let scale = match (sd, scale_tril) {
             (_, Some(tril)) => elliptical::Scale::Lower(tril.to_vec()),
             (sd, None) => elliptical::Scale::Diagonal(sd.map_or(Vec::new(), |sd| sd.to_vec())),
         };
-        Self(Options::Elliptical(Arc::new(elliptical::Prior::new(mean.to_vec(), scale)), limit))
+        let prior = Arc::new(elliptical::Prior::new(mean.to_vec(), scale));
+        Self(Options::Elliptical(elliptical::Options { prior, df, tune, limit }))
     }
 
     #[staticmethod]
@@ -199,10 +205,12 @@ fn made<K: sortes::mcmc::kernel::Kernel>(
     init: &Matrix<'_, f64>,
     logp: &[f64],
     stream: sortes_core::rng::Stream,
+    run: Run<'_>,
     make: impl Fn(Vec<f64>, f64) -> Result<K>,
 ) -> Result<Chains<K>> {
     let mut kernels = with_capacity(logp.len(), "chains")?;
     for (x, &logp) in init.chunks_exact(init.cols()).zip(logp) {
+        run.check()?;
         let mut state = with_capacity(x.len(), "coordinates")?;
         state.extend_from_slice(x);
         kernels.push(make(state, logp)?);
@@ -216,26 +224,27 @@ impl Any {
         init: &Matrix<'_, f64>,
         logp: &[f64],
         stream: sortes_core::rng::Stream,
+        run: Run<'_>,
     ) -> Result<Self> {
         Ok(match options {
             Options::Coordinate(options) => {
-                Self::Coordinate(made(init, logp, stream, |x, logp| {
+                Self::Coordinate(made(init, logp, stream, run, |x, logp| {
                     Coordinate::new(options.clone(), x, logp)
                 })?)
             }
-            Options::Ray(options) => {
-                Self::Ray(made(init, logp, stream, |x, logp| Ray::new(options.clone(), x, logp))?)
-            }
-            Options::Elliptical(prior, limit) => {
-                Self::Elliptical(made(init, logp, stream, |x, logp| {
-                    Elliptical::new(prior.clone(), *limit, x, logp)
+            Options::Ray(options) => Self::Ray(made(init, logp, stream, run, |x, logp| {
+                Ray::new(options.clone(), x, logp)
+            })?),
+            Options::Elliptical(options) => {
+                Self::Elliptical(made(init, logp, stream, run, |x, logp| {
+                    Elliptical::new(options.clone(), x, logp)
                 })?)
             }
-            Options::Polar(options) => Self::Polar(made(init, logp, stream, |x, logp| {
+            Options::Polar(options) => Self::Polar(made(init, logp, stream, run, |x, logp| {
                 Polar::new(options.clone(), &x, logp)
             })?),
             Options::Composite(parts, chances) => {
-                Self::Composite(made(init, logp, stream, |x, logp| {
+                Self::Composite(made(init, logp, stream, run, |x, logp| {
                     composite(parts, chances, x, logp)
                 })?)
             }
@@ -260,8 +269,9 @@ impl Sampler {
         logp: Vector<'_, f64>,
         stream: &Stream,
     ) -> PyResult<Self> {
-        let size = Size::new(init.len(), 10.0).serial();
-        let any = Job::plain(py).run(size, |_| Any::new(&kernel.0, &init, &logp, stream.0))?;
+        let size = Size::new(logp.len(), CHAIN + 10.0 * init.cols() as f64).serial();
+        let any =
+            Job::plain(py).run(size, |run| Any::new(&kernel.0, &init, &logp, stream.0, run))?;
         Ok(Self(Locked::new(any)))
     }
 
@@ -280,8 +290,9 @@ impl Sampler {
         raises: bool,
     ) -> PyResult<u64> {
         let plan = Plan { warmup, draws, thin, raises };
-        self.0.write(&Job::plain(py), Size::new(1, 1e3).serial(), |any, _| {
-            with_chains!(any, |chains, _K| chains.begin(plan))
+        let chains = self.0.get(py, |any| with_chains!(any, |chains, _K| chains.len()))?;
+        self.0.write(&Job::plain(py), Size::new(chains, CHAIN).serial(), |any, run| {
+            with_chains!(any, |chains, _K| chains.begin(plan, run))
         })
     }
 
@@ -379,9 +390,8 @@ fn tape_step(
             played(Coordinate::new(o.clone(), x, first).map_err(to_py)?, tape, f)
         }
         Options::Ray(o) => played(Ray::new(o.clone(), x, first).map_err(to_py)?, tape, f),
-        Options::Elliptical(prior, limit) => {
-            let made = Elliptical::new(prior.clone(), *limit, x, first);
-            played(made.map_err(to_py)?, tape, f)
+        Options::Elliptical(o) => {
+            played(Elliptical::new(o.clone(), x, first).map_err(to_py)?, tape, f)
         }
         Options::Polar(o) => played(Polar::new(o.clone(), &x, first).map_err(to_py)?, tape, f),
         Options::Composite(parts, chances) => {

@@ -238,13 +238,25 @@ impl<K: Kernel> Chains<K> {
         Ok(Self { each: chains, plan: Plan { warmup: 0, draws: 0, thin: 1, raises: false }, dim })
     }
 
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.each.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.each.is_empty()
+    }
+
     /// Begins to do what a plan says, from where the chains are. Returns the number of transitions.
     ///
     /// # Errors
-    /// If there are too many, or there is no memory for what is kept; the limit of a transition.
-    pub fn begin(&mut self, plan: Plan) -> Result<u64> {
+    /// If there are too many, or there is no memory for what is kept; the limit of a transition; if the
+    /// work is cancelled.
+    pub fn begin(&mut self, plan: Plan, run: Run<'_>) -> Result<u64> {
         let mut all = 0;
         for chain in &mut self.each {
+            run.check()?;
             let left = plan.transitions(chain.round)?;
             chain.kept = Kept {
                 draws: with_capacity(plan.draws.saturating_mul(self.dim), "coordinates of draws")?,
@@ -259,6 +271,7 @@ impl<K: Kernel> Chains<K> {
         }
         self.plan = plan;
         for chain in &mut self.each {
+            run.check()?;
             chain.begin(&plan, Run::alone())?;
         }
         Ok(all)

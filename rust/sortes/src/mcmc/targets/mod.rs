@@ -15,6 +15,7 @@ pub use many_well::ManyWell;
 pub use mixture::Mixture;
 pub use weighted::Weighted;
 
+use super::draws::gamma;
 use super::special::exp;
 
 /// Half the logarithm of a full turn: what a normal adds to minus its log density.
@@ -179,21 +180,6 @@ impl LogDensity for StudentT {
 
     fn is_drawable(&self) -> bool {
         true
-    }
-}
-
-/// A gamma variable with scale 1 (Marsaglia and Tsang, "A simple method for generating gamma
-/// variables", ACM Transactions on Mathematical Software 26, 2000).
-fn gamma(shape: f64, draws: &mut Draws) -> f64 {
-    let boost = if shape < 1.0 { exp((-draws.exponential() / shape).max(-700.0)) } else { 1.0 };
-    let d = shape + if shape < 1.0 { 1.0 } else { 0.0 } - 1.0 / 3.0;
-    let c = 1.0 / (9.0 * d).sqrt();
-    loop {
-        let z = draws.normal();
-        let v = (1.0 + c * z).powi(3);
-        if v > 0.0 && -draws.exponential() < 0.5 * z * z + d * (1.0 - v + ln(v)) {
-            return boost * d * v;
-        }
     }
 }
 
