@@ -39,6 +39,7 @@ IDLE = {
     "mcmc.*.on_interrupt": "says what Ctrl-C does",
     "graph.graphlet_concentration.allow_missing": "makes a result of an error",
     "graph.iter_walks.*": "an iterator: it is tried at `random_walks`",
+    "mcmc.smc.vectorized": "says how functions are called, with the same results",
     "select.kmeans_plusplus*.on_degenerate": "makes an error of a warning",
     "select.kmeans_plusplus*.x_squared_norms": "is there for the sake of scikit-learn's signature",
     "select.sketch_array.chunk": "says how much is read at once",

@@ -3,6 +3,9 @@
 The joint table has twelve states. From each of them 1,000 or 4,000 chains make one transition; the
 rows of the transition matrix of each order are those of an independent reference. Each bound has a
 false alarm rate of 1e-6.
+
+Red with conditionals that see the state of the transition before, a ratio without the way back or
+upside down, weights that are ignored, a biased permutation, and a decision without a random number.
 """
 
 import threading
@@ -218,6 +221,21 @@ def test_any_objects():
     assert found.values["list"][0][3][-1] == found.values["word"][0][3]
     assert found.values["n"].tolist() == [[1.5] * 4] * 2
     assert found.values["kept"].shape == (2, 4, 2)
+
+
+@pytest.mark.parametrize(
+    ("order", "turns"), [("systematic", "abcabc"), ("palindromic", "abcbaabcba")]
+)
+def test_turns(order, turns):
+    seen = []
+
+    def note(name):
+        return lambda state, rng: seen.append(name) or 0
+
+    Gibbs([(name, note(name)) for name in "abc"], order=order).sample(
+        dict.fromkeys("abc", 0), draws=2, chains=1
+    )
+    assert "".join(seen) == turns
 
 
 def test_states_cannot_be_changed():

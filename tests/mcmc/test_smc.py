@@ -1,6 +1,9 @@
 """Tempered particles: the evidence, its standard error, and the law at the end.
 
-Sizes and false alarm rates stand with each test; seeds are fixed.
+Sizes and false alarm rates stand with each test; seeds are fixed. Red with weights of the whole
+temperature in place of the step, a move at the temperature before, islands that share ancestors, a
+standard error without the root of their number, the whole prior on the geometric path, the mean of
+logarithms, and particles that do not move.
 """
 
 import threading
@@ -153,6 +156,8 @@ def test_what_is_reported():
     assert found.ess[-1] >= 128
     assert np.exp(found.log_weights).sum() == pytest.approx(1)
     assert np.unique(found.log_weights).size == 4
+    # All have moved, apart from each other.
+    assert np.unique(found.draws[:, 0]).size == 256
     posterior = found.draws[resample(found.log_weights, log=True, rng=0)]
     assert np.abs(posterior.mean(0) - MEAN).max() < 0.2
 
@@ -281,6 +286,11 @@ def test_a_mixture_keeps_its_weights():
         ),
         ({"logp": lambda x: x}, ValueError, r"^logp: must return shape \(2048,\) for points of"),
         ({"logp": 3}, TypeError, "^logp: must be a function, a CLogp or a target, got 3$"),
+        (
+            {"vectorized": False},
+            ValueError,
+            "^vectorized: must be True for compiled densities, got",
+        ),
         ({"path": "linear"}, ValueError, "^path: must be 'likelihood' or 'geometric', got"),
         ({"resampling": "none"}, ValueError, "^resampling: must be 'multinomial', "),
         ({"kernel": GibbsianPolarSlice(1.0), "init": np.zeros((8, 2))}, ValueError, "^init: must "),

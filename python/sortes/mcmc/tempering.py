@@ -223,7 +223,9 @@ def smc(
     one_of(resampling, "resampling", get_args(Scheme))
     limit = count(max_evals_per_transition, "max_evals_per_transition", 1, _MOST)
     one_of(on_interrupt, "on_interrupt", get_args(OnInterrupt))
-    vectorized = flag(vectorized, "vectorized")
+    compiled = [isinstance(each, CLogp | Target) for each in (logp, prior) if each is not None]
+    if not flag(vectorized, "vectorized") and all(compiled):
+        raise ValueError("vectorized: must be True for compiled densities, got False")
     _check_work(num_threads, progress)
     start, moving, drawing = as_stream(rng, step).split(3)
     if init is not None and not callable(init):
@@ -269,10 +271,8 @@ class _Path:
         self, logp: Any, prior: Any, *, geometric: bool, own: bool, vectorized: bool
     ) -> None:
         self.geometric, self.own = geometric, own
-        self.logp, self.prior = (
-            _evaluator(logp, vectorized),
-            _named(prior, vectorized),
-        )
+        self.logp = _evaluator(logp, vectorized or isinstance(logp, CLogp | Target))
+        self.prior = _named(prior, vectorized)
         self.natives = None
         first = prior if isinstance(prior, _core.mcmc.targets.Target) else None
         if isinstance(prior, CLogp | Target):
