@@ -167,7 +167,9 @@ impl Learner {
             }
         }
         let scale = 1.0 / (n + d as f64).sqrt();
-        tril.iter_mut().for_each(|entry| *entry *= scale);
+        for entry in &mut tril {
+            *entry *= scale;
+        }
         (self.n, self.block) = (0, 2 * self.block);
         self.mean.fill(0.0);
         self.products.fill(0.0);
@@ -373,7 +375,7 @@ mod tests {
     fn a_block_teaches_mean_and_covariance() {
         let mut learner = Learner::new(2).unwrap();
         let states: Vec<[f64; 2]> =
-            (0..25).map(|i| f64::from(i)).map(|i| [i.sin() + 3.0, 0.1 * i + i.sin()]).collect();
+            (0..25).map(f64::from).map(|i| [i.sin() + 3.0, 0.1 * i + i.sin()]).collect();
         let prior = states.iter().find_map(|x| learner.learn(x)).unwrap();
         let mean = |k: usize| states.iter().map(|x| x[k]).sum::<f64>() / 25.0;
         let cov = |a: usize, b: usize| {
