@@ -6,7 +6,10 @@ import numpy as np
 from sortes.mcmc import (
     CLogp,
     Funnel,
+    Gibbs,
     GibbsianPolarSlice,
+    HitAndRunSlice,
+    Normal,
     Slice,
     StandardNormal,
     sample,
@@ -42,7 +45,7 @@ class Compiled:
         return self
 
 
-class Normal:
+class Many:
     """A function of many points, or of one, that copies as itself."""
 
     def __call__(self, x):
@@ -64,6 +67,38 @@ class Tensors:
     def __deepcopy__(self, memo):
         """Return the same."""
         return self
+
+
+class Drawn:
+    """A conditional that copies as itself."""
+
+    def __reduce__(self):
+        """Pickle as something that can be found."""
+        return object, ()
+
+    def __call__(self, state, rng):
+        """Return normals."""
+        return rng.normal(size=np.shape(state["x"]))
+
+    def __deepcopy__(self, memo):
+        """Return the same."""
+        return self
+
+
+class Proposed(Drawn):
+    """A proposal."""
+
+    def __call__(self, state, rng):
+        """Return a value and the log densities of both ways."""
+        return rng.normal(size=np.shape(state["x"])), 0.0, 0.0
+
+
+class Logp(Drawn):
+    """A joint density."""
+
+    def __call__(self, state):
+        """Return its logarithm."""
+        return 0.5 * float(state["x"])
 
 
 TARGET = StandardNormal(2)
@@ -110,8 +145,9 @@ CALLS = {
     "rhat": {"draws": DRAWS},
     "sample": [
         {"logp": TARGET, "kernel": Slice(), **RUN},
-        {"logp": Normal(), "kernel": GibbsianPolarSlice(1.0, adapt="diag"), **FEW},
+        {"logp": Many(), "kernel": GibbsianPolarSlice(1.0, adapt="diag"), **FEW},
         {"logp": TARGET, "kernel": Slice(), **FEW, "keep_warmup": True, "max_time": 60.0},
+        {"logp": Many(), "kernel": GibbsianPolarSlice(1.0), **FEW},
     ],
     "Sampling.abort": {},
     "Sampling.cancel": {},
@@ -119,17 +155,55 @@ CALLS = {
     "Sampling.pause": {},
     "Sampling.resume": {},
     "Sampling.wait": {"timeout": 30.0},
+    "smc": [
+        {
+            "logp": TARGET,
+            "kernel": Slice(),
+            "prior": Normal([0.5, 0.5]),
+            "num_particles": 16 * SCALE,
+            "num_mcmc_steps": 2,
+            "rng": 0,
+        },
+        {
+            "logp": Many(),
+            "kernel": [Slice(), HitAndRunSlice()],
+            "prior": TARGET,
+            "init": np.tile([[0.5, 0.2], [0.1, -0.3]], (8, 1)),
+            "temperatures": [0.5, 1.0],
+            "rng": 0,
+        },
+    ],
+    "Gibbs": [
+        {"blocks": [("x", Drawn()), ("y", Drawn())], "order": "random", "weights": [1.0, 2.0]},
+        {"blocks": [("x", Drawn()), ("y", Drawn())]},
+    ],
+    "Gibbs.sample": {"init": {"x": 0.0, "y": 0.0}, "draws": 5 * SCALE, "chains": 2, "rng": 0},
+    "GibbsDraws.to_arviz": {},
+    "MHBlock": {"name": "x", "propose": Proposed(), "logp": Logp()},
+    "Mixture": {"kernels": [(Slice(), 1.0), (HitAndRunSlice(), 2.0)]},
     "Trace.extend": {"draws": 5 * SCALE},
     "Trace.variables": {},
     "Trace.to_arviz": {},
     "Slice": [{"width": 2.0, "max_steps": 5}, {"method": "doubling", "max_doublings": 3}],
     "HitAndRunSlice": {"width": 2.0, "scale_tril": TRIL},
     "EllipticalSlice": [{"prior_var": 2.0}, {"prior_cov": np.eye(2)}, {"prior_scale_tril": TRIL}],
+    "GeneralizedEllipticalSlice": [
+        {"df": 3.0, "mean": 0.5, "scale": 2.0},
+        {"df": 3.0, "cov": np.eye(2)},
+    ],
     "GibbsianPolarSlice": {"width": 2.0, "center": 0.5, "adapt": "full"},
     "StandardNormal": {"dim": 2},
     "StudentT": {"dim": 2, "df": 3.0},
     "Funnel": {"dim": 2},
     "Funnel.__call__": {"x": np.tile([[0.5, 1.0], [2.0, 3.0]], (SCALE, 1))},
+    "Funnel.sample": {"n": 3 * SCALE, "rng": 0},
+    "Normal": [{"mean": [0.5, 0.5], "scale": 2.0}, {"mean": [0.5, 0.5], "cov": np.eye(2)}],
+    "GaussianMixture": [
+        {"means": [[0.0, 1.0], [2.0, 3.0]], "weights": [1.0, 2.0], "scale": [1.0, 2.0]},
+        {"means": [[0.0, 1.0], [2.0, 3.0]], "cov": np.eye(2)},
+    ],
+    "ManyWell": {"dim": 4},
+    "LogisticRegression": {"X": np.tile(TRIL, (SCALE, 1)), "y": np.tile([1, 0], SCALE)},
     "CLogp": {"obj": Compiled(), "ndim": 2},
 }
 #: What some arguments need beside them before they act.
@@ -141,5 +215,7 @@ MADE = {
     "Trace": lambda: sample(TARGET, Slice(), **FEW),
     "Sampling": lambda: sample(TARGET, Slice(), **FEW, blocking=False),
     "Funnel": lambda: Funnel(2),
+    "Gibbs": lambda: Gibbs([("x", Drawn()), ("y", Drawn())]),
+    "GibbsDraws": lambda: MADE["Gibbs"]().sample({"x": 0.0, "y": 0.0}, draws=5, rng=0),
     "CLogp": lambda: CLogp(compiled, 2),
 }

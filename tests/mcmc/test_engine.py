@@ -12,8 +12,11 @@ from sortes.mcmc import (
     CLogp,
     EllipticalSlice,
     Funnel,
+    GeneralizedEllipticalSlice,
     GibbsianPolarSlice,
     HitAndRunSlice,
+    Mixture,
+    Normal,
     Slice,
     StandardNormal,
     sample,
@@ -25,7 +28,10 @@ KERNELS = [
     Slice(1.0, method="doubling", order="permuted"),
     HitAndRunSlice(),
     EllipticalSlice(prior_var=1.0),
+    GeneralizedEllipticalSlice(),
     GibbsianPolarSlice(2.0),
+    [Slice(1.0), GibbsianPolarSlice(2.0)],
+    Mixture([(HitAndRunSlice(), 1), ([Slice(2.0), Mixture([(Slice(), 1)])], 2)]),
 ]
 INIT = np.random.default_rng(0).normal(size=(7, 4))
 POINTER = ctypes.POINTER(ctypes.c_double)
@@ -419,3 +425,77 @@ def test_variables_and_arviz(monkeypatch):
     fake.__version__ = "0.23.0"
     assert trace.to_arviz()[1].keys() == groups.keys() == {"posterior", "sample_stats"}
     assert groups["sample_stats"].keys() == {"lp", "n_evals", "n_expand", "n_shrink", "stuck"}
+
+
+def test_kernels_in_turn_are_one_after_the_other():
+    """A list of one is that kernel; of two, evaluations are those of both."""
+    one = run(kernel=Slice(1.0))
+    assert np.array_equal(one.draws, run(kernel=[Slice(1.0)]).draws)
+    assert np.array_equal(one.attrs["widths"], run(kernel=[Slice(1.0)]).attrs["widths"])
+    both = run(kernel=[Slice(1.0, tune=False), HitAndRunSlice(3.0)])
+    assert both.attrs["widths"].shape == (7, 5)
+    assert (both.attrs["widths"][:, :4] == 1).all()
+    assert (both.attrs["widths"][:, 4] != 3).any()
+    assert set(both.stats) == {"n_evals", "stuck"}
+    assert both.stats["n_evals"].min() > 4 * 3
+
+
+def test_a_part_that_cannot_take_the_state_leaves_it():
+    """Bounds of one part, which another part leaves; and the centre of a polar one."""
+    inside = Slice(1.0, lower=-0.1, upper=0.1)
+    with pytest.warns(RuntimeWarning, match=r"^max_evals_per_transition"):
+        trace = run(StandardNormal(2), [inside, Slice(2.0)], init=np.zeros((3, 2)))
+    assert (np.abs(trace.draws) > 0.2).any()
+    assert trace.stats["stuck"].any()
+    with pytest.raises(ValueError, match=r"^init: must not be at the center"):
+        run(StandardNormal(2), [Slice(), GibbsianPolarSlice(1.0)], init=np.zeros((3, 2)))
+
+
+@pytest.mark.parametrize(
+    ("kernel", "error", "message"),
+    [
+        ([], ValueError, "^kernel: must hold a kernel, got none$"),
+        ([Slice(), 3], TypeError, "^kernel: item 1: must be a kernel of sortes.mcmc, got 3$"),
+        ([GeneralizedEllipticalSlice()], TypeError, r"^kernel: item 0: must not be Generalized"),
+        ([EllipticalSlice(prior_var=1)], TypeError, "^kernel: item 0: must not be EllipticalSlice"),
+        ("slice", TypeError, "^kernel: must be a kernel of sortes.mcmc, got 'slice'$"),
+        ([Slice([1.0, 2.0])], ValueError, r"^width: must be a number or have shape \(4,\), got"),
+    ],
+)
+def test_kernels_that_are_refused(kernel, error, message):
+    with pytest.raises(error, match=message):
+        run(kernel=kernel)
+
+
+@pytest.mark.parametrize(
+    ("kernels", "error", "message"),
+    [
+        ([], ValueError, "^kernels: must hold a kernel, got none$"),
+        ([Slice()], TypeError, "^kernels: item 0 must be a pair, got Slice"),
+        (
+            [(Slice(), 0.0)],
+            ValueError,
+            r"^kernels: item 0: its weight must be in \(0, inf\), got 0",
+        ),
+        ([(Slice(), "a")], TypeError, "^kernels: item 0: its weight must be a"),
+        ([(None, 1.0)], TypeError, "^kernels: item 0: must be a kernel of sortes.mcmc, got None$"),
+        (3, TypeError, "^kernels: must hold pairs of a kernel and a weight, got 3$"),
+    ],
+)
+def test_mixtures_that_are_refused(kernels, error, message):
+    with pytest.raises(error, match=message):
+        Mixture(kernels)
+
+
+def test_warm_up_fits_the_student_distribution():
+    """Far from where it begins, with strong correlation: few proposals are refused afterwards."""
+    mean = np.array([100.0, -50.0, 20.0, 0.0])
+    tril = np.array([[3.0, 0, 0, 0], [2.9, 0.3, 0, 0], [0.0, 1, 1, 0], [0, 0, 0, 0.1]])
+    target = Normal(mean, cov=tril @ tril.T)
+    options = {"init": np.zeros(4), "draws": 500}
+    fitted = run(target, GeneralizedEllipticalSlice(), warmup=1600, **options)
+    fixed = run(target, GeneralizedEllipticalSlice(tune=False), warmup=1600, **options)
+    assert fitted.stats["n_evals"].mean() < 3
+    assert fixed.stats["n_evals"].mean() > 5
+    assert (np.abs(fitted.draws.mean((0, 1)) - mean) < 0.2 * np.diag(tril @ tril.T) ** 0.5).all()
+    np.testing.assert_allclose(fitted.logp, target(fitted.draws.reshape(-1, 4)).reshape(4, -1))

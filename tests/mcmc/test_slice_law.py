@@ -10,8 +10,10 @@ from scipy import stats
 from sortes.mcmc import (
     EllipticalSlice,
     Funnel,
+    GeneralizedEllipticalSlice,
     GibbsianPolarSlice,
     HitAndRunSlice,
+    Mixture,
     Slice,
     StandardNormal,
     StudentT,
@@ -46,6 +48,13 @@ KERNELS = {
     "random": Slice(2.0, order="random"),
     "hit and run": HitAndRunSlice(1.5, scale_tril=TRIL),
     "hit and run, 2 steps": HitAndRunSlice(1.0, max_steps=2),
+    "in turn": [Slice(1.0, order="random"), HitAndRunSlice(1.0), GibbsianPolarSlice(1.0)],
+    "mixture": Mixture(
+        [(Slice(2.0), 0.5), ([HitAndRunSlice(2.0), Slice(1.0, method="doubling")], 2)]
+    ),
+    "generalized elliptical": GeneralizedEllipticalSlice(
+        1.5, mean=[0.5, -0.2, 0.1], cov=TRIL @ TRIL.T, tune=False
+    ),
     "polar": GibbsianPolarSlice(2.0),
     "polar, refreshed, moved": GibbsianPolarSlice(
         0.5, center=[0.5, -0.2, 0.1], scale_tril=TRIL, refresh_threshold=True

@@ -1,10 +1,15 @@
 """Draws from a density that is known up to a factor, by Markov chains.
 
-`sample` runs chains of a kernel, `Slice`, `HitAndRunSlice`, `EllipticalSlice` or
-`GibbsianPolarSlice`, for any log density: a Python function of many points, a compiled one
-(`CLogp`), or one that is built in (`StandardNormal`, `StudentT`, `Funnel`). The result is a
-`Trace`, or a `Sampling` while it runs in the background, which hands out `ChainProgress`; `rhat`
-and `ess` say whether chains have mixed and what their draws are worth.
+`sample` runs chains of a kernel, `Slice`, `HitAndRunSlice`, `EllipticalSlice`,
+`GeneralizedEllipticalSlice` or `GibbsianPolarSlice`, several of them in turn or a `Mixture`, for
+any log density: a Python function of many points, a compiled one (`CLogp`), one of tensors
+(`TorchLogp`), or one that is built in (`StandardNormal`, `Normal`, `GaussianMixture`, `StudentT`,
+`Funnel`, `ManyWell`, `LogisticRegression`). The result is a `Trace`, or a `Sampling` while it runs
+in the background, which hands out `ChainProgress`; `rhat` and `ess` say whether chains have mixed
+and what their draws are worth. `sample_on_device` keeps many chains on a GPU.
+
+`smc` goes from a prior to a posterior by particles, and gives the evidence; `Gibbs` draws blocks of
+variables given the others, by functions of the user's or by Metropolis and Hastings (`MHBlock`).
 
 Beside them: Polya-Gamma variables (`random_polyagamma`); particles and their weights (`resample`,
 `weights_ess`, `log_mean_weight`, `next_temperature`).
@@ -12,12 +17,30 @@ Beside them: Polya-Gamma variables (`random_polyagamma`); particles and their we
 
 from sortes.mcmc.control import ChainProgress, Sampling
 from sortes.mcmc.diagnostics import ess, rhat
-from sortes.mcmc.kernels import EllipticalSlice, GibbsianPolarSlice, HitAndRunSlice, Slice
+from sortes.mcmc.gibbs import Gibbs, GibbsDraws, MHBlock
+from sortes.mcmc.kernels import (
+    EllipticalSlice,
+    GeneralizedEllipticalSlice,
+    GibbsianPolarSlice,
+    HitAndRunSlice,
+    Mixture,
+    Slice,
+)
 from sortes.mcmc.on_device import DeviceDraws, TorchLogp, sample_on_device
 from sortes.mcmc.polya_gamma import random_polyagamma
 from sortes.mcmc.resampling import log_mean_weight, next_temperature, resample, weights_ess
 from sortes.mcmc.sampling import sample
-from sortes.mcmc.targets import CLogp, Funnel, StandardNormal, StudentT
+from sortes.mcmc.targets import (
+    CLogp,
+    Funnel,
+    GaussianMixture,
+    LogisticRegression,
+    ManyWell,
+    Normal,
+    StandardNormal,
+    StudentT,
+)
+from sortes.mcmc.tempering import Particles, smc
 from sortes.mcmc.trace import Trace
 
 __all__ = [
@@ -26,8 +49,18 @@ __all__ = [
     "DeviceDraws",
     "EllipticalSlice",
     "Funnel",
+    "GaussianMixture",
+    "GeneralizedEllipticalSlice",
+    "Gibbs",
+    "GibbsDraws",
     "GibbsianPolarSlice",
     "HitAndRunSlice",
+    "LogisticRegression",
+    "MHBlock",
+    "ManyWell",
+    "Mixture",
+    "Normal",
+    "Particles",
     "Sampling",
     "Slice",
     "StandardNormal",
@@ -42,5 +75,6 @@ __all__ = [
     "rhat",
     "sample",
     "sample_on_device",
+    "smc",
     "weights_ess",
 ]

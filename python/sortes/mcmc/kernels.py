@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
+import copy
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar, get_args
 
 import numpy as np
 
 from sortes import _core
-from sortes._arrays import host, numbers_of
+from sortes._arrays import numbers_of
 from sortes._check import (
     FINITE,
     POSITIVE,
@@ -18,8 +20,10 @@ from sortes._check import (
     flag,
     one_of,
     real,
+    several,
     shown,
 )
+from sortes.mcmc._matrices import cholesky, factor_of, tril_of
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -132,6 +136,12 @@ class Slice:
             limit,
         )
 
+    def _fit(self, points: NDArray[np.float64]) -> Slice:
+        """Return the kernel with widths for a law that points are of, if they may be changed."""
+        rigid = self._max_steps == 1
+        spread = _WIDE * points.std(axis=0)
+        return self if rigid or not self._tune else _with(self, _width=_kept(spread, self._width))
+
     def _check_init(self, init: NDArray[np.float64]) -> None:
         """Refuse states out of bounds."""
         dim = init.shape[1]
@@ -198,7 +208,7 @@ class HitAndRunSlice:
         if max_steps is not None:
             max_steps = count(max_steps, "max_steps", 1, _MOST_STEPS)
         self._max_steps = max_steps
-        self._tril = None if scale_tril is None else _tril_of(scale_tril, "scale_tril")
+        self._tril = None if scale_tril is None else tril_of(scale_tril, "scale_tril")
         self._tune = flag(tune, "tune")
 
     def __repr__(self) -> str:
@@ -209,6 +219,15 @@ class HitAndRunSlice:
         return _core.mcmc.engine.Kernel.ray(
             self._width, self._tril, self._max_steps, self._tune, limit
         )
+
+    def _fit(self, points: NDArray[np.float64]) -> HitAndRunSlice:
+        """Return the kernel with the factor and the width for a law that points are of."""
+        if self._max_steps == 1 or not self._tune:
+            return self
+        if self._tril is None:
+            return _with(self, _width=_WIDE, _tril=factor_of(points))
+        whitened = np.linalg.solve(self._tril, (points - points.mean(axis=0)).T)
+        return _with(self, _width=_kept(_WIDE * whitened.std(axis=1).mean(), self._width))
 
     def _check_init(self, init: NDArray[np.float64]) -> None:
         """Accept any state."""
@@ -279,7 +298,7 @@ class EllipticalSlice:
             if name == "prior_var":
                 self._sd = np.sqrt(numbers_of(x, name, POSITIVE))
             else:
-                self._tril = (_cholesky if name == "prior_cov" else _tril_of)(x, name)
+                self._tril = (cholesky if name == "prior_cov" else tril_of)(x, name)
             if self._given:
                 raise ValueError(f"{name}: must not be given with `{self._given}`")
             self._given = name
@@ -295,7 +314,119 @@ class EllipticalSlice:
         _fits(self._tril, dim, self._given)
         mean = _spread(self._mean, dim, "prior_mean")
         sd = None if self._sd is None else _spread(self._sd, dim, "prior_var")
-        return _core.mcmc.engine.Kernel.elliptical(mean, sd, self._tril, limit)
+        return _core.mcmc.engine.Kernel.elliptical(mean, sd, self._tril, None, False, limit)
+
+    def _fit(self, points: NDArray[np.float64]) -> EllipticalSlice:
+        """Return itself: there is no width."""
+        return self
+
+    def _dim(self) -> int | None:
+        """Return how many coordinates the prior says that there are, if it does."""
+        shapes = [x.shape for x in (self._mean, self._sd, self._tril) if x is not None]
+        return next((shape[0] for shape in shapes if shape), None)
+
+    def _prior(self, dim: int) -> _core.mcmc.targets.Target:
+        """Return the prior as a density."""
+        _fits(self._tril, dim, self._given)
+        mean = _spread(self._mean, dim, "prior_mean")[np.newaxis]
+        if self._tril is not None:
+            return _core.mcmc.targets.Target.mixture(np.ones(1), mean, self._tril, True)
+        assert self._sd is not None
+        sd = _spread(self._sd, dim, "prior_var")[np.newaxis]
+        return _core.mcmc.targets.Target.mixture(np.ones(1), mean, sd, False)
+
+    def _check_init(self, init: NDArray[np.float64]) -> None:
+        """Accept any state."""
+
+
+class GeneralizedEllipticalSlice:
+    r"""Elliptical slice sampling of any density, by way of a Student distribution.
+
+    Parameters
+    ----------
+    df : float, default 5.0
+        The degrees of freedom of that: its tails should be no lighter than those of the density.
+    mean : float or array_like, shape (d,), default 0.0
+        Its location.
+    scale : float or array_like, shape (d,), optional
+        Its scales, where coordinates are independent: 1 unless a covariance is given.
+    cov : array_like, shape (d, d), optional
+        The covariance of the normal that it is a mixture of.
+    tune : bool, default True
+        Whether warm-up replaces location and spread by those of the states of each chain: at the
+        ends of blocks of 25, 50, 100... transitions, of which the last that ends counts. With
+        `smc`, they are those of the particles at each step.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of its domain, a covariance not positive definite, or both spreads are
+        given.
+    TypeError
+        If an argument has the wrong type.
+
+    Notes
+    -----
+    The density $f$ is Student's $t_\nu(x; m, S)$ times a rest, $f / t_\nu$. Student's distribution
+    is a normal whose variance is drawn: given the state, $s$ has the law of an inverse gamma
+    variable with shape $(d + \nu)/2$ and rate $(\nu + (x - m)^T S^{-1} (x - m))/2$, and an update
+    of `EllipticalSlice` with the prior $N(m, s S)$ follows, for which the rest is the likelihood.
+    `sample` takes the whole log density. For laws of about one mode; a spread that fits makes the
+    cost all but independent of the dimension. Warm-up must be long enough to find it. Statistics:
+    ``n_shrink``.
+
+    References
+    ----------
+    Nishihara, Murray and Adams, "Parallel MCMC with generalized elliptical slice sampling", Journal
+    of Machine Learning Research 15, 2014, arXiv:1210.7477.
+
+    Marco and Tokdar, "Adaptive generalized elliptical slice sampling", 2026, arXiv:2605.21659: they
+    go on adapting, ever less, where this kernel stops with warm-up.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sortes.mcmc import GeneralizedEllipticalSlice, sample
+    >>> def logp(x):
+    ...     return -np.abs(x - 3).sum(axis=1)
+    >>> trace = sample(logp, GeneralizedEllipticalSlice(), np.zeros(4), rng=0)
+    >>> bool(abs(trace.draws.mean() - 3) < 0.2)
+    True
+    """
+
+    def __init__(
+        self,
+        df: Positive = 5.0,
+        *,
+        mean: ArrayLike = 0.0,
+        scale: ArrayLike | None = None,
+        cov: ArrayLike | None = None,
+        tune: bool = True,
+    ) -> None:
+        self._df = real(df, "df", POSITIVE)
+        self._mean = numbers_of(mean, "mean", FINITE)
+        self._sd = numbers_of(1.0 if scale is None else scale, "scale", POSITIVE)
+        self._tril = None if cov is None else cholesky(cov, "cov")
+        if scale is not None and cov is not None:
+            raise ValueError("cov: must not be given with `scale`")
+        self._tune = flag(tune, "tune")
+
+    def __repr__(self) -> str:
+        return f"GeneralizedEllipticalSlice({self._df})"
+
+    def _native(self, dim: int, limit: int) -> _core.mcmc.engine.Kernel:
+        _fits(self._tril, dim, "cov")
+        mean = _spread(self._mean, dim, "mean")
+        sd = _spread(self._sd, dim, "scale")
+        return _core.mcmc.engine.Kernel.elliptical(
+            mean, sd, self._tril, self._df, self._tune, limit
+        )
+
+    def _fit(self, points: NDArray[np.float64]) -> GeneralizedEllipticalSlice:
+        """Return the kernel with location and spread of points."""
+        if not self._tune:
+            return self
+        return _with(self, _mean=points.mean(axis=0), _tril=factor_of(points), _tune=False)
 
     def _check_init(self, init: NDArray[np.float64]) -> None:
         """Accept any state."""
@@ -375,7 +506,7 @@ class GibbsianPolarSlice:
         if adapt in ("diag", "full") and scale_tril is not None:
             raise ValueError(f"scale_tril: must not be given with adapt={adapt!r}, which learns it")
         self._center = numbers_of(center, "center", FINITE)
-        self._tril = None if scale_tril is None else _tril_of(scale_tril, "scale_tril")
+        self._tril = None if scale_tril is None else tril_of(scale_tril, "scale_tril")
         self._refresh = flag(refresh_threshold, "refresh_threshold")
         self._tune = flag(tune, "tune")
 
@@ -390,12 +521,161 @@ class GibbsianPolarSlice:
             self._width, center, self._tril, self._adapt, self._refresh, self._tune, limit
         )
 
+    def _fit(self, points: NDArray[np.float64]) -> GibbsianPolarSlice:
+        """Return the kernel with a width for the radii of points."""
+        if not self._tune:
+            return self
+        moved: NDArray[Any] = points - self._center
+        if self._tril is not None:
+            moved = np.linalg.solve(self._tril, moved.T).T
+        width = _kept(_WIDE * np.linalg.norm(moved, axis=1).std(), self._width)
+        return _with(self, _width=width)
+
     def _check_init(self, init: NDArray[np.float64]) -> None:
         """Leave it to the native side, which knows the radius."""
 
 
-#: What `sample` takes.
-Kernel: TypeAlias = Slice | HitAndRunSlice | EllipticalSlice | GibbsianPolarSlice
+class Mixture:
+    r"""A kernel that is drawn for each transition.
+
+    Parameters
+    ----------
+    kernels : sequence of (kernel, weight)
+        The kernels and how often each is taken: weights are positive and need not sum to one. A
+        kernel is any but the elliptical ones, a list of kernels, which take turns, or another
+        `Mixture`.
+
+    Raises
+    ------
+    ValueError
+        If there are none, or a weight is not positive and finite.
+    TypeError
+        If an item is no pair of a kernel and a number.
+
+    Notes
+    -----
+    A mixture of kernels that leave a law as it is leaves it as it is, and so does a list of them.
+    Warm-up tunes those that are taken. Statistics: none but ``n_evals`` and ``stuck``.
+
+    References
+    ----------
+    Tierney, "Markov chains for exploring posterior distributions", Annals of Statistics 22(4),
+    1994.
+
+    Examples
+    --------
+    >>> from sortes.mcmc import HitAndRunSlice, Mixture, Slice, sample
+    >>> kernel = Mixture([(Slice(2.0), 1), (HitAndRunSlice(2.0), 3)])
+    >>> def logp(x):
+    ...     return -0.5 * (x**2).sum(axis=1)
+    >>> trace = sample(logp, kernel, [0.0, 0.0, 0.0], rng=0)
+    >>> bool(abs(trace.draws.std() - 1) < 0.05)
+    True
+    """
+
+    def __init__(self, kernels: Sequence[tuple[AnyKernel, float]]) -> None:
+        pairs = several(kernels, "kernels", "pairs of a kernel and a weight")
+        self._parts: list[Single] = []
+        weights = []
+        for i, pair in enumerate(pairs):
+            if not isinstance(pair, tuple | list) or len(pair) != 2:
+                raise TypeError(f"kernels: item {i} must be a pair, got {shown(pair)}")
+            self._parts.append(part_of(pair[0], f"kernels: item {i}"))
+            weights.append(_weight(pair[1], i))
+        if not pairs:
+            raise ValueError("kernels: must hold a kernel, got none")
+        shares = np.array(weights) / max(weights)
+        self._chances: NDArray[np.float64] | None = shares / shares.sum()
+
+    def __repr__(self) -> str:
+        assert self._chances is not None
+        pairs = zip(self._parts, self._chances, strict=True)
+        return f"Mixture([{', '.join(f'({part!r}, {share:.3g})' for part, share in pairs)}])"
+
+    def _native(self, dim: int, limit: int) -> _core.mcmc.engine.Kernel:
+        parts = [part._native(dim, limit) for part in self._parts]
+        return _core.mcmc.engine.Kernel.composite(parts, self._chances)
+
+    def _fit(self, points: NDArray[np.float64]) -> Mixture:
+        """Return the same of kernels that are fitted."""
+        return _with(self, _parts=[part._fit(points) for part in self._parts])
+
+    def _check_init(self, init: NDArray[np.float64]) -> None:
+        """Refuse states that a part refuses."""
+        for part in self._parts:
+            part._check_init(init)
+
+
+class InTurn(Mixture):
+    """Kernels that take turns: what a list of them stands for."""
+
+    def __init__(self, kernels: Sequence[AnyKernel], name: str) -> None:
+        self._parts = [part_of(part, f"{name}: item {i}") for i, part in enumerate(kernels)]
+        self._chances = None
+        if not self._parts:
+            raise ValueError(f"{name}: must hold a kernel, got none")
+
+    def __repr__(self) -> str:
+        return f"[{', '.join(map(repr, self._parts))}]"
+
+
+#: A kernel by itself.
+Single: TypeAlias = (
+    Slice
+    | HitAndRunSlice
+    | EllipticalSlice
+    | GeneralizedEllipticalSlice
+    | GibbsianPolarSlice
+    | Mixture
+)
+#: What `sample` takes: a kernel, or several that take turns.
+AnyKernel: TypeAlias = Single | list["AnyKernel"]
+
+#: The width of an interval for a law of standard deviation one.
+_WIDE: Final = 2.5
+
+
+def kernel_of(kernel: Any) -> Single:
+    """Return a kernel as the engine takes it."""
+    alone = isinstance(kernel, EllipticalSlice | GeneralizedEllipticalSlice)
+    return kernel if alone else part_of(kernel, "kernel")
+
+
+def part_of(kernel: Any, name: str) -> Single:
+    """Return a kernel that others may stand beside."""
+    if isinstance(kernel, list | tuple):
+        return InTurn(kernel, name)
+    if isinstance(kernel, EllipticalSlice):
+        raise TypeError(f"{name}: must not be EllipticalSlice, which takes another density")
+    if isinstance(kernel, GeneralizedEllipticalSlice):
+        raise TypeError(f"{name}: must not be GeneralizedEllipticalSlice, which stands alone")
+    if not isinstance(kernel, Slice | HitAndRunSlice | GibbsianPolarSlice | Mixture):
+        raise TypeError(f"{name}: must be a kernel of sortes.mcmc, got {shown(kernel)}")
+    return kernel
+
+
+def _weight(value: Any, i: int) -> float:
+    try:
+        return real(value, "weight", POSITIVE)
+    except (TypeError, ValueError) as error:
+        text = str(error).removeprefix("weight: ")
+        raise type(error)(f"kernels: item {i}: its weight {text}") from None
+
+
+Some = TypeVar("Some", bound=Single)
+
+
+def _with(kernel: Some, **changed: Any) -> Some:
+    """Return a copy of a kernel of which some is changed."""
+    other = copy.copy(kernel)
+    vars(other).update(changed)
+    return other
+
+
+def _kept(wanted: Any, before: Any) -> Any:
+    """Return positive finite numbers, those from before where others are none."""
+    fine = (wanted > 0) & np.isfinite(wanted)
+    return np.where(fine, wanted, before)[()]
 
 
 def _spread(x: NDArray[np.float64], dim: int, name: str) -> NDArray[np.float64]:
@@ -413,39 +693,6 @@ def _paired(
     if {low.size, high.size} - {1, size} or (low.ndim and high.ndim and low.size != high.size):
         raise ValueError(f"upper: must have the shape of `lower`, {low.shape}, got {high.shape}")
     return np.broadcast_to(low, (size,)), np.broadcast_to(high, (size,))
-
-
-def _square(x: Any, name: str) -> NDArray[np.float64]:
-    array = host(x, name)
-    if array.ndim != 2 or array.shape[0] != array.shape[1] or not array.size:
-        raise ValueError(f"{name}: must have shape (d, d), got {array.shape}")
-    square = np.array(array, np.float64, order="C")
-    FINITE.check_items(square, name)
-    return square
-
-
-def _tril_of(x: Any, name: str) -> NDArray[np.float64]:
-    """Return a lower triangular matrix with a positive diagonal."""
-    tril = _square(x, name)
-    if np.triu(tril, 1).any():
-        i, j = (int(k) for k in np.argwhere(np.triu(tril, 1))[0])
-        raise ValueError(f"{name}: must be lower triangular, got {tril[i, j]} at ({i}, {j})")
-    diagonal = np.diagonal(tril)
-    if not (diagonal > 0).all():
-        i = int(np.argmin(diagonal > 0))
-        raise ValueError(f"{name}: must have a positive diagonal, got {diagonal[i]} at ({i}, {i})")
-    return tril
-
-
-def _cholesky(x: Any, name: str) -> NDArray[np.float64]:
-    """Return the factor of a covariance."""
-    cov = _square(x, name)
-    if not np.allclose(cov, cov.T, rtol=1e-8, atol=0.0):
-        raise ValueError(f"{name}: must be symmetric, got {shown(cov)}")
-    try:
-        return np.ascontiguousarray(np.linalg.cholesky(cov))
-    except np.linalg.LinAlgError:
-        raise ValueError(f"{name}: must be positive definite, got {shown(cov)}") from None
 
 
 def _fits(tril: NDArray[np.float64] | None, dim: int, name: str) -> None:

@@ -30,13 +30,7 @@ from sortes._interrupt import Interrupted, OnInterrupt
 from sortes._progress import Callback, Progress, reporter
 from sortes._rng import Rng, as_stream
 from sortes.mcmc.control import ChainProgress, Control, Plan, Sampling, Stopped, Work
-from sortes.mcmc.kernels import (
-    EllipticalSlice,
-    GibbsianPolarSlice,
-    HitAndRunSlice,
-    Kernel,
-    Slice,
-)
+from sortes.mcmc.kernels import AnyKernel, kernel_of
 from sortes.mcmc.targets import CLogp, Target
 from sortes.mcmc.trace import Trace
 
@@ -47,7 +41,6 @@ OnLimit: TypeAlias = Literal["stay", "raise"]
 #: A density: of many points, or of one.
 Density: TypeAlias = Callable[..., Any] | CLogp | Target
 
-_KERNELS: Final = (Slice, HitAndRunSlice, EllipticalSlice, GibbsianPolarSlice)
 #: Beginnings that are tried where a function makes them.
 _TRIES: Final = 500
 _MOST: Final = 2**32 - 1
@@ -60,7 +53,7 @@ _WAKE: Final = 0.05
 @overload
 def sample(
     logp: Density,
-    kernel: Kernel,
+    kernel: AnyKernel,
     init: ArrayLike | Callable[[np.random.Generator, int], ArrayLike],
     *,
     draws: AtLeastOne = 1000,
@@ -84,7 +77,7 @@ def sample(
 @overload
 def sample(
     logp: Density,
-    kernel: Kernel,
+    kernel: AnyKernel,
     init: ArrayLike | Callable[[np.random.Generator, int], ArrayLike],
     *,
     draws: AtLeastOne = 1000,
@@ -107,7 +100,7 @@ def sample(
 ) -> Sampling: ...
 def sample(
     logp: Density,
-    kernel: Kernel,
+    kernel: AnyKernel,
     init: ArrayLike | Callable[[np.random.Generator, int], ArrayLike],
     *,
     draws: AtLeastOne = 1000,
@@ -136,8 +129,9 @@ def sample(
         The log density. A function receives float64 points, shape (n, d), and returns n numbers;
         or one point at a time, see `vectorized`. Minus infinity means outside the support, NaN is
         never accepted, plus infinity is an error.
-    kernel : Slice, HitAndRunSlice, EllipticalSlice or GibbsianPolarSlice
-        The transitions.
+    kernel : kernel or list of kernels
+        The transitions: `Slice`, `HitAndRunSlice`, `EllipticalSlice`, `GeneralizedEllipticalSlice`,
+        `GibbsianPolarSlice` or `Mixture`. With a list, a transition is one of each, in turn.
     init : array_like, shape (d,) or (chains, d), or callable
         Where all chains begin, or each of them; or a function that returns such a point,
         ``init(generator, chain)``, called until its density is finite, 500 times at most.
@@ -224,8 +218,7 @@ def sample(
     """
     if not (callable(logp) or isinstance(logp, CLogp)):
         raise TypeError(f"logp: must be a function, a CLogp or a target, got {shown(logp)}")
-    if not isinstance(kernel, _KERNELS):
-        raise TypeError(f"kernel: must be a kernel of sortes.mcmc, got {shown(kernel)}")
+    kernel = kernel_of(kernel)
     plan = (
         count(warmup, "warmup", 0, _MOST),
         count(draws, "draws", 1),
@@ -322,7 +315,7 @@ class _Engine:
                     job = None if is_plain else (num_threads, callback)
                     sampler.run(self.logp._target, total, job)
                 else:
-                    self._drive(sampler, total, callback, control)
+                    _drive(self.evaluate, sampler, self.shape, total, callback, control)
         except (KeyboardInterrupt, Stopped) as stop:
             trace = self._trace(sampler, plan, before, start, whole=False)
             if on_interrupt == "return" or isinstance(stop, Stopped):
@@ -332,30 +325,6 @@ class _Engine:
             error.trace = self._trace(sampler, plan, before, start, whole=False)  # type: ignore[attr-defined]
             raise
         return self._trace(sampler, plan, before, start, whole=True)
-
-    def _drive(
-        self,
-        sampler: _core.mcmc.engine.Sampler,
-        total: int,
-        callback: Callback | None,
-        control: Control,
-    ) -> None:
-        """Ask a Python function about the points of all chains, until none has a question."""
-        reported = time.monotonic()
-        while True:
-            # A fresh array: the function may keep what it is given.
-            points = np.empty(self.shape)
-            n = sampler.gather(points)
-            if not n:
-                break
-            left = sampler.scatter(self.evaluate(points[:n]))
-            if control.is_paused:
-                control.rest()
-            if callback is not None and time.monotonic() - reported > _WAKE:
-                callback(total - left, total)
-                reported = time.monotonic()
-        if callback is not None:
-            callback(total, total)
 
     def _trace(
         self,
@@ -420,6 +389,32 @@ class _Engine:
             return self.go(again, plan, trace, on_interrupt, num_threads, progress, Control())
 
         return go_on
+
+
+def _drive(
+    evaluate: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    sampler: _core.mcmc.engine.Sampler,
+    shape: tuple[int, ...],
+    total: int,
+    callback: Callback | None,
+    control: Control | None = None,
+) -> None:
+    """Ask a Python function about the points of all chains, until none has a question."""
+    reported = time.monotonic()
+    while True:
+        # A fresh array: the function may keep what it is given.
+        points = np.empty(shape)
+        n = sampler.gather(points)
+        if not n:
+            break
+        left = sampler.scatter(evaluate(points[:n]))
+        if control is not None and control.is_paused:
+            control.rest()
+        if callback is not None and time.monotonic() - reported > _WAKE:
+            callback(total - left, total)
+            reported = time.monotonic()
+    if callback is not None:
+        callback(total, total)
 
 
 def _check_work(num_threads: int | None, progress: Progress) -> None:

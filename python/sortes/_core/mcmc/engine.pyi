@@ -38,6 +38,8 @@ class Kernel:
         mean: NDArray[np.float64],
         sd: NDArray[np.float64] | None,
         scale_tril: NDArray[np.float64] | None,
+        df: float | None,
+        tune: bool,
         limit: int,
     ) -> Kernel: ...
     @staticmethod
@@ -50,6 +52,8 @@ class Kernel:
         tune: bool,
         limit: int,
     ) -> Kernel: ...
+    @staticmethod
+    def composite(parts: list[Kernel], chances: NDArray[np.float64] | None) -> Kernel: ...
 
 @final
 class Sampler:

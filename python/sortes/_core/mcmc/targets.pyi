@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sortes._progress import Job
 
+from .. import Stream
+
 __all__ = ["Target"]
 
 @final
@@ -16,6 +18,21 @@ class Target:
     def funnel(dim: int, scale: float) -> Target: ...
     @staticmethod
     def student_t(dim: int, df: float, constant: float) -> Target: ...
+    @staticmethod
+    def many_well(dim: int) -> Target: ...
+    @staticmethod
+    def mixture(
+        weights: NDArray[np.float64],
+        means: NDArray[np.float64],
+        scales: NDArray[np.float64],
+        lower: bool,
+    ) -> Target: ...
+    @staticmethod
+    def logistic(columns: NDArray[np.float64], scale: float) -> Target: ...
+    @staticmethod
+    def weighted(a: float, first: Target, b: float, second: Target) -> Target: ...
+    def is_drawable(self) -> bool: ...
+    def sample(self, n: int, stream: Stream, job: Job) -> NDArray[np.float64]: ...
     @staticmethod
     def at_address(
         address: int,

@@ -108,6 +108,8 @@ purposes! {
     PolyaGammaRetry = 51, "polya_gamma_retry";
     /// The uniforms of a resampling scheme.
     Resample = 52, "resample";
+    /// An exact draw from a density of known law.
+    Exact = 53, "exact";
     /// What transitions of chains on a device begin with.
     DeviceStart = 54, "device_start";
     /// The uniform of a chain on a device at an evaluation.

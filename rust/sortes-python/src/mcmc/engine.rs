@@ -5,6 +5,7 @@ use std::sync::Arc;
 use numpy::PyArray1;
 use pyo3::exceptions::PyValueError;
 use sortes::mcmc::chain::{Chains, Kept, Plan};
+use sortes::mcmc::composite::{Composite, Part};
 use sortes::mcmc::draws::Tape;
 use sortes::mcmc::kernel::Step;
 use sortes::mcmc::moments::Shape;
@@ -13,11 +14,14 @@ use sortes::mcmc::slice::{
     Coordinate, Elliptical, Order, Polar, Ray, coordinate, elliptical, polar, ray,
 };
 use sortes::mcmc::watch::Watch;
-use sortes_core::Result;
-use sortes_core::memory::with_capacity;
+use sortes_core::memory::{copied, with_capacity};
+use sortes_core::{Error, Result, Run};
 
 use super::targets::Target;
 use crate::prelude::*;
+
+/// Nanoseconds of a chain that is made or begins.
+const CHAIN: f64 = 500.0;
 
 impl Named for Order {
     const NAMES: &[(&str, Self)] =
@@ -34,8 +38,10 @@ impl Named for Shape {
 enum Options {
     Coordinate(coordinate::Options),
     Ray(ray::Options),
-    Elliptical(Arc<elliptical::Prior>, u32),
+    Elliptical(elliptical::Options),
     Polar(polar::Options),
+    /// Several, and their chances, added up; without these, in turn.
+    Composite(Vec<Options>, Arc<[f64]>),
 }
 
 /// A kernel without a state.
@@ -80,7 +86,7 @@ impl Kernel {
     ) -> Self {
         Self(Options::Ray(ray::Options {
             width,
-            scale_tril: scale_tril.map(|tril| tril.to_vec()),
+            scale_tril: scale_tril.map(|tril| tril.to_vec().into()),
             growth: growth(max_steps, None),
             tune,
             limit,
@@ -92,14 +98,16 @@ impl Kernel {
         mean: Vector<'_, f64>,
         sd: Option<Vector<'_, f64>>,
         scale_tril: Option<Matrix<'_, f64>>,
+        df: Option<f64>,
+        tune: bool,
         limit: u32,
     ) -> Self {
         let scale = match (sd, scale_tril) {
             (_, Some(tril)) => elliptical::Scale::Lower(tril.to_vec()),
             (sd, None) => elliptical::Scale::Diagonal(sd.map_or(Vec::new(), |sd| sd.to_vec())),
         };
-        let prior = elliptical::Prior { mean: mean.to_vec(), scale };
-        Self(Options::Elliptical(Arc::new(prior), limit))
+        let prior = Arc::new(elliptical::Prior::new(mean.to_vec(), scale));
+        Self(Options::Elliptical(elliptical::Options { prior, df, tune, limit }))
     }
 
     #[staticmethod]
@@ -116,13 +124,58 @@ impl Kernel {
         Self(Options::Polar(polar::Options {
             width,
             center: center.to_vec(),
-            scale: scale_tril.map_or(Vec::new(), |tril| tril.to_vec()),
+            scale: scale_tril.map_or(Vec::new(), |tril| tril.to_vec()).into(),
             adapt: adapt.map(|adapt| adapt.0),
             refresh,
             tune,
             limit,
         }))
     }
+
+    /// Kernels in turn; with chances, one that is drawn.
+    #[staticmethod]
+    fn composite(parts: Vec<PyRef<'_, Self>>, chances: Option<Vector<'_, f64>>) -> Self {
+        let mut sum = 0.0;
+        let added = chances.iter().flat_map(|chances| chances.iter());
+        let cumulative = added.map(|chance| {
+            sum += chance;
+            sum
+        });
+        let cumulative = cumulative.collect();
+        Self(Options::Composite(parts.iter().map(|part| part.0.clone()).collect(), cumulative))
+    }
+}
+
+/// A part of a kernel of several, at a state.
+fn part(options: &Options, x: Vec<f64>, logp: f64) -> Result<Part> {
+    Ok(match options {
+        Options::Coordinate(options) => {
+            Part::Coordinate(Coordinate::new(options.clone(), x, logp)?)
+        }
+        Options::Ray(options) => Part::Ray(Ray::new(options.clone(), x, logp)?),
+        Options::Polar(options) if options.adapt.is_some() => {
+            return Err(Error::argument(
+                "kernel",
+                "GibbsianPolarSlice with `adapt` must stand alone",
+            ));
+        }
+        Options::Polar(options) => Part::Polar(Polar::new(options.clone(), &x, logp)?),
+        Options::Composite(parts, chances) => {
+            Part::Composite(Box::new(composite(parts, chances, x, logp)?))
+        }
+        Options::Elliptical(..) => {
+            return Err(Error::argument("kernel", "EllipticalSlice must stand alone"));
+        }
+    })
+}
+
+/// A kernel of several, at a state.
+fn composite(parts: &[Options], chances: &Arc<[f64]>, x: Vec<f64>, logp: f64) -> Result<Composite> {
+    let mut made = with_capacity(parts.len(), "kernels")?;
+    for options in parts {
+        made.push(part(options, copied(&x, "coordinates", Run::alone())?, logp)?);
+    }
+    Composite::new(made, chances.clone(), x, logp)
 }
 
 /// Chains of one of the kernels.
@@ -131,6 +184,7 @@ enum Any {
     Ray(Chains<Ray>),
     Elliptical(Chains<Elliptical>),
     Polar(Chains<Polar>),
+    Composite(Chains<Composite>),
 }
 
 /// Evaluates `$body` with `$chains` bound to the chains, and `$kernel` to the type of their kernel.
@@ -153,6 +207,10 @@ macro_rules! with_chains {
                 type $kernel = Polar;
                 $body
             }
+            Any::Composite($chains) => {
+                type $kernel = Composite;
+                $body
+            }
         }
     };
 }
@@ -162,10 +220,12 @@ fn made<K: sortes::mcmc::kernel::Kernel>(
     init: &Matrix<'_, f64>,
     logp: &[f64],
     stream: sortes_core::rng::Stream,
+    run: Run<'_>,
     make: impl Fn(Vec<f64>, f64) -> Result<K>,
 ) -> Result<Chains<K>> {
     let mut kernels = with_capacity(logp.len(), "chains")?;
     for (x, &logp) in init.chunks_exact(init.cols()).zip(logp) {
+        run.check()?;
         let mut state = with_capacity(x.len(), "coordinates")?;
         state.extend_from_slice(x);
         kernels.push(make(state, logp)?);
@@ -179,24 +239,30 @@ impl Any {
         init: &Matrix<'_, f64>,
         logp: &[f64],
         stream: sortes_core::rng::Stream,
+        run: Run<'_>,
     ) -> Result<Self> {
         Ok(match options {
             Options::Coordinate(options) => {
-                Self::Coordinate(made(init, logp, stream, |x, logp| {
+                Self::Coordinate(made(init, logp, stream, run, |x, logp| {
                     Coordinate::new(options.clone(), x, logp)
                 })?)
             }
-            Options::Ray(options) => {
-                Self::Ray(made(init, logp, stream, |x, logp| Ray::new(options.clone(), x, logp))?)
-            }
-            Options::Elliptical(prior, limit) => {
-                Self::Elliptical(made(init, logp, stream, |x, logp| {
-                    Elliptical::new(prior.clone(), *limit, x, logp)
+            Options::Ray(options) => Self::Ray(made(init, logp, stream, run, |x, logp| {
+                Ray::new(options.clone(), x, logp)
+            })?),
+            Options::Elliptical(options) => {
+                Self::Elliptical(made(init, logp, stream, run, |x, logp| {
+                    Elliptical::new(options.clone(), x, logp)
                 })?)
             }
-            Options::Polar(options) => Self::Polar(made(init, logp, stream, |x, logp| {
+            Options::Polar(options) => Self::Polar(made(init, logp, stream, run, |x, logp| {
                 Polar::new(options.clone(), &x, logp)
             })?),
+            Options::Composite(parts, chances) => {
+                Self::Composite(made(init, logp, stream, run, |x, logp| {
+                    composite(parts, chances, x, logp)
+                })?)
+            }
         })
     }
 }
@@ -240,8 +306,9 @@ impl Sampler {
         logp: Vector<'_, f64>,
         stream: &Stream,
     ) -> PyResult<Self> {
-        let size = Size::new(init.len(), 10.0).serial();
-        let any = Job::plain(py).run(size, |_| Any::new(&kernel.0, &init, &logp, stream.0))?;
+        let size = Size::new(logp.len(), CHAIN + 10.0 * init.cols() as f64).serial();
+        let any =
+            Job::plain(py).run(size, |run| Any::new(&kernel.0, &init, &logp, stream.0, run))?;
         Ok(Self::of(any))
     }
 
@@ -283,8 +350,9 @@ impl Sampler {
         keeps: bool,
     ) -> PyResult<u64> {
         let plan = Plan { warmup, draws, thin, raises, keeps };
-        self.0.write(&Job::plain(py), Size::new(1, 1e3).serial(), |any, _| {
-            with_chains!(any, |chains, _K| chains.begin(plan))
+        let chains = self.0.get(py, |any| with_chains!(any, |chains, _K| chains.len()))?;
+        self.0.write(&Job::plain(py), Size::new(chains, CHAIN).serial(), |any, run| {
+            with_chains!(any, |chains, _K| chains.begin(plan, run))
         })
     }
 
@@ -382,11 +450,13 @@ fn tape_step(
             played(Coordinate::new(o.clone(), x, first).map_err(to_py)?, tape, f)
         }
         Options::Ray(o) => played(Ray::new(o.clone(), x, first).map_err(to_py)?, tape, f),
-        Options::Elliptical(prior, limit) => {
-            let made = Elliptical::new(prior.clone(), *limit, x, first);
-            played(made.map_err(to_py)?, tape, f)
+        Options::Elliptical(o) => {
+            played(Elliptical::new(o.clone(), x, first).map_err(to_py)?, tape, f)
         }
         Options::Polar(o) => played(Polar::new(o.clone(), &x, first).map_err(to_py)?, tape, f),
+        Options::Composite(parts, chances) => {
+            played(composite(parts, chances, x, first).map_err(to_py)?, tape, f)
+        }
     }
 }
 

@@ -3,15 +3,20 @@
 use std::ffi::{c_double, c_int, c_void};
 use std::sync::Arc;
 
-use sortes::mcmc::targets::{Funnel, LogDensity, StandardNormal, StudentT};
-use sortes_core::memory::zeroed;
-use sortes_core::{Error, Result};
+use sortes::mcmc::slice::elliptical::{Prior, Scale};
+use sortes::mcmc::targets::{
+    Funnel, LogDensity, Logistic, ManyWell, Mixture, StandardNormal, StudentT, Weighted, exact,
+};
+use sortes_core::memory::{copied, zeroed};
+use sortes_core::{Error, Result, Run};
 
 use crate::prelude::*;
 
 /// Nanoseconds of a point, and of a coordinate.
 const POINT: f64 = 20.0;
 const COORDINATE: f64 = 2.0;
+/// Nanoseconds of a coordinate that is drawn.
+const DRAWN: f64 = 40.0;
 
 /// A density.
 #[pyclass(frozen, module = "sortes._core.mcmc.targets")]
@@ -32,6 +37,54 @@ impl Target {
     #[staticmethod]
     fn student_t(dim: usize, df: f64, constant: f64) -> Self {
         Self(Arc::new(StudentT { dim, df, constant }))
+    }
+
+    #[staticmethod]
+    fn many_well(dim: usize) -> Self {
+        Self(Arc::new(ManyWell { dim }))
+    }
+
+    /// A mixture of normals. The scales are standard deviations, a row for each, or the rows of lower
+    /// triangular factors, one factor after another.
+    #[staticmethod]
+    fn mixture(
+        weights: Vector<'_, f64>,
+        means: Matrix<'_, f64>,
+        scales: Matrix<'_, f64>,
+        lower: bool,
+    ) -> Self {
+        let dim = means.cols();
+        let size = if lower { dim * dim } else { dim };
+        let of = |i: usize| {
+            let entries = scales[i * size..(i + 1) * size].to_vec();
+            let scale = if lower { Scale::Lower(entries) } else { Scale::Diagonal(entries) };
+            (weights[i], Prior::new(means[i * dim..(i + 1) * dim].to_vec(), scale))
+        };
+        Self(Arc::new(Mixture::new((0..weights.len()).map(of).collect())))
+    }
+
+    /// Logistic regression, of columns whose entries have the sign of the response.
+    #[staticmethod]
+    fn logistic(columns: Matrix<'_, f64>, scale: f64) -> PyResult<Self> {
+        let all = copied(&columns, "numbers of the design", Run::alone()).map_err(to_py)?;
+        Ok(Self(Arc::new(Logistic::new(all, columns.cols(), scale))))
+    }
+
+    /// The product of powers of two densities.
+    #[staticmethod]
+    fn weighted(a: f64, first: &Self, b: f64, second: &Self) -> Self {
+        Self(Arc::new(Weighted { parts: [(a, first.0.clone()), (b, second.0.clone())] }))
+    }
+
+    /// Whether there are exact draws.
+    fn is_drawable(&self) -> bool {
+        self.0.is_drawable()
+    }
+
+    /// Exact draws, row by row.
+    fn sample(&self, n: usize, stream: &Stream, job: Job<'_>) -> PyResult<Array<f64>> {
+        let size = Size::new(n, POINT + DRAWN * self.0.dim() as f64);
+        job.array(size, |run| exact(&*self.0, n, stream.0, run))
     }
 
     /// What a C function at an address computes; `user` is passed on to it.

@@ -329,15 +329,27 @@ impl<K: Kernel> Chains<K> {
         self.watch.clone()
     }
 
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.each.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.each.is_empty()
+    }
+
     /// Begins to do what a plan says, from where the chains are. Returns the number of transitions.
     ///
     /// # Errors
-    /// If there are too many, or there is no memory for what is kept; the limit of a transition.
-    pub fn begin(&mut self, plan: Plan) -> Result<u64> {
+    /// If there are too many, or there is no memory for what is kept; the limit of a transition; if the
+    /// work is cancelled.
+    pub fn begin(&mut self, plan: Plan, run: Run<'_>) -> Result<u64> {
         let mut all = 0;
         let kept = plan.draws.saturating_add(if plan.keeps { plan.warmup as usize } else { 0 });
         self.block = BLOCK;
         for chain in &mut self.each {
+            run.check()?;
             let left = plan.transitions(chain.round)?;
             chain.kept = Kept {
                 draws: with_capacity(kept.saturating_mul(self.dim), "coordinates of draws")?,
@@ -356,6 +368,7 @@ impl<K: Kernel> Chains<K> {
         self.plan = plan;
         let watch = self.watch();
         for chain in &mut self.each {
+            run.check()?;
             chain.publish(&watch);
             chain.begin(&plan, &watch, Run::alone())?;
         }

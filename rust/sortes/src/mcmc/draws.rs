@@ -1,6 +1,9 @@
 //! Where transitions get random numbers: a stream, or a tape of given ones.
 
 use sortes_core::rng;
+use sortes_core::rng::elementary::ln;
+
+use super::special::exp;
 
 /// Three kinds of random numbers, in the order in which a transition asks.
 pub trait Draws {
@@ -26,6 +29,21 @@ impl Draws for rng::Draws {
     #[inline]
     fn normal(&mut self) -> f64 {
         rng::Draws::normal(self)
+    }
+}
+
+/// A gamma variable with scale 1 (Marsaglia and Tsang, "A simple method for generating gamma
+/// variables", ACM Transactions on Mathematical Software 26, 2000).
+pub(super) fn gamma(shape: f64, draws: &mut impl Draws) -> f64 {
+    let boost = if shape < 1.0 { exp((-draws.exponential() / shape).max(-700.0)) } else { 1.0 };
+    let d = shape + if shape < 1.0 { 1.0 } else { 0.0 } - 1.0 / 3.0;
+    let c = 1.0 / (9.0 * d).sqrt();
+    loop {
+        let z = draws.normal();
+        let v = (1.0 + c * z).powi(3);
+        if v > 0.0 && -draws.exponential() < 0.5 * z * z + d * (1.0 - v + ln(v)) {
+            return boost * d * v;
+        }
     }
 }
 

@@ -27,6 +27,9 @@ pub trait Kernel: Clone + Send + Sync {
     /// are never accepted, but not plus infinity.
     fn advance(&mut self, logp: f64, draws: &mut impl Draws) -> Step;
 
+    /// Puts the state elsewhere, between transitions. Returns whether that could be done.
+    fn place(&mut self, x: &[f64], logp: f64) -> bool;
+
     /// The point that is asked about; between transitions, the state.
     fn point(&self) -> &[f64];
 

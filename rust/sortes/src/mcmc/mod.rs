@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`kernel`] | what a transition is: a machine that asks for densities |
 //! | [`slice`] | slice samplers: by coordinates, along a line, on an ellipse, in polar coordinates |
+//! | [`composite`] | kernels in turn, and mixtures of them |
 //! | [`chain`] | chains of transitions, and who evaluates densities for them |
 //! | [`moments`] | what warm-up learns from the states of all chains |
 //! | [`watch`] | what others may see of chains while they run |
@@ -13,6 +14,7 @@
 //! | [`polya_gamma`] | Polya-Gamma variables, exact for every shape |
 
 pub mod chain;
+pub mod composite;
 pub mod diagnostics;
 pub mod draws;
 mod fourier;

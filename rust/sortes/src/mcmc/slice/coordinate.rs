@@ -159,6 +159,15 @@ impl Kernel for Coordinate {
         if self.take(ask) == Step::Evaluate { Step::Evaluate } else { self.next(draws) }
     }
 
+    fn place(&mut self, x: &[f64], logp: f64) -> bool {
+        let inside = x.iter().zip(&self.bounds).all(|(&x, &(low, high))| low <= x && x <= high);
+        if inside {
+            self.x.copy_from_slice(x);
+            self.logp = logp;
+        }
+        inside
+    }
+
     #[inline]
     fn point(&self) -> &[f64] {
         &self.x

@@ -8,13 +8,14 @@ use std::sync::Arc;
 use sortes_core::Result;
 use sortes_core::Run;
 use sortes_core::memory::{copied, zeroed};
-use sortes_core::rng::elementary::ln;
+use sortes_core::rng::elementary::{ln, ln_any};
 
 use super::angle::Bracket;
 use super::ray::multiply;
 use super::trigonometry::sin_cos;
-use crate::mcmc::draws::Draws;
+use crate::mcmc::draws::{Draws, gamma};
 use crate::mcmc::kernel::{Kernel, Step};
+use crate::mcmc::targets::squares;
 
 /// The spread of a Gaussian.
 #[derive(Debug, Clone)]
@@ -25,46 +26,184 @@ pub enum Scale {
     Lower(Vec<f64>),
 }
 
-/// The Gaussian prior.
+/// A Gaussian: the prior.
 #[derive(Debug, Clone)]
 pub struct Prior {
-    /// Its mean.
-    pub mean: Vec<f64>,
-    /// Its spread.
-    pub scale: Scale,
+    mean: Vec<f64>,
+    scale: Scale,
+    /// One over the diagonal of its factor, and the log density at the mean.
+    inverse: Vec<f64>,
+    constant: f64,
 }
 
 impl Prior {
-    /// The diagonal of its factor.
-    fn diagonal(&self) -> impl Iterator<Item = f64> {
-        let (entries, step) = match &self.scale {
+    /// With as many coordinates as the mean has.
+    pub fn new(mean: Vec<f64>, scale: Scale) -> Self {
+        let (entries, step) = match &scale {
             Scale::Diagonal(sd) => (sd, 1),
-            Scale::Lower(tril) => (tril, self.mean.len() + 1),
+            Scale::Lower(tril) => (tril, mean.len() + 1),
         };
-        entries.iter().step_by(step).copied()
+        let diagonal = entries.iter().step_by(step);
+        let constant = -diagonal.clone().map(|&sd| ln(sd) + 0.5 * ln(TAU)).sum::<f64>();
+        let inverse = diagonal.map(|sd| 1.0 / sd).collect();
+        Self { mean, scale, inverse, constant }
+    }
+
+    /// How many coordinates.
+    pub fn dim(&self) -> usize {
+        self.mean.len()
     }
 
     /// Its log density, with `spare` for as many numbers as it has.
-    fn logp(&self, x: &[f64], spare: &mut [f64]) -> f64 {
-        let mut sum = 0.0;
-        for (i, ((x, mean), diagonal)) in x.iter().zip(&self.mean).zip(self.diagonal()).enumerate()
-        {
-            let mut rest = x - mean;
-            if let Scale::Lower(tril) = &self.scale {
-                let row = &tril[i * self.mean.len()..];
-                rest -= row[..i].iter().zip(&*spare).map(|(a, w)| a * w).sum::<f64>();
+    pub fn logp(&self, x: &[f64], spare: &mut [f64]) -> f64 {
+        self.constant - 0.5 * self.distance(x, spare)
+    }
+
+    /// The squared distance from the mean, in units of its spread; `spare` as above.
+    fn distance(&self, x: &[f64], spare: &mut [f64]) -> f64 {
+        let pairs = x.iter().zip(&self.mean).zip(&self.inverse);
+        match &self.scale {
+            Scale::Diagonal(_) => {
+                for (out, ((x, mean), inverse)) in spare.iter_mut().zip(pairs) {
+                    *out = (x - mean) * inverse;
+                }
             }
-            spare[i] = rest / diagonal;
-            sum += 0.5 * spare[i] * spare[i] + ln(diagonal) + 0.5 * ln(TAU);
+            Scale::Lower(tril) => {
+                for (i, ((x, mean), inverse)) in pairs.enumerate() {
+                    let row = &tril[i * self.mean.len()..][..i];
+                    let known = row.iter().zip(&*spare).map(|(a, w)| a * w).sum::<f64>();
+                    spare[i] = (x - mean - known) * inverse;
+                }
+            }
         }
-        -sum
+        squares(spare)
+    }
+
+    /// Its factor times some numbers.
+    fn spread(&self, z: &[f64], out: &mut [f64]) {
+        match &self.scale {
+            Scale::Diagonal(sd) => {
+                for ((out, z), sd) in out.iter_mut().zip(z).zip(sd) {
+                    *out = sd * z;
+                }
+            }
+            Scale::Lower(tril) => multiply(tril, z, out),
+        }
+    }
+
+    /// A draw, with `spare` as above.
+    pub fn draw(&self, draws: &mut impl Draws, spare: &mut [f64], out: &mut [f64]) {
+        for z in &mut *spare {
+            *z = draws.normal();
+        }
+        self.spread(spare, out);
+        for (out, mean) in out.iter_mut().zip(&self.mean) {
+            *out += mean;
+        }
     }
 }
 
-/// The kernel; its log density is the log likelihood.
+/// The log density of a Student distribution at a squared distance, up to a constant.
+#[inline]
+fn student(distance: f64, df: f64, dim: usize) -> f64 {
+    -0.5 * (df + dim as f64) * ln_any(1.0 + distance / df)
+}
+
+/// Mean and covariance of the states of warm-up, in blocks of which each is twice as long as the one
+/// before: the last that ends is what counts.
+#[derive(Debug, Clone)]
+struct Learner {
+    block: usize,
+    n: usize,
+    mean: Vec<f64>,
+    /// The lower triangle of the sum of products, row by row.
+    products: Vec<f64>,
+    from_mean: Vec<f64>,
+}
+
+impl Learner {
+    /// Transitions of the first block.
+    const FIRST: usize = 25;
+
+    fn new(dim: usize) -> Result<Self> {
+        Ok(Self {
+            block: Self::FIRST,
+            n: 0,
+            mean: zeroed(dim, "coordinates")?,
+            products: zeroed(dim.saturating_mul(dim), "products of coordinates")?,
+            from_mean: zeroed(dim, "coordinates")?,
+        })
+    }
+
+    /// Counts a state; at the end of a block, a normal of this mean and about this covariance.
+    fn learn(&mut self, x: &[f64]) -> Option<Prior> {
+        let d = x.len();
+        self.n += 1;
+        let n = self.n as f64;
+        for ((out, mean), x) in self.from_mean.iter_mut().zip(&mut self.mean).zip(x) {
+            *out = x - *mean;
+            *mean += *out / n;
+        }
+        for (i, row) in self.products.chunks_exact_mut(d).enumerate() {
+            let scaled = self.from_mean[i] * (n - 1.0) / n;
+            for (sum, other) in row.iter_mut().zip(&self.from_mean[..=i]) {
+                *sum += scaled * other;
+            }
+        }
+        if self.n < self.block {
+            return None;
+        }
+        // The covariance, drawn to its diagonal where states are few, and its Cholesky factor.
+        let (mean, mut tril) = (self.mean.clone(), self.products.clone());
+        let few = 1.0 + d as f64 / n;
+        for i in 0..d {
+            tril[i * d + i] *= few;
+            for j in 0..=i {
+                let (above, row) = tril.split_at(i * d);
+                let other = if j < i { &above[j * d..] } else { row };
+                let known: f64 = row[..j].iter().zip(&other[..j]).map(|(a, b)| a * b).sum();
+                let (rest, diagonal) = (row[j] - known, other[j]);
+                tril[i * d + j] = if j < i { rest / diagonal } else { rest.max(0.0).sqrt() };
+            }
+        }
+        let scale = 1.0 / (n + d as f64).sqrt();
+        for entry in &mut tril {
+            *entry *= scale;
+        }
+        (self.n, self.block) = (0, 2 * self.block);
+        self.mean.fill(0.0);
+        self.products.fill(0.0);
+        // A coordinate that has not moved has no spread.
+        let sound =
+            (0..d).all(|i| tril[i * d + i].is_normal()) && tril.iter().all(|a| a.is_finite());
+        sound.then(|| Prior::new(mean, Scale::Lower(tril)))
+    }
+}
+
+/// What to make a kernel of.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The prior; or the location and the spread of a Student distribution.
+    pub prior: Arc<Prior>,
+    /// The degrees of freedom of that. The density is then the whole one.
+    pub df: Option<f64>,
+    /// Whether warm-up fits that to the states.
+    pub tune: bool,
+    /// The most evaluations of a transition.
+    pub limit: u32,
+}
+
+/// The kernel. Its log density is the log likelihood; or, with degrees of freedom, the whole one, of which
+/// the log likelihood is what a Student distribution leaves: that is a normal whose variance is drawn
+/// (Nishihara, Murray and Adams, "Parallel MCMC with generalized elliptical slice sampling", Journal of
+/// Machine Learning Research 15, 2014).
 #[derive(Debug, Clone)]
 pub struct Elliptical {
     prior: Arc<Prior>,
+    df: Option<f64>,
+    /// The log density of the Student distribution at the state; zero without.
+    student: f64,
+    learner: Option<Learner>,
     x: Vec<f64>,
     logp: f64,
     reported: f64,
@@ -85,10 +224,15 @@ impl Elliptical {
     ///
     /// # Errors
     /// If there is no memory.
-    pub fn new(prior: Arc<Prior>, limit: u32, x: Vec<f64>, logp: f64) -> Result<Self> {
+    pub fn new(options: Options, x: Vec<f64>, logp: f64) -> Result<Self> {
+        let Options { prior, df, tune, limit } = options;
         let d = x.len();
+        let learner = if tune && df.is_some() { Some(Learner::new(d)?) } else { None };
         let mut made = Self {
             prior,
+            df,
+            student: 0.0,
+            learner,
             point: copied(&x, "coordinates", Run::alone())?,
             axis: zeroed(d, "coordinates")?,
             normals: zeroed(d, "coordinates")?,
@@ -105,8 +249,15 @@ impl Elliptical {
         Ok(made)
     }
 
+    /// Notes what follows from the state.
     fn report(&mut self) {
-        self.reported = self.logp + self.prior.logp(&self.x, &mut self.normals);
+        (self.reported, self.student) = match self.df {
+            None => (self.logp + self.prior.logp(&self.x, &mut self.normals), 0.0),
+            Some(df) => {
+                let distance = self.prior.distance(&self.x, &mut self.normals);
+                (self.logp, student(distance, df, self.x.len()))
+            }
+        };
     }
 
     #[inline]
@@ -136,25 +287,36 @@ impl Kernel for Elliptical {
 
     fn start(&mut self, draws: &mut impl Draws) -> Step {
         (self.stuck, self.evaluations) = (false, 0);
+        // Given the state, the variance of the normal is an inverse gamma variable.
+        let spread = self.df.map(|df| {
+            let distance = self.prior.distance(&self.x, &mut self.normals);
+            let shape = 0.5 * (df + self.x.len() as f64);
+            (0.5 * (df + distance) / gamma(shape, draws)).sqrt()
+        });
         for z in &mut self.normals {
             *z = draws.normal();
         }
-        match &self.prior.scale {
-            Scale::Diagonal(sd) => {
-                for ((axis, z), sd) in self.axis.iter_mut().zip(&self.normals).zip(sd) {
-                    *axis = sd * z;
-                }
+        self.prior.spread(&self.normals, &mut self.axis);
+        if let Some(spread) = spread {
+            for axis in &mut self.axis {
+                *axis *= spread;
             }
-            Scale::Lower(tril) => multiply(tril, &self.normals, &mut self.axis),
         }
-        self.level = self.logp - draws.exponential();
+        self.level = self.logp - self.student - draws.exponential();
         self.bracket = Bracket::new(draws);
         self.ask()
     }
 
     #[inline]
     fn advance(&mut self, logp: f64, draws: &mut impl Draws) -> Step {
-        if logp > self.level {
+        let likelihood = match self.df {
+            None => logp,
+            Some(df) => {
+                let distance = self.prior.distance(&self.point, &mut self.normals);
+                logp - student(distance, df, self.x.len())
+            }
+        };
+        if likelihood > self.level {
             self.logp = logp;
             self.x.copy_from_slice(&self.point);
             self.report();
@@ -162,6 +324,14 @@ impl Kernel for Elliptical {
         }
         self.bracket.shrink(draws);
         self.ask()
+    }
+
+    fn place(&mut self, x: &[f64], logp: f64) -> bool {
+        self.x.copy_from_slice(x);
+        self.point.copy_from_slice(x);
+        self.logp = logp;
+        self.report();
+        true
     }
 
     #[inline]
@@ -185,9 +355,41 @@ impl Kernel for Elliptical {
         self.stuck
     }
 
-    fn tune(&mut self) {}
+    fn tune(&mut self) {
+        if let Some(prior) = self.learner.as_mut().and_then(|learner| learner.learn(&self.x)) {
+            self.prior = Arc::new(prior);
+            self.report();
+        }
+    }
 
     fn widths(&self) -> &[f64] {
         &[]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_teaches_mean_and_covariance() {
+        let mut learner = Learner::new(2).unwrap();
+        let states: Vec<[f64; 2]> =
+            (0..25).map(f64::from).map(|i| [i.sin() + 3.0, 0.1 * i + i.sin()]).collect();
+        let prior = states.iter().find_map(|x| learner.learn(x)).unwrap();
+        let mean = |k: usize| states.iter().map(|x| x[k]).sum::<f64>() / 25.0;
+        let cov = |a: usize, b: usize| {
+            states.iter().map(|x| (x[a] - mean(a)) * (x[b] - mean(b))).sum::<f64>() / 27.0
+        };
+        assert!((prior.mean[0] - mean(0)).abs() < 1e-12 && (prior.mean[1] - mean(1)).abs() < 1e-12);
+        let Scale::Lower(tril) = &prior.scale else { panic!("a factor") };
+        let squared = [tril[0] * tril[0], tril[0] * tril[2], tril[2] * tril[2] + tril[3] * tril[3]];
+        let few = 1.0 + 2.0 / 25.0;
+        for (got, expected) in squared.iter().zip([few * cov(0, 0), cov(0, 1), few * cov(1, 1)]) {
+            assert!((got - expected).abs() < 1e-12, "{got} {expected}");
+        }
+        assert_eq!((learner.n, learner.block), (0, 50));
+        let still = (0..50).filter_map(|_| learner.learn(&[1.0, 2.0])).count();
+        assert_eq!(still, 0);
     }
 }

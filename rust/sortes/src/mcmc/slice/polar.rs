@@ -4,6 +4,8 @@
 //! `x = center + r W theta` the density of radius and direction is `r^(d-1) f`, and the slice is one of
 //! that.
 
+use std::sync::Arc;
+
 use sortes_core::memory::zeroed;
 use sortes_core::rng::elementary::{exp_negative, ln};
 use sortes_core::{Error, Result};
@@ -25,7 +27,7 @@ pub struct Options {
     pub center: Vec<f64>,
     /// What directions are multiplied by: a number for each coordinate, the rows of a lower
     /// triangular matrix, or nothing.
-    pub scale: Vec<f64>,
+    pub scale: Arc<[f64]>,
     /// What warm-up learns from all chains, in place of the centre and of these.
     pub adapt: Option<Shape>,
     /// Whether the radius gets a level of its own.
@@ -103,20 +105,14 @@ impl Polar {
         if d < 2 {
             return Err(Error::argument("init", "must have at least 2 coordinates, got 1"));
         }
-        let mut direction = zeroed(d, "coordinates")?;
-        let radius = polar(x, &options.center, &options.scale, &mut direction);
-        if radius.is_nan() || radius < 1e-10 * options.width {
-            let reason = "must not be at the center of the kernel: move `center`";
-            return Err(Error::argument("init", reason));
-        }
         let mut made = Self {
-            radius,
+            radius: 1.0,
             logp,
             point: zeroed(d, "coordinates")?,
             proposal: zeroed(d, "coordinates")?,
             axis: zeroed(d, "coordinates")?,
             turned: zeroed(d, "coordinates")?,
-            direction,
+            direction: zeroed(d, "coordinates")?,
             level: 0.0,
             bracket: Bracket::default(),
             line: Line::new(Growth::Steps(None), options.limit),
@@ -128,7 +124,10 @@ impl Polar {
             tuner: options.tune.then(|| Tuner::new(options.width)),
             options,
         };
-        made.point.copy_from_slice(x);
+        if !made.place(x, logp) {
+            let reason = "must not be at the center of the kernel: move `center`";
+            return Err(Error::argument("init", reason));
+        }
         Ok(made)
     }
 
@@ -155,7 +154,7 @@ impl Polar {
     }
 
     #[inline]
-    fn place(&mut self, radius: f64) {
+    fn reach(&mut self, radius: f64) {
         for ((point, c), v) in self.point.iter_mut().zip(&self.options.center).zip(&self.turned) {
             *point = c + radius * v;
         }
@@ -179,7 +178,7 @@ impl Polar {
             *out /= norm;
         }
         self.turn(true);
-        self.place(self.radius);
+        self.reach(self.radius);
         Step::Evaluate
     }
 
@@ -205,7 +204,7 @@ impl Polar {
                     ask = self.line.advance(f64::NEG_INFINITY, draws);
                 }
                 Ask::At(radius) => {
-                    self.place(radius);
+                    self.reach(radius);
                     return Step::Evaluate;
                 }
                 Ask::Found(radius, _) => {
@@ -216,7 +215,7 @@ impl Polar {
                 }
                 Ask::Stuck => {
                     self.stuck = true;
-                    self.place(self.radius);
+                    self.reach(self.radius);
                     return Step::Done;
                 }
             }
@@ -266,6 +265,17 @@ impl Kernel for Polar {
         self.ask(draws)
     }
 
+    fn place(&mut self, x: &[f64], logp: f64) -> bool {
+        let radius = polar(x, &self.options.center, &self.options.scale, &mut self.proposal);
+        if radius.is_nan() || radius < 1e-10 * self.options.width {
+            return false;
+        }
+        std::mem::swap(&mut self.direction, &mut self.proposal);
+        (self.radius, self.logp) = (radius, logp);
+        self.point.copy_from_slice(x);
+        true
+    }
+
     #[inline]
     fn point(&self) -> &[f64] {
         &self.point
@@ -301,7 +311,7 @@ impl Kernel for Polar {
     fn adapt(&mut self, learnt: &Affine) {
         let d = self.direction.len();
         let keeps = learnt.scale.is_empty();
-        let scale = if keeps { &self.options.scale } else { &learnt.scale };
+        let scale = if keeps { &*self.options.scale } else { &*learnt.scale };
         let radius = polar(&self.point, &learnt.center, scale, &mut self.proposal);
         if radius.is_nan() || radius < 1e-10 {
             return; // at the new centre: the old one is as good
@@ -314,7 +324,7 @@ impl Kernel for Polar {
             let change = log_size(&self.options.scale, d) - log_size(&learnt.scale, d);
             let factor = exp_negative(-change.abs());
             self.width[0] *= if change < 0.0 { factor } else { 1.0 / factor };
-            self.options.scale.clone_from(&learnt.scale);
+            self.options.scale = learnt.scale.as_slice().into();
             self.tuner = self.tuner.is_some().then(|| Tuner::new(self.width[0]));
         }
     }

@@ -1,5 +1,7 @@
 //! Hit-and-run: slice sampling along a line in a direction that is drawn (`MacKay` 2003, section 29.7).
 
+use std::sync::Arc;
+
 use sortes_core::Result;
 use sortes_core::Run;
 use sortes_core::memory::{copied, zeroed};
@@ -14,7 +16,7 @@ pub struct Options {
     /// The width of intervals.
     pub width: f64,
     /// What directions are multiplied by: the rows of a lower triangular matrix.
-    pub scale_tril: Option<Vec<f64>>,
+    pub scale_tril: Option<Arc<[f64]>>,
     /// How intervals are found.
     pub growth: Growth,
     /// Whether warm-up changes the width.
@@ -31,7 +33,7 @@ pub struct Ray {
     point: Vec<f64>,
     direction: Vec<f64>,
     normals: Vec<f64>,
-    scale_tril: Option<Vec<f64>>,
+    scale_tril: Option<Arc<[f64]>>,
     width: [f64; 1],
     line: Line,
     stuck: bool,
@@ -126,6 +128,13 @@ impl Kernel for Ray {
     fn advance(&mut self, logp: f64, draws: &mut impl Draws) -> Step {
         let ask = self.line.advance(logp, draws);
         self.take(ask)
+    }
+
+    fn place(&mut self, x: &[f64], logp: f64) -> bool {
+        self.x.copy_from_slice(x);
+        self.point.copy_from_slice(x);
+        self.logp = logp;
+        true
     }
 
     #[inline]

@@ -1,7 +1,22 @@
 //! Densities: what chains are driven by without a call to Python, and some of known law.
 
-use sortes_core::Result;
+mod logistic;
+mod many_well;
+mod mixture;
+mod weighted;
+
+use sortes_core::memory::zeroed;
 use sortes_core::rng::elementary::{exp_negative, ln, ln_any};
+use sortes_core::rng::{Draws, Purpose, Stream};
+use sortes_core::{Result, Run};
+
+pub use logistic::Logistic;
+pub use many_well::ManyWell;
+pub use mixture::Mixture;
+pub use weighted::Weighted;
+
+use super::draws::gamma;
+use super::special::exp;
 
 /// Half the logarithm of a full turn: what a normal adds to minus its log density.
 const NORMAL: f64 = 0.918_938_533_204_672_7;
@@ -21,11 +36,39 @@ pub trait LogDensity: Send + Sync {
     /// # Errors
     /// If no further point must be evaluated.
     fn logp(&self, x: &[f64], scratch: &mut [f64]) -> Result<f64>;
+
+    /// An exact draw of the law. Only where [`is_drawable`](Self::is_drawable).
+    fn draw(&self, _: &mut Draws, _out: &mut [f64], _scratch: &mut [f64]) {}
+
+    /// Whether there are exact draws.
+    fn is_drawable(&self) -> bool {
+        false
+    }
+}
+
+/// Exact draws, row by row: the row is the entity.
+///
+/// # Errors
+/// If there is no memory, or the work is cancelled.
+pub fn exact(target: &dyn LogDensity, n: usize, stream: Stream, run: Run<'_>) -> Result<Vec<f64>> {
+    /// Rows of a task.
+    const ROWS: usize = 256;
+    let dim = target.dim();
+    let mut out = zeroed(n.saturating_mul(dim), "coordinates of draws")?;
+    run.try_fill_chunks(&mut out, ROWS * dim, |chunk, rows| {
+        let mut scratch = zeroed(target.scratch(), "numbers for the density")?;
+        for (row, out) in ((chunk * ROWS) as u64..).zip(rows.chunks_exact_mut(dim)) {
+            target.draw(&mut stream.draws(Purpose::Exact, row), out, &mut scratch);
+        }
+        run.advance((rows.len() / dim) as u64);
+        Ok(())
+    })?;
+    Ok(out)
 }
 
 /// The sum of squares, by four sums side by side.
 #[inline]
-fn squares(x: &[f64]) -> f64 {
+pub(super) fn squares(x: &[f64]) -> f64 {
     let mut sums = [0.0; 4];
     let (blocks, rest) = x.as_chunks::<4>();
     for block in blocks {
@@ -51,6 +94,14 @@ impl LogDensity for StandardNormal {
     #[inline]
     fn logp(&self, x: &[f64], _: &mut [f64]) -> Result<f64> {
         Ok(-0.5 * squares(x) - NORMAL * self.dim as f64)
+    }
+
+    fn draw(&self, draws: &mut Draws, out: &mut [f64], _: &mut [f64]) {
+        out.fill_with(|| draws.normal());
+    }
+
+    fn is_drawable(&self) -> bool {
+        true
     }
 }
 
@@ -84,6 +135,18 @@ impl LogDensity for Funnel {
         let others = (self.dim - 1) as f64;
         Ok(-0.5 * (z * z + others * v + within) - self.constant)
     }
+
+    fn draw(&self, draws: &mut Draws, out: &mut [f64], _: &mut [f64]) {
+        out[0] = self.scale * draws.normal();
+        let sd = exp((0.5 * out[0]).clamp(-700.0, 700.0));
+        for x in &mut out[1..] {
+            *x = sd * draws.normal();
+        }
+    }
+
+    fn is_drawable(&self) -> bool {
+        true
+    }
 }
 
 /// Student's distribution in several dimensions, standard; with one degree of freedom, Cauchy's.
@@ -106,6 +169,17 @@ impl LogDensity for StudentT {
     fn logp(&self, x: &[f64], _: &mut [f64]) -> Result<f64> {
         let spread = ln_any(1.0 + squares(x) / self.df);
         Ok(self.constant - 0.5 * (self.df + self.dim as f64) * spread)
+    }
+
+    fn draw(&self, draws: &mut Draws, out: &mut [f64], _: &mut [f64]) {
+        let scale = (0.5 * self.df / gamma(0.5 * self.df, draws)).sqrt();
+        for x in out {
+            *x = scale * draws.normal();
+        }
+    }
+
+    fn is_drawable(&self) -> bool {
+        true
     }
 }
 
