@@ -9,6 +9,7 @@
 //! | [`draws`] | where transitions get random numbers |
 //! | [`diagnostics`] | effective sample sizes and R-hat of several chains |
 //! | [`polya_gamma`] | Polya-Gamma variables, exact for every shape |
+//! | [`spins`] | Ising and Potts models, restricted Boltzmann machines |
 
 pub mod chain;
 pub mod diagnostics;
@@ -18,4 +19,5 @@ pub mod kernel;
 pub mod polya_gamma;
 pub mod slice;
 mod special;
+pub mod spins;
 pub mod targets;
