@@ -12,7 +12,7 @@ from sortes._check import FINITE, AtLeastOne, Count, one_of
 from sortes._interrupt import Interrupted, OnInterrupt
 from sortes._progress import Progress, job_of
 from sortes._rng import Rng, as_stream
-from sortes.mcmc.spins import Init, chained, finished, plan_of
+from sortes.mcmc.spins import Init, chained, chains_of, finished, plan_of
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -249,7 +249,7 @@ class BernoulliRBM:
         native = _core.mcmc.spins
         with job_of(num_threads, progress, "updates") as job:
             if given is None:
-                n = 4 if chains is None else int(chains)
+                n = chains_of(chains)
                 given = native.random_states(2, visible, n, stream, job).reshape(n, visible)
             if self._built is None:
                 flat = self.weights.reshape(-1)
@@ -273,7 +273,8 @@ class BernoulliRBM:
         fine = (array == 0) | (array == 1)
         if not fine.all():
             at = tuple(int(i) for i in np.argwhere(~fine)[0])
-            raise ValueError(f"{name}: item {at} must be 0 or 1, got {array[at]}")
+            item = at[0] if len(at) == 1 else at
+            raise ValueError(f"{name}: item {item} must be 0 or 1, got {array[at]}")
         return np.ascontiguousarray(array, np.uint8)
 
 

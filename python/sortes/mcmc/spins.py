@@ -120,7 +120,8 @@ class _SpinModel:
             fine, values = (array >= 0) & (array < self._q), f"in [0, {self._q})"
         if not fine.all():
             at = tuple(int(i) for i in np.argwhere(~fine)[0])
-            raise ValueError(f"{name}: item {at} must be {values}, got {array[at]}")
+            item = at[0] if len(at) == 1 else at
+            raise ValueError(f"{name}: item {item} must be {values}, got {array[at]}")
         states = array > 0 if self._q is None else array
         return np.ascontiguousarray(states, np.uint8)
 
@@ -180,7 +181,7 @@ class _SpinModel:
         with job_of(num_threads, progress, "updates") as job:
             sites = self.num_sites
             if given is None:
-                n = _chains_of(chains)
+                n = chains_of(chains)
                 flat = native.random_states(self._q or 2, sites, n, stream, job)
                 given = flat.reshape(n, sites)
             sampler: Sampler
@@ -940,15 +941,16 @@ def plan_of(
     )
 
 
-def _chains_of(chains: Any) -> int:
+def chains_of(chains: Any) -> int:
+    """Return how many chains there are to be."""
     return 4 if chains is None else count(chains, "chains", 1)
 
 
 def chained(states: NDArray[np.uint8], chains: Any, name: str = "init") -> NDArray[np.uint8]:
     """Return a row of states for each chain."""
     if states.ndim == 1:
-        return np.repeat(states[np.newaxis], _chains_of(chains), axis=0)
-    wanted = None if chains is None else _chains_of(chains)
+        return np.repeat(states[np.newaxis], chains_of(chains), axis=0)
+    wanted = None if chains is None else chains_of(chains)
     if states.ndim != 2 or not len(states) or wanted not in (None, len(states)):
         rows = "chains" if wanted is None else wanted
         raise ValueError(

@@ -9,6 +9,7 @@
 //! digit in which the two differ: each digit halves the spins that are undecided, and digits are made
 //! until none is. Which words are looked at together changes nothing, since each digit has its name.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use sortes_core::memory::zeroed;
@@ -119,6 +120,31 @@ struct Block {
     open: [u64; BLOCK],
 }
 
+/// What is worked with, once for each thread.
+struct Scratch {
+    around: Around,
+    block: Block,
+    /// Which bits of the words are sites.
+    all: [u64; BLOCK],
+    /// The words that are undecided.
+    list: [u32; BLOCK],
+}
+
+impl Scratch {
+    fn new() -> Self {
+        Self {
+            around: Around { spins: [[0; BLOCK]; 4], present: [[u64::MAX; BLOCK]; 4] },
+            block: Block { classes: [[0; BLOCK]; SUMS], up: [0; BLOCK], open: [0; BLOCK] },
+            all: [u64::MAX; BLOCK],
+            list: [0; BLOCK],
+        }
+    }
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Box<Scratch>> = RefCell::new(Box::new(Scratch::new()));
+}
+
 #[inline(always)]
 fn one_class(around: &Around, i: usize, closed: bool, classes: &mut [[u64; BLOCK]; SUMS]) {
     let Around { spins: [a, b, c, d], present: [pa, pb, pc, pd] } = around;
@@ -159,24 +185,32 @@ fn count(a: u64, b: u64, c: u64, d: u64) -> [u64; 3] {
 
 vectorised! {
     /// Sorts the spins of a block by the sum of their neighbours.
-    fn classify(around: &Around, closed: bool, block: &mut Block) {
+    fn classify(around: &Around, closed: bool, len: usize, block: &mut Block) {
+        assert!(len <= BLOCK); // so that no index below is looked at again
         if closed {
-            for i in 0..BLOCK {
+            for i in 0..len {
                 one_class(around, i, true, &mut block.classes);
             }
         } else {
-            for i in 0..BLOCK {
+            for i in 0..len {
                 one_class(around, i, false, &mut block.classes);
             }
         }
     }
 
     /// Compares the first digits of all spins of a block.
-    fn compare(digits: &Digits, stream: Stream, first: u64, closed: bool, block: &mut Block) {
+    fn compare(
+        digits: &Digits,
+        stream: Stream,
+        first: u64,
+        closed: bool,
+        len: usize,
+        block: &mut Block,
+    ) {
         if closed {
-            first_digits::<2>(digits, stream, first, block);
+            first_digits::<2>(digits, stream, first, len, block);
         } else {
-            first_digits::<1>(digits, stream, first, block);
+            first_digits::<1>(digits, stream, first, len, block);
         }
     }
 
@@ -210,19 +244,26 @@ vectorised! {
 
 /// Compares the first digits where every `EACH`-th sum occurs.
 #[inline(always)]
-fn first_digits<const EACH: usize>(digits: &Digits, stream: Stream, first: u64, block: &mut Block) {
-    block.up = [0; BLOCK];
-    block.open = [u64::MAX; BLOCK];
+fn first_digits<const EACH: usize>(
+    digits: &Digits,
+    stream: Stream,
+    first: u64,
+    len: usize,
+    block: &mut Block,
+) {
+    assert!(len <= BLOCK); // as above
+    block.up[..len].fill(0);
+    block.open[..len].fill(u64::MAX);
     for pair in 0..DENSE {
         let at = 2 * pair as usize;
         let ones = [digits.ones[at], digits.ones[at + 1]];
-        for i in 0..BLOCK {
+        for i in 0..len {
             let words = words_of(stream, Purpose::Lattice, first + i as u64, pair);
             step::<EACH>(&ones, i, words, block);
         }
         for d in [at, at + 1] {
             let Some(live) = digits.ends[d] else { continue };
-            for i in 0..BLOCK {
+            for i in 0..len {
                 block.open[i] &= chosen::<EACH>(&live, &block.classes, i);
             }
         }
@@ -376,37 +417,41 @@ impl Spins {
         let first = self.first + (colour * plane.len()) as u64;
         let closed = !self.lattice.is_open();
         let done = run.fill_chunks(&mut plane, TASK, |task, words| {
-            let mut around = Around { spins: [[0; BLOCK]; 4], present: [[u64::MAX; BLOCK]; 4] };
-            let mut block = Block { classes: [[0; BLOCK]; SUMS], up: [0; BLOCK], open: [0; BLOCK] };
-            let (mut all, mut list) = ([u64::MAX; BLOCK], [0; BLOCK]);
-            for (b, out) in words.chunks_mut(BLOCK).enumerate() {
-                let start = task * TASK + b * BLOCK;
-                self.around(colour, start, out.len(), &mut around, &mut all);
-                classify(&around, closed, &mut block);
-                let first = first + start as u64;
-                compare(digits, stream, first, closed, &mut block);
-                let mut undecided = 0;
-                for (i, &all) in all[..out.len()].iter().enumerate() {
-                    block.open[i] &= all;
-                    list[undecided] = i as u32;
-                    undecided += usize::from(block.open[i] != 0);
-                }
-                let mut pair = DENSE;
-                while undecided > 0 && pair < 32 {
-                    go_on(digits, stream, first, pair, closed, &list[..undecided], &mut block);
-                    pair += 1;
-                    let mut left = 0;
-                    for i in 0..undecided {
-                        let at = list[i];
-                        list[left] = at;
-                        left += usize::from(block.open[at as usize] != 0);
+            SCRATCH.with_borrow_mut(|scratch| {
+                let Scratch { around, block, all, list } = &mut **scratch;
+                // Of lattices that do not fill their words, some other lattice may have been here.
+                all.fill(u64::MAX);
+                for (b, out) in words.chunks_mut(BLOCK).enumerate() {
+                    let start = task * TASK + b * BLOCK;
+                    self.around(colour, start, out.len(), around, all);
+                    // Whole vectors are quicker; what stands in the words behind does not matter.
+                    let len = out.len().next_multiple_of(8).min(BLOCK);
+                    classify(around, closed, len, block);
+                    let first = first + start as u64;
+                    compare(digits, stream, first, closed, len, block);
+                    let mut undecided = 0;
+                    for (i, &all) in all[..out.len()].iter().enumerate() {
+                        block.open[i] &= all;
+                        list[undecided] = i as u32;
+                        undecided += usize::from(block.open[i] != 0);
                     }
-                    undecided = left;
+                    let mut pair = DENSE;
+                    while undecided > 0 && pair < 32 {
+                        go_on(digits, stream, first, pair, closed, &list[..undecided], block);
+                        pair += 1;
+                        let mut left = 0;
+                        for i in 0..undecided {
+                            let at = list[i];
+                            list[left] = at;
+                            left += usize::from(block.open[at as usize] != 0);
+                        }
+                        undecided = left;
+                    }
+                    for ((out, up), all) in out.iter_mut().zip(&block.up).zip(&*all) {
+                        *out = up & all;
+                    }
                 }
-                for ((out, up), all) in out.iter_mut().zip(&block.up).zip(&all) {
-                    *out = up & all;
-                }
-            }
+            });
         });
         self.planes[colour] = plane;
         done
@@ -443,8 +488,7 @@ impl State for Spins {
     fn measure(&self) -> Measured {
         let ups: u64 = self.planes.iter().flatten().map(|word| u64::from(word.count_ones())).sum();
         // Each pair of neighbours has one site of the first colour.
-        let mut around = Around { spins: [[0; BLOCK]; 4], present: [[u64::MAX; BLOCK]; 4] };
-        let mut all = [u64::MAX; BLOCK];
+        let Scratch { mut around, mut all, .. } = Scratch::new();
         let (mut pairs, mut alike) = (0_u64, 0_u64);
         for (b, words) in self.planes[0].chunks(BLOCK).enumerate() {
             self.around(0, b * BLOCK, words.len(), &mut around, &mut all);
@@ -467,5 +511,102 @@ impl State for Spins {
 
     fn is_divisible(&self) -> bool {
         self.lattice.plane() > TASK
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sortes_core::simd::{available_levels, with_level};
+
+    use super::*;
+
+    /// One spin at a time, with the digits of its number one after the other.
+    fn sweep(lattice: &Lattice, states: &mut [u8], stream: Stream, first: u64) {
+        let [rows, columns] = lattice.shape;
+        let thresholds = lattice.thresholds();
+        let width = lattice.width();
+        for colour in 0..2 {
+            for (row, column) in (0..rows * columns).map(|i| (i / columns, i % columns)) {
+                if (row + column) % 2 != colour {
+                    continue;
+                }
+                let beside = |at: usize, len: usize, periodic: bool| {
+                    let before = if at > 0 { Some(at - 1) } else { periodic.then_some(len - 1) };
+                    let after = if at + 1 < len { Some(at + 1) } else { periodic.then_some(0) };
+                    [before, after]
+                };
+                let mut sum = 4;
+                for other in beside(row, rows, lattice.periodic[0]).into_iter().flatten() {
+                    sum += 2 * i32::from(states[other * columns + column]) - 1;
+                }
+                for other in beside(column, columns, lattice.periodic[1]).into_iter().flatten() {
+                    sum += 2 * i32::from(states[row * columns + other]) - 1;
+                }
+                let j = column / 2;
+                let word = colour * lattice.plane() + row * width + j / 64;
+                let mut draws = stream.draws(Purpose::Lattice, first + word as u64);
+                let number = (0..64).fold(0, |u, _| u << 1 | (draws.u64() >> (j % 64) & 1));
+                states[row * columns + column] = u8::from(number < thresholds[sum as usize]);
+            }
+        }
+    }
+
+    #[test]
+    fn words_are_what_their_spins_are_on_every_instruction_set() {
+        let stream = Stream::new(0x1234_5678_9ABC_DEF0);
+        for (shape, periodic) in [
+            ([4, 4], [true, true]),
+            ([6, 260], [true, true]),
+            ([34, 1024], [true, true]),
+            ([5, 7], [false, false]),
+            ([4, 129], [true, false]),
+            ([3, 130], [false, true]),
+            ([1, 1], [false, false]),
+            ([1, 6], [false, true]),
+            ([7, 1], [false, false]),
+        ] {
+            for (coupling, field, beta) in [
+                (1.0, 0.0, 0.44),
+                (-0.7, 0.3, 1.0),
+                (0.0, -9.0, 1.0),
+                (1.0, 0.0, 0.0),
+                (1e9, 1.0, 1.0),
+            ] {
+                let lattice = Lattice { shape, periodic, coupling, field, beta };
+                let mut states: Vec<u8> =
+                    (0..shape[0] * shape[1]).map(|i| (i * i / 3 % 2) as u8).collect();
+                let start = states.clone();
+                let first = 3 * Spins::names(&lattice);
+                for round in 0..3 {
+                    sweep(&lattice, &mut states, stream.at_step(round), first);
+                }
+                for level in available_levels() {
+                    let mut spins =
+                        Spins::new(lattice.clone(), &start, 3, stream.rounds()).unwrap();
+                    for round in 0..3 {
+                        with_level(level, || spins.update(round, Run::alone())).unwrap();
+                    }
+                    let mut found = vec![0; states.len()];
+                    spins.read(&mut found);
+                    assert!(found == states, "{lattice:?} {level:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn measurements_are_sums() {
+        let lattice = Lattice {
+            shape: [3, 5],
+            periodic: [false, false],
+            coupling: 2.0,
+            field: 0.5,
+            beta: 1.0,
+        };
+        let mut states = vec![1; 15];
+        states[7] = 0;
+        let spins = Spins::new(lattice, &states, 0, Stream::new(0).rounds()).unwrap();
+        // 22 pairs, 4 of which differ; 13 spins more up than down.
+        assert_eq!(spins.measure(), Measured { energy: -28.0 - 6.5, magnetization: 13.0 / 15.0 });
     }
 }
