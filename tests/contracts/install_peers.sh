@@ -6,7 +6,8 @@
 # llama-cpp-python is compiled into PYTHON's own environment. vLLM and SGLang only have to
 # be importable, so they lie without their GPU requirements in a folder each, .peers/vllm and
 # .peers/sglang, which the tests append to the search path. PecanPy, for the benches alone, needs an
-# older NumPy and so an environment of its own, .peers/pecanpy. A peer that cannot be installed is
+# older NumPy and so an environment of its own, .peers/pecanpy; the peers of spin models have .peers/spins.
+# A peer that cannot be installed is
 # reported here, and its tests skip.
 
 set -u
@@ -46,13 +47,13 @@ in_folder() {
         pip install --target "$folder" --upgrade "$@"
 }
 
-# in_environment NAME VERSION NEED...: the package, in an environment of its own.
+# in_environment FOLDER PACKAGE...: packages, in an environment of their own.
 in_environment() {
-    folder=$peers/$1 package=$1==$2
+    folder=$peers/$1
     rm -rf "$folder"
-    shift 2
+    shift
     "$python" -m venv "$folder" &&
-        "$folder/bin/python" -m pip --quiet --disable-pip-version-check install "$package" "$@"
+        "$folder/bin/python" -m pip --quiet --disable-pip-version-check install "$@"
 }
 
 # Compiled for every processor with AVX2, not for this one: an environment may move to another
@@ -69,7 +70,9 @@ once "$peers/vllm.stamp" vllm 0.33.0 in_folder vllm 0.33.0 \
     msgspec cbor2 pyzmq aiohttp openai-harmony openai pybase64 uvloop cloudpickle pydantic cachetools
 once "$peers/sglang.stamp" sglang 0.5.23 in_folder sglang 0.5.23 \
     orjson starlette ipython dill pybase64 msgspec pyzmq aiohttp
-once "$peers/pecanpy.stamp" pecanpy 2.0.9 in_environment pecanpy 2.0.9 "numpy<2"
+once "$peers/pecanpy.stamp" pecanpy 2.0.9 in_environment pecanpy pecanpy==2.0.9 "numpy<2"
+once "$peers/spins.stamp" thrml 0.1.4 \
+    in_environment spins thrml==0.1.4 dwave-samplers==1.8.0 numba
 environment=$("$python" -c "import sys; print(sys.prefix)") || exit 1
 once "$environment/.llama-cpp-python" llama-cpp-python 0.3.36 \
     llama_cpp 0.3.36 "-DGGML_NATIVE=OFF -DLLAVA_BUILD=OFF"

@@ -119,7 +119,10 @@ def test_draws_depend_on_names_alone(dtype):
         ({"weights": [[np.nan]]}, r"weights: item \(0, 0\) must be in"),
         ({"weights": [[1.0, 2.0]], "hidden_bias": [1.0]}, r"hidden_bias: must have shape \(2,\)"),
         ({"weights": [[1.0]], "visible_bias": np.inf}, "visible_bias: must be in"),
-        ({"weights": np.float32([[3e38, 3e38]])}, "weights: must have sums in the range of float32"),
+        (
+            {"weights": np.float32([[3e38, 3e38]])},
+            "weights: must have sums in the range of float32",
+        ),
     ],
 )
 def test_bad_machines(call, said):

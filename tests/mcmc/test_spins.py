@@ -1,4 +1,4 @@
-"""Spin models have their laws: whole rows of one-step matrices, and stationary laws, by enumeration.
+"""Spin models have their laws: rows of one-step matrices and stationary laws, by enumeration.
 
 Each chain makes its updates from a given state, so that draws are independent. 20,000 chains see an
 error of 0.025 in a probability of one half. Each bound has a false alarm rate below 1e-6.
@@ -91,7 +91,9 @@ def matrix(model, kernel):
     if kernel == "random":
         return np.linalg.matrix_power(sum(heat_bath(model, i) for i in range(n)) / n, n)
     order = colours(model) if kernel == "colored" else range(n)
-    return np.linalg.multi_dot([np.eye(len(all_states(model))), *(heat_bath(model, i) for i in order)])
+    return np.linalg.multi_dot(
+        [np.eye(len(all_states(model))), *(heat_bath(model, i) for i in order)]
+    )
 
 
 @pytest.mark.parametrize("name", ISING)
@@ -235,8 +237,9 @@ def test_lattices_given_their_neighbours():
     # Residuals of the second colour, each over its standard deviation.
     chance = p[around + 4]
     left = np.where(second, ((spins == 1) - chance) / np.sqrt(chance * (1 - chance)), 0)
-    shifts = [(0, 0, 0, 2), (0, 0, 1, 1), (0, 0, 2, 0), (0, 0, 0, 128), (0, 0, 0, 256), (0, 1, 0, 0),
-              (1, 0, 0, 0), (0, 0, 1, 127)]  # fmt: skip
+    # The next spins of a word, rows, words, draws and chains.
+    shifts = [(0, 0, 0, 2), (0, 0, 1, 1), (0, 0, 2, 0), (0, 0, 0, 128), (0, 0, 0, 256)]
+    shifts += [(0, 0, 1, 127), (0, 1, 0, 0), (1, 0, 0, 0)]
     for shift in shifts:
         products = (left * np.roll(left, shift, (0, 1, 2, 3)))[:, :, second]
         assert abs(products.sum()) < 5.5 * np.sqrt(products.size), shift

@@ -107,7 +107,7 @@ class BernoulliRBM:
             + np.abs(self.visible_bias, dtype=np.float64).sum()
             + np.abs(self.hidden_bias, dtype=np.float64).sum()
         )
-        if not most < np.finfo(dtype).max:
+        if not most < (np.finfo(np.float32).max if half else np.finfo(np.float64).max):
             raise ValueError(f"weights: must have sums in the range of {dtype}, got {most}")
         self._built: _core.mcmc.spins.Machine | None = None
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from sortes import _core
 from sortes._arrays import host, numbers_of
-from sortes._check import AtLeastOne, Count, Domain, Finite, count, flag, one_of, real, shown
 from sortes._check import FINITE as FINITE_NUMBERS
+from sortes._check import AtLeastOne, Count, Domain, Finite, count, flag, one_of, real, shown
 from sortes._interrupt import Interrupted, OnInterrupt
 from sortes._progress import Progress, job_of
 from sortes._rng import Rng, as_stream
@@ -70,7 +70,7 @@ class _SpinModel:
     J: NDArray[np.float64]
     h: NDArray[np.float64]
     beta: float
-    #: Pairs of neighbours; or the lengths of axes and which wrap, of which pairs are made when asked.
+    #: Pairs of neighbours; or the lengths of axes and which wrap: pairs are then made when asked.
     _edges: NDArray[np.int64] | tuple[list[int], list[bool]]
     #: The states of a site of a Potts model.
     _q: int | None = None
