@@ -32,7 +32,7 @@ def dwave(model, size, sweeps):
     n, pairs = edges_of(model, size)
     bqm = dimod.BinaryQuadraticModel("SPIN")
     bqm.add_linear_from_array(np.zeros(n))
-    bqm.add_quadratic_from_iterable((int(i), int(j), -1.0) for i, j in pairs)
+    bqm.add_quadratic_from((int(i), int(j), -1.0) for i, j in pairs)
     sampler = SimulatedAnnealingSampler()
     start = np.random.default_rng(1).choice([-1, 1], (1, n)).astype(np.int8)
     states = dimod.SampleSet.from_samples_bqm(start, bqm)
@@ -93,7 +93,7 @@ def thrml(model, size, sweeps):
     ebm = IsingEBM(nodes, edges, jnp.zeros(n), jnp.ones(len(edges)), jnp.array(BETA))
     blocks = [Block([nodes[i] for i in range(n) if (i // size + i) % 2 == c]) for c in (0, 1)]
     program = IsingSamplingProgram(ebm, blocks, clamped_blocks=[])
-    schedule = SamplingSchedule(n_warmup=0, n_samples=1, steps_per_sample=sweeps)
+    schedule = SamplingSchedule(n_warmup=sweeps, n_samples=1, steps_per_sample=1)
     init = hinton_init(xla.random.key(0), ebm, blocks, ())
     run = xla.jit(lambda key: sample_states(key, program, schedule, init, [], [Block(nodes)]))
     return lambda seed: xla.block_until_ready(run(xla.random.key(seed)))

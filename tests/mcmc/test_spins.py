@@ -144,6 +144,22 @@ def test_rows_of_heat_bath(kernel, which):
 
 
 @pytest.mark.law
+@pytest.mark.parametrize("kernel", ["colored", "swendsen_wang"])
+def test_many_sites_in_fields(kernel):
+    """2^20 sites without neighbours: an error of 0.0035 is seen in a probability of one half."""
+    n, h = 2**20, np.array([0.3, -0.5, 0.8])
+    got = PottsModel([], 3, h=h, beta=1.3, num_sites=n).sample(
+        draws=1, chains=1, warmup=0, rng=310, **KERNELS[kernel]
+    )
+    assert_law(np.bincount(got.spins.ravel()), np.exp(1.3 * h) / np.exp(1.3 * h).sum())
+    got = IsingModel([], h=0.4, beta=1.3, num_sites=n).sample(
+        draws=1, chains=1, warmup=0, rng=311, **KERNELS[kernel]
+    )
+    p = 1 / (1 + np.exp(-2 * 1.3 * 0.4))
+    assert_law(np.bincount((got.spins.ravel() + 1) // 2), [1 - p, p])
+
+
+@pytest.mark.law
 @pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("name", ["path3_isolated_node", "frustrated_triangle", "complete5_random"])
 def test_stationary_laws_of_spins(kernel, name):
