@@ -105,7 +105,7 @@ TRIL = np.array([[1.0, 0.0], [0.3, 0.5]])
 
 CALLS = {
     "BernoulliRBM": {"weights": WEIGHTS_RBM, "visible_bias": 0.5, "hidden_bias": [0.1, -0.2]},
-    "BernoulliRBM.free_energy": {"visible": np.tile([1, 0, 1], (SCALE, SCALE))},
+    "BernoulliRBM.free_energy": {"visible": np.tile([1, 0, 1], (2, SCALE))},
     "BernoulliRBM.sample": [
         SPIN_RUN,
         {
@@ -114,7 +114,10 @@ CALLS = {
             "clamped": np.tile([True, False, True], SCALE),
         },
     ],
-    "IsingModel": {"edges": EDGES, "J": 0.5, "h": np.linspace(-1, 1, SITES), "beta": 0.7},
+    "IsingModel": [
+        {"edges": EDGES, "J": 0.5, "h": np.linspace(-1, 1, SITES), "beta": 0.7},
+        {"edges": EDGES, "num_sites": SITES + 2},
+    ],
     "IsingModel.grid": {"shape": (4, 6), "J": 0.5, "h": 0.1, "beta": 0.7},
     "IsingModel.from_networkx": {"graph": Graph(SITES), "beta": 0.7},
     "IsingModel.from_scipy": {"matrix": sparse.csr_array([[0.0, 2.0], [2.0, 0.0]]), "h": 0.1},
@@ -126,7 +129,10 @@ CALLS = {
         {**SPIN_RUN, "method": "swendsen_wang"},
         {**SPIN_RUN, "method": "wolff"},
     ],
-    "PottsModel": {"edges": EDGES, "q": 3, "J": 0.5, "h": [0.1, 0.0, -0.2], "beta": 0.7},
+    "PottsModel": [
+        {"edges": EDGES, "q": 3, "J": 0.5, "h": [0.1, 0.0, -0.2], "beta": 0.7},
+        {"edges": EDGES, "q": 3, "num_sites": SITES + 2},
+    ],
     "PottsModel.grid": {"shape": (4, 6), "q": 3, "J": 0.5, "h": 0.1, "beta": 0.7},
     "PottsModel.energy": {"spins": np.tile(np.arange(SITES) % 3, (2, 1))},
     "PottsModel.sample": [SPIN_RUN, {**SPIN_RUN, "method": "wolff"}],

@@ -229,7 +229,7 @@ class BernoulliRBM:
         >>> machine = BernoulliRBM([[2.0], [-2.0]], hidden_bias=-1.0)
         >>> trace = machine.sample(draws=2000, rng=0)
         >>> trace.visible.mean((0, 1)).round(1)
-        array([0.7, 0.4])
+        array([0.7, 0.3])
         """
         plan = plan_of(draws, warmup, thin, keep_units, "keep_units")
         one_of(on_interrupt, "on_interrupt", get_args(OnInterrupt))
