@@ -231,7 +231,7 @@ impl Clusters {
                         } else if model.has_field() {
                             drawn(&mut chain.fields[i * q..][..q], beta, uniform_of(word))
                         } else {
-                            (u128::from(word) * q as u128 >> 64) as u8
+                            ((u128::from(word) * q as u128) >> 64) as u8
                         };
                     }
                 }
@@ -257,7 +257,7 @@ impl Clusters {
         };
         let old = self.states[seed as usize];
         let new = match model.kind() {
-            Kind::Ising => 0, // reversed below
+            Kind::Ising | Kind::Potts(1) => 0, // spins are reversed below
             Kind::Potts(q) if model.has_field() => {
                 let mut sums = filled(q, 0.0, "fields of a cluster")?;
                 for &i in &self.members {
@@ -265,7 +265,6 @@ impl Clusters {
                 }
                 drawn(&mut sums, model.beta(), draws.uniform())
             }
-            Kind::Potts(1) => 0,
             // Another state, each as likely.
             Kind::Potts(q) => {
                 let other = draws.below(q as u64 - 1) as u8;
@@ -327,7 +326,9 @@ impl Clusters {
 /// The state of a cluster with these fields.
 fn drawn(fields: &mut [f64], beta: f64, u: f64) -> u8 {
     let best = fields.iter().fold(f64::NEG_INFINITY, |best, &h| best.max(beta * h));
-    fields.iter_mut().for_each(|h| *h = beta * *h - best);
+    for h in fields.iter_mut() {
+        *h = beta * *h - best;
+    }
     exponentiate(fields);
     pick(fields, u) as u8
 }

@@ -145,7 +145,9 @@ impl Sites {
                         x[usize::from(states[j])] += coupling;
                     }
                     let best = x.iter().fold(f64::NEG_INFINITY, |best, &x| best.max(beta * x));
-                    x.iter_mut().for_each(|x| *x = beta * *x - best);
+                    for x in x.iter_mut() {
+                        *x = beta * *x - best;
+                    }
                 }
                 exponentiate(logits);
                 for ((weights, &i), &word) in logits.chunks_exact(q).zip(sites).zip(words) {
@@ -183,7 +185,9 @@ vectorised! {
 
     /// The exponentials of numbers that are not positive.
     pub(super) fn exponentiate(x: &mut [f64]) {
-        x.iter_mut().for_each(|x| *x = exp_negative(*x));
+        for x in x.iter_mut() {
+            *x = exp_negative(*x);
+        }
     }
 }
 
@@ -203,7 +207,7 @@ impl State for Sites {
                     let ids = bulk::Ids::From(stream, self.first + at as u64);
                     bulk::words(Purpose::Site, ids, words);
                     for &[site, word] in &*words {
-                        let site = (u128::from(site) * self.model.sites() as u128 >> 64) as usize;
+                        let site = ((u128::from(site) * self.model.sites() as u128) >> 64) as usize;
                         self.draw(site..site + 1, &[word]);
                     }
                     at = end;

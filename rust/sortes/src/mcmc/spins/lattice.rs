@@ -131,6 +131,7 @@ struct Scratch {
 }
 
 impl Scratch {
+    #[allow(clippy::large_stack_arrays)] // once for each thread
     fn new() -> Self {
         Self {
             around: Around { spins: [[0; BLOCK]; 4], present: [[u64::MAX; BLOCK]; 4] },

@@ -240,7 +240,7 @@ pub fn random_states(
             bulk::words(Purpose::Initial, bulk::Ids::From(stream, name), words);
             name += words.len() as u64;
             for (out, &word) in out.iter_mut().zip(words.as_flattened()) {
-                *out = (u128::from(word) * states as u128 >> 64) as u8;
+                *out = ((u128::from(word) * states as u128) >> 64) as u8;
             }
         }
     }
