@@ -6,9 +6,9 @@
 # llama-cpp-python is compiled into PYTHON's own environment. vLLM and SGLang only have to
 # be importable, so they lie without their GPU requirements in a folder each, .peers/vllm and
 # .peers/sglang, which the tests append to the search path. PecanPy, for the benches alone, needs an
-# older NumPy and so an environment of its own, .peers/pecanpy. So do PyMC 5 and 6: .peers/pymc5, and
-# .peers/pymc6, with the samplers of the benches, for which a Python 3.12 or newer must be found
-# beside PYTHON. A peer that cannot be installed is
+# older NumPy and so an environment of its own, .peers/pecanpy; the peers of spin models, for the benches
+# too, have .peers/spins. So do PyMC 5 and 6: .peers/pymc5, and .peers/pymc6, with the samplers of the
+# benches, for which a Python 3.12 or newer must be found beside PYTHON. A peer that cannot be installed is
 # reported here, and its tests skip.
 
 set -u
@@ -48,18 +48,20 @@ in_folder() {
         pip install --target "$folder" --upgrade "$@"
 }
 
-# in_environment NAME VERSION NEED...: the package, in an environment of its own.
+# in_environment FOLDER PACKAGE...: packages, in an environment of their own.
 in_environment() {
-    environment_of "$python" "$peers/$1" "$1==$2" "$@"
+    folder=$1
+    shift
+    environment_of "$python" "$peers/$folder" "$@"
 }
 
-# environment_of PYTHON FOLDER PACKAGE NAME VERSION NEED...
+# environment_of PYTHON FOLDER PACKAGE...: the same, for any Python.
 environment_of() {
-    interpreter=$1 folder=$2 package=$3
+    interpreter=$1 folder=$2
     rm -rf "$folder"
-    shift 5
+    shift 2
     "$interpreter" -m venv "$folder" &&
-        "$folder/bin/python" -m pip --quiet --disable-pip-version-check install "$package" "$@"
+        "$folder/bin/python" -m pip --quiet --disable-pip-version-check install "$@"
 }
 
 # newer: a Python of at least 3.12, from the path or from pyenv.
@@ -89,11 +91,14 @@ once "$peers/vllm.stamp" vllm 0.33.0 in_folder vllm 0.33.0 \
     msgspec cbor2 pyzmq aiohttp openai-harmony openai pybase64 uvloop cloudpickle pydantic cachetools
 once "$peers/sglang.stamp" sglang 0.5.23 in_folder sglang 0.5.23 \
     orjson starlette ipython dill pybase64 msgspec pyzmq aiohttp
-once "$peers/pecanpy.stamp" pecanpy 2.0.9 in_environment pecanpy 2.0.9 "numpy<2"
 once "$peers/pymc5.stamp" pymc 5.28.5 environment_of "$python" "$peers/pymc5" pymc==5.28.5 \
-    pymc 5.28.5 numba==0.65.1 pytest
+    numba==0.65.1 pytest
 once "$peers/pymc6.stamp" pymc 6.4.0 environment_of "$(newer)" "$peers/pymc6" pymc==6.4.0 \
-    pymc 6.4.0 numba==0.68.0 pytest blackjax==1.7.1 emcee==3.1.6 zeus-mcmc==2.5.4
+    numba==0.68.0 pytest blackjax==1.7.1 emcee==3.1.6 zeus-mcmc==2.5.4
 environment=$("$python" -c "import sys; print(sys.prefix)") || exit 1
 once "$environment/.llama-cpp-python" llama-cpp-python 0.3.36 \
     llama_cpp 0.3.36 "-DGGML_NATIVE=OFF -DLLAVA_BUILD=OFF"
+# Those of the benches alone.
+once "$peers/pecanpy.stamp" pecanpy 2.0.9 in_environment pecanpy pecanpy==2.0.9 "numpy<2"
+once "$peers/spins.stamp" thrml 0.1.4 \
+    in_environment spins thrml==0.1.4 dwave-samplers==1.8.0 numba

@@ -1,15 +1,20 @@
 """Valid calls of what the family offers."""
 
 import ctypes
+from types import SimpleNamespace
 
 import numpy as np
+from scipy import sparse
 from sortes.mcmc import (
+    BernoulliRBM,
     CLogp,
     Funnel,
     Gibbs,
     GibbsianPolarSlice,
     HitAndRunSlice,
+    IsingModel,
     Normal,
+    PottsModel,
     Slice,
     StandardNormal,
     sample,
@@ -101,6 +106,45 @@ class Logp(Drawn):
         return 0.5 * float(state["x"])
 
 
+class Graph:
+    """What is read of a graph of NetworkX."""
+
+    def __init__(self, n=3):
+        """Make a path of `n` nodes."""
+        self.n = n
+
+    def is_directed(self):
+        """Return False."""
+        return False
+
+    @property
+    def nodes(self):
+        """The nodes, which can be called."""
+        n = self.n
+
+        class Nodes(list):
+            def __call__(self, data=False):
+                return [(i, {"field": 0.1 * i}) for i in range(n)]
+
+        return Nodes(range(n))
+
+    def edges(self, data=None, default=1.0):
+        """The edges, with couplings if there is an attribute of these."""
+        pairs = [(i, i + 1) for i in range(self.n - 1)]
+        return pairs if data is None else [(i, j, 0.5 if data == "weight" else 1) for i, j in pairs]
+
+
+EDGES = np.arange(4 * SCALE)[:, None] + [0, 1]
+SITES = 4 * SCALE + 1
+SPINS = np.where(np.arange(SITES) % 3, 1, -1)
+SPIN_RUN = {"draws": 3, "warmup": 2, "chains": 2, "thin": 2, "rng": 0}
+BQM = SimpleNamespace(
+    vartype=SimpleNamespace(name="SPIN"),
+    linear={i: 0.1 * i for i in range(SITES)},
+    quadratic={(i, i + 1): 0.5 for i in range(SITES - 1)},
+)
+WEIGHTS_RBM = np.tile([[0.5, -1.0], [1.0, 0.2], [0.0, 2.0]], (SCALE, 1))
+
 TARGET = StandardNormal(2)
 RUN = {"init": np.array([[0.5, 0.2], [0.1, -0.3]]), "draws": 5 * SCALE, "warmup": 30, "rng": 0}
 FEW = {**RUN, "draws": 5}
@@ -130,6 +174,38 @@ CALLS = {
     "sample_on_device": on_device,
     "TorchLogp": torch_logp,
     "TorchLogp.__call__": {"points": np.ones((3, 2))},
+    "BernoulliRBM": {"weights": WEIGHTS_RBM, "visible_bias": 0.5, "hidden_bias": [0.1, -0.2]},
+    "BernoulliRBM.free_energy": {"visible": np.tile([1, 0, 1], (2, SCALE))},
+    "BernoulliRBM.sample": [
+        SPIN_RUN,
+        {
+            **SPIN_RUN,
+            "init": np.tile([1, 0, 1], SCALE),
+            "clamped": np.tile([True, False, True], SCALE),
+        },
+    ],
+    "IsingModel": [
+        {"edges": EDGES, "J": 0.5, "h": np.linspace(-1, 1, SITES), "beta": 0.7},
+        {"edges": EDGES, "num_sites": SITES + 2},
+    ],
+    "IsingModel.grid": {"shape": (4, 6), "J": 0.5, "h": 0.1, "beta": 0.7},
+    "IsingModel.from_networkx": {"graph": Graph(SITES), "beta": 0.7},
+    "IsingModel.from_scipy": {"matrix": sparse.csr_array([[0.0, 2.0], [2.0, 0.0]]), "h": 0.1},
+    "IsingModel.from_bqm": {"bqm": BQM, "beta": 0.7},
+    "IsingModel.energy": {"spins": np.tile(SPINS, (2, 1))},
+    "IsingModel.sample": [
+        SPIN_RUN,
+        {**SPIN_RUN, "order": "random", "init": SPINS},
+        {**SPIN_RUN, "method": "swendsen_wang"},
+        {**SPIN_RUN, "method": "wolff"},
+    ],
+    "PottsModel": [
+        {"edges": EDGES, "q": 3, "J": 0.5, "h": [0.1, 0.0, -0.2], "beta": 0.7},
+        {"edges": EDGES, "q": 3, "num_sites": SITES + 2},
+    ],
+    "PottsModel.grid": {"shape": (4, 6), "q": 3, "J": 0.5, "h": 0.1, "beta": 0.7},
+    "PottsModel.energy": {"spins": np.tile(np.arange(SITES) % 3, (2, 1))},
+    "PottsModel.sample": [SPIN_RUN, {**SPIN_RUN, "method": "wolff"}],
     "ess": [{"draws": DRAWS}, {"draws": DRAWS, "method": "tail"}],
     "log_mean_weight": {"log_weights": WEIGHTS},
     "next_temperature": {"log_likelihood": 9 * WEIGHTS.ravel(), "current": 0.25, "target_ess": 0.9},
@@ -212,6 +288,11 @@ BESIDE = {
     "ess method": {"draws": np.random.default_rng(0).normal(size=(2, 50))},
 }
 MADE = {
+    "BernoulliRBM": lambda: BernoulliRBM(WEIGHTS_RBM),
+    "BoltzmannTrace": lambda: BernoulliRBM(WEIGHTS_RBM).sample(**SPIN_RUN),
+    "IsingModel": lambda: IsingModel(EDGES, 0.5, 0.1),
+    "PottsModel": lambda: PottsModel(EDGES, 3, 0.5, [0.1, 0.0, -0.2]),
+    "SpinTrace": lambda: IsingModel(EDGES).sample(**SPIN_RUN),
     "Trace": lambda: sample(TARGET, Slice(), **FEW),
     "Sampling": lambda: sample(TARGET, Slice(), **FEW, blocking=False),
     "Funnel": lambda: Funnel(2),

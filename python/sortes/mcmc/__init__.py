@@ -12,9 +12,11 @@ and what their draws are worth. `sample_on_device` keeps many chains on a GPU.
 variables given the others, by functions of the user's or by Metropolis and Hastings (`MHBlock`).
 
 Beside them: Polya-Gamma variables (`random_polyagamma`); particles and their weights (`resample`,
-`weights_ess`, `log_mean_weight`, `next_temperature`).
+`weights_ess`, `log_mean_weight`, `next_temperature`); spins on graphs (`IsingModel`, `PottsModel`)
+and units in two layers (`BernoulliRBM`).
 """
 
+from sortes.mcmc.boltzmann import BernoulliRBM, BoltzmannTrace
 from sortes.mcmc.control import ChainProgress, Sampling
 from sortes.mcmc.diagnostics import ess, rhat
 from sortes.mcmc.gibbs import Gibbs, GibbsDraws, MHBlock
@@ -30,6 +32,7 @@ from sortes.mcmc.on_device import DeviceDraws, TorchLogp, sample_on_device
 from sortes.mcmc.polya_gamma import random_polyagamma
 from sortes.mcmc.resampling import log_mean_weight, next_temperature, resample, weights_ess
 from sortes.mcmc.sampling import sample
+from sortes.mcmc.spins import IsingModel, PottsModel, SpinTrace
 from sortes.mcmc.targets import (
     CLogp,
     Funnel,
@@ -44,6 +47,8 @@ from sortes.mcmc.tempering import Particles, smc
 from sortes.mcmc.trace import Trace
 
 __all__ = [
+    "BernoulliRBM",
+    "BoltzmannTrace",
     "CLogp",
     "ChainProgress",
     "DeviceDraws",
@@ -55,14 +60,17 @@ __all__ = [
     "GibbsDraws",
     "GibbsianPolarSlice",
     "HitAndRunSlice",
+    "IsingModel",
     "LogisticRegression",
     "MHBlock",
     "ManyWell",
     "Mixture",
     "Normal",
     "Particles",
+    "PottsModel",
     "Sampling",
     "Slice",
+    "SpinTrace",
     "StandardNormal",
     "StudentT",
     "TorchLogp",

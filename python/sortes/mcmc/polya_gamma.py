@@ -157,6 +157,5 @@ def _shape_of(
 
 def _flat(x: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.float64]:
     """Return one number, or one for each element."""
-    if x.size == 1:
-        return np.ascontiguousarray(x).reshape(1)
-    return np.ascontiguousarray(np.broadcast_to(x, shape)).reshape(-1)
+    flat = x.reshape(1) if x.size == 1 else np.broadcast_to(x, shape)
+    return np.require(flat, np.float64, ("C", "A")).reshape(-1)

@@ -74,6 +74,15 @@ vectorised! {
     }
 }
 
+/// Draws `2 * block` and `2 * block + 1` (`u64`) of an entity: for loops that use them at once, which
+/// [`vectorised`] compiles.
+#[inline(always)]
+pub fn words_of(stream: Stream, purpose: Purpose, entity: u64, block: u32) -> [u64; 2] {
+    let key = [stream.key() as u32, (stream.key() >> 32) as u32];
+    let high = (purpose as u64) << 16 | (entity >> 32 & 0xFFFF);
+    two_draws(key, [block.into(), stream.step().into(), entity & LOW, high])
+}
+
 /// Two draws of a sequence, from the words of their counter (each below `2^32`).
 ///
 /// The words travel in 64-bit lanes: a product of their low halves is one vector instruction, and

@@ -114,6 +114,20 @@ purposes! {
     DeviceStart = 54, "device_start";
     /// The uniform of a chain on a device at an evaluation.
     DeviceTurn = 55, "device_turn";
+    /// The state of a site of a spin model, given its neighbours.
+    Site = 60, "site";
+    /// The digits that decide about 64 sites of a square lattice.
+    Lattice = 61, "lattice";
+    /// Whether a bond of a spin model is active.
+    Bond = 62, "bond";
+    /// The state of a cluster of sites.
+    Orient = 63, "orient";
+    /// A single cluster as it grows.
+    Grow = 64, "grow";
+    /// The states in which spin models begin.
+    Initial = 65, "initial";
+    /// The units of a restricted Boltzmann machine.
+    Boltzmann = 66, "boltzmann";
 }
 
 /// One past the largest entity: entities have 48 bits.

@@ -274,6 +274,7 @@ impl Any {
             Self::Ray(chains) => Self::Ray(chains.copied()?),
             Self::Elliptical(chains) => Self::Elliptical(chains.copied()?),
             Self::Polar(chains) => Self::Polar(chains.copied()?),
+            Self::Composite(chains) => Self::Composite(chains.copied()?),
         })
     }
 }

@@ -4,6 +4,7 @@ mod diagnostics;
 mod engine;
 mod polya_gamma;
 mod resampling;
+mod spins;
 mod targets;
 
 use pyo3::prelude::*;
@@ -14,6 +15,6 @@ pub(crate) mod native {
     #[pymodule_export]
     use super::{
         diagnostics::diagnostics, engine::engine, polya_gamma::native as polya_gamma,
-        resampling::resampling, targets::targets,
+        resampling::resampling, spins::native as spins, targets::targets,
     };
 }

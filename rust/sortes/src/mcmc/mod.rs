@@ -12,6 +12,7 @@
 //! | [`draws`] | where transitions get random numbers |
 //! | [`diagnostics`] | effective sample sizes and R-hat of several chains |
 //! | [`polya_gamma`] | Polya-Gamma variables, exact for every shape |
+//! | [`spins`] | Ising and Potts models, restricted Boltzmann machines |
 
 pub mod chain;
 pub mod composite;
@@ -23,5 +24,6 @@ pub mod moments;
 pub mod polya_gamma;
 pub mod slice;
 mod special;
+pub mod spins;
 pub mod targets;
 pub mod watch;

@@ -141,7 +141,7 @@ impl Polar {
     #[inline]
     fn turn(&mut self, is_proposal: bool) {
         let from = if is_proposal { &self.proposal } else { &self.direction };
-        let scale = &self.options.scale;
+        let scale = &*self.options.scale;
         if scale.is_empty() {
             self.turned.copy_from_slice(from);
         } else if scale.len() == from.len() {

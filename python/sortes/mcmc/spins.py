@@ -1,0 +1,1083 @@
+"""Ising and Potts models: sites with few states on a graph, and chains that draw them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Sequence
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias, get_args
+
+import numpy as np
+
+from sortes import _core
+from sortes._arrays import host, numbers_of
+from sortes._check import FINITE as FINITE_NUMBERS
+from sortes._check import AtLeastOne, Count, Domain, Finite, count, flag, one_of, real, shown
+from sortes._interrupt import Interrupted, OnInterrupt
+from sortes._progress import Progress, job_of
+from sortes._rng import Rng, as_stream
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from sortes._core.mcmc.spins import Model, Sampler
+
+#: How spins are updated, and in which order by heat bath.
+Method: TypeAlias = Literal["gibbs", "swendsen_wang", "wolff"]
+Order: TypeAlias = Literal["colored", "sequential", "random"]
+Init: TypeAlias = "Literal['random'] | ArrayLike"
+
+_SITES: Final = Domain("[1, 4294967295]", integer=True)
+_STATES: Final = Domain("[1, 256]", integer=True)
+_MOST: Final = 2**32 - 1
+
+
+class SpinTrace(NamedTuple):
+    """The draws of several chains of a spin model.
+
+    Attributes
+    ----------
+    spins : ndarray, shape (chains, n, num_sites)
+        The states of all sites, draw by draw: int8 of -1 and 1, or uint8 of a Potts model. With
+        ``keep_spins=False`` n is 0.
+    last : ndarray, shape (chains, num_sites)
+        The states at the end, from which another call may go on (``init=``).
+    energy : ndarray of float64, shape (chains, n)
+        The energy of each draw.
+    magnetization : ndarray of float64, shape (chains, n)
+        The mean spin. Of a Potts model with q states $(q f - 1) / (q - 1)$, where f is the share of
+        the most frequent state.
+    interrupted : bool
+        Whether Ctrl-C ended the chains early. `last` is then in the middle of an update.
+
+    Examples
+    --------
+    >>> from sortes.mcmc import IsingModel
+    >>> trace = IsingModel.grid((8, 8), beta=0.3).sample(draws=10, chains=2, rng=0)
+    >>> trace.spins.shape, trace.energy.shape, trace.interrupted
+    ((2, 10, 64), (2, 10), False)
+    """
+
+    spins: NDArray[Any]
+    last: NDArray[Any]
+    energy: NDArray[np.float64]
+    magnetization: NDArray[np.float64]
+    interrupted: bool
+
+
+class _SpinModel:
+    """What both models have."""
+
+    J: NDArray[np.float64]
+    h: NDArray[np.float64]
+    beta: float
+    #: Pairs of neighbours; or the lengths of axes and which wrap: pairs are then made when asked.
+    _edges: NDArray[np.int64] | tuple[list[int], list[bool]]
+    #: The states of a site of a Potts model.
+    _q: int | None = None
+    _built: Model | None = None
+    #: Rows and columns, where they wrap, J and h: where all sites are alike.
+    _lattice: tuple[tuple[int, int], tuple[bool, bool], float, float] | None = None
+
+    @property
+    def num_sites(self) -> int:
+        """How many sites there are."""
+        return len(self.h)
+
+    @property
+    def edges(self) -> NDArray[np.int64]:
+        """The pairs of neighbours, shape (m, 2)."""
+        return _grid_edges(*self._edges) if isinstance(self._edges, tuple) else self._edges
+
+    def __repr__(self) -> str:
+        states = "" if self._q is None else f", {self._q} states"
+        name = type(self).__name__
+        return f"{name}({self.num_sites} sites, {len(self.J)} edges{states}, beta={self.beta})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_built": None}
+
+    def _native(self, job: Any = None) -> Model:
+        """Return the model that kernels read; it is made when it is first needed."""
+        if self._built is None:
+            self._built = _core.mcmc.spins.Model(
+                self.edges,
+                np.ascontiguousarray(self.J),
+                np.ascontiguousarray(self.h.reshape(self.num_sites, -1)),
+                self._q is not None,
+                self.beta,
+                job,
+            )
+        return self._built
+
+    def _states(self, spins: Any, name: str) -> NDArray[np.uint8]:
+        """Return given states as kernels have them, of any shape with sites as the last axis."""
+        array = host(spins, name, "iu")
+        if not array.ndim or array.shape[-1] != self.num_sites:
+            raise ValueError(f"{name}: must have shape (..., {self.num_sites}), got {array.shape}")
+        if self._q is None:
+            fine, values = abs(array) == 1, "-1 or 1"
+        else:
+            fine, values = (array >= 0) & (array < self._q), f"in [0, {self._q})"
+        if not fine.all():
+            at = tuple(int(i) for i in np.argwhere(~fine)[0])
+            item = at[0] if len(at) == 1 else at
+            raise ValueError(f"{name}: item {item} must be {values}, got {array[at]}")
+        states = array > 0 if self._q is None else array
+        return np.ascontiguousarray(states, np.uint8)
+
+    def _energy(self, spins: Any, num_threads: int | None, progress: Progress) -> Any:
+        states = self._states(spins, "spins")
+        rows = states.reshape(-1, self.num_sites)
+        with job_of(num_threads, progress, "states") as job:
+            energies = self._native(job).energy(rows, job)
+        return float(energies[0]) if states.ndim == 1 else energies.reshape(states.shape[:-1])
+
+    def _shown(self, states: NDArray[np.uint8]) -> NDArray[Any]:
+        """Return states of kernels as users see them, in the same memory."""
+        if self._q is not None:
+            return states
+        spins = states.view(np.int8)
+        spins *= 2
+        spins -= 1
+        return spins
+
+    def _sample(
+        self,
+        draws: int,
+        method: Method,
+        order: Order | None,
+        init: Init,
+        warmup: int,
+        chains: int | None,
+        thin: int,
+        keep_spins: bool,
+        on_interrupt: OnInterrupt,
+        rng: Rng,
+        step: int,
+        num_threads: int | None,
+        progress: Progress,
+    ) -> SpinTrace:
+        plan = plan_of(draws, warmup, thin, keep_spins, "keep_spins")
+        one_of(method, "method", get_args(Method))
+        if order is not None:
+            one_of(order, "order", get_args(Order))
+            if method != "gibbs":
+                raise ValueError(f"order: must be None for clusters, got {order!r}")
+        one_of(on_interrupt, "on_interrupt", get_args(OnInterrupt))
+        if method != "gibbs" and self._q is not None:
+            bad = self.beta * self.J < 0
+            if bad.any():
+                raise ValueError(
+                    "method: clusters of a Potts model need couplings that attract, got "
+                    f"J = {self.J[bad][0]} with beta = {self.beta}"
+                )
+        given = None
+        if isinstance(init, str):
+            one_of(init, "init", ["random"])
+        else:
+            given = chained(self._states(init, "init"), chains)
+        stream = as_stream(rng, step)
+        native = _core.mcmc.spins
+        with job_of(num_threads, progress, "updates") as job:
+            sites = self.num_sites
+            if given is None:
+                n = chains_of(chains)
+                flat = native.random_states(self._q or 2, sites, n, stream, job)
+                given = flat.reshape(n, sites)
+            sampler: Sampler
+            if method != "gibbs":
+                sampler = native.Sampler.clusters(
+                    self._native(job), method, given, plan, stream, job
+                )
+            elif self._lattice is not None and order in (None, "colored"):
+                shape, periodic, coupling, field = self._lattice
+                law = (coupling, field, self.beta)
+                sampler = native.Sampler.lattice(shape, periodic, law, given, plan, stream, job)
+            else:
+                sampler = native.Sampler.gibbs(
+                    self._native(job), order or "colored", given, plan, stream, job
+                )
+            trace, stop = finished(sampler, job, lambda: self._trace(sampler, len(given)))
+        if stop is None:
+            return trace  # type: ignore[no-any-return]
+        trace = trace._replace(interrupted=True)
+        if on_interrupt == "raise":
+            raise Interrupted(trace) from stop
+        return trace  # type: ignore[no-any-return]
+
+    def _trace(self, sampler: Sampler, chains: int) -> SpinTrace:
+        n, states, last, energy, magnetization = sampler.take()
+        kept = n if states.size else 0
+        return SpinTrace(
+            self._shown(states.reshape(chains, kept, self.num_sites)),
+            self._shown(last.reshape(chains, self.num_sites)),
+            energy.reshape(chains, n),
+            magnetization.reshape(chains, n),
+            False,
+        )
+
+
+class IsingModel(_SpinModel):
+    r"""Spins of -1 and 1 on a graph, with couplings and fields.
+
+    The law is $p(s) \propto e^{-\beta E(s)}$ with $E(s) = -\sum_{ij} J_{ij} s_i s_j - \sum_i h_i
+    s_i$: neighbours with a positive coupling tend to agree.
+
+    Parameters
+    ----------
+    edges : array_like of int, shape (m, 2)
+        Pairs of neighbours. Those given several times add up; a site is no neighbour of itself.
+    J : float or array_like, shape (m,), default 1.0
+        The couplings, finite.
+    h : float or array_like, shape (num_sites,), default 0.0
+        The fields, finite.
+    beta : float, default 1.0
+        The inverse temperature, finite; below zero, everything is reversed.
+    num_sites : int, optional
+        How many sites there are: as many as `h` has, or one more than the largest in `edges`.
+
+    Attributes
+    ----------
+    edges : ndarray of int64, shape (m, 2)
+        The pairs of neighbours.
+    J : ndarray of float64, shape (m,)
+        The couplings.
+    h : ndarray of float64, shape (num_sites,)
+        The fields.
+    beta : float
+        The inverse temperature.
+    labels : tuple or None
+        What the graph or the quadratic model calls the sites, if not 0, 1, ...
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, a site is out of range, an edge is a loop, or a number is not finite.
+    TypeError
+        If an argument has the wrong type.
+
+    Examples
+    --------
+    >>> from sortes.mcmc import IsingModel
+    >>> model = IsingModel([[0, 1], [1, 2]], J=[1.0, -1.0], h=0.1)
+    >>> model
+    IsingModel(3 sites, 2 edges, beta=1.0)
+    >>> round(model.energy([1, 1, -1]), 3)
+    -2.1
+    """
+
+    labels: tuple[Hashable, ...] | None = None
+
+    def __init__(
+        self,
+        edges: ArrayLike,
+        J: ArrayLike = 1.0,
+        h: ArrayLike = 0.0,
+        *,
+        beta: Finite = 1.0,
+        num_sites: AtLeastOne | None = None,
+    ) -> None:
+        pairs = _pairs(edges)
+        fields = numbers_of(h, "h", FINITE_NUMBERS)
+        given = len(fields) if fields.ndim else None
+        sites = _sites_of(pairs, num_sites, given, "h")
+        _set(self, pairs, numbers_of(J, "J", FINITE_NUMBERS, rows=len(pairs)), beta)
+        self.h = np.broadcast_to(_fixed(fields), (sites,))
+
+    @classmethod
+    def grid(
+        cls,
+        shape: Sequence[int],
+        J: Finite = 1.0,
+        h: Finite = 0.0,
+        *,
+        periodic: bool | Sequence[bool] = True,
+        beta: Finite = 1.0,
+    ) -> IsingModel:
+        """Make a rectangle of any dimension, all of whose sites are alike.
+
+        Parameters
+        ----------
+        shape : sequence of int
+            How many sites each axis has. Sites are numbered row by row.
+        J : float, default 1.0
+            The coupling of neighbours.
+        h : float, default 0.0
+            The field.
+        periodic : bool or sequence of bool, default True
+            Whether the last sites of an axis are neighbours of the first; ignored where an axis has
+            two sites, which are neighbours anyway, or one.
+        beta : float, default 1.0
+            The inverse temperature.
+
+        Returns
+        -------
+        IsingModel
+            The model. In two dimensions, where periodic axes have even lengths, heat bath in
+            ``order="colored"`` works on 64 spins at once.
+
+        Raises
+        ------
+        ValueError
+            If an argument is out of its domain.
+        TypeError
+            If an argument has the wrong type.
+
+        Examples
+        --------
+        >>> from sortes.mcmc import IsingModel
+        >>> IsingModel.grid((4, 6), beta=0.44)
+        IsingModel(24 sites, 48 edges, beta=0.44)
+        """
+        sizes, wraps = _rectangle(shape, periodic)
+        coupling, field = real(J, "J", FINITE_NUMBERS), real(h, "h", FINITE_NUMBERS)
+        model = cls((), h=field, beta=beta, num_sites=math.prod(sizes))
+        _on_grid(model, sizes, wraps, coupling)
+        even = all(not wrap or size % 2 == 0 for size, wrap in zip(sizes, wraps, strict=True))
+        if len(sizes) == 2 and even:
+            model._lattice = ((sizes[0], sizes[1]), (wraps[0], wraps[1]), coupling, field)
+        return model
+
+    @classmethod
+    def from_networkx(
+        cls,
+        graph: Any,
+        *,
+        weight: str | None = "weight",
+        field: str | None = "field",
+        beta: Finite = 1.0,
+    ) -> IsingModel:
+        """Make a model of a graph of NetworkX.
+
+        Parameters
+        ----------
+        graph : networkx.Graph
+            The graph, undirected.
+        weight : str, optional
+            The attribute of edges that holds their coupling; an edge without it has coupling 1.
+        field : str, optional
+            The attribute of nodes that holds their field; a node without it has field 0.
+        beta : float, default 1.0
+            The inverse temperature.
+
+        Returns
+        -------
+        IsingModel
+            The model: site `i` is ``list(graph.nodes)[i]``, and `labels` holds the nodes.
+
+        Raises
+        ------
+        ValueError
+            If the graph is directed, has a loop or no nodes, or a number is not finite.
+        TypeError
+            If it is no graph of NetworkX, or a coupling or a field is no number.
+
+        Examples
+        --------
+        >>> import networkx as nx
+        >>> from sortes.mcmc import IsingModel
+        >>> IsingModel.from_networkx(nx.petersen_graph(), beta=0.5)
+        IsingModel(10 sites, 15 edges, beta=0.5)
+        """
+        if not all(hasattr(graph, name) for name in ("nodes", "edges", "is_directed")):
+            raise TypeError(f"graph: must be a graph of NetworkX, got {shown(graph)}")
+        if graph.is_directed():
+            raise ValueError(f"graph: must be undirected, got {shown(graph)}")
+        for name, value in (("weight", weight), ("field", field)):
+            if value is not None and not isinstance(value, str):
+                raise TypeError(f"{name}: must be a string or None, got {shown(value)}")
+        labels = tuple(graph.nodes)
+        index = {label: i for i, label in enumerate(labels)}
+        edges = list(graph.edges(data=weight, default=1.0) if weight else graph.edges())
+        fields = [0.0] * len(labels)
+        if field:
+            fields = [data.get(field, 0.0) for _, data in graph.nodes(data=True)]
+        pairs = [(index[edge[0]], index[edge[1]]) for edge in edges]
+        couplings = [edge[2] for edge in edges] if weight else 1.0
+        return _labelled(cls, "graph", pairs, couplings, fields, beta, labels)
+
+    @classmethod
+    def from_scipy(cls, matrix: Any, h: ArrayLike = 0.0, *, beta: Finite = 1.0) -> IsingModel:
+        """Make a model of a sparse matrix of couplings.
+
+        Parameters
+        ----------
+        matrix : sparse array or matrix, shape (n, n)
+            The couplings, symmetric, without a diagonal: item (i, j) is that of sites i and j.
+        h : float or array_like, shape (n,), default 0.0
+            The fields.
+        beta : float, default 1.0
+            The inverse temperature.
+
+        Returns
+        -------
+        IsingModel
+            The model.
+
+        Raises
+        ------
+        ValueError
+            If the matrix is not square, not symmetric or has a diagonal, or a number is not finite.
+        TypeError
+            If it is no sparse matrix, or the wrong type.
+
+        Examples
+        --------
+        >>> from scipy import sparse
+        >>> from sortes.mcmc import IsingModel
+        >>> IsingModel.from_scipy(sparse.csr_array([[0.0, 2.0], [2.0, 0.0]]))
+        IsingModel(2 sites, 1 edges, beta=1.0)
+        """
+        if not hasattr(matrix, "tocoo") or not hasattr(matrix, "T"):
+            raise TypeError(f"matrix: must be sparse, of SciPy, got {shown(matrix)}")
+        rows, columns = (matrix.shape * 2)[:2]
+        if len(matrix.shape) != 2 or rows != columns or not rows:
+            raise ValueError(f"matrix: must be square, got shape {matrix.shape}")
+        coo = matrix.tocsr().tocoo()
+        if coo.dtype.kind not in "iufb":
+            raise TypeError(f"matrix: must hold numbers, got {coo.dtype}")
+        if len((coo != coo.T).nonzero()[0]):
+            raise ValueError("matrix: must be symmetric")
+        if coo.diagonal().any():
+            raise ValueError("matrix: must have no diagonal: a site is no neighbour of itself")
+        upper = coo.row < coo.col
+        pairs = np.stack([coo.row[upper], coo.col[upper]], axis=1)
+        values = host(coo.data[upper], "matrix")
+        FINITE_NUMBERS.check_items(values, "matrix")
+        return cls(pairs, values.astype(np.float64), h, beta=beta, num_sites=rows)
+
+    @classmethod
+    def from_bqm(cls, bqm: Any, *, beta: Finite = 1.0) -> IsingModel:
+        """Make a model of a binary quadratic model of dimod.
+
+        Parameters
+        ----------
+        bqm : dimod.BinaryQuadraticModel
+            The model, of spins or of binary variables. Its energies have the opposite sign:
+            ``J = -quadratic``, ``h = -linear``. A binary variable is 1 where the spin is.
+        beta : float, default 1.0
+            The inverse temperature.
+
+        Returns
+        -------
+        IsingModel
+            The model: site `i` is ``list(bqm.variables)[i]``, and `labels` holds these. Its
+            energies differ from those of `bqm` by a constant.
+
+        Raises
+        ------
+        ValueError
+            If it has no variables, or a bias is not finite.
+        TypeError
+            If it is no such model.
+
+        Examples
+        --------
+        >>> from types import SimpleNamespace
+        >>> from sortes.mcmc import IsingModel
+        >>> bqm = SimpleNamespace(  # what is read of a BinaryQuadraticModel
+        ...     vartype=SimpleNamespace(name="SPIN"),
+        ...     linear={"a": 0.5, "b": 0.0},
+        ...     quadratic={("a", "b"): -1.0},
+        ... )
+        >>> model = IsingModel.from_bqm(bqm)
+        >>> model.J, model.h, model.labels
+        (array([1.]), array([-0.5, -0. ]), ('a', 'b'))
+        """
+        kind = getattr(getattr(bqm, "vartype", None), "name", None)
+        if kind not in ("SPIN", "BINARY") or not hasattr(bqm, "quadratic"):
+            raise TypeError(f"bqm: must be a BinaryQuadraticModel of dimod, got {shown(bqm)}")
+        labels = tuple(bqm.linear)
+        index = {label: i for i, label in enumerate(labels)}
+        fields = numbers_of([-bias for bias in bqm.linear.values()], "bqm")
+        pairs = [(index[i], index[j]) for i, j in bqm.quadratic]
+        couplings = numbers_of([-bias for bias in bqm.quadratic.values()], "bqm")
+        if kind == "BINARY":
+            # x = (1 + s) / 2, so that b x y = b (s t + s + t + 1) / 4.
+            couplings, fields = couplings / 4, fields / 2
+            for ends in zip(*pairs, strict=True):
+                np.add.at(fields, np.array(ends, np.int64), couplings)
+        return _labelled(cls, "bqm", pairs, couplings, fields, beta, labels)
+
+    def energy(
+        self,
+        spins: ArrayLike,
+        *,
+        num_threads: int | None = None,
+        progress: Progress = None,
+    ) -> float | NDArray[np.float64]:
+        """Return the energy of states.
+
+        Parameters
+        ----------
+        spins : array_like of int, shape (..., num_sites)
+            Spins of -1 and 1.
+        num_threads : int, optional
+            How many threads to use at most; results never depend on it.
+        progress : bool or callable, optional
+            Show a progress bar, or call ``progress(done, total)``.
+
+        Returns
+        -------
+        float or ndarray of float64, shape (...)
+            The energies.
+
+        Raises
+        ------
+        ValueError
+            If a spin is neither -1 nor 1, or the shape does not fit.
+        TypeError
+            If `spins` does not hold integers.
+
+        Examples
+        --------
+        >>> from sortes.mcmc import IsingModel
+        >>> IsingModel.grid((4, 4)).energy([1] * 16)
+        -32.0
+        """
+        return self._energy(spins, num_threads, progress)  # type: ignore[no-any-return]
+
+    def sample(
+        self,
+        *,
+        draws: AtLeastOne = 1000,
+        method: Method = "gibbs",
+        order: Order | None = None,
+        init: Init = "random",
+        warmup: Count = 100,
+        chains: AtLeastOne | None = None,
+        thin: AtLeastOne = 1,
+        keep_spins: bool = True,
+        on_interrupt: OnInterrupt = "return",
+        rng: Rng = None,
+        step: int = 0,
+        num_threads: int | None = None,
+        progress: Progress = None,
+    ) -> SpinTrace:
+        r"""Draw spins by Markov chains.
+
+        Parameters
+        ----------
+        draws : int, default 1000
+            Draws of each chain.
+        method : {"gibbs", "swendsen_wang", "wolff"}
+            How spins are updated: each given its neighbours; all clusters at once; the cluster of
+            one random site.
+        order : {"colored", "sequential", "random"}, optional
+            Of heat bath: all sites of a colour at once, the default; by index; or as many random
+            sites as there are. None for clusters.
+        init : "random" or array_like of int, shape (num_sites,) or (chains, num_sites)
+            Where chains begin.
+        warmup : int, default 100
+            Updates of each chain before the first draw.
+        chains : int, optional
+            How many chains: as many as `init` has, or 4.
+        thin : int, default 1
+            Updates for each draw, of which the last is kept. An update draws every site once; with
+            ``"wolff"``, one cluster.
+        keep_spins : bool, default True
+            Whether the trace holds the spins of each draw, a byte each, or measurements alone.
+        on_interrupt : {"return", "raise"}
+            What Ctrl-C does: return what there is, or raise `sortes.Interrupted`, which holds it.
+        rng : Rng, optional
+            The randomness: None for fresh entropy, or a seed, generator or stream (see
+            `sortes.Rng`).
+        step : int, default 0
+            The position in a run, in [0, 2**32): different steps give independent draws.
+        num_threads : int, optional
+            How many threads to use at most; results never depend on it.
+        progress : bool or callable, optional
+            Show a progress bar, or call ``progress(done, total)``. It counts updates.
+
+        Returns
+        -------
+        SpinTrace
+            The draws.
+
+        Raises
+        ------
+        ValueError
+            If an argument is out of its domain.
+        TypeError
+            If an argument has the wrong type.
+        MemoryError
+            If there is no memory for the draws.
+        Interrupted
+            If Ctrl-C stops it and `on_interrupt` says so.
+
+        Notes
+        -----
+        Heat bath draws $s_i = 1$ with probability $1 / (1 + e^{-2 \beta F_i})$ for $F_i = h_i +
+        \sum_j J_{ij} s_j$, by a uniform number of 53 bits. On a `grid` of two dimensions it has 64
+        bits, and 64 spins are decided at once.
+
+        A bond whose spins are as its coupling wants them is active with probability $1 - e^{-2
+        |\beta J|}$. Swendsen and Wang's update gives each cluster of active bonds an orientation
+        anew, $C$ as it is with probability $1 / (1 + e^{-2 \beta \sum_{i \in C} h_i s_i})$. Wolff's
+        reverses the cluster of one site; where there are fields, a cluster in which the bond of a
+        site to its field is active stays.
+
+        Draws depend on the stream, the number of the chain, the update and the site alone.
+
+        References
+        ----------
+        Swendsen and Wang, "Nonuniversal critical dynamics in Monte Carlo simulations", Physical
+        Review Letters 58, 1987.
+
+        Wolff, "Collective Monte Carlo updating for spin systems", Physical Review Letters 62, 1989.
+
+        Examples
+        --------
+        >>> from sortes.mcmc import IsingModel
+        >>> model = IsingModel.grid((16, 16), beta=0.6)
+        >>> trace = model.sample(draws=200, method="swendsen_wang", rng=0)
+        >>> round(float(abs(trace.magnetization).mean()), 2)  # Yang's is 0.973
+        0.97
+        """
+        return self._sample(
+            draws,
+            method,
+            order,
+            init,
+            warmup,
+            chains,
+            thin,
+            keep_spins,
+            on_interrupt,
+            rng,
+            step,
+            num_threads,
+            progress,
+        )
+
+
+class PottsModel(_SpinModel):
+    r"""Sites with q states each on a graph, with couplings and fields.
+
+    The law is $p(s) \propto e^{-\beta E(s)}$ with $E(s) = -\sum_{ij} J_{ij} [s_i = s_j] - \sum_i
+    h_{i, s_i}$.
+
+    Parameters
+    ----------
+    edges : array_like of int, shape (m, 2)
+        Pairs of neighbours. Those given several times add up; a site is no neighbour of itself.
+    q : int
+        How many states a site has, 256 at most.
+    J : float or array_like, shape (m,), default 1.0
+        The couplings, finite.
+    h : float or array_like, shape (q,) or (num_sites, q), default 0.0
+        The fields of states, finite.
+    beta : float, default 1.0
+        The inverse temperature, finite.
+    num_sites : int, optional
+        How many sites there are: as many as `h` has, or one more than the largest in `edges`.
+
+    Attributes
+    ----------
+    edges : ndarray of int64, shape (m, 2)
+        The pairs of neighbours.
+    J : ndarray of float64, shape (m,)
+        The couplings.
+    h : ndarray of float64, shape (num_sites, q)
+        The fields.
+    beta : float
+        The inverse temperature.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, a site is out of range, an edge is a loop, or a number is not finite.
+    TypeError
+        If an argument has the wrong type.
+
+    Examples
+    --------
+    >>> from sortes.mcmc import PottsModel
+    >>> model = PottsModel([[0, 1], [1, 2]], 3, beta=0.5)
+    >>> model
+    PottsModel(3 sites, 2 edges, 3 states, beta=0.5)
+    >>> model.energy([2, 2, 0])
+    -1.0
+    """
+
+    def __init__(
+        self,
+        edges: ArrayLike,
+        q: AtLeastOne,
+        J: ArrayLike = 1.0,
+        h: ArrayLike = 0.0,
+        *,
+        beta: Finite = 1.0,
+        num_sites: AtLeastOne | None = None,
+    ) -> None:
+        pairs = _pairs(edges)
+        self._q = int(_STATES.check(q, "q"))
+        fields = host(h, "h", "iuf").astype(np.float64)
+        if fields.ndim > 2 or (fields.ndim and fields.shape[-1] != self._q):
+            raise ValueError(
+                f"h: must be a number, or have shape ({self._q},) or (num_sites, {self._q}), got "
+                f"{fields.shape}"
+            )
+        if fields.ndim:
+            FINITE_NUMBERS.check_items(fields, "h")
+        else:
+            FINITE_NUMBERS.check(float(fields), "h")
+        given = len(fields) if fields.ndim == 2 else None
+        sites = _sites_of(pairs, num_sites, given, "h")
+        _set(self, pairs, numbers_of(J, "J", FINITE_NUMBERS, rows=len(pairs)), beta)
+        self.h = np.broadcast_to(_fixed(fields), (sites, self._q))
+
+    @classmethod
+    def grid(
+        cls,
+        shape: Sequence[int],
+        q: AtLeastOne,
+        J: Finite = 1.0,
+        h: ArrayLike = 0.0,
+        *,
+        periodic: bool | Sequence[bool] = True,
+        beta: Finite = 1.0,
+    ) -> PottsModel:
+        """Make a rectangle of any dimension.
+
+        Parameters
+        ----------
+        shape : sequence of int
+            How many sites each axis has. Sites are numbered row by row.
+        q : int
+            How many states a site has, 256 at most.
+        J : float, default 1.0
+            The coupling of neighbours.
+        h : float or array_like, shape (q,) or (num_sites, q), default 0.0
+            The fields of states.
+        periodic : bool or sequence of bool, default True
+            Whether the last sites of an axis are neighbours of the first; ignored where an axis has
+            two sites, which are neighbours anyway, or one.
+        beta : float, default 1.0
+            The inverse temperature.
+
+        Returns
+        -------
+        PottsModel
+            The model.
+
+        Raises
+        ------
+        ValueError
+            If an argument is out of its domain.
+        TypeError
+            If an argument has the wrong type.
+
+        Examples
+        --------
+        >>> from sortes.mcmc import PottsModel
+        >>> PottsModel.grid((4, 6), 3)
+        PottsModel(24 sites, 48 edges, 3 states, beta=1.0)
+        """
+        sizes, wraps = _rectangle(shape, periodic)
+        coupling = real(J, "J", FINITE_NUMBERS)
+        model = cls((), q, h=h, beta=beta, num_sites=math.prod(sizes))
+        _on_grid(model, sizes, wraps, coupling)
+        return model
+
+    @property
+    def q(self) -> int:
+        """How many states a site has."""
+        return self._q or 0
+
+    def energy(
+        self,
+        spins: ArrayLike,
+        *,
+        num_threads: int | None = None,
+        progress: Progress = None,
+    ) -> float | NDArray[np.float64]:
+        """Return the energy of states.
+
+        Parameters
+        ----------
+        spins : array_like of int, shape (..., num_sites)
+            States in [0, q).
+        num_threads : int, optional
+            How many threads to use at most; results never depend on it.
+        progress : bool or callable, optional
+            Show a progress bar, or call ``progress(done, total)``.
+
+        Returns
+        -------
+        float or ndarray of float64, shape (...)
+            The energies.
+
+        Raises
+        ------
+        ValueError
+            If a state is out of range, or the shape does not fit.
+        TypeError
+            If `spins` does not hold integers.
+
+        Examples
+        --------
+        >>> from sortes.mcmc import PottsModel
+        >>> PottsModel.grid((4, 4), 3).energy([2] * 16)
+        -32.0
+        """
+        return self._energy(spins, num_threads, progress)  # type: ignore[no-any-return]
+
+    def sample(
+        self,
+        *,
+        draws: AtLeastOne = 1000,
+        method: Method = "gibbs",
+        order: Order | None = None,
+        init: Init = "random",
+        warmup: Count = 100,
+        chains: AtLeastOne | None = None,
+        thin: AtLeastOne = 1,
+        keep_spins: bool = True,
+        on_interrupt: OnInterrupt = "return",
+        rng: Rng = None,
+        step: int = 0,
+        num_threads: int | None = None,
+        progress: Progress = None,
+    ) -> SpinTrace:
+        r"""Draw states by Markov chains.
+
+        Parameters
+        ----------
+        draws : int, default 1000
+            Draws of each chain.
+        method : {"gibbs", "swendsen_wang", "wolff"}
+            How sites are updated, as in `IsingModel.sample`. Clusters need couplings that attract.
+        order : {"colored", "sequential", "random"}, optional
+            Of heat bath: all sites of a colour at once, the default; by index; or as many random
+            sites as there are. None for clusters.
+        init : "random" or array_like of int, shape (num_sites,) or (chains, num_sites)
+            Where chains begin.
+        warmup : int, default 100
+            Updates of each chain before the first draw.
+        chains : int, optional
+            How many chains: as many as `init` has, or 4.
+        thin : int, default 1
+            Updates for each draw, of which the last is kept. An update draws every site once; with
+            ``"wolff"``, one cluster.
+        keep_spins : bool, default True
+            Whether the trace holds the states of each draw, a byte each, or measurements alone.
+        on_interrupt : {"return", "raise"}
+            What Ctrl-C does: return what there is, or raise `sortes.Interrupted`, which holds it.
+        rng : Rng, optional
+            The randomness: None for fresh entropy, or a seed, generator or stream (see
+            `sortes.Rng`).
+        step : int, default 0
+            The position in a run, in [0, 2**32): different steps give independent draws.
+        num_threads : int, optional
+            How many threads to use at most; results never depend on it.
+        progress : bool or callable, optional
+            Show a progress bar, or call ``progress(done, total)``. It counts updates.
+
+        Returns
+        -------
+        SpinTrace
+            The draws.
+
+        Raises
+        ------
+        ValueError
+            If an argument is out of its domain, or clusters are asked for couplings that repel.
+        TypeError
+            If an argument has the wrong type.
+        MemoryError
+            If there is no memory for the draws.
+        Interrupted
+            If Ctrl-C stops it and `on_interrupt` says so.
+
+        Notes
+        -----
+        Heat bath draws $s_i = k$ with probability proportional to $e^{\beta (h_{ik} + \sum_j J_{ij}
+        [s_j = k])}$. A bond whose ends agree is active with probability $1 - e^{-\beta J}$, and the
+        state of a cluster $C$ is drawn with probability proportional to $e^{\beta \sum_{i \in C}
+        h_{ik}}$; Wolff's update without fields takes one of the other states.
+
+        Draws depend on the stream, the number of the chain, the update and the site alone.
+
+        References
+        ----------
+        Swendsen and Wang, "Nonuniversal critical dynamics in Monte Carlo simulations", Physical
+        Review Letters 58, 1987.
+
+        Examples
+        --------
+        >>> from sortes.mcmc import PottsModel
+        >>> model = PottsModel.grid((16, 16), 3, beta=1.2)
+        >>> trace = model.sample(draws=200, method="swendsen_wang", rng=0)
+        >>> bool(trace.magnetization.mean() > 0.8)
+        True
+        """
+        return self._sample(
+            draws,
+            method,
+            order,
+            init,
+            warmup,
+            chains,
+            thin,
+            keep_spins,
+            on_interrupt,
+            rng,
+            step,
+            num_threads,
+            progress,
+        )
+
+
+def plan_of(
+    draws: Any, warmup: Any, thin: Any, keeps: Any, name: str
+) -> tuple[int, int, int, bool]:
+    """Check how many updates there are to be, and whether states are kept."""
+    return (
+        count(warmup, "warmup", 0, _MOST),
+        count(draws, "draws", 1),
+        count(thin, "thin", 1, _MOST),
+        flag(keeps, name),
+    )
+
+
+def chains_of(chains: Any) -> int:
+    """Return how many chains there are to be."""
+    return 4 if chains is None else count(chains, "chains", 1)
+
+
+def chained(states: NDArray[np.uint8], chains: Any, name: str = "init") -> NDArray[np.uint8]:
+    """Return a row of states for each chain."""
+    if states.ndim == 1:
+        return np.repeat(states[np.newaxis], chains_of(chains), axis=0)
+    wanted = None if chains is None else chains_of(chains)
+    if states.ndim != 2 or not len(states) or wanted not in (None, len(states)):
+        rows = "chains" if wanted is None else wanted
+        raise ValueError(
+            f"{name}: must have shape ({states.shape[-1]},) or ({rows}, {states.shape[-1]}), got "
+            f"{states.shape}"
+        )
+    return states
+
+
+def finished(sampler: Sampler, job: Any, take: Any) -> tuple[Any, KeyboardInterrupt | None]:
+    """Run chains to their ends, or to a Ctrl-C, and return what they leave."""
+    stop = None
+    try:
+        sampler.run(job)
+    except KeyboardInterrupt as caught:
+        stop = caught
+    return take(), stop
+
+
+def _pairs(edges: Any) -> NDArray[np.int64]:
+    array = host(edges, "edges", None)
+    if not array.size and array.ndim <= 2:
+        return np.empty((0, 2), np.int64)
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"edges: must hold integers, got {array.dtype}")
+    if array.ndim != 2 or array.shape[1] != 2:
+        raise ValueError(f"edges: must have shape (m, 2), got {array.shape}")
+    pairs = np.array(array, np.int64, order="C")
+    loops = pairs[:, 0] == pairs[:, 1]
+    if loops.any():
+        at = int(np.argmax(loops))
+        raise ValueError(f"edges: row {at}: must join two sites, got {pairs[at].tolist()}")
+    return pairs
+
+
+def _sites_of(pairs: NDArray[np.int64], num_sites: Any, given: int | None, name: str) -> int:
+    if num_sites is None:
+        sites = given if given is not None else int(pairs.max(initial=-1)) + 1
+        _SITES.check(sites, "num_sites" if given is None else name)
+    else:
+        sites = int(_SITES.check(num_sites, "num_sites"))
+        if given not in (None, sites):
+            raise ValueError(f"{name}: must have a row for each of {sites} sites, got {given}")
+    bad = (pairs < 0) | (pairs >= sites)
+    if bad.any():
+        at = int(np.argmax(bad.any(axis=1)))
+        raise ValueError(
+            f"edges: row {at}: must hold sites in [0, {sites}), got {pairs[at].tolist()}"
+        )
+    return sites
+
+
+def _fixed(array: Any) -> NDArray[Any]:
+    copy = np.array(array, order="C")  # which nobody else holds
+    copy.flags.writeable = False
+    return copy
+
+
+def _set(model: _SpinModel, pairs: NDArray[np.int64], J: NDArray[np.float64], beta: Any) -> None:
+    model._edges = _fixed(pairs)
+    model.J = np.broadcast_to(_fixed(J), (len(pairs),))
+    model.beta = real(beta, "beta", FINITE_NUMBERS)
+
+
+def _on_grid(model: _SpinModel, sizes: list[int], wraps: list[bool], coupling: float) -> None:
+    sites = math.prod(sizes)
+    bonds = [
+        sites if wrap else sites // size * (size - 1)
+        for size, wrap in zip(sizes, wraps, strict=True)
+    ]
+    model._edges = (sizes, wraps)
+    model.J = np.broadcast_to(_fixed(coupling), (sum(bonds),))
+
+
+def _labelled(
+    cls: type[IsingModel],
+    name: str,
+    pairs: list[tuple[int, int]],
+    couplings: Any,
+    fields: Any,
+    beta: float,
+    labels: tuple[Hashable, ...],
+) -> IsingModel:
+    """Make a model of what another package calls one; messages name that."""
+    if not labels:
+        raise ValueError(f"{name}: must have at least one site, got none")
+    for i, j in pairs:
+        if i == j:
+            raise ValueError(f"{name}: must have no loops, got one at {shown(labels[i])}")
+    strengths = numbers_of(couplings, name)
+    values = numbers_of(fields, name)
+    for array in (np.atleast_1d(strengths), values):
+        FINITE_NUMBERS.check_items(array, name)
+    model = cls(pairs, strengths, values, beta=beta, num_sites=len(labels))
+    if labels != tuple(range(len(labels))):
+        model.labels = labels
+    return model
+
+
+def _rectangle(shape: Any, periodic: Any) -> tuple[list[int], list[bool]]:
+    sizes = host(shape, "shape", "iu")
+    if sizes.ndim != 1 or not sizes.size:
+        raise ValueError(f"shape: must hold the length of each axis, got shape {sizes.shape}")
+    lengths = [count(int(size), "shape", 1) for size in sizes]
+    if math.prod(lengths) > _MOST:
+        raise ValueError(f"shape: must have less than 2**32 sites, got {math.prod(lengths)}")
+    if isinstance(periodic, bool | np.bool_):
+        wraps = [bool(periodic)] * len(lengths)
+    elif isinstance(periodic, Sequence | np.ndarray) and not isinstance(periodic, str):
+        wraps = [flag(wrap, "periodic") for wrap in periodic]
+        if len(wraps) != len(lengths):
+            raise ValueError(
+                f"periodic: must have an item for each of {len(lengths)} axes, got {len(wraps)}"
+            )
+    else:
+        raise TypeError(f"periodic: must be a bool or several, got {shown(periodic)}")
+    return lengths, [wrap and size > 2 for wrap, size in zip(wraps, lengths, strict=True)]
+
+
+def _grid_edges(sizes: list[int], wraps: list[bool]) -> NDArray[np.int64]:
+    ids = np.arange(math.prod(sizes), dtype=np.int64).reshape(sizes)
+    edges = []
+    for axis, wrap in enumerate(wraps):
+        a, b = ids, np.roll(ids, -1, axis)
+        if not wrap:
+            keep = [slice(None)] * len(sizes)
+            keep[axis] = slice(0, -1)
+            a, b = a[tuple(keep)], b[tuple(keep)]
+        edges.append(np.stack([a.ravel(), b.ravel()], axis=1))
+    return np.concatenate(edges)
