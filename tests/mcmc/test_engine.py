@@ -20,6 +20,8 @@ from sortes.mcmc import (
     Slice,
     StandardNormal,
     sample,
+    sample_on_device,
+    smc,
 )
 
 TARGET = Funnel(4)
@@ -499,3 +501,19 @@ def test_warm_up_fits_the_student_distribution():
     assert fixed.stats["n_evals"].mean() > 5
     assert (np.abs(fitted.draws.mean((0, 1)) - mean) < 0.2 * np.diag(tril @ tril.T) ** 0.5).all()
     np.testing.assert_allclose(fitted.logp, target(fitted.draws.reshape(-1, 4)).reshape(4, -1))
+
+
+def test_what_is_learnt_from_all_chains_needs_chains():
+    """`adapt` is refused where nobody would use it."""
+    learns = GibbsianPolarSlice(1.0, adapt="diag")
+    with pytest.raises(
+        ValueError, match=r"^kernel: .*`adapt` must be None beside others, got 'diag'$"
+    ):
+        sample(StandardNormal(2), [Slice(1.0), learns], np.ones(2), rng=0)
+    with pytest.raises(
+        ValueError, match=r"^kernel: `adapt` must be None for particles, got 'diag'$"
+    ):
+        smc(StandardNormal(2), learns, StandardNormal(2), rng=0)
+    torch = pytest.importorskip("torch")
+    with pytest.raises(ValueError, match=r"^kernel: `adapt` must be None on a device, got 'diag'$"):
+        sample_on_device(lambda x: -(x[:, 0] ** 2), learns, torch.ones(3, 2), rng=0)

@@ -17,7 +17,7 @@ from sortes._optional import require
 from sortes._progress import Progress
 from sortes._rng import Rng
 from sortes.mcmc.control import ChainProgress
-from sortes.mcmc.kernels import Kernel
+from sortes.mcmc.kernels import AnyKernel
 from sortes.mcmc.sampling import OnLimit
 from sortes.mcmc.trace import arviz_of, groups_of
 
@@ -170,7 +170,7 @@ def compile_model(model: Any = None) -> CompiledModel:
 
 def sample(
     model: Any = None,
-    kernel: Literal["slice"] | Kernel = "slice",
+    kernel: Literal["slice"] | AnyKernel = "slice",
     *,
     draws: AtLeastOne = 1000,
     warmup: Count = 1000,

@@ -637,7 +637,7 @@ _WIDE: Final = 2.5
 
 def kernel_of(kernel: Any) -> Single:
     """Return a kernel as the engine takes it."""
-    alone = isinstance(kernel, EllipticalSlice | GeneralizedEllipticalSlice)
+    alone = isinstance(kernel, EllipticalSlice | GeneralizedEllipticalSlice | GibbsianPolarSlice)
     return kernel if alone else part_of(kernel, "kernel")
 
 
@@ -649,6 +649,8 @@ def part_of(kernel: Any, name: str) -> Single:
         raise TypeError(f"{name}: must not be EllipticalSlice, which takes another density")
     if isinstance(kernel, GeneralizedEllipticalSlice):
         raise TypeError(f"{name}: must not be GeneralizedEllipticalSlice, which stands alone")
+    if isinstance(kernel, GibbsianPolarSlice) and kernel._adapt is not None:
+        raise ValueError(f"{name}: `adapt` must be None beside others, got {kernel._adapt!r}")
     if not isinstance(kernel, Slice | HitAndRunSlice | GibbsianPolarSlice | Mixture):
         raise TypeError(f"{name}: must be a kernel of sortes.mcmc, got {shown(kernel)}")
     return kernel

@@ -283,6 +283,8 @@ def sample_on_device(
             "kernel: must be an EllipticalSlice, HitAndRunSlice or GibbsianPolarSlice, got "
             f"{shown(kernel)}"
         )
+    if isinstance(kernel, GibbsianPolarSlice) and kernel._adapt is not None:
+        raise ValueError(f"kernel: `adapt` must be None on a device, got {kernel._adapt!r}")
     if not isinstance(init, torch.Tensor):
         raise TypeError(f"init: must be a tensor, got {shown(init)}")
     check_real(init, "init")
