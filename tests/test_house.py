@@ -156,8 +156,10 @@ SHARED_PURPOSES = {
     "Item": "`choice` and coordinated sketches: samples of overlapping data overlap",
     "Repel": "two kernels of the same walks, for few walkers and for many",
 }
-#: Purposes that the stream itself reads.
+#: Purposes that the stream itself reads, or Python alone.
 OWN_PURPOSES = {
+    "DeviceStart": "chains on a device, in Torch",
+    "DeviceTurn": "chains on a device, in Torch",
     "Split": "the keys of child streams",
     "Rounds": "the key of an algorithm that counts rounds of its own",
 }

@@ -23,6 +23,8 @@
 //! A walker's trials are numbered through its walk, and trial `n` reads draw `n` of its sequence. So no
 //! walker waits for another: in each round all make one trial, whatever step they are at.
 
+#![allow(clippy::needless_bitwise_bool)] // the other operator is a branch
+
 use sortes_core::rng::{Purpose, bulk, uniform_of};
 use sortes_core::weights::first_beyond;
 use sortes_core::{Result, Run, vectorised};
