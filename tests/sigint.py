@@ -1,8 +1,12 @@
-"""A Ctrl-C to a process in the midst of a long call."""
+"""A Ctrl-C in the midst of a long call: to another process, or to this one."""
 
+import _thread
+import contextlib
+import gc
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -41,3 +45,24 @@ def interrupt(script, wait=0.0):
             return [line.rstrip("\n") for line in (first, *child.stdout)]
         finally:
             child.kill()
+
+
+@contextlib.contextmanager
+def ctrl_c_after(seconds):
+    """A Ctrl-C to this process after some time; gives a list, which then holds when it was sent.
+
+    No garbage is collected meanwhile: Hypothesis times collections by a function of Python, and an
+    interrupt in that is lost.
+    """
+    sent = []
+    timer = threading.Timer(
+        seconds, lambda: (sent.append(time.monotonic()), _thread.interrupt_main())
+    )
+    gc.disable()
+    timer.start()
+    try:
+        yield sent
+    finally:
+        timer.cancel()
+        timer.join()
+        gc.enable()

@@ -1,10 +1,8 @@
 """Basis-aware truncation: vectors, proofs, another solver, rules, the law of the draw."""
 
-import _thread
 import pickle
 import re
 from functools import partial
-from threading import Timer
 from time import monotonic
 from typing import ClassVar
 
@@ -13,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from lawlib import assert_law
+from sigint import ctrl_c_after
 from sortes import Stream, _device
 from sortes.decode import BasisAwareOutput, BasisAwareSampler, Rules, cutoffs, keep_mask, sample
 from sortes.select import DynamicWeights
@@ -458,12 +457,8 @@ class TestReproducibility:
 
 def answered_in(call):
     """How many seconds a call takes to answer a Ctrl-C."""
-    sent = []
-    timer = Timer(0.3, lambda: (sent.append(monotonic()), _thread.interrupt_main()))
-    timer.start()
-    with pytest.raises(KeyboardInterrupt):
+    with ctrl_c_after(0.3) as sent, pytest.raises(KeyboardInterrupt):
         call()
-    timer.join()
     return monotonic() - sent[0]
 
 

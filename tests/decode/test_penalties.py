@@ -1,14 +1,13 @@
 """Penalties: vectors, definitions, peers, every backend, long calls, bad input."""
 
 import inspect
-from _thread import interrupt_main
-from threading import Timer
 from time import monotonic
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sigint import ctrl_c_after
 from sortes import _core, _device
 from sortes.decode import penalize, penalties, sample
 from vectors import load
@@ -351,13 +350,9 @@ class TestLongCalls:
         assert calls[-1] == (9, 9)
 
     def test_ctrl_c_is_heard(self):
-        sent = []
-        timer = Timer(0.3, lambda: (sent.append(monotonic()), interrupt_main()))
-        timer.start()
-        with pytest.raises(KeyboardInterrupt):
+        with ctrl_c_after(0.3) as sent, pytest.raises(KeyboardInterrupt):
             penalize(self.LOGITS, self.IDS, bad_words_ids=self.WORDS[0])
         assert monotonic() - sent[0] < 0.5
-        timer.join()
 
     def test_a_callback_stops_it(self):
         def stop(done, total):

@@ -1,12 +1,11 @@
 """The engine: who evaluates changes nothing, and what a density may return."""
 
 import ctypes
-import threading
 import time
 
 import numpy as np
 import pytest
-from sigint import needs_sigint
+from sigint import ctrl_c_after, needs_sigint
 from sortes import Interrupted, Stream
 from sortes.mcmc import (
     CLogp,
@@ -382,19 +381,16 @@ def test_what_kernels_refuse(make, message):
 @pytest.mark.parametrize("driver", ["native", "batched"])
 @pytest.mark.parametrize("on_interrupt", ["return", "raise"])
 def test_an_interrupt_keeps_what_there_is(driver, on_interrupt):
-    import _thread
-
     logp = StandardNormal(5) if driver == "native" else lambda x: -0.5 * (x**2).sum(1)
-    timer = threading.Timer(0.2, _thread.interrupt_main)
     options = {"init": np.zeros(5), "draws": 2_000_000, "on_interrupt": on_interrupt}
-    timer.start()
     start = time.monotonic()
-    if on_interrupt == "return":
-        trace = run(logp, **options)
-    else:
-        with pytest.raises(Interrupted) as stopped:
-            run(logp, **options)
-        trace = stopped.value.partial
+    with ctrl_c_after(0.2):
+        if on_interrupt == "return":
+            trace = run(logp, **options)
+        else:
+            with pytest.raises(Interrupted) as stopped:
+                run(logp, **options)
+            trace = stopped.value.partial
     assert time.monotonic() - start < 30
     assert trace.attrs["interrupted"]
     n = min(trace.draws.shape[1], 10)

@@ -8,12 +8,10 @@ Red with conditionals that see the state of the transition before, a ratio witho
 upside down, weights that are ignored, a biased permutation, and a decision without a random number.
 """
 
-import threading
-
 import numpy as np
 import pytest
 from lawlib import assert_law
-from sigint import needs_sigint
+from sigint import ctrl_c_after, needs_sigint
 from sortes import Interrupted
 from sortes.mcmc import Gibbs, MHBlock
 from vectors import load
@@ -374,18 +372,15 @@ def test_beginnings_may_be_drawn():
 @needs_sigint
 @pytest.mark.parametrize("on_interrupt", ["return", "raise"])
 def test_an_interrupt_keeps_what_there_is(on_interrupt):
-    import _thread
-
     gibbs = Gibbs([("x", lambda state, rng: rng.normal())])
-    timer = threading.Timer(0.2, _thread.interrupt_main)
-    timer.start()
     options = {"draws": 10**7, "on_interrupt": on_interrupt, "rng": 0}
-    if on_interrupt == "return":
-        found = gibbs.sample({"x": 0.0}, **options)
-    else:
-        with pytest.raises(Interrupted) as stopped:
-            gibbs.sample({"x": 0.0}, **options)
-        found = stopped.value.partial
+    with ctrl_c_after(0.2):
+        if on_interrupt == "return":
+            found = gibbs.sample({"x": 0.0}, **options)
+        else:
+            with pytest.raises(Interrupted) as stopped:
+                gibbs.sample({"x": 0.0}, **options)
+            found = stopped.value.partial
     n = found.values["x"].shape[1]
     assert 0 < n < 10**7
     assert found.attrs["interrupted"]

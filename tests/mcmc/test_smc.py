@@ -6,14 +6,13 @@ standard error without the root of their number, the whole prior on the geometri
 logarithms, and particles that do not move.
 """
 
-import threading
 import time
 
 import numpy as np
 import pytest
 from lawlib import assert_cdf
 from scipy import stats
-from sigint import needs_sigint
+from sigint import ctrl_c_after, needs_sigint
 from sortes import Interrupted, Stream
 from sortes.mcmc import (
     EllipticalSlice,
@@ -333,20 +332,17 @@ def test_progress():
 @pytest.mark.parametrize("driver", ["native", "batched"])
 @pytest.mark.parametrize("on_interrupt", ["return", "raise"])
 def test_an_interrupt_keeps_what_there_is(driver, on_interrupt):
-    import _thread
-
     logp = LIKELIHOOD if driver == "native" else lambda x: LIKELIHOOD(x)
     schedule = np.linspace(0, 1, 2001)[1:]
     options = {"temperatures": schedule, "num_particles": 512, "num_mcmc_steps": 20}
-    timer = threading.Timer(0.3, _thread.interrupt_main)
-    timer.start()
     start = time.monotonic()
-    if on_interrupt == "return":
-        found = go(Slice(), logp=logp, on_interrupt=on_interrupt, **options)
-    else:
-        with pytest.raises(Interrupted) as stopped:
-            go(Slice(), logp=logp, on_interrupt=on_interrupt, **options)
-        found = stopped.value.partial
+    with ctrl_c_after(0.3):
+        if on_interrupt == "return":
+            found = go(Slice(), logp=logp, on_interrupt=on_interrupt, **options)
+        else:
+            with pytest.raises(Interrupted) as stopped:
+                go(Slice(), logp=logp, on_interrupt=on_interrupt, **options)
+            found = stopped.value.partial
     assert time.monotonic() - start < 15
     n = len(found.ess)
     assert 0 <= n < 2000

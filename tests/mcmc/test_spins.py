@@ -4,16 +4,14 @@ Each chain makes its updates from a given state, so that draws are independent. 
 error of 0.025 in a probability of one half. Each bound has a false alarm rate below 1e-6.
 """
 
-import _thread
 import copy
 import itertools
 import pickle
-import threading
 
 import numpy as np
 import pytest
 from lawlib import assert_law, assert_mean
-from sigint import needs_sigint
+from sigint import ctrl_c_after, needs_sigint
 from sortes import Interrupted, Stream
 from sortes.mcmc import IsingModel, PottsModel, ess
 from vectors import load
@@ -441,15 +439,14 @@ def test_more_bad_models():
 def test_interrupted_chains_keep_what_they_have(how):
     model = IsingModel.grid((32, 32), beta=0.4)
     plan = {"draws": 10**7, "warmup": 0, "keep_spins": False, "chains": 3, "rng": 4, **how}
-    threading.Timer(0.3, _thread.interrupt_main).start()
-    trace = model.sample(**plan)
+    with ctrl_c_after(0.3):
+        trace = model.sample(**plan)
     n = trace.energy.shape[1]
     assert trace.interrupted
     assert n > 10
     whole = model.sample(**{**plan, "draws": 10})
     assert np.array_equal(whole.energy, trace.energy[:, :10])
     assert not whole.interrupted
-    threading.Timer(0.2, _thread.interrupt_main).start()
-    with pytest.raises(Interrupted) as stopped:
+    with ctrl_c_after(0.2), pytest.raises(Interrupted) as stopped:
         model.sample(**plan, on_interrupt="raise")
     assert stopped.value.partial.interrupted

@@ -114,6 +114,12 @@ struct Chain<K> {
     failure: Option<Error>,
 }
 
+/// What is wrong with a density of plus infinity.
+#[cold]
+fn infinite(point: &[f64], chain: u64) -> Error {
+    Error::argument("logp", format!("is +inf at {} in chain {chain}", listed(point)))
+}
+
 impl<K: Kernel> Chain<K> {
     /// Whether a transition has begun that asks for a density.
     #[inline]
@@ -148,19 +154,82 @@ impl<K: Kernel> Chain<K> {
     /// Goes on with an answer.
     #[inline]
     fn feed(&mut self, logp: f64, plan: &Plan, watch: &Watch, run: Run<'_>) -> Result<()> {
+        self.count(logp)?;
+        let step = self.kernel.advance(logp, &mut self.draws);
+        self.take(step, plan, watch, run)
+    }
+
+    /// Counts an evaluation.
+    #[inline]
+    fn count(&mut self, logp: f64) -> Result<()> {
         self.since.evaluations = self.since.evaluations.saturating_add(1);
         if logp.is_nan() {
             self.nans += 1;
         } else if logp == f64::INFINITY {
-            let reason =
-                format!("is +inf at {} in chain {}", listed(self.kernel.point()), self.index);
-            return Err(Error::argument("logp", reason));
+            return Err(infinite(self.kernel.point(), self.index));
         }
-        if self.kernel.advance(logp, &mut self.draws) == Step::Evaluate {
+        Ok(())
+    }
+
+    /// Does what follows from a step.
+    #[inline]
+    fn take(&mut self, step: Step, plan: &Plan, watch: &Watch, run: Run<'_>) -> Result<()> {
+        if step == Step::Evaluate {
             return Ok(());
         }
         self.end(plan, watch, run)?;
         self.begin(plan, watch, run)
+    }
+
+    /// Evaluates up to `most` points, and goes on with them.
+    #[inline]
+    fn glide(
+        &mut self,
+        target: &dyn LogDensity,
+        scratch: &mut [f64],
+        most: u32,
+        plan: &Plan,
+        watch: &Watch,
+        run: Run<'_>,
+    ) -> Result<()> {
+        let mut left = most;
+        while left > 0 && self.is_asking() {
+            let logp = target.logp(self.kernel.point(), scratch)?;
+            self.count(logp)?;
+            left -= 1;
+            let (index, before, mut nans, mut failure) = (self.index, left, 0, None);
+            let step = self.kernel.follow(logp, &mut self.draws, &mut |x| {
+                if left == 0 {
+                    return None;
+                }
+                match target.logp(x, scratch) {
+                    Ok(logp) if logp < f64::INFINITY => {
+                        left -= 1;
+                        Some(logp)
+                    }
+                    Ok(logp) if logp.is_nan() => {
+                        (left, nans) = (left - 1, nans + 1);
+                        Some(logp)
+                    }
+                    Ok(_) => {
+                        left -= 1;
+                        failure = Some(infinite(x, index));
+                        None
+                    }
+                    Err(error) => {
+                        failure = Some(error);
+                        None
+                    }
+                }
+            });
+            self.nans += nans;
+            self.since.evaluations = self.since.evaluations.saturating_add(before - left);
+            if let Some(failure) = failure {
+                return Err(failure);
+            }
+            self.take(step, plan, watch, run)?;
+        }
+        Ok(())
     }
 
     /// Counts the transition, and keeps its state if it is the turn of one.
@@ -239,12 +308,9 @@ impl<K: Kernel> Chain<K> {
         let start = Instant::now();
         let (mut before, mut looks) = (Duration::ZERO, 1);
         loop {
-            for _ in 0..looks {
-                if !self.is_asking() {
-                    return Ok(());
-                }
-                let logp = target.logp(self.kernel.point(), &mut scratch)?;
-                self.feed(logp, plan, watch, run)?;
+            self.glide(target, &mut scratch, looks, plan, watch, run)?;
+            if !self.is_asking() {
+                return Ok(());
             }
             let now = start.elapsed();
             let is_over = turn.is_some_and(|turn| now >= turn) || watch.is_paused();

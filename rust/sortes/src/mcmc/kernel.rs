@@ -27,6 +27,18 @@ pub trait Kernel: Clone + Send + Sync {
     /// are never accepted, but not plus infinity.
     fn advance(&mut self, logp: f64, draws: &mut impl Draws) -> Step;
 
+    /// As [`advance`](Self::advance); and further, as long as `more` knows the log densities at the points
+    /// that come next. Where it does not, the last one is in question.
+    #[inline]
+    fn follow(
+        &mut self,
+        logp: f64,
+        draws: &mut impl Draws,
+        _more: &mut impl FnMut(&[f64]) -> Option<f64>,
+    ) -> Step {
+        self.advance(logp, draws)
+    }
+
     /// Puts the state elsewhere, between transitions. Returns whether that could be done.
     fn place(&mut self, x: &[f64], logp: f64) -> bool;
 

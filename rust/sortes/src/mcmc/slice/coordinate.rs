@@ -159,6 +159,32 @@ impl Kernel for Coordinate {
         if self.take(ask) == Step::Evaluate { Step::Evaluate } else { self.next(draws) }
     }
 
+    #[inline]
+    fn follow(
+        &mut self,
+        mut logp: f64,
+        draws: &mut impl Draws,
+        more: &mut impl FnMut(&[f64]) -> Option<f64>,
+    ) -> Step {
+        loop {
+            let (i, x) = (self.i, &mut self.x);
+            let ask = self.line.follow(logp, draws, &mut |at| {
+                x[i] = at;
+                more(x)
+            });
+            if self.take(ask) == Step::Evaluate {
+                return Step::Evaluate;
+            }
+            if self.next(draws) == Step::Done {
+                return Step::Done;
+            }
+            match more(&self.x) {
+                Some(known) => logp = known,
+                None => return Step::Evaluate,
+            }
+        }
+    }
+
     fn place(&mut self, x: &[f64], logp: f64) -> bool {
         let inside = x.iter().zip(&self.bounds).all(|(&x, &(low, high))| low <= x && x <= high);
         if inside {

@@ -136,7 +136,7 @@ impl Line {
                     self.right = (most - 1).saturating_sub(self.left);
                 }
                 self.grown = (self.grown.0.max(bounds.0), self.grown.1.min(bounds.1));
-                self.step_left(draws)
+                self.first_step(draws)
             }
             Growth::Doublings(most) => {
                 self.left = u64::from(most);
@@ -149,37 +149,90 @@ impl Line {
     /// Goes on with the log density at the number that was asked about.
     #[inline]
     pub fn advance(&mut self, logp: f64, draws: &mut impl Draws) -> Ask {
-        let inside = logp > self.level;
-        match self.phase {
-            Phase::Left => {
-                if !inside {
-                    return self.step_right(draws);
+        self.follow(logp, draws, &mut |_| None)
+    }
+
+    /// The same; and further, as long as `more` knows the log densities that come next.
+    #[inline]
+    pub fn follow(
+        &mut self,
+        mut logp: f64,
+        draws: &mut impl Draws,
+        more: &mut impl FnMut(f64) -> Option<f64>,
+    ) -> Ask {
+        if matches!(self.growth, Growth::Doublings(_)) {
+            return self.advance_doubled(logp, draws);
+        }
+        /// The log density at a number; or the end, for now or for good.
+        macro_rules! ask {
+            ($at:expr, $phase:expr) => {{
+                let at = $at;
+                match self.ask(at, $phase) {
+                    Ask::At(at) => match more(at) {
+                        Some(logp) => logp,
+                        None => return Ask::At(at),
+                    },
+                    over => return over,
                 }
+            }};
+        }
+        if matches!(self.phase, Phase::Left) {
+            while logp > self.level {
                 self.grown.0 = (self.grown.0 - self.width).max(self.bounds.0);
                 self.left -= 1;
                 self.widened += 1;
-                self.step_left(draws)
-            }
-            Phase::Right => {
-                if !inside {
-                    return self.shrink_from(draws);
+                if !self.moves_left() {
+                    break;
                 }
+                logp = ask!(self.grown.0, Phase::Left);
+            }
+            self.phase = Phase::Right;
+            logp = if self.moves_right() {
+                ask!(self.grown.1, Phase::Right)
+            } else {
+                f64::NEG_INFINITY
+            };
+        }
+        if matches!(self.phase, Phase::Right) {
+            while logp > self.level {
                 self.grown.1 = (self.grown.1 + self.width).min(self.bounds.1);
                 self.right -= 1;
                 self.widened += 1;
-                self.step_right(draws)
+                if !self.moves_right() {
+                    break;
+                }
+                logp = ask!(self.grown.1, Phase::Right);
             }
-            Phase::Proposal => {
-                if !inside {
-                    return self.shrink(draws);
-                }
+            match self.shrink_from(draws) {
+                Ask::At(at) => match more(at) {
+                    Some(known) => logp = known,
+                    None => return Ask::At(at),
+                },
+                over => return over,
+            }
+        }
+        while !(logp > self.level) {
+            match self.shrink(draws) {
+                Ask::At(at) => match more(at) {
+                    Some(known) => logp = known,
+                    None => return Ask::At(at),
+                },
+                over => return over,
+            }
+        }
+        self.proposal.1 = logp;
+        Ask::Found(self.proposal.0, logp)
+    }
+
+    /// Goes on where intervals are doubled.
+    fn advance_doubled(&mut self, logp: f64, draws: &mut impl Draws) -> Ask {
+        match self.phase {
+            Phase::Proposal if logp > self.level => {
                 self.proposal.1 = logp;
-                if matches!(self.growth, Growth::Steps(_)) {
-                    return Ask::Found(self.proposal.0, logp);
-                }
                 (self.test, self.parted) = (self.grown, false);
                 self.halve(draws)
             }
+            Phase::Proposal => self.shrink(draws),
             phase => {
                 self.known.push((self.asked, logp));
                 self.with_end(phase, logp, draws)
@@ -198,19 +251,25 @@ impl Line {
     }
 
     #[inline]
-    fn step_left(&mut self, draws: &mut impl Draws) -> Ask {
-        if self.left > 0 && self.grown.0 > self.bounds.0 {
+    fn first_step(&mut self, draws: &mut impl Draws) -> Ask {
+        if self.moves_left() {
             return self.ask(self.grown.0, Phase::Left);
         }
-        self.step_right(draws)
-    }
-
-    #[inline]
-    fn step_right(&mut self, draws: &mut impl Draws) -> Ask {
-        if self.right > 0 && self.grown.1 < self.bounds.1 {
+        if self.moves_right() {
             return self.ask(self.grown.1, Phase::Right);
         }
         self.shrink_from(draws)
+    }
+
+    /// Whether the left end may still move.
+    #[inline]
+    fn moves_left(&self) -> bool {
+        self.left > 0 && self.grown.0 > self.bounds.0
+    }
+
+    #[inline]
+    fn moves_right(&self) -> bool {
+        self.right > 0 && self.grown.1 < self.bounds.1
     }
 
     /// The interval has its size: points of it are proposed.

@@ -130,6 +130,23 @@ impl Kernel for Ray {
         self.take(ask)
     }
 
+    #[inline]
+    fn follow(
+        &mut self,
+        logp: f64,
+        draws: &mut impl Draws,
+        more: &mut impl FnMut(&[f64]) -> Option<f64>,
+    ) -> Step {
+        let (x, direction, point) = (&self.x, &self.direction, &mut self.point);
+        let ask = self.line.follow(logp, draws, &mut |at| {
+            for ((point, x), v) in point.iter_mut().zip(x).zip(direction) {
+                *point = x + at * v;
+            }
+            more(point)
+        });
+        self.take(ask)
+    }
+
     fn place(&mut self, x: &[f64], logp: f64) -> bool {
         self.x.copy_from_slice(x);
         self.point.copy_from_slice(x);
