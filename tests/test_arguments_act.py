@@ -35,6 +35,7 @@ IDLE = {
     "sequences.*.top_p_boundary": "likewise",
     "sequences.*.sigma_ddof": "likewise",
     "mcmc.s*.max_evals_per_transition": "warns of the draws that it makes stay",
+    "mcmc.Sampling.wait.timeout": "says how long it waits for chains that are through",
     "mcmc.sample.on_limit": "makes an error of that warning",
     "mcmc.*.on_interrupt": "says what Ctrl-C does",
     "graph.graphlet_concentration.allow_missing": "makes a result of an error",

@@ -170,6 +170,9 @@ class Sampling:
     def __repr__(self) -> str:
         return f"Sampling({'finished' if self.is_finished else 'running'})"
 
+    def __reduce__(self) -> str:
+        raise TypeError("a Sampling cannot be pickled while it may run; its trace can")
+
     @property
     def is_finished(self) -> bool:
         """Whether the chains are through, or were stopped."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_args
 
 import numpy as np
@@ -300,7 +301,7 @@ def sample_on_device(
     limit = count(max_evals_per_transition, "max_evals_per_transition", 1, _MOST)
     one_of(on_interrupt, "on_interrupt", get_args(OnInterrupt))
     stream = as_stream(rng, step)
-    with torch.inference_mode(), reporter(progress, "transitions") as told:
+    with torch.inference_mode(), reporter(progress, "transitions") as told, _memory(torch):
         chains = _Chains(torch, _checked(logp, init), kernel, init, plan, limit, stream)
         try:
             chains.run(told)
@@ -312,6 +313,17 @@ def sample_on_device(
         found = chains.found(whole=True)
     _warn(found, plan.total * len(init))
     return found
+
+
+@contextmanager
+def _memory(torch: Any) -> Iterator[None]:
+    """Make Torch's errors of memory those of Python; on the CPU they are ordinary ones."""
+    try:
+        yield
+    except RuntimeError as error:
+        if isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error):
+            raise MemoryError(f"draws: there is no memory for the chains: {error}") from error
+        raise
 
 
 class _Plan(NamedTuple):

@@ -1060,6 +1060,8 @@ def _rectangle(shape: Any, periodic: Any) -> tuple[list[int], list[bool]]:
     if isinstance(periodic, bool | np.bool_):
         wraps = [bool(periodic)] * len(lengths)
     elif isinstance(periodic, Sequence | np.ndarray) and not isinstance(periodic, str):
+        if isinstance(periodic, np.ndarray) and periodic.ndim != 1:
+            raise TypeError(f"periodic: must be a bool or several, got {shown(periodic)}")
         wraps = [flag(wrap, "periodic") for wrap in periodic]
         if len(wraps) != len(lengths):
             raise ValueError(
