@@ -60,8 +60,8 @@ def contender(tmp_path):
 
     yield start
     for each in running:
-        each.process.stdin.close()
-        each.process.wait()
+        with each.process:  # which closes its pipes, and waits
+            pass
 
 
 def said(turn, n):
