@@ -16,6 +16,7 @@ Beside them: Polya-Gamma variables (`random_polyagamma`); particles and their we
 and units in two layers (`BernoulliRBM`).
 """
 
+from sortes._estimate import Estimate
 from sortes.mcmc.boltzmann import BernoulliRBM, BoltzmannTrace
 from sortes.mcmc.control import ChainProgress, Sampling
 from sortes.mcmc.diagnostics import ess, rhat
@@ -53,6 +54,7 @@ __all__ = [
     "ChainProgress",
     "DeviceDraws",
     "EllipticalSlice",
+    "Estimate",
     "Funnel",
     "GaussianMixture",
     "GeneralizedEllipticalSlice",
