@@ -111,7 +111,7 @@ def test_what_a_callback_raises_stops_the_chains(logp):
 
 @DRIVERS
 def test_in_the_background(logp):
-    sampling = run(logp, blocking=False)
+    sampling = run(logp, blocking=False, keep_warmup=True)
     assert isinstance(sampling, Sampling)
     trace = sampling.wait()
     assert sampling.is_finished
@@ -196,6 +196,11 @@ def test_what_is_learnt_does_not_depend_on_who_drives(adapt):
     kept = run(kernel=kernel, warmup=130, keep_warmup=True)
     # All is as without for 25 transitions, and then no longer.
     same = (plain.warmup.draws == kept.warmup.draws).all(axis=(0, 2))
+    assert same[:25].all()
+    assert not same[25:].any()
+    # It is learnt from all chains: one has others beside it, and they count.
+    fewer = run(kernel=kernel, init=INIT[:3], warmup=130, keep_warmup=True)
+    same = (fewer.warmup.draws[0] == kept.warmup.draws[0]).all(axis=1)
     assert same[:25].all()
     assert not same[25:].any()
     short = run(kernel=kernel, warmup=24)
