@@ -12,7 +12,7 @@ from sortes._check import FINITE, AtLeastOne, Count, one_of
 from sortes._interrupt import Interrupted, OnInterrupt
 from sortes._progress import Progress, job_of
 from sortes._rng import Rng, as_stream
-from sortes.mcmc.spins import Init, chained, chains_of, finished, plan_of
+from sortes.mcmc._runs import Init, chained, chains_of, finished, plan_of
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray

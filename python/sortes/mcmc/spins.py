@@ -11,10 +11,12 @@ import numpy as np
 from sortes import _core
 from sortes._arrays import host, numbers_of
 from sortes._check import FINITE as FINITE_NUMBERS
-from sortes._check import AtLeastOne, Count, Domain, Finite, count, flag, one_of, real, shown
+from sortes._check import AtLeastOne, Count, Domain, Finite, one_of, real, shown
 from sortes._interrupt import Interrupted, OnInterrupt
 from sortes._progress import Progress, job_of
 from sortes._rng import Rng, as_stream
+from sortes.mcmc._grids import grid_edges, pairs_of, rectangle
+from sortes.mcmc._runs import Init, chained, chains_of, finished, plan_of
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -24,11 +26,9 @@ if TYPE_CHECKING:
 #: How spins are updated, and in which order by heat bath.
 Method: TypeAlias = Literal["gibbs", "swendsen_wang", "wolff"]
 Order: TypeAlias = Literal["colored", "sequential", "random"]
-Init: TypeAlias = "Literal['random'] | ArrayLike"
 
 _SITES: Final = Domain("[1, 4294967295]", integer=True)
 _STATES: Final = Domain("[1, 256]", integer=True)
-_MOST: Final = 2**32 - 1
 
 
 class SpinTrace(NamedTuple):
@@ -86,7 +86,7 @@ class _SpinModel:
     @property
     def edges(self) -> NDArray[np.int64]:
         """The pairs of neighbours, shape (m, 2)."""
-        return _grid_edges(*self._edges) if isinstance(self._edges, tuple) else self._edges
+        return grid_edges(*self._edges) if isinstance(self._edges, tuple) else self._edges
 
     def __repr__(self) -> str:
         states = "" if self._q is None else f", {self._q} states"
@@ -277,7 +277,7 @@ class IsingModel(_SpinModel):
         beta: Finite = 1.0,
         num_sites: AtLeastOne | None = None,
     ) -> None:
-        pairs = _pairs(edges)
+        pairs = pairs_of(edges)
         fields = numbers_of(h, "h", FINITE_NUMBERS)
         given = len(fields) if fields.ndim else None
         sites = _sites_of(pairs, num_sites, given, "h")
@@ -329,7 +329,7 @@ class IsingModel(_SpinModel):
         >>> IsingModel.grid((4, 6), beta=0.44)
         IsingModel(24 sites, 48 edges, beta=0.44)
         """
-        sizes, wraps = _rectangle(shape, periodic)
+        sizes, wraps = rectangle(shape, periodic)
         coupling, field = real(J, "J", FINITE_NUMBERS), real(h, "h", FINITE_NUMBERS)
         model = cls((), h=field, beta=beta, num_sites=math.prod(sizes))
         _on_grid(model, sizes, wraps, coupling)
@@ -710,7 +710,7 @@ class PottsModel(_SpinModel):
         beta: Finite = 1.0,
         num_sites: AtLeastOne | None = None,
     ) -> None:
-        pairs = _pairs(edges)
+        pairs = pairs_of(edges)
         self._q = int(_STATES.check(q, "q"))
         fields = host(h, "h", "iuf").astype(np.float64)
         if fields.ndim > 2 or (fields.ndim and fields.shape[-1] != self._q):
@@ -774,7 +774,7 @@ class PottsModel(_SpinModel):
         >>> PottsModel.grid((4, 6), 3)
         PottsModel(24 sites, 48 edges, 3 states, beta=1.0)
         """
-        sizes, wraps = _rectangle(shape, periodic)
+        sizes, wraps = rectangle(shape, periodic)
         coupling = real(J, "J", FINITE_NUMBERS)
         model = cls((), q, h=h, beta=beta, num_sites=math.prod(sizes))
         _on_grid(model, sizes, wraps, coupling)
@@ -929,63 +929,6 @@ class PottsModel(_SpinModel):
         )
 
 
-def plan_of(
-    draws: Any, warmup: Any, thin: Any, keeps: Any, name: str
-) -> tuple[int, int, int, bool]:
-    """Check how many updates there are to be, and whether states are kept."""
-    return (
-        count(warmup, "warmup", 0, _MOST),
-        count(draws, "draws", 1),
-        count(thin, "thin", 1, _MOST),
-        flag(keeps, name),
-    )
-
-
-def chains_of(chains: Any) -> int:
-    """Return how many chains there are to be."""
-    return 4 if chains is None else count(chains, "chains", 1)
-
-
-def chained(states: NDArray[np.uint8], chains: Any, name: str = "init") -> NDArray[np.uint8]:
-    """Return a row of states for each chain."""
-    if states.ndim == 1:
-        return np.repeat(states[np.newaxis], chains_of(chains), axis=0)
-    wanted = None if chains is None else chains_of(chains)
-    if states.ndim != 2 or not len(states) or wanted not in (None, len(states)):
-        rows = "chains" if wanted is None else wanted
-        raise ValueError(
-            f"{name}: must have shape ({states.shape[-1]},) or ({rows}, {states.shape[-1]}), got "
-            f"{states.shape}"
-        )
-    return states
-
-
-def finished(sampler: Sampler, job: Any, take: Any) -> tuple[Any, KeyboardInterrupt | None]:
-    """Run chains to their ends, or to a Ctrl-C, and return what they leave."""
-    stop = None
-    try:
-        sampler.run(job)
-    except KeyboardInterrupt as caught:
-        stop = caught
-    return take(), stop
-
-
-def _pairs(edges: Any) -> NDArray[np.int64]:
-    array = host(edges, "edges", None)
-    if not array.size and array.ndim <= 2:
-        return np.empty((0, 2), np.int64)
-    if array.dtype.kind not in "iu":
-        raise TypeError(f"edges: must hold integers, got {array.dtype}")
-    if array.ndim != 2 or array.shape[1] != 2:
-        raise ValueError(f"edges: must have shape (m, 2), got {array.shape}")
-    pairs = np.array(array, np.int64, order="C")
-    loops = pairs[:, 0] == pairs[:, 1]
-    if loops.any():
-        at = int(np.argmax(loops))
-        raise ValueError(f"edges: row {at}: must join two sites, got {pairs[at].tolist()}")
-    return pairs
-
-
 def _sites_of(pairs: NDArray[np.int64], num_sites: Any, given: int | None, name: str) -> int:
     if num_sites is None:
         sites = given if given is not None else int(pairs.max(initial=-1)) + 1
@@ -1048,38 +991,3 @@ def _labelled(
     if labels != tuple(range(len(labels))):
         model.labels = labels
     return model
-
-
-def _rectangle(shape: Any, periodic: Any) -> tuple[list[int], list[bool]]:
-    sizes = host(shape, "shape", "iu")
-    if sizes.ndim != 1 or not sizes.size:
-        raise ValueError(f"shape: must hold the length of each axis, got shape {sizes.shape}")
-    lengths = [count(int(size), "shape", 1) for size in sizes]
-    if math.prod(lengths) > _MOST:
-        raise ValueError(f"shape: must have less than 2**32 sites, got {math.prod(lengths)}")
-    if isinstance(periodic, bool | np.bool_):
-        wraps = [bool(periodic)] * len(lengths)
-    elif isinstance(periodic, Sequence | np.ndarray) and not isinstance(periodic, str):
-        if isinstance(periodic, np.ndarray) and periodic.ndim != 1:
-            raise TypeError(f"periodic: must be a bool or several, got {shown(periodic)}")
-        wraps = [flag(wrap, "periodic") for wrap in periodic]
-        if len(wraps) != len(lengths):
-            raise ValueError(
-                f"periodic: must have an item for each of {len(lengths)} axes, got {len(wraps)}"
-            )
-    else:
-        raise TypeError(f"periodic: must be a bool or several, got {shown(periodic)}")
-    return lengths, [wrap and size > 2 for wrap, size in zip(wraps, lengths, strict=True)]
-
-
-def _grid_edges(sizes: list[int], wraps: list[bool]) -> NDArray[np.int64]:
-    ids = np.arange(math.prod(sizes), dtype=np.int64).reshape(sizes)
-    edges = []
-    for axis, wrap in enumerate(wraps):
-        a, b = ids, np.roll(ids, -1, axis)
-        if not wrap:
-            keep = [slice(None)] * len(sizes)
-            keep[axis] = slice(0, -1)
-            a, b = a[tuple(keep)], b[tuple(keep)]
-        edges.append(np.stack([a.ravel(), b.ravel()], axis=1))
-    return np.concatenate(edges)
