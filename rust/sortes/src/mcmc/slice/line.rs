@@ -1,5 +1,7 @@
 //! The slice sampler of one number: an interval around it, and points of that.
 
+use std::cmp::Ordering;
+
 use crate::mcmc::draws::Draws;
 
 /// How the interval is found.
@@ -211,7 +213,8 @@ impl Line {
                 over => return over,
             }
         }
-        while !(logp > self.level) {
+        // A log density that is not a number is outside the slice as well.
+        while logp.partial_cmp(&self.level) != Some(Ordering::Greater) {
             match self.shrink(draws) {
                 Ask::At(at) => match more(at) {
                     Some(known) => logp = known,
