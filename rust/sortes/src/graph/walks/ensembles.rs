@@ -20,6 +20,21 @@ pub(super) const MOST: usize = LANES;
 const ROOM: usize = 2 * LANES;
 /// Walkers that are compared side by side.
 const WIDTH: usize = 8;
+/// Ensembles above this many find each other by a table.
+const COMPARED: usize = 2 * WIDTH;
+/// Bits of a number that finds the place of a node in the table.
+const TABLE_BITS: u32 = 11;
+/// Each walker by its number, and what is no number of one.
+const EVERYBODY: [u8; ROOM] = {
+    let mut all = [0; ROOM];
+    let mut lane = 0;
+    while lane < ROOM {
+        all[lane] = lane as u8;
+        lane += 1;
+    }
+    all
+};
+const NOBODY: u8 = u8::MAX;
 /// Moves of a block between two looks at the stop request.
 const POLL: usize = 1 << 10;
 
@@ -29,8 +44,10 @@ struct Lanes {
     node: [u32; ROOM + WIDTH],
     /// The first walker of the ensemble who stands at the same node.
     first: [u32; ROOM + WIDTH],
-    /// Which ensemble a walker belongs to.
+    /// Which ensemble a walker belongs to, and where each ensemble ends.
     ensemble: [u32; ROOM],
+    ends: [usize; ROOM],
+    ensembles: usize,
     row: [Row; ROOM],
     arc: [u32; ROOM],
     fraction: [u32; ROOM],
@@ -47,6 +64,27 @@ struct Lanes {
 }
 
 impl Lanes {
+    fn empty() -> Self {
+        Self {
+            active: 0,
+            node: [0; ROOM + WIDTH],
+            first: [0; ROOM + WIDTH],
+            ensemble: [0; ROOM],
+            ends: [0; ROOM],
+            ensembles: 0,
+            row: [Row { start: 0, degree: 0 }; ROOM],
+            arc: [0; ROOM],
+            fraction: [0; ROOM],
+            entity: [0; ROOM],
+            words: [[0; 2]; ROOM],
+            next_at: [0; ROOM],
+            walker: [0; ROOM],
+            moves: [0; ROOM],
+            edges_at: [0; ROOM],
+            next_end: 0,
+        }
+    }
+
     fn begin<O: Id>(
         kernel: &Kernel<'_>,
         part: &mut Part<'_, O>,
@@ -55,19 +93,10 @@ impl Lanes {
     ) -> Self {
         let mut lanes = Self {
             active: count,
-            node: [0; ROOM + WIDTH],
-            first: [0; ROOM + WIDTH],
             ensemble: std::array::from_fn(|lane| (lane / ensemble) as u32),
-            row: [Row { start: 0, degree: 0 }; ROOM],
-            arc: [0; ROOM],
-            fraction: [0; ROOM],
             entity: std::array::from_fn(|lane| part.first + (kernel.first + lane) as u64),
-            words: [[0; 2]; ROOM],
-            next_at: [0; ROOM],
             walker: std::array::from_fn(|lane| (kernel.first + lane) as u32),
-            moves: [0; ROOM],
-            edges_at: [0; ROOM],
-            next_end: 0,
+            ..Self::empty()
         };
         for lane in 0..count {
             let place = part.begin(kernel.plan, kernel.first + lane);
@@ -101,6 +130,18 @@ impl Lanes {
             }
         }
         (self.active, self.next_end) = (kept, next_end);
+        self.part();
+    }
+
+    /// Finds where ensembles end.
+    fn part(&mut self) {
+        self.ensembles = 0;
+        for lane in 1..=self.active {
+            if lane == self.active || self.ensemble[lane] != self.ensemble[lane - 1] {
+                self.ends[self.ensembles] = lane;
+                self.ensembles += 1;
+            }
+        }
     }
 
     fn place(&self, lane: usize) -> Place {
@@ -115,30 +156,74 @@ impl Lanes {
 
 vectorised! {
     /// Finds the first walker of each ensemble at the same node.
-    fn meet(lanes: &mut Lanes) {
-        let active = lanes.active.min(ROOM);
+    fn meet(lanes: &mut Lanes, table: &mut [u8; 1 << TABLE_BITS]) {
         let mut begin = 0;
-        while begin < active {
-            let mut end = begin + 1;
-            while end < active && lanes.ensemble[end] == lanes.ensemble[begin] {
-                end += 1;
-            }
-            // What is written beyond the end belongs to the next ensemble, which overwrites it.
-            for low in (begin..end).step_by(WIDTH) {
-                let mut nodes = [0; WIDTH];
-                nodes.copy_from_slice(&lanes.node[low..low + WIDTH]);
-                let mut first = [0; WIDTH];
-                // From the last to the first, which stays.
-                for other in (begin..end.min(low + WIDTH)).rev() {
-                    let node = lanes.node[other];
-                    for i in 0..WIDTH {
-                        first[i] = if nodes[i] == node { other as u32 } else { first[i] };
-                    }
-                }
-                lanes.first[low..low + WIDTH].copy_from_slice(&first);
+        for i in 0..lanes.ensembles.min(ROOM) {
+            let end = lanes.ends[i].min(ROOM);
+            if end - begin > COMPARED {
+                look_up(lanes, begin, end, table);
+            } else {
+                compare(lanes, begin, end);
             }
             begin = end;
         }
+    }
+}
+
+/// Each walker is compared with those before it.
+#[inline(always)]
+fn compare(lanes: &mut Lanes, begin: usize, end: usize) {
+    // What is written beyond the end belongs to the next ensemble, which overwrites it.
+    for low in (begin..end).step_by(WIDTH) {
+        let mut nodes = [0; WIDTH];
+        nodes.copy_from_slice(&lanes.node[low..low + WIDTH]);
+        let mut first = [0; WIDTH];
+        // From the last to the first, which stays.
+        for other in (begin..end.min(low + WIDTH)).rev() {
+            let node = lanes.node[other];
+            for i in 0..WIDTH {
+                first[i] = if nodes[i] == node { other as u32 } else { first[i] };
+            }
+        }
+        lanes.first[low..low + WIDTH].copy_from_slice(&first);
+    }
+}
+
+/// The place of a node in the table.
+#[inline(always)]
+fn place_of(node: u32) -> u16 {
+    (node.wrapping_mul(0x9e37_79b1) >> (u32::BITS - TABLE_BITS)) as u16
+}
+
+/// Each walker writes itself down at the place of its node in a table, and reads who stands there.
+///
+/// Places are not emptied: whoever reads one has written to it. Those who find somebody of another node
+/// there are compared with all before them.
+#[inline(always)]
+fn look_up(lanes: &mut Lanes, begin: usize, end: usize, table: &mut [u8; 1 << TABLE_BITS]) {
+    let mut places = [0; ROOM];
+    for (place, &node) in places.iter_mut().zip(&lanes.node) {
+        *place = place_of(node);
+    }
+    // From the last to the first, which stays.
+    let places = &places[begin..end];
+    for (i, &place) in places.iter().enumerate().rev() {
+        table[usize::from(place) % (1 << TABLE_BITS)] = (begin + i) as u8;
+    }
+    for (first, &place) in lanes.first[begin..end].iter_mut().zip(places) {
+        *first = u32::from(table[usize::from(place) % (1 << TABLE_BITS)]);
+    }
+    let mut others = 0;
+    for i in 0..(end - begin).min(MOST) {
+        let (node, first) = (lanes.node[begin + i], lanes.first[begin + i]);
+        others |= u64::from(lanes.node[first as usize % ROOM] != node) << i;
+    }
+    while others != 0 {
+        let lane = begin + others.trailing_zeros() as usize;
+        others &= others - 1;
+        let node = lanes.node[lane];
+        let before = lanes.node[begin..lane].iter().position(|&other| other == node);
+        lanes.first[lane] = before.map_or(lane, |i| begin + i) as u32;
     }
 }
 
@@ -169,6 +254,7 @@ fn steps<O: Id, const WEIGHTED: bool, const EDGES: bool>(
 ) -> Result<()> {
     let graph = kernel.graph;
     let (neighbours, slots) = (graph.neighbours(), graph.slots().unwrap_or(&[]));
+    let mut table = [0; 1 << TABLE_BITS];
     for t in 0.. {
         lanes.retire(t);
         let active = lanes.active.min(ROOM);
@@ -199,13 +285,13 @@ fn steps<O: Id, const WEIGHTED: bool, const EDGES: bool>(
         }
 
         // Those who meet share the arcs.
-        meet(lanes);
+        meet(lanes, &mut table);
         let (mut later, mut count) = ([0; ROOM], 0);
         for lane in 0..active {
             later[count] = lane as u32;
             count += usize::from(lanes.first[lane] != lane as u32);
         }
-        let dealt = share(kernel, lanes, &mut later[..count], t, hand)?;
+        let dealt = share(kernel, lanes, &later[..count], t, hand)?;
 
         // Go: the arc is there, the word of the next node is asked for.
         for lane in 0..active {
@@ -234,40 +320,42 @@ fn steps<O: Id, const WEIGHTED: bool, const EDGES: bool>(
     Ok(())
 }
 
-/// Deals arcs to those who are not alone, given all but the first of each group. Returns who has been
-/// dealt one, a bit for each.
+/// Deals arcs to those who are not alone, given all but the first of each group, in order. Returns who
+/// has been dealt one, a bit for each.
 fn share(
     kernel: &Kernel<'_>,
     lanes: &mut Lanes,
-    mut later: &mut [u32],
+    later: &[u32],
     t: usize,
     hand: &mut Hand,
 ) -> Result<u128> {
-    let (mut dealt, mut words) = (0u128, [0; MOST]);
-    while let Some(&lane) = later.first() {
-        // A group, and the others.
-        let first = lanes.first[lane as usize];
-        let (mut members, mut count, mut rest) = ([first; MOST], 1, 0);
-        for i in 0..later.len() {
-            let lane = later[i];
-            if lanes.first[lane as usize] == first {
-                members[count] = lane;
-                count += 1;
-            } else {
-                later[rest] = lane;
-                rest += 1;
-            }
+    // Each member of a group names the next one.
+    let (mut last, mut next) = (EVERYBODY, [NOBODY; ROOM]);
+    let mut groups = 0u128;
+    for &lane in later {
+        let first = lanes.first[lane as usize] as usize;
+        next[usize::from(last[first])] = lane as u8;
+        last[first] = lane as u8;
+        groups |= 1 << first;
+    }
+    let (mut dealt, mut members, mut words) = (0u128, [0; MOST], [0; MOST]);
+    while groups != 0 {
+        let first = groups.trailing_zeros() as usize;
+        groups &= groups - 1;
+        let (mut count, mut member) = (0, first as u8);
+        while member != NOBODY {
+            members[count] = u32::from(member);
+            count += 1;
+            member = next[usize::from(member)];
         }
-        later = &mut later[..rest];
-        let members = &members[..count];
-        let row = lanes.row[first as usize];
+        let (members, row) = (&members[..count], lanes.row[first]);
         if row.degree == 0 || is_dealt(kernel, lanes, row, members) {
             continue;
         }
         for (word, &lane) in words.iter_mut().zip(members) {
             *word = lanes.words[lane as usize][t % 2];
         }
-        kernel.share(row, lanes.entity[first as usize], t, &words[..count], hand)?;
+        kernel.share(row, lanes.entity[first], t, &words[..count], hand)?;
         for (&lane, &arc) in members.iter().zip(&hand.arcs) {
             lanes.arc[lane as usize] = row.start + arc;
             dealt |= 1 << lane;
@@ -374,6 +462,37 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn walkers_find_the_first_at_their_node() {
+        // Nodes of which many share a place of the table, and some are the same.
+        let mut alike: Vec<u32> = (0..200_000).filter(|&node| place_of(node) < 3).collect();
+        let mut draws = Stream::new(2).draws(Purpose::Uniform, 0);
+        let mut conflicts = 0;
+        for count in [17, 40, 64] {
+            for known in [1, 5, 40, alike.len()] {
+                let ensemble = std::array::from_fn(|lane| (lane / count) as u32);
+                let mut lanes = Lanes { active: 2 * count, ensemble, ..Lanes::empty() };
+                lanes.part();
+                for lane in 0..lanes.active {
+                    lanes.node[lane] = alike[draws.u64() as usize % known];
+                }
+                meet(&mut lanes, &mut [7; 1 << TABLE_BITS]);
+                for lane in 0..lanes.active {
+                    let begin = lane / count * count;
+                    let is_here = |&other: &usize| lanes.node[other] == lanes.node[lane];
+                    let wanted = (begin..lanes.active).find(is_here).unwrap();
+                    assert_eq!(lanes.first[lane] as usize, wanted);
+                    conflicts += usize::from(
+                        (begin..wanted)
+                            .any(|i| place_of(lanes.node[i]) == place_of(lanes.node[lane])),
+                    );
+                }
+                alike.rotate_left(known);
+            }
+        }
+        assert!(conflicts > 100, "{conflicts}");
     }
 
     #[test]
