@@ -220,20 +220,20 @@ def test_two_threads(benchmark, name, kind):
 def test_beside_thunderrw(benchmark, tmp_path, name, p, q):
     """One walk from each node; that program cannot walk on a graph with dead ends."""
     pairs, nodes = without_dead_ends(*edges(name))
-    graph = Graph.from_edge_index(pairs, nodes)
+    graph, length = Graph.from_edge_index(pairs, nodes), 10 if name == BEYOND else LENGTH
     if p == q == 1:
-        theirs = thunder(graph, "deepwalk.out", LENGTH, tmp_path, "-em", "0", "-sm", "0")
+        theirs = thunder(graph, "deepwalk.out", length, tmp_path, "-em", "0", "-sm", "0")
     else:
-        theirs = thunder(graph, "node2vec.out", LENGTH, tmp_path, "-p", str(p), "-q", str(q))
+        theirs = thunder(graph, "node2vec.out", length, tmp_path, "-p", str(p), "-q", str(q))
     turns(
         benchmark,
         "Beside ThunderRW",
-        {"graph": name, "p": p, "q": q, "moves": nodes * LENGTH},
-        {"sortes": lambda n: node2vec_walks(graph, None, LENGTH, 1, p, q, rng=n, num_threads=1)},
+        {"graph": name, "p": p, "q": q, "moves": nodes * length},
+        {"sortes": lambda n: node2vec_walks(graph, None, length, 1, p, q, rng=n, num_threads=1)},
         {"ThunderRW, walks not kept": theirs},
         goal={"ThunderRW, walks not kept": 1.0},
         seconds=3,
-        least=3,
+        least=2,
         clock=said_or_wall,
     )
 
