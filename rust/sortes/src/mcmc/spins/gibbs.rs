@@ -236,7 +236,7 @@ impl State for Sites {
         out.copy_from_slice(&self.states);
     }
 
-    fn measure(&self) -> Measured {
-        self.model.measure(&self.states)
+    fn measure(&mut self, out: &mut [Measured]) {
+        out[0] = self.model.measure(&self.states);
     }
 }
