@@ -79,6 +79,20 @@ pub(super) fn squares(x: &[f64]) -> f64 {
     rest.iter().map(|x| x * x).sum::<f64>() + (sums[0] + sums[1]) + (sums[2] + sums[3])
 }
 
+/// The sum of products, as above.
+#[inline]
+pub(super) fn dot(x: &[f64], y: &[f64]) -> f64 {
+    let mut sums = [0.0; 4];
+    let ((blocks, rest), (others, other)) = (x.as_chunks::<4>(), y.as_chunks::<4>());
+    for (block, others) in blocks.iter().zip(others) {
+        for (sum, (x, y)) in sums.iter_mut().zip(block.iter().zip(others)) {
+            *sum += x * y;
+        }
+    }
+    let rest: f64 = rest.iter().zip(other).map(|(x, y)| x * y).sum();
+    rest + (sums[0] + sums[1]) + (sums[2] + sums[3])
+}
+
 /// Independent standard normals.
 #[derive(Debug, Clone, Copy)]
 pub struct StandardNormal {
