@@ -76,50 +76,15 @@ vectorised! {
 
 /// Blocks of one sequence that are made together.
 pub const AHEAD: usize = 8;
-/// Normals that are made together.
-const NORMALS: usize = 16;
 
 vectorised! {
     /// Writes the draws (`u64`) of a sequence from block `first` on, two of each block, in order.
     pub fn ahead(draws: &Draws, first: u32, out: &mut [[u64; 2]; AHEAD]) {
         let [step, entity, high] = draws.name.map(u64::from);
-        for i in 0..AHEAD {
+        for (i, out) in out.iter_mut().enumerate() {
             let block = u64::from(first.wrapping_add(i as u32));
-            out[i] = two_draws(draws.key, [block, step, entity, high]);
+            *out = two_draws(draws.key, [block, step, entity, high]);
         }
-    }
-
-    /// Turns uniform numbers on the open interval `(0, 1)` into normal ones, as
-    /// [`normal_quantile`](elementary::normal_quantile) does.
-    pub fn normals(numbers: &mut [f64]) {
-        let (blocks, rest) = numbers.as_chunks_mut::<NORMALS>();
-        for block in blocks {
-            quantiles(block);
-        }
-        if !rest.is_empty() {
-            let mut block = [0.5; NORMALS];
-            block[..rest.len()].copy_from_slice(rest);
-            quantiles(&mut block);
-            rest.copy_from_slice(&block[..rest.len()]);
-        }
-    }
-}
-
-/// The normal quantiles of numbers in `(0, 1)`.
-#[inline(always)]
-fn quantiles(block: &mut [f64; NORMALS]) {
-    let given = *block;
-    let mut least = 1.0_f64;
-    for i in 0..NORMALS {
-        let p = given[i];
-        let lower = if p <= 0.5 { p } else { 1.0 - p };
-        let z = elementary::normal_quantile_lower(lower);
-        block[i] = if p <= 0.5 { z } else { -z };
-        least = if lower < least { lower } else { least };
-    }
-    // One in 10^10 is beyond the range of that formula.
-    if least < 2.1e-11 {
-        *block = given.map(elementary::normal_quantile);
     }
 }
 
@@ -259,21 +224,6 @@ mod tests {
                 let mut found = [[0; 2]; AHEAD];
                 with_level(level, || ahead(&sequence, first, &mut found));
                 assert_eq!(found.as_flattened(), expected, "{level:?} {first}");
-            }
-        }
-    }
-
-    #[test]
-    fn normals_agree_with_single_ones() {
-        let mut draws = Stream::new(5).draws(Purpose::Uniform, 0);
-        let mut given: Vec<f64> = (0..5000).map(|_| draws.open_uniform()).collect();
-        given.extend([1e-16, 1e-12, 2e-11, 0.075, 0.0751, 0.5, 0.925, 1.0 - 1e-12, 1.0 - 1e-16]);
-        let expected: Vec<f64> = given.iter().map(|&p| elementary::normal_quantile(p)).collect();
-        for level in available_levels() {
-            for len in LENGTHS.into_iter().chain([given.len()]) {
-                let mut found = given[given.len() - len..].to_vec();
-                with_level(level, || normals(&mut found));
-                assert_eq!(found, expected[given.len() - len..], "{level:?} {len}");
             }
         }
     }

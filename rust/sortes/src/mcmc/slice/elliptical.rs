@@ -93,7 +93,9 @@ impl Prior {
 
     /// A draw, with `spare` as above.
     pub fn draw(&self, draws: &mut impl Draws, spare: &mut [f64], out: &mut [f64]) {
-        draws.normals(spare);
+        for z in &mut *spare {
+            *z = draws.normal();
+        }
         self.spread(spare, out);
         for (out, mean) in out.iter_mut().zip(&self.mean) {
             *out += mean;
@@ -318,7 +320,9 @@ impl Kernel for Elliptical {
             let shape = 0.5 * (df + self.x.len() as f64);
             (0.5 * (df + self.products[0]) / gamma(shape, draws)).sqrt()
         });
-        draws.normals(&mut self.normals);
+        for z in &mut self.normals {
+            *z = draws.normal();
+        }
         if let Some(spread) = spread {
             for z in &mut self.normals {
                 *z *= spread;

@@ -232,7 +232,9 @@ impl Kernel for Polar {
         self.level = self.jacobian(self.radius) + self.logp - draws.exponential();
         let mut norm = 0.0;
         while norm < 1e-12 {
-            draws.normals(&mut self.axis);
+            for z in &mut self.axis {
+                *z = draws.normal();
+            }
             let along: f64 = self.axis.iter().zip(&self.direction).map(|(a, b)| a * b).sum();
             for (z, theta) in self.axis.iter_mut().zip(&self.direction) {
                 *z -= along * theta;

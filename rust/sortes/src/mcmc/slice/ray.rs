@@ -45,7 +45,7 @@ vectorised! {
         let d = z.len();
         assert!(tril.len() == d * d && out.len() == d); // so that few indices below are looked at
         for i in 0..d {
-            let row = &tril[i * d..i * d + i + 1];
+            let row = &tril[i * d..=i * d + i];
             let (mut sums, mut at) = ([0.0; 8], 0);
             while at + 8 <= row.len() {
                 for k in 0..8 {
@@ -123,7 +123,9 @@ impl Kernel for Ray {
         self.stuck = false;
         let mut norm = 0.0;
         while norm == 0.0 {
-            draws.normals(&mut self.normals);
+            for z in &mut self.normals {
+                *z = draws.normal();
+            }
             norm = length(&self.normals);
         }
         for z in &mut self.normals {

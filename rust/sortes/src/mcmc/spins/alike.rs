@@ -94,7 +94,7 @@ impl Thresholds {
 fn threshold(x: f64) -> u64 {
     let (mut low, mut high) = (0, 1 << DIGITS);
     while low < high {
-        let middle = (low + high) / 2;
+        let middle = u64::midpoint(low, high);
         if is_below_sigmoid(uniform_of(middle << (64 - DIGITS)), x) {
             low = middle + 1;
         } else {

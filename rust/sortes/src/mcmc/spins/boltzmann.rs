@@ -107,8 +107,8 @@ fn add_rows<T: Real, const N: usize>(
     let mut tile = 0;
     while tile * TILE < width {
         let mut within = tile_of(weights, rows[0] * width + tile * TILE);
-        for k in 1..N {
-            add(&mut within, &tile_of(weights, rows[k] * width + tile * TILE));
+        for row in &rows[1..] {
+            add(&mut within, &tile_of(weights, row * width + tile * TILE));
         }
         add(&mut sums[tile * each], &within);
         tile += 1;
@@ -128,8 +128,7 @@ vectorised! {
         sums: &mut [[T; TILE]],
     ) {
         for w in 0..words {
-            for g in 0..GROUPS {
-                let table = &mut tables[g];
+            for (g, table) in tables.iter_mut().enumerate() {
                 table[0] = [T::default(); TILE];
                 for k in 0..GROUP {
                     let row = tile_of(weights, (w * ROWS + g * GROUP + k) * width + at);
@@ -193,8 +192,8 @@ vectorised! {
         for c in 0..sums.len() {
             let first = first + c as u64 * names;
             let mut words = [[0; 2]; TILE / 2];
-            for i in 0..TILE / 2 {
-                words[i] = words_of(stream, Purpose::Boltzmann, first + i as u64, 0);
+            for (i, words) in words.iter_mut().enumerate() {
+                *words = words_of(stream, Purpose::Boltzmann, first + i as u64, 0);
             }
             for i in 0..TILE {
                 let u = uniform_of(words[i / 2][i % 2]);

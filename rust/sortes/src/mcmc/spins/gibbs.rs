@@ -295,7 +295,7 @@ mod tests {
                 true,
             ),
             ((0..edges.len()).map(|i| i as f64).collect(), 0.0, 0.01, false),
-            (vec![0.1, 0.15].repeat(edges.len() / 2), 0.0, 1.0, false),
+            ([0.1, 0.15].repeat(edges.len() / 2), 0.0, 1.0, false),
         ] {
             // Edges that are given twice would add up.
             let mut once: Vec<usize> = (0..edges.len()).collect();

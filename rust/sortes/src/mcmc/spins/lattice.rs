@@ -217,6 +217,7 @@ vectorised! {
     }
 
     /// Goes on with the first `len` words of a list.
+    #[allow(clippy::too_many_arguments)] // three of them are buffers
     fn go_on(
         digits: &Digits,
         stream: Stream,
@@ -255,7 +256,7 @@ vectorised! {
     ) {
         let (width, last) = (rows.width, rows.last);
         assert!(width <= MARGIN); // so that no index below is looked at again
-        for i in 0..BLOCK {
+        for (i, out) in out.iter_mut().enumerate() {
             let at = MARGIN + i;
             let (here, starts, ends) = (near[at], rows.starts[i], rows.ends[i]);
             // The last site of a row is before the first.
@@ -266,7 +267,7 @@ vectorised! {
             let around = (near[at + 1 - width] & 1) << last;
             let behind = here >> 1 | inside & !ends | around & ends;
             let turns = rows.turns[i] ^ turned;
-            out[i] = before & !turns | behind & turns;
+            *out = before & !turns | behind & turns;
         }
     }
 }

@@ -115,7 +115,7 @@ impl Chain {
 /// Chains of one model.
 pub struct Chains {
     each: Vec<Chain>,
-    chains: usize,
+    count: usize,
     plan: Plan,
     all: u32,
     sites: usize,
@@ -157,12 +157,12 @@ impl Chains {
                 failure: None,
             });
         }
-        Ok(Self { each, chains, plan, all, sites })
+        Ok(Self { each, count: chains, plan, all, sites })
     }
 
     /// The updates of all chains.
     pub fn updates(&self) -> u64 {
-        u64::from(self.all) * self.chains as u64
+        u64::from(self.all) * self.count as u64
     }
 
     /// Drives each chain to its end, or until the work is cancelled, which is no error.
@@ -202,7 +202,7 @@ impl Chains {
     /// # Errors
     /// If there is no memory.
     pub fn take(&mut self) -> Result<Kept> {
-        let (chains, sites) = (self.chains, self.sites);
+        let (chains, sites) = (self.count, self.sites);
         let draws = |chain: &Chain| chain.measured.len() / chain.state.chains();
         let draws = self.each.iter().map(draws).min().unwrap_or(0);
         let kept = if self.plan.keeps_states { chains * draws * sites } else { 0 };

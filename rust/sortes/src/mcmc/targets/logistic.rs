@@ -51,19 +51,13 @@ vectorised! {
                     sums[k] += (-eta).max(0.0);
                 }
             }
-            for k in 0..rest.len() {
-                let eta = rest[k];
+            for (k, eta) in rest.iter().enumerate() {
                 products[k] *= 1.0 + exp_negative(-eta.abs());
                 sums[k] += (-eta).max(0.0);
             }
-            for k in 0..LANES {
-                logs += ln(products[k]);
-            }
+            logs += products.iter().map(|&product| ln(product)).sum::<f64>();
         }
-        for k in 0..LANES {
-            logs += sums[k];
-        }
-        logs
+        logs + sums.iter().sum::<f64>()
     }
 }
 
