@@ -1,4 +1,9 @@
 //! Restricted Boltzmann machines: two layers of units, each drawn at once given the other.
+//!
+//! What a unit sees is a sum of some rows of the weights. Rows are taken four at a time, and the sums of all
+//! subsets of four are a table in the cache, which chains share (Arlazarov, Dinic, Kronrod and Faradzev, "On
+//! economical construction of the transitive closure of an oriented graph", Soviet Mathematics Doklady 11,
+//! 1970): one addition takes the place of four products.
 
 use std::ops::Add;
 use std::sync::Arc;
