@@ -74,6 +74,20 @@ vectorised! {
     }
 }
 
+/// Blocks of one sequence that are made together.
+pub const AHEAD: usize = 8;
+
+vectorised! {
+    /// Writes the draws (`u64`) of a sequence from block `first` on, two of each block, in order.
+    pub fn ahead(draws: &Draws, first: u32, out: &mut [[u64; 2]; AHEAD]) {
+        let [step, entity, high] = draws.name.map(u64::from);
+        for (i, out) in out.iter_mut().enumerate() {
+            let block = u64::from(first.wrapping_add(i as u32));
+            *out = two_draws(draws.key, [block, step, entity, high]);
+        }
+    }
+}
+
 /// Draws `2 * block` and `2 * block + 1` (`u64`) of an entity: for loops that use them at once, which
 /// [`vectorised`] compiles.
 #[inline(always)]
@@ -194,6 +208,22 @@ mod tests {
                     draws.seek(2 * u64::from(blocks[i]));
                     assert_eq!(each[i], [draws.u64(), draws.u64()], "{level:?} {i}");
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn sequences_agree_with_single_draws() {
+        let stream = Stream::new(77).at_step(5);
+        for first in [0, 3, u32::MAX - 2] {
+            let sequence = stream.draws(Purpose::Item, (1 << 40) + 9);
+            let mut one = sequence.clone();
+            one.seek(2 * u64::from(first));
+            let expected: Vec<u64> = (0..2 * AHEAD).map(|_| one.u64()).collect();
+            for level in available_levels() {
+                let mut found = [[0; 2]; AHEAD];
+                with_level(level, || ahead(&sequence, first, &mut found));
+                assert_eq!(found.as_flattened(), expected, "{level:?} {first}");
             }
         }
     }

@@ -17,15 +17,27 @@ pub fn open_uniform_of(word: u64) -> f64 {
     ((word >> 12) as f64 + 0.5) * (2.0 * ULP)
 }
 
+/// The exponential that two words stand for, by inversion: `-ln(1 - u)` of a precise uniform.
+#[inline(always)]
+pub fn exponential_of(words: [u64; 2]) -> f64 {
+    -elementary::ln_1m(precise_uniform_of(words))
+}
+
+/// The uniform on `(0, 1)` that two words stand for: the first chooses the binade.
+#[inline(always)]
+fn precise_uniform_of([first, second]: [u64; 2]) -> f64 {
+    f64::from_bits((1022 - u64::from(first.leading_zeros())) << 52 | second >> 12)
+}
+
 /// The draws of one (purpose, entity, step), in order, from [`Stream::draws`](super::Stream::draws).
 ///
 /// Every method but [`below`](Self::below) consumes a fixed number of draws, so that a caller can
 /// say where its next number lies. A sequence holds `2^33` draws and then starts again.
 #[derive(Debug, Clone)]
 pub struct Draws {
-    key: [u32; 2],
+    pub(super) key: [u32; 2],
     /// Counter words 1, 2 and 3; word 0 follows from the position.
-    name: [u32; 3],
+    pub(super) name: [u32; 3],
     position: u64,
     /// The second half of the current block, valid while the position is odd.
     second: u64,
@@ -94,9 +106,7 @@ impl Draws {
     /// `2^-65`, which costs `2^-64` in total variation.
     #[inline]
     pub fn precise_uniform(&mut self) -> f64 {
-        let zeros = u64::from(self.u64().leading_zeros());
-        let mantissa = self.u64() >> 12;
-        f64::from_bits((1022 - zeros) << 52 | mantissa)
+        precise_uniform_of([self.u64(), self.u64()])
     }
 
     /// Exponential with mean 1, by inversion: `-ln(1 - u)` of a precise uniform. Consumes two draws.
@@ -104,7 +114,7 @@ impl Draws {
     /// Small values, which decide races, keep their full relative precision; the largest is 36.7.
     #[inline]
     pub fn exponential(&mut self) -> f64 {
-        -elementary::ln_1m(self.precise_uniform())
+        exponential_of([self.u64(), self.u64()])
     }
 
     /// Gumbel with location 0 and scale 1: `-ln` of an exponential. Consumes two draws.

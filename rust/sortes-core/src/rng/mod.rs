@@ -10,5 +10,5 @@ pub mod elementary;
 pub mod philox;
 pub mod stream;
 
-pub use draws::{Draws, open_uniform_of, uniform_of};
+pub use draws::{Draws, exponential_of, open_uniform_of, uniform_of};
 pub use stream::{Purpose, Rounds, Stream};

@@ -117,9 +117,11 @@ struct Sampler {
 }
 
 impl Sampler {
-    /// Chains whose states `make` makes of a row of `init` and the number of the chain.
+    /// Chains whose states `make` makes of a row of `init` and the number of the chain; or of several
+    /// rows, for chains that move on together.
     fn made(
         init: &Matrix<'_, u8>,
+        together: usize,
         sites: usize,
         plan: Plan,
         names: u64,
@@ -127,9 +129,9 @@ impl Sampler {
         make: impl Fn(&[u8], u64) -> Result<Box<dyn State>>,
     ) -> Result<Self> {
         sampler::check_names(init.rows(), names)?;
-        let mut states = with_capacity(init.rows(), "chains")?;
-        for (chain, row) in (0..).zip(init.chunks_exact(init.cols())) {
-            states.push(make(row, chain)?);
+        let mut states = with_capacity(init.rows().div_ceil(together), "chains")?;
+        for (i, rows) in init.chunks(together * init.cols()).enumerate() {
+            states.push(make(rows, (i * together) as u64)?);
         }
         let chains = Chains::new(states, sites, plan)?;
         let updates = chains.updates();
@@ -143,18 +145,24 @@ fn copied(row: &[u8]) -> Result<Vec<u8>> {
     Ok(copy)
 }
 
+/// Nanoseconds of an update of a restricted Boltzmann machine.
+fn unit_cost(visible: usize, hidden: usize) -> f64 {
+    (visible * hidden) as f64 * 0.02 + (visible + hidden) as f64 * 5.0
+}
+
 fn machine<T: Real>(
     layers: &Arc<Layers<T>>,
     init: &Matrix<'_, u8>,
     clamped: &Arc<Vec<bool>>,
     plan: Plan,
     stream: sortes_core::rng::Stream,
+    run: Run<'_>,
 ) -> Result<Sampler> {
     let [v, h] = layers.units();
-    let rounds = stream.rounds();
-    let cost = (v * h) as f64 * 0.1;
-    Sampler::made(init, v + h, plan, Units::names(layers), cost, |row, chain| {
-        Ok(Box::new(Units::new(layers.clone(), row, clamped.clone(), chain, rounds)?))
+    let (rounds, names) = (stream.rounds(), Units::names(layers));
+    let together = Units::<T>::together(init.rows(), run.threads.count());
+    Sampler::made(init, together, v + h, plan, names, unit_cost(v, h), |rows, chain| {
+        Ok(Box::new(Units::new(layers.clone(), rows, clamped.clone(), chain, rounds)?))
     })
 }
 
@@ -177,7 +185,7 @@ impl Sampler {
             let visits = Arc::new(Visits::new(model, order.0, run)?);
             let rounds = stream.0.rounds();
             let names = Sites::names(model);
-            Self::made(&init, model.sites(), plan_of(plan), names, cost, |row, chain| {
+            Self::made(&init, 1, model.sites(), plan_of(plan), names, cost, |row, chain| {
                 let (model, visits) = (model.clone(), visits.clone());
                 Ok(Box::new(Sites::new(model, visits, copied(row)?, chain, rounds)?))
             })
@@ -201,7 +209,7 @@ impl Sampler {
             let bonds = Arc::new(Bonds::new(model, which.0)?);
             let rounds = stream.0.rounds();
             let names = Clusters::names(model);
-            Self::made(&init, model.sites(), plan_of(plan), names, cost, |row, chain| {
+            Self::made(&init, 1, model.sites(), plan_of(plan), names, cost, |row, chain| {
                 let (model, bonds) = (model.clone(), bonds.clone());
                 Ok(Box::new(Clusters::new(model, bonds, copied(row)?, chain, rounds)?))
             })
@@ -225,7 +233,7 @@ impl Sampler {
         job.run(Size::new(init.len(), EDGE / 4.0).serial(), |_| {
             let rounds = stream.0.rounds();
             let names = Spins::names(&lattice);
-            Self::made(&init, init.cols(), plan_of(plan), names, cost, |row, chain| {
+            Self::made(&init, 1, init.cols(), plan_of(plan), names, cost, |row, chain| {
                 Ok(Box::new(Spins::new(lattice.clone(), row, chain, rounds)?))
             })
         })
@@ -242,9 +250,17 @@ impl Sampler {
         job: Job<'_>,
     ) -> PyResult<Self> {
         let clamped = Arc::new(clamped.to_vec());
-        job.run(Size::new(init.len(), 5.0).serial(), |_| match &machine.0 {
-            Precision::F32(x) => self::machine(x, &init, &clamped, plan_of(plan), stream.0),
-            Precision::F64(x) => self::machine(x, &init, &clamped, plan_of(plan), stream.0),
+        let plan = plan_of(plan);
+        let [v, h] = match &machine.0 {
+            Precision::F32(x) => x.units(),
+            Precision::F64(x) => x.units(),
+        };
+        // As much work as there will be: as many threads are asked for as will share it.
+        let updates = plan.updates().unwrap_or(u32::MAX) as usize;
+        let size = Size::new(init.rows().saturating_mul(updates), unit_cost(v, h));
+        job.run(size, |run| match &machine.0 {
+            Precision::F32(x) => self::machine(x, &init, &clamped, plan, stream.0, run),
+            Precision::F64(x) => self::machine(x, &init, &clamped, plan, stream.0, run),
         })
     }
 

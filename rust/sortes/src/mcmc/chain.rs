@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use sortes_core::error::shown;
 use sortes_core::memory::{filled, with_capacity, zeroed};
-use sortes_core::rng::{Draws, Purpose, Rounds, Stream};
+use sortes_core::rng::{Purpose, Rounds, Stream};
 use sortes_core::{Error, Result, Run};
 
+use super::draws::Ahead;
 use super::kernel::{Kernel, Step};
 use super::moments::Moments;
 use super::targets::LogDensity;
@@ -99,7 +100,7 @@ struct Chain<K> {
     warmup: u32,
     /// With so many left it waits for the others.
     until: u32,
-    draws: Draws,
+    draws: Ahead,
     since: Since,
     kept: Kept,
     /// Log densities that were not numbers.
@@ -142,7 +143,7 @@ impl<K: Kernel> Chain<K> {
                 );
                 return Err(Error::argument("kernel", reason));
             }
-            self.draws = self.rounds.draws(Purpose::Chain, self.index, self.round);
+            self.draws.restart(self.rounds.draws(Purpose::Chain, self.index, self.round));
             if self.kernel.start(&mut self.draws) == Step::Evaluate {
                 return Ok(());
             }
@@ -367,7 +368,7 @@ impl<K: Kernel> Chains<K> {
                 left: 0,
                 warmup: 0,
                 until: 0,
-                draws: rounds.draws(Purpose::Chain, index, 0),
+                draws: Ahead::new(rounds.draws(Purpose::Chain, index, 0)),
                 since: Since::default(),
                 kept: Kept::default(),
                 nans: 0,

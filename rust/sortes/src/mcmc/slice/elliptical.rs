@@ -15,7 +15,7 @@ use super::ray::multiply;
 use super::trigonometry::sin_cos;
 use crate::mcmc::draws::{Draws, gamma};
 use crate::mcmc::kernel::{Kernel, Step};
-use crate::mcmc::targets::squares;
+use crate::mcmc::targets::{dot, squares};
 
 /// The spread of a Gaussian.
 #[derive(Debug, Clone)]
@@ -193,6 +193,9 @@ pub struct Options {
     pub limit: u32,
 }
 
+/// States whose place on the ellipse says how far from the mean they are, until one is measured again.
+const MOVES: u32 = 256;
+
 /// The kernel. Its log density is the log likelihood; or, with degrees of freedom, the whole one, of which
 /// the log likelihood is what a Student distribution leaves: that is a normal whose variance is drawn
 /// (Nishihara, Murray and Adams, "Parallel MCMC with generalized elliptical slice sampling", Journal of
@@ -210,7 +213,15 @@ pub struct Elliptical {
     point: Vec<f64>,
     /// The other axis of the ellipse, from the mean.
     axis: Vec<f64>,
+    /// Both axes in units of the spread, with their products; the state has a distance from the mean
+    /// that follows from these, and so has each point of the ellipse.
+    white: Vec<f64>,
     normals: Vec<f64>,
+    products: [f64; 3],
+    /// Sine and cosine of the angle of the last point.
+    turned: (f64, f64),
+    /// States since the first axis was made of the state itself, lest errors of rounding add up.
+    moves: u32,
     level: f64,
     bracket: Bracket,
     /// The most evaluations of a transition, and how many there were.
@@ -235,7 +246,11 @@ impl Elliptical {
             learner,
             point: copied(&x, "coordinates", Run::alone())?,
             axis: zeroed(d, "coordinates")?,
+            white: zeroed(d, "coordinates")?,
             normals: zeroed(d, "coordinates")?,
+            products: [0.0; 3],
+            turned: (0.0, 1.0),
+            moves: 0,
             x,
             logp,
             reported: 0.0,
@@ -251,13 +266,25 @@ impl Elliptical {
 
     /// Notes what follows from the state.
     fn report(&mut self) {
+        let distance = self.prior.distance(&self.x, &mut self.white);
+        self.moves = 0;
+        self.note(distance);
+    }
+
+    /// Notes what follows from the distance of the state.
+    fn note(&mut self, distance: f64) {
+        self.products[0] = distance;
         (self.reported, self.student) = match self.df {
-            None => (self.logp + self.prior.logp(&self.x, &mut self.normals), 0.0),
-            Some(df) => {
-                let distance = self.prior.distance(&self.x, &mut self.normals);
-                (self.logp, student(distance, df, self.x.len()))
-            }
+            None => (self.logp + self.prior.constant - 0.5 * distance, 0.0),
+            Some(df) => (self.logp, student(distance, df, self.x.len())),
         };
+    }
+
+    /// The squared distance of the point from the mean, in units of the spread.
+    #[inline]
+    fn distance(&self) -> f64 {
+        let ((sine, cosine), [first, both, other]) = (self.turned, self.products);
+        (cosine * cosine * first + 2.0 * sine * cosine * both + sine * sine * other).max(0.0)
     }
 
     #[inline]
@@ -269,6 +296,7 @@ impl Elliptical {
         }
         self.evaluations += 1;
         let (sine, cosine) = sin_cos(self.bracket.angle);
+        self.turned = (sine, cosine);
         let axes = self.x.iter().zip(&self.axis).zip(&self.prior.mean);
         for (point, ((x, axis), mean)) in self.point.iter_mut().zip(axes) {
             *point = mean + (x - mean) * cosine + axis * sine;
@@ -289,19 +317,20 @@ impl Kernel for Elliptical {
         (self.stuck, self.evaluations) = (false, 0);
         // Given the state, the variance of the normal is an inverse gamma variable.
         let spread = self.df.map(|df| {
-            let distance = self.prior.distance(&self.x, &mut self.normals);
             let shape = 0.5 * (df + self.x.len() as f64);
-            (0.5 * (df + distance) / gamma(shape, draws)).sqrt()
+            (0.5 * (df + self.products[0]) / gamma(shape, draws)).sqrt()
         });
         for z in &mut self.normals {
             *z = draws.normal();
         }
-        self.prior.spread(&self.normals, &mut self.axis);
         if let Some(spread) = spread {
-            for axis in &mut self.axis {
-                *axis *= spread;
+            for z in &mut self.normals {
+                *z *= spread;
             }
         }
+        self.prior.spread(&self.normals, &mut self.axis);
+        self.products[1] = dot(&self.white, &self.normals);
+        self.products[2] = squares(&self.normals);
         self.level = self.logp - self.student - draws.exponential();
         self.bracket = Bracket::new(draws);
         self.ask()
@@ -311,15 +340,21 @@ impl Kernel for Elliptical {
     fn advance(&mut self, logp: f64, draws: &mut impl Draws) -> Step {
         let likelihood = match self.df {
             None => logp,
-            Some(df) => {
-                let distance = self.prior.distance(&self.point, &mut self.normals);
-                logp - student(distance, df, self.x.len())
-            }
+            Some(df) => logp - student(self.distance(), df, self.x.len()),
         };
         if likelihood > self.level {
             self.logp = logp;
             self.x.copy_from_slice(&self.point);
-            self.report();
+            self.moves += 1;
+            if self.moves == MOVES {
+                self.report();
+                return Step::Done;
+            }
+            let (sine, cosine) = self.turned;
+            for (white, z) in self.white.iter_mut().zip(&self.normals) {
+                *white = *white * cosine + z * sine;
+            }
+            self.note(squares(&self.white));
             return Step::Done;
         }
         self.bracket.shrink(draws);

@@ -8,6 +8,7 @@ use sortes_core::rng::elementary::exp_negative;
 use sortes_core::rng::{Purpose, Rounds, bulk, uniform_of};
 use sortes_core::{Result, Run, vectorised};
 
+use super::alike::Thresholds;
 use super::is_below_sigmoid;
 use super::model::{Kind, Model, signed};
 use super::sampler::{Measured, State};
@@ -35,9 +36,12 @@ pub struct Visits {
     colours: Vec<usize>,
     /// Where the neighbours of each visit begin, and the end of the last.
     starts: Vec<usize>,
+    /// Their indices; where there is a table, packed with the signs of couplings.
     neighbours: Vec<u32>,
+    /// None where there is a table.
     couplings: Vec<f64>,
     fields: Vec<f64>,
+    table: Option<Thresholds>,
 }
 
 impl Visits {
@@ -46,6 +50,10 @@ impl Visits {
     /// # Errors
     /// If there is no memory, or the work is cancelled.
     pub fn new(model: &Model, order: Order, run: Run<'_>) -> Result<Self> {
+        Self::with(model, order, Thresholds::new(model)?, run)
+    }
+
+    fn with(model: &Model, order: Order, table: Option<Thresholds>, run: Run<'_>) -> Result<Self> {
         let (sites, colours) = match order {
             Order::Colored => model.colours(run)?,
             Order::Sequential | Order::Random => {
@@ -55,20 +63,31 @@ impl Visits {
             }
         };
         let mut starts = with_capacity(sites.len() + 1, "sites")?;
-        let mut neighbours = with_capacity(model.arcs(), "neighbours")?;
-        let mut couplings = with_capacity(model.arcs(), "couplings")?;
-        let mut fields = with_capacity(sites.len() * model.kind().fields(), "fields")?;
+        let arcs = table.as_ref().map_or(model.arcs(), Thresholds::arcs);
+        let weighs = table.is_none();
+        let mut neighbours = with_capacity(arcs, "neighbours")?;
+        let mut couplings = with_capacity(if weighs { arcs } else { 0 }, "couplings")?;
+        let of_fields = if weighs { sites.len() * model.kind().fields() } else { 0 };
+        let mut fields = with_capacity(of_fields, "fields")?;
         starts.push(0);
         for block in run.blocks(sites.len(), BLOCK) {
             for &i in &sites[block?] {
                 let (to, strength) = model.around(i as usize);
-                neighbours.extend_from_slice(to);
-                couplings.extend_from_slice(strength);
+                match &table {
+                    None => {
+                        neighbours.extend_from_slice(to);
+                        couplings.extend_from_slice(strength);
+                        fields.extend_from_slice(model.field(i as usize));
+                    }
+                    Some(table) => {
+                        let pairs = to.iter().zip(strength);
+                        neighbours.extend(pairs.flat_map(|(&j, &x)| table.packed(j, x)));
+                    }
+                }
                 starts.push(neighbours.len());
-                fields.extend_from_slice(model.field(i as usize));
             }
         }
-        Ok(Self { order, sites, colours, starts, neighbours, couplings, fields })
+        Ok(Self { order, sites, colours, starts, neighbours, couplings, fields, table })
     }
 
     /// The neighbours of a visit, with their couplings.
@@ -118,6 +137,14 @@ impl Sites {
     fn draw(&mut self, at: Range<usize>, words: &[u64]) {
         let Self { model, visits, states, logits, .. } = self;
         let sites = &visits.sites[at.clone()];
+        if let Some(table) = &visits.table {
+            let bounds = &visits.starts[at.start..=at.end];
+            for ((&i, bounds), &word) in sites.iter().zip(bounds.windows(2)).zip(words) {
+                let packed = &visits.neighbours[bounds[0]..bounds[1]];
+                states[i as usize] = table.drawn(states, packed, word);
+            }
+            return;
+        }
         match model.kind() {
             Kind::Ising => {
                 let twice = 2.0 * model.beta();
@@ -219,7 +246,7 @@ impl State for Sites {
                 let ids = bulk::Ids::From(stream, self.first + first as u64);
                 bulk::words(Purpose::Site, ids, words);
                 let words = &words.as_flattened()[at % 2..][..end - at];
-                if visits.order == Order::Colored {
+                if visits.order == Order::Colored || visits.table.is_some() {
                     self.draw(at..end, words);
                 } else {
                     for (i, word) in (at..end).zip(words.chunks(1)) {
@@ -236,7 +263,66 @@ impl State for Sites {
         out.copy_from_slice(&self.states);
     }
 
-    fn measure(&self) -> Measured {
-        self.model.measure(&self.states)
+    fn measure(&mut self, out: &mut [Measured]) {
+        out[0] = self.model.measure(&self.states);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sortes_core::rng::Stream;
+
+    use super::*;
+
+    #[test]
+    fn tables_and_weights_draw_the_same() {
+        let stream = Stream::new(5);
+        let mut draws = stream.draws(Purpose::Uniform, 0);
+        let n = 900;
+        // Some sites have many neighbours, and some none.
+        let site = |u: f64| (u * u * 800.0) as i64;
+        let edges: Vec<[i64; 2]> =
+            (0..1500).map(|_| [site(draws.uniform()), site(draws.uniform())]).collect();
+        for (couplings, field, beta, has_table) in [
+            (vec![1.0; edges.len()], 0.0, 0.7, true),
+            ((0..edges.len()).map(|i| [0.5, -0.5][i % 2]).collect(), 0.25, -0.9, true),
+            (vec![0.0; edges.len()], -30.0, 1.0, true),
+            (vec![1e9; edges.len()], 1.0, 1.0, true),
+            (
+                (0..edges.len()).map(|i| if i % 9 == 0 { -1.0 } else { 0.5 }).collect(),
+                0.5,
+                0.6,
+                true,
+            ),
+            ((0..edges.len()).map(|i| i as f64).collect(), 0.0, 0.01, false),
+            ([0.1, 0.15].repeat(edges.len() / 2), 0.0, 1.0, false),
+        ] {
+            // Edges that are given twice would add up.
+            let mut once: Vec<usize> = (0..edges.len()).collect();
+            let key = |e: usize| (edges[e][0].min(edges[e][1]), edges[e][0].max(edges[e][1]));
+            once.sort_by_key(|&e| key(e));
+            once.dedup_by_key(|e| key(*e));
+            let pairs: Vec<[i64; 2]> = once.iter().map(|&e| edges[e]).collect();
+            let couplings: Vec<f64> = once.iter().map(|&e| couplings[e]).collect();
+            let fields = vec![field; n];
+            let run = Run::alone();
+            let model = Model::new(Kind::Ising, n, &pairs, &couplings, fields, beta, run).unwrap();
+            let model = Arc::new(model);
+            for order in [Order::Colored, Order::Sequential, Order::Random] {
+                let made = Visits::new(&model, order, run).unwrap();
+                assert_eq!(made.table.is_some(), has_table);
+                let plain = Visits::with(&model, order, None, run).unwrap();
+                let [quick, slow] = [made, plain].map(|visits| {
+                    let states = (0..n).map(|i| (i * i / 3 % 2) as u8).collect();
+                    let (visits, rounds) = (Arc::new(visits), stream.rounds());
+                    let mut sites = Sites::new(model.clone(), visits, states, 2, rounds).unwrap();
+                    for round in 0..5 {
+                        sites.update(round, run).unwrap();
+                    }
+                    sites.states
+                });
+                assert!(quick == slow, "{couplings:?} {field} {order:?}");
+            }
+        }
     }
 }

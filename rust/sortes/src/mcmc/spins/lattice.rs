@@ -24,6 +24,8 @@ use super::sigmoid;
 const BLOCK: usize = 256;
 /// Pairs of digits that all words have; the rest is made for undecided words alone.
 const DENSE: u32 = 4;
+/// Words before and behind a block that have neighbours of words within, at most.
+const MARGIN: usize = BLOCK;
 /// Words of a task.
 const TASK: usize = 1 << 14;
 /// Sums of neighbours, from -4 to 4.
@@ -85,25 +87,28 @@ impl Lattice {
     }
 }
 
-/// Which digits of the thresholds are ones, as masks; and where a threshold has no more ones: whoever is
-/// undecided there is not below it.
+/// A bit for each sum, as masks: that of the lowest sum, and by which others differ from it.
+type Bits = [u64; SUMS];
+
+/// Which digits of the thresholds are ones; and which thresholds have ones behind the first digits.
+/// Whoever is undecided where they have none is not below.
 #[derive(Debug)]
 struct Digits {
-    ones: [[u64; SUMS]; 64],
-    ends: [Option<[u64; SUMS]>; 64],
+    ones: [Bits; 64],
+    live: Bits,
 }
 
 impl Digits {
     fn new(thresholds: [u64; SUMS]) -> Self {
         let mask = |bit: bool| if bit { u64::MAX } else { 0 };
-        let ones = std::array::from_fn(|d| thresholds.map(|t| mask(t << d >> 63 == 1)));
-        let ends = std::array::from_fn(|d| {
-            // Of interest where it saves digits of many: a threshold of one half, or of none.
-            let ends = |t: u64| t << d << 1 == 0 && (d == 0 || t << d != 0);
-            let early = d < 4 && thresholds.iter().any(|&t| ends(t));
-            early.then(|| thresholds.map(|t| mask(!ends(t))))
-        });
-        Self { ones, ends }
+        let bits = |is_one: &dyn Fn(u64) -> bool| {
+            let lowest = mask(is_one(thresholds[0]));
+            let mut bits = thresholds.map(|t| mask(is_one(t)) ^ lowest);
+            bits[0] = lowest;
+            bits
+        };
+        let ones = std::array::from_fn(|d| bits(&|t| t << d >> 63 == 1));
+        Self { ones, live: bits(&|t| t << (2 * DENSE) != 0) }
     }
 }
 
@@ -111,9 +116,14 @@ impl Digits {
 struct Around {
     spins: [[u64; BLOCK]; 4],
     present: [[u64; BLOCK]; 4],
+    /// Which bits of the words are sites.
+    all: [u64; BLOCK],
+    /// Of whole rows: the words, and as many before and behind as a row has.
+    near: [u64; BLOCK + 2 * MARGIN],
 }
 
-/// Which spins of a block have which sum, and what is decided about them.
+/// Which spins of a block have which sum (the lowest is where no other is), and what is decided about
+/// them.
 struct Block {
     classes: [[u64; BLOCK]; SUMS],
     up: [u64; BLOCK],
@@ -124,20 +134,24 @@ struct Block {
 struct Scratch {
     around: Around,
     block: Block,
-    /// Which bits of the words are sites.
-    all: [u64; BLOCK],
-    /// The words that are undecided.
+    /// The words that are undecided, and their next digits.
     list: [u32; BLOCK],
+    words: [[u64; BLOCK]; 2],
 }
 
 impl Scratch {
     #[allow(clippy::large_stack_arrays)] // once for each thread
     fn new() -> Self {
         Self {
-            around: Around { spins: [[0; BLOCK]; 4], present: [[u64::MAX; BLOCK]; 4] },
+            around: Around {
+                spins: [[0; BLOCK]; 4],
+                present: [[u64::MAX; BLOCK]; 4],
+                all: [u64::MAX; BLOCK],
+                near: [0; BLOCK + 2 * MARGIN],
+            },
             block: Block { classes: [[0; BLOCK]; SUMS], up: [0; BLOCK], open: [0; BLOCK] },
-            all: [u64::MAX; BLOCK],
             list: [0; BLOCK],
+            words: [[0; BLOCK]; 2],
         }
     }
 }
@@ -146,35 +160,35 @@ thread_local! {
     static SCRATCH: RefCell<Box<Scratch>> = RefCell::new(Box::new(Scratch::new()));
 }
 
+/// Which spins of a word have which sum. Every `EACH`-th sum occurs: every other one where all neighbours
+/// are present.
 #[inline(always)]
-fn one_class(around: &Around, i: usize, closed: bool, classes: &mut [[u64; BLOCK]; SUMS]) {
-    let Around { spins: [a, b, c, d], present: [pa, pb, pc, pd] } = around;
+fn classes_of<const EACH: usize>(around: &Around, i: usize) -> [u64; SUMS] {
+    let Around { spins: [a, b, c, d], present: [pa, pb, pc, pd], .. } = around;
     let (a, b, c, d) = (a[i], b[i], c[i], d[i]);
-    if closed {
+    if EACH == 2 {
         let [zero, one, two] = count(a, b, c, d);
-        classes[0][i] = !(zero | one | two);
-        classes[2][i] = zero & !one;
-        classes[4][i] = one & !zero;
-        classes[6][i] = zero & one;
-        classes[8][i] = two;
-    } else {
-        // The sum plus four is twice the number of those that are up plus the number of those missing.
-        let (pa, pb, pc, pd) = (pa[i], pb[i], pc[i], pd[i]);
-        let ups = count(a & pa, b & pb, c & pc, d & pd);
-        let [m0, m1, m2] = count(!pa, !pb, !pc, !pd);
-        let carry = ups[0] & m1;
-        let v =
-            [m0, ups[0] ^ m1, ups[1] ^ m2 ^ carry, ups[2] ^ (ups[1] & m2 | carry & (ups[1] ^ m2))];
-        let low = [!v[0] & !v[1], v[0] & !v[1], !v[0] & v[1], v[0] & v[1]];
-        let (zero, four, eight) = (!v[2] & !v[3], v[2] & !v[3], v[3]);
-        let mut k = 0;
-        while k < 4 {
-            classes[k][i] = low[k] & zero;
-            classes[4 + k][i] = low[k] & four;
-            k += 1;
-        }
-        classes[8][i] = eight;
+        return [0, 0, zero & !one, 0, one & !zero, 0, zero & one, 0, two];
     }
+    // The sum plus four is twice the number of those that are up plus the number of those missing.
+    let (pa, pb, pc, pd) = (pa[i], pb[i], pc[i], pd[i]);
+    let ups = count(a & pa, b & pb, c & pc, d & pd);
+    let [m0, m1, m2] = count(!pa, !pb, !pc, !pd);
+    let carry = ups[0] & m1;
+    let v = [m0, ups[0] ^ m1, ups[1] ^ m2 ^ carry, ups[2] ^ (ups[1] & m2 | carry & (ups[1] ^ m2))];
+    let low = [!v[0] & !v[1], v[0] & !v[1], !v[0] & v[1], v[0] & v[1]];
+    let (zero, four) = (!v[2] & !v[3], v[2] & !v[3]);
+    [
+        0,
+        low[1] & zero,
+        low[2] & zero,
+        low[3] & zero,
+        low[0] & four,
+        low[1] & four,
+        low[2] & four,
+        low[3] & four,
+        v[3],
+    ]
 }
 
 /// How many of four bits are set, lane by lane, in three binary digits.
@@ -185,61 +199,112 @@ fn count(a: u64, b: u64, c: u64, d: u64) -> [u64; 3] {
 }
 
 vectorised! {
-    /// Sorts the spins of a block by the sum of their neighbours.
-    fn classify(around: &Around, closed: bool, len: usize, block: &mut Block) {
-        assert!(len <= BLOCK); // so that no index below is looked at again
-        if closed {
-            for i in 0..len {
-                one_class(around, i, true, &mut block.classes);
-            }
-        } else {
-            for i in 0..len {
-                one_class(around, i, false, &mut block.classes);
-            }
-        }
-    }
-
-    /// Compares the first digits of all spins of a block.
-    fn compare(
+    /// Sorts the spins of a block by the sum of their neighbours, and compares their first digits.
+    fn begin(
         digits: &Digits,
         stream: Stream,
         first: u64,
+        around: &Around,
         closed: bool,
         len: usize,
         block: &mut Block,
     ) {
         if closed {
-            first_digits::<2>(digits, stream, first, len, block);
+            first_digits::<2>(digits, stream, first, around, len, block);
         } else {
-            first_digits::<1>(digits, stream, first, len, block);
+            first_digits::<1>(digits, stream, first, around, len, block);
         }
     }
 
-    /// Goes on with the words that are listed, and leaves those that are still undecided in the list.
+    /// Goes on with the first `len` words of a list.
+    #[allow(clippy::too_many_arguments)] // three of them are buffers
     fn go_on(
         digits: &Digits,
         stream: Stream,
         first: u64,
         pair: u32,
         closed: bool,
-        list: &[u32],
+        list: &[u32; BLOCK],
+        len: usize,
+        words: &mut [[u64; BLOCK]; 2],
         block: &mut Block,
     ) {
-        let mut words = [[0; BLOCK]; 2];
-        for (i, &at) in list.iter().enumerate().take(BLOCK) {
-            let [a, b] = words_of(stream, Purpose::Lattice, first + u64::from(at), pair);
+        // Whole vectors are quicker; what comes of the entries behind does not matter.
+        let whole = len.next_multiple_of(8).min(BLOCK);
+        for i in 0..whole {
+            let entity = first + u64::from(list[i]);
+            let [a, b] = words_of(stream, Purpose::Lattice, entity, pair);
             (words[0][i], words[1][i]) = (a, b);
         }
-        let at = 2 * pair as usize;
-        let ones = [digits.ones[at], digits.ones[at + 1]];
-        for (i, &at) in list.iter().enumerate().take(BLOCK) {
-            let words = [words[0][i], words[1][i]];
+        for i in 0..len.min(BLOCK) {
+            let (words, at) = ([words[0][i], words[1][i]], list[i] as usize);
             if closed {
-                step::<2>(&ones, at as usize, words, block);
+                go_on_with::<2>(digits, pair, words, at, block);
             } else {
-                step::<1>(&ones, at as usize, words, block);
+                go_on_with::<1>(digits, pair, words, at, block);
             }
         }
+    }
+
+    /// The fourth neighbours of whole rows that wrap, `near` with a margin on both sides: where `turned`
+    /// is set, those of rows that begin with another colour.
+    fn beside(
+        near: &[u64; BLOCK + 2 * MARGIN],
+        rows: &Rows,
+        turned: u64,
+        out: &mut [u64; BLOCK],
+    ) {
+        let (width, last) = (rows.width, rows.last);
+        assert!(width <= MARGIN); // so that no index below is looked at again
+        for (i, out) in out.iter_mut().enumerate() {
+            let at = MARGIN + i;
+            let (here, starts, ends) = (near[at], rows.starts[i], rows.ends[i]);
+            // The last site of a row is before the first.
+            let inside = near[at - 1] >> 63;
+            let around = near[at + width - 1] >> last & 1;
+            let before = here << 1 | inside & !starts | around & starts;
+            let inside = near[at + 1] << 63;
+            let around = (near[at + 1 - width] & 1) << last;
+            let behind = here >> 1 | inside & !ends | around & ends;
+            let turns = rows.turns[i] ^ turned;
+            *out = before & !turns | behind & turns;
+        }
+    }
+}
+
+/// Whole rows of a lattice in which all neighbours are present.
+#[derive(Debug)]
+struct Rows {
+    width: usize,
+    /// Which bit of its word is the last site of a row.
+    last: u32,
+    /// Where rows begin and end, and every other row, as masks.
+    starts: [u64; BLOCK],
+    ends: [u64; BLOCK],
+    turns: [u64; BLOCK],
+    /// Which bits are sites.
+    all: [u64; BLOCK],
+}
+
+impl Rows {
+    /// Of a lattice whose rows fit into blocks.
+    fn new(lattice: &Lattice) -> Option<Self> {
+        let width = lattice.width();
+        if lattice.is_open() || width > BLOCK {
+            return None;
+        }
+        let last = ((lattice.sites(0) - 1) % 64) as u32;
+        let masks =
+            |is: &dyn Fn(usize) -> bool| std::array::from_fn(|i| if is(i) { u64::MAX } else { 0 });
+        let ends: [u64; BLOCK] = masks(&|i| i % width == width - 1);
+        Some(Self {
+            width,
+            last,
+            starts: masks(&|i| i % width == 0),
+            turns: masks(&|i| i / width % 2 == 1),
+            all: ends.map(|end| !end | u64::MAX >> (63 - last)),
+            ends,
+        })
     }
 }
 
@@ -249,49 +314,90 @@ fn first_digits<const EACH: usize>(
     digits: &Digits,
     stream: Stream,
     first: u64,
+    around: &Around,
     len: usize,
     block: &mut Block,
 ) {
-    assert!(len <= BLOCK); // as above
-    block.up[..len].fill(0);
-    block.open[..len].fill(u64::MAX);
-    for pair in 0..DENSE {
-        let at = 2 * pair as usize;
-        let ones = [digits.ones[at], digits.ones[at + 1]];
-        for i in 0..len {
-            let words = words_of(stream, Purpose::Lattice, first + i as u64, pair);
-            step::<EACH>(&ones, i, words, block);
+    assert!(len <= BLOCK); // so that no index below is looked at again
+    for i in 0..len {
+        let classes = classes_of::<EACH>(around, i);
+        let mut k = EACH;
+        while k < SUMS {
+            block.classes[k][i] = classes[k];
+            k += EACH;
         }
-        for d in [at, at + 1] {
-            let Some(live) = digits.ends[d] else { continue };
-            for i in 0..len {
-                block.open[i] &= chosen::<EACH>(&live, &block.classes, i);
-            }
-        }
+        // All in registers, and each pair by itself: a loop would not be taken apart.
+        let (up, open) = two_digits::<EACH>(digits, stream, first, 0, i, &classes, (0, u64::MAX));
+        let (up, open) = two_digits::<EACH>(digits, stream, first, 1, i, &classes, (up, open));
+        let (up, open) = two_digits::<EACH>(digits, stream, first, 2, i, &classes, (up, open));
+        let (up, open) = two_digits::<EACH>(digits, stream, first, 3, i, &classes, (up, open));
+        block.up[i] = up;
+        block.open[i] = open & chosen::<EACH>(&digits.live, &classes);
     }
 }
 
-/// Two more digits of the spins of a word.
+/// Makes and compares two digits of the spins of a word.
 #[inline(always)]
-fn step<const EACH: usize>(ones: &[[u64; SUMS]; 2], i: usize, words: [u64; 2], block: &mut Block) {
-    let (mut up, mut open) = (block.up[i], block.open[i]);
-    for (ones, word) in ones.iter().zip(words) {
-        let threshold = chosen::<EACH>(ones, &block.classes, i);
-        up |= open & threshold & !word;
-        open &= !(threshold ^ word);
-    }
-    (block.up[i], block.open[i]) = (up, open);
+fn two_digits<const EACH: usize>(
+    digits: &Digits,
+    stream: Stream,
+    first: u64,
+    pair: u32,
+    i: usize,
+    classes: &[u64; SUMS],
+    decided: (u64, u64),
+) -> (u64, u64) {
+    let words = words_of(stream, Purpose::Lattice, first + i as u64, pair);
+    compare::<EACH>(digits, pair, words, classes, decided)
 }
 
-/// For each spin of a word the bit that its sum has. Every `EACH`-th sum occurs.
+/// Compares two digits of a word whose spins have certain sums: who is up, and who is undecided.
 #[inline(always)]
-fn chosen<const EACH: usize>(bits: &[u64; SUMS], classes: &[[u64; BLOCK]; SUMS], i: usize) -> u64 {
-    let (mut chosen, mut k) = (0, 0);
+fn compare<const EACH: usize>(
+    digits: &Digits,
+    pair: u32,
+    words: [u64; 2],
+    classes: &[u64; SUMS],
+    (mut up, mut open): (u64, u64),
+) -> (u64, u64) {
+    let mut d = 0;
+    while d < 2 {
+        let threshold = chosen::<EACH>(&digits.ones[2 * pair as usize + d], classes);
+        up |= open & threshold & !words[d];
+        open &= !(threshold ^ words[d]);
+        d += 1;
+    }
+    (up, open)
+}
+
+/// For each spin of a word the bit that its sum has.
+#[inline(always)]
+fn chosen<const EACH: usize>(bits: &Bits, classes: &[u64; SUMS]) -> u64 {
+    let (mut chosen, mut k) = (bits[0], EACH);
     while k < SUMS {
-        chosen |= classes[k][i] & bits[k];
+        chosen ^= classes[k] & bits[k];
         k += EACH;
     }
     chosen
+}
+
+/// Two more digits of an undecided word.
+#[inline(always)]
+fn go_on_with<const EACH: usize>(
+    digits: &Digits,
+    pair: u32,
+    words: [u64; 2],
+    i: usize,
+    block: &mut Block,
+) {
+    let mut classes = [0; SUMS];
+    let mut k = EACH;
+    while k < SUMS {
+        classes[k] = block.classes[k][i];
+        k += EACH;
+    }
+    let decided = (block.up[i], block.open[i]);
+    (block.up[i], block.open[i]) = compare::<EACH>(digits, pair, words, &classes, decided);
 }
 
 /// The spins of a lattice, colour by colour, row by row; bits beyond the last site of a row are zero.
@@ -299,6 +405,7 @@ fn chosen<const EACH: usize>(bits: &[u64; SUMS], classes: &[[u64; BLOCK]; SUMS],
 pub struct Spins {
     lattice: Lattice,
     digits: Arc<Digits>,
+    rows: Option<Arc<Rows>>,
     planes: [Vec<u64>; 2],
     rounds: Rounds,
     first: u64,
@@ -321,7 +428,8 @@ impl Spins {
         }
         let first = chain * Self::names(&lattice);
         let digits = Arc::new(Digits::new(lattice.thresholds()));
-        Ok(Self { lattice, digits, planes, rounds, first })
+        let rows = Rows::new(&lattice).map(Arc::new);
+        Ok(Self { lattice, digits, rows, planes, rounds, first })
     }
 
     /// How many entities a chain takes.
@@ -329,14 +437,36 @@ impl Spins {
         2 * lattice.plane() as u64
     }
 
-    /// The neighbours of `len` words from `start` on, and which sites there are; where neighbours may be
-    /// missing, which of these. What is not written is as it was: all ones.
-    fn around(&self, colour: usize, start: usize, len: usize, out: &mut Around, all: &mut [u64]) {
+    /// How many words make a block: whole rows, if they fit.
+    fn block(&self) -> usize {
+        self.rows.as_ref().map_or(BLOCK, |rows| BLOCK / rows.width * rows.width)
+    }
+
+    /// The neighbours of `len` words from the start of a block on, and which sites there are; where
+    /// neighbours may be missing, which of these.
+    fn around(&self, colour: usize, start: usize, len: usize, out: &mut Around) {
+        let Some(rows) = &self.rows else { return self.around_parts(colour, start, len, out) };
+        let (width, other) = (rows.width, &self.planes[1 - colour]);
+        let near = &mut out.near[MARGIN - width..MARGIN + len + width];
+        cyclic(other, start + other.len() - width, near);
+        for (spins, from) in out.spins.iter_mut().zip([0, 2 * width, width]) {
+            spins[..len].copy_from_slice(&near[from..from + len]);
+        }
+        let turned = if Lattice::offset(start / width, colour) == 1 { u64::MAX } else { 0 };
+        beside(&out.near, rows, turned, &mut out.spins[3]);
+        out.all[..len].copy_from_slice(&rows.all[..len]);
+    }
+
+    /// The same where neighbours may be missing or rows do not fit. What is not written is as it was: all
+    /// ones.
+    fn around_parts(&self, colour: usize, start: usize, len: usize, out: &mut Around) {
         let Lattice { shape: [rows, _], periodic, .. } = self.lattice;
         let width = self.lattice.width();
         let other = &self.planes[1 - colour];
         let open = self.lattice.is_open();
         let plane = other.len();
+        // Some other lattice may have been here.
+        out.all.fill(u64::MAX);
         cyclic(other, start + plane - width, &mut out.spins[0][..len]);
         cyclic(other, start + width, &mut out.spins[1][..len]);
         out.spins[2][..len].copy_from_slice(&other[start..start + len]);
@@ -403,7 +533,7 @@ impl Spins {
                 at += to - from;
                 continue;
             }
-            for (w, all) in (from..to).zip(&mut all[here]) {
+            for (w, all) in (from..to).zip(&mut out.all[here]) {
                 let left = sites.saturating_sub(64 * w);
                 *all = if left >= 64 { u64::MAX } else { (1 << left) - 1 };
             }
@@ -417,28 +547,27 @@ impl Spins {
         let mut plane = std::mem::take(&mut self.planes[colour]);
         let first = self.first + (colour * plane.len()) as u64;
         let closed = !self.lattice.is_open();
-        let done = run.fill_chunks(&mut plane, TASK, |task, words| {
+        let size = self.block();
+        let task_size = TASK / size * size;
+        let done = run.fill_chunks(&mut plane, task_size, |task, words| {
             SCRATCH.with_borrow_mut(|scratch| {
-                let Scratch { around, block, all, list } = &mut **scratch;
-                // Of lattices that do not fill their words, some other lattice may have been here.
-                all.fill(u64::MAX);
-                for (b, out) in words.chunks_mut(BLOCK).enumerate() {
-                    let start = task * TASK + b * BLOCK;
-                    self.around(colour, start, out.len(), around, all);
+                let Scratch { around, block, list, words: next } = &mut **scratch;
+                for (b, out) in words.chunks_mut(size).enumerate() {
+                    let start = task * task_size + b * size;
+                    self.around(colour, start, out.len(), around);
                     // Whole vectors are quicker; what stands in the words behind does not matter.
                     let len = out.len().next_multiple_of(8).min(BLOCK);
-                    classify(around, closed, len, block);
                     let first = first + start as u64;
-                    compare(digits, stream, first, closed, len, block);
+                    begin(digits, stream, first, around, closed, len, block);
                     let mut undecided = 0;
-                    for (i, &all) in all[..out.len()].iter().enumerate() {
+                    for (i, &all) in around.all[..out.len()].iter().enumerate() {
                         block.open[i] &= all;
                         list[undecided] = i as u32;
                         undecided += usize::from(block.open[i] != 0);
                     }
                     let mut pair = DENSE;
                     while undecided > 0 && pair < 32 {
-                        go_on(digits, stream, first, pair, closed, &list[..undecided], block);
+                        go_on(digits, stream, first, pair, closed, list, undecided, next, block);
                         pair += 1;
                         let mut left = 0;
                         for i in 0..undecided {
@@ -448,7 +577,7 @@ impl Spins {
                         }
                         undecided = left;
                     }
-                    for ((out, up), all) in out.iter_mut().zip(&block.up).zip(&*all) {
+                    for ((out, up), all) in out.iter_mut().zip(&block.up).zip(&around.all) {
                         *out = up & all;
                     }
                 }
@@ -461,12 +590,13 @@ impl Spins {
 
 /// Copies words from `start` on, from the beginning again at the end.
 fn cyclic(words: &[u64], start: usize, out: &mut [u64]) {
-    let start = start % words.len();
-    let before = out.len().min(words.len() - start);
-    out[..before].copy_from_slice(&words[start..start + before]);
-    // Fewer than there are words: a block never passes the end twice.
-    let rest = out.len() - before;
-    out[before..].copy_from_slice(&words[..rest]);
+    let (mut start, mut rest) = (start % words.len(), out);
+    while !rest.is_empty() {
+        let len = rest.len().min(words.len() - start);
+        let (now, later) = rest.split_at_mut(len);
+        now.copy_from_slice(&words[start..start + len]);
+        (start, rest) = (0, later);
+    }
 }
 
 impl State for Spins {
@@ -486,16 +616,17 @@ impl State for Spins {
         }
     }
 
-    fn measure(&self) -> Measured {
+    fn measure(&mut self, out: &mut [Measured]) {
         let ups: u64 = self.planes.iter().flatten().map(|word| u64::from(word.count_ones())).sum();
         // Each pair of neighbours has one site of the first colour.
-        let Scratch { mut around, mut all, .. } = Scratch::new();
+        let Scratch { mut around, .. } = Scratch::new();
         let (mut pairs, mut alike) = (0_u64, 0_u64);
-        for (b, words) in self.planes[0].chunks(BLOCK).enumerate() {
-            self.around(0, b * BLOCK, words.len(), &mut around, &mut all);
+        let size = self.block();
+        for (b, words) in self.planes[0].chunks(size).enumerate() {
+            self.around(0, b * size, words.len(), &mut around);
             for (i, word) in words.iter().enumerate() {
                 for k in 0..4 {
-                    let there = around.present[k][i] & all[i];
+                    let there = around.present[k][i] & around.all[i];
                     pairs += u64::from(there.count_ones());
                     alike += u64::from((there & !(word ^ around.spins[k][i])).count_ones());
                 }
@@ -504,10 +635,10 @@ impl State for Spins {
         let sites = self.lattice.shape[0] * self.lattice.shape[1];
         let spin = 2.0 * ups as f64 - sites as f64;
         let bonds = 2.0 * alike as f64 - pairs as f64;
-        Measured {
+        out[0] = Measured {
             energy: -self.lattice.coupling * bonds - self.lattice.field * spin,
             magnetization: spin / sites as f64,
-        }
+        };
     }
 
     fn is_divisible(&self) -> bool {
@@ -606,8 +737,10 @@ mod tests {
         };
         let mut states = vec![1; 15];
         states[7] = 0;
-        let spins = Spins::new(lattice, &states, 0, Stream::new(0).rounds()).unwrap();
+        let mut spins = Spins::new(lattice, &states, 0, Stream::new(0).rounds()).unwrap();
+        let mut found = [Measured::default()];
+        spins.measure(&mut found);
         // 22 pairs, 4 of which differ; 13 spins more up than down.
-        assert_eq!(spins.measure(), Measured { energy: -28.0 - 6.5, magnetization: 13.0 / 15.0 });
+        assert_eq!(found, [Measured { energy: -28.0 - 6.5, magnetization: 13.0 / 15.0 }]);
     }
 }

@@ -4,11 +4,13 @@
 //! |---|---|
 //! | [`model`] | Ising and Potts models: couplings, fields, colours, energies |
 //! | [`gibbs`] | heat bath of one site after the other, or of all sites of a colour |
+//! | `alike` | the same by tables, where couplings have one strength |
 //! | [`lattice`] | heat bath on a square lattice, 64 spins in a word |
 //! | [`clusters`] | Swendsen-Wang and Wolff |
 //! | [`sampler`] | chains of any of these |
 //! | [`boltzmann`] | restricted Boltzmann machines |
 
+mod alike;
 pub mod boltzmann;
 pub mod clusters;
 pub mod gibbs;

@@ -182,6 +182,11 @@ impl Model {
         (&self.neighbours[range.clone()], &self.couplings[range])
     }
 
+    /// All couplings, site by site.
+    pub(super) fn couplings(&self) -> &[f64] {
+        &self.couplings
+    }
+
     /// The fields of a site.
     #[inline]
     pub fn field(&self, site: usize) -> &[f64] {

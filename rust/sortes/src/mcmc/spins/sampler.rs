@@ -19,19 +19,24 @@ pub struct Measured {
     pub magnetization: f64,
 }
 
-/// The state of a chain, and how it moves on.
+/// The state of a chain, or of several that move on together, and how it moves on.
 pub trait State: Send {
+    /// How many chains these are.
+    fn chains(&self) -> usize {
+        1
+    }
+
     /// Makes update `round`, of all that the chain ever makes.
     ///
     /// # Errors
     /// If the work is cancelled, which may leave the update half done, or there is no memory.
     fn update(&mut self, round: u32, run: Run<'_>) -> Result<()>;
 
-    /// Writes the state of every site.
+    /// Writes the state of every site, chain by chain.
     fn read(&self, out: &mut [u8]);
 
-    /// What is measured.
-    fn measure(&self) -> Measured;
+    /// Writes what is measured of each chain.
+    fn measure(&mut self, out: &mut [Measured]);
 
     /// Whether an update is work for several threads.
     fn is_divisible(&self) -> bool {
@@ -66,10 +71,11 @@ impl Plan {
     }
 }
 
-/// One chain.
+/// One chain, or several that move on together.
 struct Chain {
     state: Box<dyn State>,
     round: u32,
+    /// Of each draw those of all chains.
     states: Vec<u8>,
     measured: Vec<Measured>,
     failure: Option<Error>,
@@ -88,15 +94,17 @@ impl Chain {
             run.check()?;
             self.state.update(self.round, run)?;
             self.round += 1;
-            run.advance(1);
+            run.advance(self.state.chains() as u64);
             let Some(since) = self.round.checked_sub(plan.warmup) else { continue };
             if since == 0 || !since.is_multiple_of(plan.thin) {
                 continue;
             }
-            self.measured.push(self.state.measure());
+            let before = self.measured.len();
+            self.measured.resize(before + self.state.chains(), Measured::default());
+            self.state.measure(&mut self.measured[before..]);
             if plan.keeps_states {
                 let before = self.states.len();
-                self.states.resize(before + sites, 0);
+                self.states.resize(before + self.state.chains() * sites, 0);
                 self.state.read(&mut self.states[before..]);
             }
         }
@@ -107,6 +115,7 @@ impl Chain {
 /// Chains of one model.
 pub struct Chains {
     each: Vec<Chain>,
+    count: usize,
     plan: Plan,
     all: u32,
     sites: usize,
@@ -136,21 +145,24 @@ impl Chains {
         let all = plan.updates()?;
         let kept = if plan.keeps_states { plan.draws.saturating_mul(sites) } else { 0 };
         let mut each = with_capacity(states.len(), "chains")?;
+        let mut chains = 0;
         for state in states {
+            let n = state.chains();
+            chains += n;
             each.push(Chain {
                 state,
                 round: 0,
-                states: with_capacity(kept, "states of sites")?,
-                measured: with_capacity(plan.draws, "draws")?,
+                states: with_capacity(kept.saturating_mul(n), "states of sites")?,
+                measured: with_capacity(plan.draws.saturating_mul(n), "draws")?,
                 failure: None,
             });
         }
-        Ok(Self { each, plan, all, sites })
+        Ok(Self { each, count: chains, plan, all, sites })
     }
 
     /// The updates of all chains.
     pub fn updates(&self) -> u64 {
-        u64::from(self.all) * self.each.len() as u64
+        u64::from(self.all) * self.count as u64
     }
 
     /// Drives each chain to its end, or until the work is cancelled, which is no error.
@@ -190,8 +202,9 @@ impl Chains {
     /// # Errors
     /// If there is no memory.
     pub fn take(&mut self) -> Result<Kept> {
-        let (chains, sites) = (self.each.len(), self.sites);
-        let draws = self.each.iter().map(|chain| chain.measured.len()).min().unwrap_or(0);
+        let (chains, sites) = (self.count, self.sites);
+        let draws = |chain: &Chain| chain.measured.len() / chain.state.chains();
+        let draws = self.each.iter().map(draws).min().unwrap_or(0);
         let kept = if self.plan.keeps_states { chains * draws * sites } else { 0 };
         let mut out = Kept {
             draws,
@@ -201,15 +214,21 @@ impl Chains {
             magnetization: with_capacity(chains * draws, "draws")?,
         };
         out.last.resize(chains * sites, 0);
-        for (chain, last) in self.each.iter_mut().zip(out.last.chunks_exact_mut(sites)) {
-            chain.state.read(last);
+        let mut last = &mut out.last[..];
+        for chain in &mut self.each {
+            let n = chain.state.chains();
+            let here = last.split_off_mut(..n * sites).unwrap_or_default();
+            chain.state.read(here);
             let states = std::mem::take(&mut chain.states);
-            if self.plan.keeps_states {
-                out.states.extend_from_slice(&states[..draws * sites]);
-            }
-            for measured in &chain.measured[..draws] {
-                out.energy.push(measured.energy);
-                out.magnetization.push(measured.magnetization);
+            for i in 0..n {
+                for draw in (0..draws).map(|draw| draw * n + i) {
+                    if self.plan.keeps_states {
+                        out.states.extend_from_slice(&states[draw * sites..][..sites]);
+                    }
+                    let measured = chain.measured[draw];
+                    out.energy.push(measured.energy);
+                    out.magnetization.push(measured.magnetization);
+                }
             }
         }
         Ok(out)

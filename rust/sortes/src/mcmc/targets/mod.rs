@@ -21,6 +21,9 @@ use super::special::exp;
 /// Half the logarithm of a full turn: what a normal adds to minus its log density.
 const NORMAL: f64 = 0.918_938_533_204_672_7;
 
+/// So few numbers are added one by one: vectors would have to wait for a number that has just been written.
+const FEW: usize = 12;
+
 /// A log density, up to a constant.
 pub trait LogDensity: Send + Sync {
     /// How many coordinates a point has.
@@ -66,9 +69,12 @@ pub fn exact(target: &dyn LogDensity, n: usize, stream: Stream, run: Run<'_>) ->
     Ok(out)
 }
 
-/// The sum of squares, by four sums side by side.
+/// The sum of squares, of many numbers by four sums side by side.
 #[inline]
 pub(super) fn squares(x: &[f64]) -> f64 {
+    if x.len() <= FEW {
+        return x.iter().map(|x| x * x).sum();
+    }
     let mut sums = [0.0; 4];
     let (blocks, rest) = x.as_chunks::<4>();
     for block in blocks {
@@ -77,6 +83,20 @@ pub(super) fn squares(x: &[f64]) -> f64 {
         }
     }
     rest.iter().map(|x| x * x).sum::<f64>() + (sums[0] + sums[1]) + (sums[2] + sums[3])
+}
+
+/// The sum of products, as above.
+#[inline]
+pub(super) fn dot(x: &[f64], y: &[f64]) -> f64 {
+    let mut sums = [0.0; 4];
+    let ((blocks, rest), (others, other)) = (x.as_chunks::<4>(), y.as_chunks::<4>());
+    for (block, others) in blocks.iter().zip(others) {
+        for (sum, (x, y)) in sums.iter_mut().zip(block.iter().zip(others)) {
+            *sum += x * y;
+        }
+    }
+    let rest: f64 = rest.iter().zip(other).map(|(x, y)| x * y).sum();
+    rest + (sums[0] + sums[1]) + (sums[2] + sums[3])
 }
 
 /// Independent standard normals.
