@@ -39,5 +39,6 @@ class Target:
         user: int,
         dim: int,
         signature: Literal["scalar", "status", "grad", "batch"],
+        conditional: tuple[int, int] | None,
     ) -> Target: ...
     def logp(self, x: NDArray[np.float64], job: Job) -> NDArray[np.float64]: ...

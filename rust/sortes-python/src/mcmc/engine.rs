@@ -73,6 +73,7 @@ impl Kernel {
             order: order.0,
             tune,
             limit,
+            by_conditionals: false,
         }))
     }
 
@@ -143,6 +144,26 @@ impl Kernel {
         });
         let cumulative = cumulative.collect();
         Self(Options::Composite(parts.iter().map(|part| part.0.clone()).collect(), cumulative))
+    }
+
+    /// The same, for a density that can leave out what does not change with a coordinate.
+    fn by_conditionals(&self) -> Self {
+        Self(self.0.clone().by_conditionals())
+    }
+}
+
+impl Options {
+    fn by_conditionals(mut self) -> Self {
+        match &mut self {
+            Self::Coordinate(options) => options.by_conditionals = true,
+            Self::Composite(parts, _) => {
+                for part in parts {
+                    *part = part.clone().by_conditionals();
+                }
+            }
+            Self::Ray(..) | Self::Elliptical(..) | Self::Polar(..) => {}
+        }
+        self
     }
 }
 

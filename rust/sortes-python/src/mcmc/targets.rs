@@ -87,10 +87,17 @@ impl Target {
         job.array(size, |run| exact(&*self.0, n, stream.0, run))
     }
 
-    /// What a C function at an address computes; `user` is passed on to it.
+    /// What a C function at an address computes; `user` is passed on to it. So is that of `conditional`,
+    /// the address of a function of what changes with a coordinate.
     #[staticmethod]
-    fn at_address(address: usize, user: usize, dim: usize, signature: Choice<Signature>) -> Self {
-        Self(Arc::new(Foreign { address, user, dim, signature: signature.0 }))
+    fn at_address(
+        address: usize,
+        user: usize,
+        dim: usize,
+        signature: Choice<Signature>,
+        conditional: Option<(usize, usize)>,
+    ) -> Self {
+        Self(Arc::new(Foreign { address, user, dim, signature: signature.0, conditional }))
     }
 
     /// The log density of each row.
@@ -144,12 +151,31 @@ type GradFn = unsafe extern "C" fn(
 type BatchFn =
     unsafe extern "C" fn(usize, usize, *const c_double, *mut c_double, *mut c_void) -> c_int;
 
+/// `int f(int i, int n, const double *x, double *logp, void *user)`.
+type ConditionalFn =
+    unsafe extern "C" fn(c_int, c_int, *const c_double, *mut c_double, *mut c_void) -> c_int;
+
 /// A C function that the user vouches for: it may be called from any thread, as `signature` says.
 struct Foreign {
     address: usize,
     user: usize,
     dim: usize,
     signature: Signature,
+    /// The address of another, and what it is passed: it leaves out what does not change with a coordinate.
+    conditional: Option<(usize, usize)>,
+}
+
+/// What follows from the status that a function returned.
+#[inline]
+fn judged(status: c_int, logp: f64, x: &[f64]) -> Result<f64> {
+    match status {
+        0 => Ok(logp),
+        1.. => Ok(f64::NEG_INFINITY),
+        _ => Err(Error::argument(
+            "logp",
+            format!("the function returned {status}, a fatal error, at {x:?}"),
+        )),
+    }
 }
 
 impl LogDensity for Foreign {
@@ -189,14 +215,18 @@ impl LogDensity for Foreign {
                 }
             }
         };
-        match status {
-            0 => Ok(logp),
-            1.. => Ok(f64::NEG_INFINITY),
-            _ => Err(Error::argument(
-                "logp",
-                format!("the function returned {status}, a fatal error, at {x:?}"),
-            )),
-        }
+        judged(status, logp, x)
+    }
+
+    fn conditional(&self, i: usize, x: &[f64], scratch: &mut [f64]) -> Result<f64> {
+        let Some((address, user)) = self.conditional else { return self.logp(x, scratch) };
+        let mut logp = f64::NAN;
+        // SAFETY: as above, and the coordinate is one of the point.
+        let status = unsafe {
+            let f = std::mem::transmute::<usize, ConditionalFn>(address);
+            f(i as c_int, self.dim as c_int, x.as_ptr(), &raw mut logp, user as *mut c_void)
+        };
+        judged(status, logp, x)
     }
 }
 

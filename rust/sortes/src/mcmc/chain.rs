@@ -194,7 +194,11 @@ impl<K: Kernel> Chain<K> {
     ) -> Result<()> {
         let mut left = most;
         while left > 0 && self.is_asking() {
-            let logp = target.logp(self.kernel.point(), scratch)?;
+            let point = self.kernel.point();
+            let logp = match self.kernel.moves() {
+                None => target.logp(point, scratch)?,
+                Some(i) => target.conditional(i, point, scratch)?,
+            };
             self.count(logp)?;
             left -= 1;
             let (index, before, mut nans, mut failure) = (self.index, left, 0, None);
