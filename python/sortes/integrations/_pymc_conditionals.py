@@ -124,7 +124,8 @@ def conditionals_of(
     pieces = list(_pieces(terms))
     if len(pieces) > _MOST_TERMS:
         return None
-    loops, whole = [], np.zeros(dim, bool)
+    loops: list[_Loop] = []
+    whole = np.zeros(dim, bool)
     for sign, term in pieces:
         try:
             loops.append(_Loop(f"k{len(loops)}", sign, term, point))
@@ -234,12 +235,14 @@ def _moved(node: Any, size: int) -> NDArray[np.int64]:
         raise _UnknownError("an index that depends on the point")
     ids: Any = np.arange(size).reshape(_shape(node.inputs[0]))
     if _name(node.op) in ("ScalarFromTensor", "TensorFromScalar", "SpecifyShape"):
-        return ids.ravel()
+        return np.asarray(ids.ravel(), np.int64)
     if _name(node.op) == "Alloc":
-        return np.broadcast_to(ids, tuple(int(size.data) for size in rest)).ravel()
+        shape = tuple(int(size.data) for size in rest)
+        return np.asarray(np.broadcast_to(ids, shape).ravel(), np.int64)
     out: list[Any] = [None]
     node.op.perform(node, [ids, *(variable.data for variable in rest)], [out])
-    return np.ravel(out[0])
+    found: NDArray[np.int64] = np.ravel(out[0])
+    return found
 
 
 class _Loop:

@@ -378,6 +378,18 @@ impl Sampler {
         })
     }
 
+    /// Puts chains elsewhere, between plans; returns for each of them whether it can begin there.
+    fn place(
+        &self,
+        py: Python<'_>,
+        points: Matrix<'_, f64>,
+        logp: Vector<'_, f64>,
+    ) -> PyResult<Vec<bool>> {
+        self.0.write(&Job::plain(py), Size::new(1, 1.0).serial(), |any, _| {
+            with_chains!(any, |chains, _K| chains.place(&points, &logp))
+        })
+    }
+
     /// Drives all chains with a density of this side.
     fn run(&self, target: &Target, total: usize, job: Job<'_>) -> PyResult<()> {
         let size = Size::new(total, 1e3).waiting();

@@ -511,6 +511,20 @@ impl<K: Kernel> Chains<K> {
         }
     }
 
+    /// Puts chains elsewhere, row by row, between plans: also where their density has changed. Returns for
+    /// each of them whether its kernel can begin there.
+    ///
+    /// # Errors
+    /// If there is no memory.
+    pub fn place(&mut self, points: &[f64], logp: &[f64]) -> Result<Vec<bool>> {
+        let mut out = filled(self.each.len(), false, "chains")?;
+        let rows = points.chunks_exact(self.dim).zip(logp);
+        for ((out, chain), (x, &logp)) in out.iter_mut().zip(&mut self.each).zip(rows) {
+            *out = chain.left == 0 && chain.kernel.place(x, logp);
+        }
+        Ok(out)
+    }
+
     /// Writes the points that are asked about, row by row, and returns how many; none at the end.
     pub fn gather(&self, out: &mut [f64]) -> usize {
         let asking = self.each.iter().filter(|chain| chain.is_asking());
