@@ -216,6 +216,23 @@ def test_what_is_refused():
         compiled.to_arviz(trace)
 
 
+def test_models_that_nutpie_has_compiled():
+    """They have the density of the model, and live as long as who calls them."""
+    nutpie = pytest.importorskip("nutpie")
+    model = grouped()
+    other = nutpie.compile_pymc_model(model)
+    theirs = CLogp(other, other.n_dim, signature="grad")
+    ours = compile_model(model)
+    points = ours.initial_point + np.random.default_rng(0).uniform(-1, 1, (50, other.n_dim))
+    values = ours.logp._target.logp(points, None)
+    np.testing.assert_allclose(theirs._target.logp(points, None), values, rtol=1e-9)
+    trace = draw(theirs, Slice(), points[:4], draws=20, rng=0, num_threads=2)
+    del other
+    assert np.isfinite(trace.extend(20).logp).all()
+    with pytest.raises(ValueError, match=r"^signature: must be 'grad' for nutpie's models, got 's"):
+        CLogp(nutpie.compile_pymc_model(model), 10)
+
+
 class Count(pytensor.graph.Op):
     """What only Python knows: no gradient, and an error where the number is large."""
 

@@ -7,7 +7,6 @@ import numpy as np
 from scipy import sparse
 from sortes.mcmc import (
     BernoulliRBM,
-    Block,
     CLogp,
     Funnel,
     Gibbs,
@@ -274,7 +273,7 @@ CALLS = {
     ],
     "Gibbs": [
         {"blocks": [("x", Drawn()), ("y", Drawn())], "order": "random", "weights": [1.0, 2.0]},
-        {"blocks": [("x", Drawn()), Block("y", Slice(), Logp())]},
+        {"blocks": [("x", Drawn()), ("y", Drawn())]},
     ],
     "Gibbs.sample": {"init": {"x": 0.0, "y": 0.0}, "draws": 5 * SCALE, "chains": 2, "rng": 0},
     "GibbsDraws.to_arviz": {},

@@ -21,10 +21,10 @@ _BETA = Domain("(0, 1]")
 
 def betas_of(betas: Any) -> NDArray[np.float64]:
     """Return inverse temperatures that rise to 1."""
-    if isinstance(betas, int) or np.ndim(betas) == 0:
+    if isinstance(betas, int | np.integer):
         n = count(betas, "betas", 1)
         return np.arange(1, n + 1) / n
-    array = np.array(host(betas, "betas"), np.float64)
+    array = host(betas, "betas").astype(np.float64)
     if array.ndim != 1 or not array.size:
         raise ValueError(f"betas: must have shape (n,), got {array.shape}")
     _BETA.check_items(array, "betas")

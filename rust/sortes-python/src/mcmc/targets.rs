@@ -1,6 +1,6 @@
 //! `_core.mcmc.targets`: densities that are evaluated without Python.
 
-use std::ffi::{c_double, c_int, c_void};
+use std::ffi::{c_char, c_double, c_int, c_void};
 use std::sync::Arc;
 
 use sortes::mcmc::slice::elliptical::{Prior, Scale};
@@ -128,6 +128,8 @@ pub(crate) enum Signature {
     Grad,
     /// `int f(size_t m, size_t n, const double *x, double *logp, void *user)`.
     Batch,
+    /// `int f(void *user, bool propto, bool jacobian, const double *x, double *logp, char **error)`.
+    Stan,
 }
 
 impl Named for Signature {
@@ -136,6 +138,7 @@ impl Named for Signature {
         ("status", Self::Status),
         ("grad", Self::Grad),
         ("batch", Self::Batch),
+        ("stan", Self::Stan),
     ];
 }
 
@@ -150,6 +153,15 @@ type GradFn = unsafe extern "C" fn(
 ) -> c_int;
 type BatchFn =
     unsafe extern "C" fn(usize, usize, *const c_double, *mut c_double, *mut c_void) -> c_int;
+
+type StanFn = unsafe extern "C" fn(
+    *mut c_void,
+    bool,
+    bool,
+    *const c_double,
+    *mut c_double,
+    *mut *mut c_char,
+) -> c_int;
 
 /// `int f(int i, int n, const double *x, double *logp, void *user)`.
 type ConditionalFn =
@@ -212,6 +224,16 @@ impl LogDensity for Foreign {
                 Signature::Batch => {
                     let f = std::mem::transmute::<usize, BatchFn>(self.address);
                     f(1, n, data, &raw mut logp, user)
+                }
+                Signature::Stan => {
+                    let f = std::mem::transmute::<usize, StanFn>(self.address);
+                    // No message is asked for. An exception in the program, which rejects points by them
+                    // too, is no number.
+                    let status = f(user, false, true, data, &raw mut logp, std::ptr::null_mut());
+                    if status != 0 {
+                        logp = f64::NAN;
+                    }
+                    0
                 }
             }
         };
