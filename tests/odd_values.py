@@ -431,6 +431,8 @@ class Caller:
         system and documented, or the user's own callback raised it.
         """
         documented = {entry.type for entry in public.doc.entries("Raises")}
+        if isinstance(error, TimeoutError) and "TimeoutError" in documented:
+            return "refused: TimeoutError", str(error)
         if isinstance(error, OSError) and "FileNotFoundError" in documented:
             return "refused: OSError", str(error)
         called = any(callable(given.get(name)) for name in ("progress", "where", "of", "weight"))

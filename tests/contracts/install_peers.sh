@@ -94,7 +94,7 @@ once "$peers/sglang.stamp" sglang 0.5.23 in_folder sglang 0.5.23 \
 once "$peers/pymc5.stamp" pymc 5.28.5 environment_of "$python" "$peers/pymc5" pymc==5.28.5 \
     numba==0.65.1 pytest
 once "$peers/pymc6.stamp" pymc 6.4.0 environment_of "$(newer)" "$peers/pymc6" pymc==6.4.0 \
-    numba==0.68.0 pytest blackjax==1.7.1 emcee==3.1.6 zeus-mcmc==2.5.4
+    numba==0.68.0 pytest nutpie==0.16.11 blackjax==1.7.1 emcee==3.1.6 zeus-mcmc==2.5.4
 environment=$("$python" -c "import sys; print(sys.prefix)") || exit 1
 once "$environment/.llama-cpp-python" llama-cpp-python 0.3.36 \
     llama_cpp 0.3.36 "-DGGML_NATIVE=OFF -DLLAVA_BUILD=OFF"

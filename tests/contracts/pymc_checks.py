@@ -6,7 +6,7 @@ import pytensor
 import pytensor.tensor as pt
 import pytest
 from sortes.integrations.pymc import CompiledModel, compile_model, sample
-from sortes.mcmc import GibbsianPolarSlice, Slice
+from sortes.mcmc import CLogp, GibbsianPolarSlice, Slice
 from sortes.mcmc import sample as draw
 
 MAJOR = int(pm.__version__.split(".")[0])
@@ -51,6 +51,60 @@ def test_the_density_is_that_of_the_model(make):
             parts[name] = point[begin : begin + size].reshape(shape)
             begin += size
         np.testing.assert_allclose(found, logp(parts), rtol=1e-12)
+
+
+def grouped():
+    """Groups in no order, a design, bounds, a mixture of two, and parameters that may be wrong."""
+    rng = np.random.default_rng(1)
+    group = rng.integers(0, 5, 30)
+    with pm.Model() as model:
+        x = pm.Data("x", rng.normal(size=30))
+        slope = pm.StudentT("slope", 3)
+        spread = pm.HalfNormal("spread", 1)
+        level = pm.Normal("level", slope, spread, shape=5)
+        share = pm.Beta("share", 2, 3)
+        noise = pm.Gamma("noise", 2, 1, shape=2)
+        at = level[group] + slope * x
+        pm.Normal("y", at, noise[group % 2], observed=rng.normal(size=30))
+        pm.Bernoulli("z", pm.math.invlogit(at - share), observed=rng.integers(0, 2, 30))
+        pm.Poisson("n", pt.where(x > slope, 1 + share, level[0] ** 2), observed=rng.poisson(1, 30))
+        pm.Exponential("w", pm.math.exp(-level), observed=rng.exponential(size=(3, 5)))
+    return model
+
+
+def regression():
+    """A product of matrices, which is no loop over elements."""
+    x = np.random.default_rng(2).normal(size=(12, 3))
+    with pm.Model() as model:
+        beta = pm.Normal("beta", shape=3)
+        noise = pm.HalfNormal("noise", 1)
+        z = pm.Normal("z", shape=12)
+        pm.Normal("y", x @ beta, 1.0, observed=np.arange(12.0))
+        pm.Normal("w", z, noise, observed=np.arange(12.0))
+    return model
+
+
+@pytest.mark.parametrize("make", [schools, grouped, regression])
+def test_conditionals_give_the_draws_of_the_density(make):
+    """What changes with a coordinate decides as the whole density does: draws are the same.
+
+    Without the prior of `z`, or with elements of a group left out, it fails.
+    """
+    compiled = compile_model(make())
+    assert compiled.logp._conditional is not None
+    init = compiled.initial_point + np.random.default_rng(0).uniform(-0.5, 0.5, (3, 1))
+    options = {"draws": 50, "warmup": 50, "rng": 1}
+    whole = CLogp(compiled.logp._keep_alive, len(compiled.initial_point))
+    one, two = (draw(logp, Slice(), init, **options) for logp in (whole, compiled.logp))
+    np.testing.assert_allclose(one.draws, two.draws, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(one.logp, two.logp, rtol=1e-8, atol=1e-8)
+
+
+def test_there_are_no_conditionals_where_they_save_nothing():
+    assert compile_model(mixed()).logp._conditional is None
+    with pm.Model() as model:
+        pm.MvNormal("x", np.zeros(3), np.eye(3) + 0.5)
+    assert compile_model(model).logp._conditional is None
 
 
 def test_names_dims_and_data():
@@ -160,6 +214,23 @@ def test_what_is_refused():
     trace = draw(lambda x: -(x**2).sum(1), Slice(), np.zeros(2), draws=2, rng=0)
     with pytest.raises(ValueError, match=r"^trace: must have 10 coordinates, got 2$"):
         compiled.to_arviz(trace)
+
+
+def test_models_that_nutpie_has_compiled():
+    """They have the density of the model, and live as long as who calls them."""
+    nutpie = pytest.importorskip("nutpie")
+    model = grouped()
+    other = nutpie.compile_pymc_model(model)
+    theirs = CLogp(other, other.n_dim, signature="grad")
+    ours = compile_model(model)
+    points = ours.initial_point + np.random.default_rng(0).uniform(-1, 1, (50, other.n_dim))
+    values = ours.logp._target.logp(points, None)
+    np.testing.assert_allclose(theirs._target.logp(points, None), values, rtol=1e-9)
+    trace = draw(theirs, Slice(), points[:4], draws=20, rng=0, num_threads=2)
+    del other
+    assert np.isfinite(trace.extend(20).logp).all()
+    with pytest.raises(ValueError, match=r"^signature: must be 'grad' for nutpie's models, got 's"):
+        CLogp(nutpie.compile_pymc_model(model), 10)
 
 
 class Count(pytensor.graph.Op):

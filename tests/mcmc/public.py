@@ -50,6 +50,19 @@ class Compiled:
         return self
 
 
+@ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, ctypes.c_int, POINTER, POINTER, ctypes.c_void_p)
+def conditional(i, n, x, logp, user):
+    """Return what of it changes with a coordinate."""
+    logp[0] = -0.5 * x[i] * x[i]
+    return 0
+
+
+class Conditional(Compiled):
+    """The same, of what changes with a coordinate."""
+
+    address = ctypes.cast(conditional, ctypes.c_void_p).value
+
+
 class Many:
     """A function of many points, or of one, that copies as itself."""
 
@@ -176,6 +189,10 @@ CALLS = {
     "TorchLogp.__call__": {"points": np.ones((3, 2))},
     "BernoulliRBM": {"weights": WEIGHTS_RBM, "visible_bias": 0.5, "hidden_bias": [0.1, -0.2]},
     "BernoulliRBM.free_energy": {"visible": np.tile([1, 0, 1], (2, SCALE))},
+    "BernoulliRBM.log_partition": [
+        {"betas": 3, "chains": 5, "rng": 0},
+        {"betas": [0.5, 1.0], "chains": 5, "rng": 0},
+    ],
     "BernoulliRBM.sample": [
         SPIN_RUN,
         {
@@ -198,6 +215,7 @@ CALLS = {
         {**SPIN_RUN, "order": "random", "init": SPINS},
         {**SPIN_RUN, "method": "swendsen_wang"},
         {**SPIN_RUN, "method": "wolff"},
+        {**SPIN_RUN, "clamped": {1: -1, 3: 1}},
     ],
     "PottsModel": [
         {"edges": EDGES, "q": 3, "J": 0.5, "h": [0.1, 0.0, -0.2], "beta": 0.7},
@@ -205,7 +223,11 @@ CALLS = {
     ],
     "PottsModel.grid": {"shape": (4, 6), "q": 3, "J": 0.5, "h": 0.1, "beta": 0.7},
     "PottsModel.energy": {"spins": np.tile(np.arange(SITES) % 3, (2, 1))},
-    "PottsModel.sample": [SPIN_RUN, {**SPIN_RUN, "method": "wolff"}],
+    "PottsModel.sample": [
+        SPIN_RUN,
+        {**SPIN_RUN, "method": "wolff"},
+        {**SPIN_RUN, "clamped": {1: 2, 3: 0}},
+    ],
     "ess": [{"draws": DRAWS}, {"draws": DRAWS, "method": "tail"}],
     "log_mean_weight": {"log_weights": WEIGHTS},
     "next_temperature": {"log_likelihood": 9 * WEIGHTS.ravel(), "current": 0.25, "target_ess": 0.9},
@@ -255,6 +277,7 @@ CALLS = {
     ],
     "Gibbs.sample": {"init": {"x": 0.0, "y": 0.0}, "draws": 5 * SCALE, "chains": 2, "rng": 0},
     "GibbsDraws.to_arviz": {},
+    "Block": {"name": ("x", "y"), "kernel": Slice(2.0), "logp": Logp()},
     "MHBlock": {"name": "x", "propose": Proposed(), "logp": Logp()},
     "Mixture": {"kernels": [(Slice(), 1.0), (HitAndRunSlice(), 2.0)]},
     "Trace.extend": {"draws": 5 * SCALE},
@@ -280,7 +303,10 @@ CALLS = {
     ],
     "ManyWell": {"dim": 4},
     "LogisticRegression": {"X": np.tile(TRIL, (SCALE, 1)), "y": np.tile([1, 0], SCALE)},
-    "CLogp": {"obj": Compiled(), "ndim": 2},
+    "CLogp": [
+        {"obj": Compiled(), "ndim": 2},
+        {"obj": Compiled(), "ndim": 2, "conditional": Conditional()},
+    ],
 }
 #: What some arguments need beside them before they act.
 BESIDE = {

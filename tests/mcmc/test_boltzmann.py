@@ -112,6 +112,53 @@ def test_draws_depend_on_names_alone(dtype):
     assert np.array_equal(without.energy, first.energy)
 
 
+@pytest.mark.law
+@pytest.mark.parametrize("betas", [1, 6, [0.1, 0.5, 1.0]], ids=repr)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("case", CASES, ids=IDS)
+def test_mean_weights_are_the_constant(case, dtype, betas):
+    """However few temperatures: within 5 standard errors of 20,000 weights.
+
+    Red with weights against the base at every temperature, with a base whose hidden units count
+    once, and with hidden biases at full strength.
+    """
+    found = machine(case, dtype).log_partition(betas=betas, chains=CHAINS, rng=2)
+    assert found.stderr < 0.1
+    assert abs(np.exp(found.value - case["log_z"]) - 1) < 5 * found.stderr
+
+
+def test_more_temperatures_are_surer():
+    rng = np.random.default_rng(3)
+    rbm = BernoulliRBM(rng.normal(size=(10, 8)), rng.normal(size=10), rng.normal(size=8))
+    log_z = np.logaddexp.reduce(-rbm.free_energy(units(10)))
+    few, many = (rbm.log_partition(betas=n, chains=400, rng=1) for n in (3, 300))
+    assert many.stderr < 0.2 * few.stderr
+    assert abs(many.value - log_z) < 5 * many.stderr
+    again = rbm.log_partition(betas=np.arange(1, 301) / 300, chains=400, rng=1, num_threads=3)
+    assert again == many
+    assert rbm.log_partition(betas=300, chains=400, rng=1, step=1) != many
+    assert np.isnan(rbm.log_partition(betas=3, chains=1, rng=1).stderr)
+    seen = []
+    rbm.log_partition(betas=4, rng=1, progress=lambda done, total: seen.append((done, total)))
+    assert seen[-1] == (4, 4)
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        ({"betas": 0}, "betas: must be at least 1, got 0$"),
+        ({"betas": [0.0, 1.0]}, r"betas: item 0 must be in \(0, 1\], got 0.0$"),
+        ({"betas": [0.5, 0.5, 1.0]}, "betas: item 1 must be above 0.5, got 0.5$"),
+        ({"betas": [0.5, 0.9]}, "betas: must end at 1, got 0.9$"),
+        ({"betas": [[1.0]]}, r"betas: must have shape \(n,\), got \(1, 1\)$"),
+        ({"chains": 0}, "chains: must be at least 1, got 0$"),
+    ],
+)
+def test_bad_estimates(call, said):
+    with pytest.raises(ValueError, match=f"^{said}"):
+        BernoulliRBM([[1.0]]).log_partition(**call)
+
+
 @pytest.mark.parametrize(
     ("call", "said"),
     [

@@ -142,6 +142,81 @@ def test_rows_of_heat_bath(kernel, which):
 
 
 @pytest.mark.law
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("q", [None, 3])
+def test_clamped_sites_leave_the_others_their_law(kernel, q):
+    """The law of all sites given some, after 25 updates from a state against these.
+
+    Red with couplings to them that are left out, and with one end of an edge alone.
+    """
+    rng = np.random.default_rng(8)
+    edges = [[0, 1], [1, 2], [2, 3], [3, 0], [4, 1], [1, 3], [0, 1]]
+    strengths = rng.uniform(0.1, 1.0, 7) if q else rng.normal(size=7)
+    if q is None:
+        model = IsingModel(edges, strengths, rng.normal(size=5), beta=0.8)
+        clamped = {1: -1, 3: 1}
+    else:
+        model = PottsModel(edges, q, strengths, rng.normal(size=(5, q)), beta=0.8)
+        clamped = {3: 2, 1: 0}
+    states, law = all_states(model), law_of(model)
+    agrees = np.array([all(s[i] == v for i, v in clamped.items()) for s in states])
+    init = states[len(states) // 2] if q else -np.ones(5, int)
+    how = {"draws": 1, "warmup": 24, "chains": CHAINS, "rng": 9, "init": init}
+    trace = model.sample(clamped=clamped, **how, **KERNELS[kernel])
+    found = np.bincount(codes(model, trace.spins[:, -1]), minlength=len(states))
+    assert_law(found[agrees], law[agrees] / law[agrees].sum())
+    assert found[~agrees].sum() == 0
+    np.testing.assert_allclose(trace.energy, model.energy(trace.spins))
+    free = trace.spins[:, :, [0, 2, 4]]
+    if q is None:
+        np.testing.assert_allclose(trace.magnetization, free.mean(-1))
+    else:
+        most = (free[..., None] == np.arange(q)).mean(2).max(-1)
+        np.testing.assert_allclose(trace.magnetization, (q * most - 1) / (q - 1), atol=1e-12)
+    assert np.array_equal(trace.last, trace.spins[:, -1])
+
+
+def test_clamped_lattices():
+    """A row of a lattice that is held up: the others follow, by any method; and nothing is lost."""
+    model = IsingModel.grid((6, 6), beta=0.2)
+    how = {"draws": 500, "rng": 3, "clamped": dict.fromkeys(range(6), 1)}
+    means = []
+    for kernel in KERNELS.values():
+        trace = model.sample(**how, **kernel)
+        assert (trace.spins[:, :, :6] == 1).all()
+        means.append(trace.spins[:, :, 6:].mean())
+    assert max(means) - min(means) < 0.1
+    assert min(means) > 0.05
+    without = model.sample(**how, keep_spins=False)
+    assert without.spins.shape == (4, 0, 36)
+    assert np.array_equal(without.energy, model.sample(**how).energy)
+    plain = model.sample(draws=5, rng=3)
+    same = model.sample(draws=5, rng=3, clamped={})
+    assert np.array_equal(plain.spins, same.spins)
+
+
+@pytest.mark.parametrize(
+    ("clamped", "error", "said"),
+    [
+        ([1], TypeError, r"clamped: must be a mapping of sites to states, got \[1\]$"),
+        ({3: 1}, ValueError, r"clamped: must hold sites in \[0, 3\), got 3$"),
+        ({0: 0}, ValueError, "clamped: site 0 must be -1 or 1, got 0$"),
+        ({0: 1, 1: 1, 2: -1}, ValueError, "clamped: must leave a site free, got all 3$"),
+        ({0.5: 1}, TypeError, "clamped: "),
+        ({0: "a"}, TypeError, "clamped: "),
+    ],
+)
+def test_clamped_sites_that_are_refused(clamped, error, said):
+    with pytest.raises(error, match=f"^{said}"):
+        IsingModel([[0, 1], [1, 2]]).sample(clamped=clamped)
+
+
+def test_states_of_clamped_sites_that_are_refused():
+    with pytest.raises(ValueError, match=r"^clamped: site 2 must be in \[0, 3\), got 3$"):
+        PottsModel([[0, 1], [1, 2]], 3).sample(clamped={2: 3})
+
+
+@pytest.mark.law
 @pytest.mark.parametrize("kernel", ["colored", "swendsen_wang"])
 def test_many_sites_in_fields(kernel):
     """2^20 sites without neighbours: an error of 0.0035 is seen in a probability of one half."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from sortes._interrupt import Interrupted, OnInterrupt
 from sortes._optional import require
 from sortes._progress import Progress
 from sortes._rng import Rng
+from sortes.integrations._pymc_conditionals import conditionals_of, simplified, walks
 from sortes.mcmc.control import ChainProgress
 from sortes.mcmc.kernels import AnyKernel
 from sortes.mcmc.sampling import OnLimit
@@ -331,10 +331,11 @@ def _compiled(model: Any) -> CompiledModel:
         parts[value] = point[begin:end].reshape(shape).astype(value.dtype)
         begin = end
     (logp,) = replace.graph_replace([model.logp()], parts, strict=False)
+    terms = replace.graph_replace(model.logp(sum=False), parts, strict=False)
     free = [*model.free_RVs, *model.deterministics]
     variables = replace.graph_replace(model.replace_rvs_by_values(free), parts, strict=False)
     return CompiledModel(
-        mcmc.CLogp(_c_function(model, logp, point, len(at)), len(at)),
+        _c_functions(model, logp, terms, point, at),
         at,
         names,
         model,
@@ -345,17 +346,17 @@ def _compiled(model: Any) -> CompiledModel:
 def _shared(graph: Any) -> list[Any]:
     """Return what may change in a graph: the data of the model."""
     shared = pytensor.compile.sharedvalue.SharedVariable
-    try:
-        walks = importlib.import_module("pytensor.graph.traversal")
-    except ImportError:  # PyTensor before 3
-        walks = pytensor.graph.basic
-    return [node for node in walks.ancestors([graph]) if isinstance(node, shared)]
+    return [node for node in walks().ancestors([graph]) if isinstance(node, shared)]
 
 
-def _c_function(model: Any, logp: Any, point: Any, size: int) -> Any:
-    """Return the density as a C function of the signature ``status``."""
-    fixed = {node: pytensor.tensor.constant(node.get_value()) for node in _shared(logp)}
-    (logp,) = pytensor.graph.replace.graph_replace([logp], fixed, strict=False)
+def _c_functions(
+    model: Any, logp: Any, terms: Sequence[Any], point: Any, at: NDArray[np.float64]
+) -> mcmc.CLogp:
+    """Return the density, and what of it changes with a coordinate, where that is worth it."""
+    graphs = [logp, *terms]
+    shared = {node for graph in graphs for node in _shared(graph)}
+    fixed = {node: pytensor.tensor.constant(node.get_value()) for node in shared}
+    logp, *terms = pytensor.graph.replace.graph_replace(graphs, fixed, strict=False)
     with model:
         function = pm.pytensorf.compile([point], logp.astype("float64"), mode="NUMBA")
     inner = getattr(function.vm, "jit_fn", None)
@@ -363,6 +364,7 @@ def _c_function(model: Any, logp: Any, point: Any, size: int) -> Any:
         raise RuntimeError(
             f"the Numba mode of PyTensor {pytensor.__version__} is not what sortes knows"
         )
+    size = len(at)
     numbers = numba.types.CPointer(numba.types.float64)
     status = numba.types.intc(numba.types.intc, numbers, numbers, numba.types.voidptr)
 
@@ -373,7 +375,12 @@ def _c_function(model: Any, logp: Any, point: Any, size: int) -> Any:
             out[0] = np.nan
         return 0
 
-    return numba.cfunc(status)(density)
+    whole = numba.cfunc(status)(density)
+    alone = mcmc.CLogp(whole, size)
+    conditional = conditionals_of(
+        simplified(terms), point, inner, lambda points: alone._target.logp(points, None), at
+    )
+    return alone if conditional is None else mcmc.CLogp(whole, size, conditional=conditional)
 
 
 def _expander(

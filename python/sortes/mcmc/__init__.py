@@ -9,7 +9,8 @@ in the background, which hands out `ChainProgress`; `rhat` and `ess` say whether
 and what their draws are worth. `sample_on_device` keeps many chains on a GPU.
 
 `smc` goes from a prior to a posterior by particles, and gives the evidence; `Gibbs` draws blocks of
-variables given the others, by functions of the user's or by Metropolis and Hastings (`MHBlock`).
+variables given the others, by functions of the user's, by Metropolis and Hastings (`MHBlock`) or by
+slices (`Block`).
 
 Beside them: Polya-Gamma variables (`random_polyagamma`); particles and their weights (`resample`,
 `weights_ess`, `log_mean_weight`, `next_temperature`); spins on graphs (`IsingModel`, `PottsModel`)
@@ -17,6 +18,7 @@ and units in two layers (`BernoulliRBM`).
 """
 
 from sortes._estimate import Estimate
+from sortes.mcmc.blocks import Block
 from sortes.mcmc.boltzmann import BernoulliRBM, BoltzmannTrace
 from sortes.mcmc.control import ChainProgress, Sampling
 from sortes.mcmc.diagnostics import ess, rhat
@@ -49,6 +51,7 @@ from sortes.mcmc.trace import Trace
 
 __all__ = [
     "BernoulliRBM",
+    "Block",
     "BoltzmannTrace",
     "CLogp",
     "ChainProgress",

@@ -16,6 +16,7 @@ from sortes._check import POSITIVE, AtLeastOne, Count, count, flag, one_of, seve
 from sortes._interrupt import Interrupted, OnInterrupt
 from sortes._progress import Progress, reporter
 from sortes._rng import Rng, as_stream
+from sortes.mcmc.blocks import Block, Mover, State, Where, label, names_of
 from sortes.mcmc.trace import arviz_of
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from sortes import _core
 
 Scan: TypeAlias = Literal["systematic", "random", "permuted", "palindromic"]
-State: TypeAlias = Mapping[str, Any]
 #: A draw of a block, given the state.
 Conditional: TypeAlias = Callable[[State, np.random.Generator], Any]
 #: A proposal for a block, and the log densities of going there and back.
@@ -81,14 +81,14 @@ class MHBlock:
     def __init__(
         self, name: str | tuple[str, ...], propose: Propose, logp: Callable[[State], Any]
     ) -> None:
-        self._names = _names_of(name, "name")
+        self._names = names_of(name, "name")
         for argument, function in (("propose", propose), ("logp", logp)):
             if not callable(function):
                 raise TypeError(f"{argument}: must be a function, got {shown(function)}")
         self._propose, self._logp = propose, logp
 
     def __repr__(self) -> str:
-        return f"MHBlock({_label(self._names)})"
+        return f"MHBlock({label(self._names)})"
 
 
 class Gibbs:
@@ -96,7 +96,7 @@ class Gibbs:
 
     Parameters
     ----------
-    blocks : sequence of (name, conditional) or MHBlock
+    blocks : sequence of (name, conditional), MHBlock or Block
         ``conditional(state, generator)`` returns a draw of the variable given the others: `state`
         is a mapping of names to current values, which cannot be changed. A block of several
         variables has a tuple of names, and returns a tuple of values.
@@ -139,7 +139,7 @@ class Gibbs:
 
     def __init__(
         self,
-        blocks: Sequence[tuple[str | tuple[str, ...], Conditional] | MHBlock],
+        blocks: Sequence[tuple[str | tuple[str, ...], Conditional] | MHBlock | Block],
         *,
         order: Scan = "systematic",
         weights: ArrayLike | None = None,
@@ -163,7 +163,7 @@ class Gibbs:
             self._cumulative = sums / sums[-1]
 
     def __repr__(self) -> str:
-        names = ", ".join(_label(names) for names, _ in self._blocks)
+        names = ", ".join(label(names) for names, _ in self._blocks)
         return f"Gibbs([{names}], order={self._order!r})"
 
     def sample(
@@ -191,7 +191,7 @@ class Gibbs:
         draws : int, default 1000
             Draws of each chain.
         warmup : int, default 0
-            Transitions before the first draw.
+            Transitions before the first draw. Widths of a `Block` are tuned in these.
         chains : int, optional
             How many chains: as many as `init` has, or 4.
         thin : int, default 1
@@ -254,9 +254,9 @@ class Gibbs:
         if progress is not None and not isinstance(progress, bool) and not callable(progress):
             reporter(progress)  # which says what is wrong with it
         stream = as_stream(rng, step)
-        deciding, drawing, beginning = stream.split(3)
+        deciding, drawing, beginning, moving = stream.split(4)
         states = _beginnings(init, chains, beginning, self._needed())
-        run = _Run(self, states, deciding, drawing, vectorized=vectorized)
+        run = _Run(self, states, deciding, drawing, moving, vectorized=vectorized)
         attrs = {
             "key": stream.key,
             "step": stream.step,
@@ -319,7 +319,8 @@ class GibbsDraws:
         with commas between.
     attrs : dict
         ``key`` and ``step`` of the stream, ``sampler``, ``warmup``, ``thin``, ``n_nan``, how many
-        ratios were NaN, ``interrupted``.
+        ratios and log densities were NaN, ``n_stuck``, how many updates of a `Block` reached its
+        limit, ``interrupted``.
 
     Examples
     --------
@@ -370,6 +371,7 @@ class _Run:
         states: list[dict[str, Any]],
         deciding: _core.Stream,
         drawing: _core.Stream,
+        moving: _core.Stream,
         *,
         vectorized: bool,
     ) -> None:
@@ -393,11 +395,22 @@ class _Run:
         self.kept: list[list[dict[str, Any]]] = []
         self.tried = [np.zeros(self.chains, np.int64) for _ in sampler._blocks]
         self.taken = [np.zeros(self.chains, np.int64) for _ in sampler._blocks]
-        self.nans = 0
+        self.nans = self.warmup = 0
+        streams = moving.split(len(sampler._blocks))
+        self.movers = {
+            i: Mover(block, stream, self.chains)
+            for i, ((_, block), stream) in enumerate(zip(sampler._blocks, streams, strict=True))
+            if isinstance(block, Block)
+        }
+        for mover in self.movers.values():
+            for name in mover.block._names:
+                if not self.numbers[name]:
+                    value = states[0][name]
+                    raise TypeError(f"init: {name!r} must hold numbers, got {shown(value)}")
 
     def go(self, warmup: int, draws: int, thin: int, callback: Any) -> None:
         """Make transitions; a draw is kept when all chains have it."""
-        sampler, total = self.sampler, warmup + draws * thin
+        sampler, total, self.warmup = self.sampler, warmup + draws * thin, warmup
         visits, is_drawn = sampler._visits(), sampler._is_drawn()
         has_mh = any(isinstance(block, MHBlock) for _, block in sampler._blocks)
         fixed = None if is_drawn else sampler._scan(np.empty(0))
@@ -436,17 +449,19 @@ class _Run:
         view = MappingProxyType(state)
         for turn, i in enumerate(scan):
             names, block = self.sampler._blocks[i]
-            where = _Where(names, chain, t, vectorized=self.vectorized)
+            where = Where(names, chain, t, vectorized=self.vectorized)
             if isinstance(block, MHBlock):
                 u = uniforms[..., turn - visits]
                 fresh = self.proposed(state, view, generator, i, block, u, where)
+            elif isinstance(block, Block):
+                fresh = self.moved(state, view, self.movers[i], where)
             else:
                 fresh = self.checked(state, names, block(view, generator), where)
             state.update(fresh)
         return state
 
     def checked(
-        self, state: dict[str, Any], names: tuple[str, ...], value: Any, where: _Where
+        self, state: dict[str, Any], names: tuple[str, ...], value: Any, where: Where
     ) -> dict[str, Any]:
         """Return new values by name, of the kind and the shape of those before."""
         if len(names) == 1:
@@ -476,6 +491,40 @@ class _Run:
             fresh[name] = _lock(array) if array.ndim else array[()]
         return fresh
 
+    def moved(
+        self, state: dict[str, Any], view: State, mover: Mover, where: Where
+    ) -> dict[str, Any]:
+        """Return where a kernel leads the variables of a block."""
+        block, rows = mover.block, self.chains if self.vectorized else 1
+        values = [np.asarray(state[name], np.float64) for name in block._names]
+        flat = [value.reshape(rows, -1) for value in values]
+        ends = np.cumsum([part.shape[1] for part in flat])
+
+        def named(points: NDArray[np.float64]) -> dict[str, Any]:
+            parts = np.split(points, ends[:-1], axis=1)
+            shaped = [part.reshape(value.shape) for part, value in zip(parts, values, strict=True)]
+            return {
+                name: _lock(part.copy()) if part.ndim else part[()]
+                for name, part in zip(block._names, shaped, strict=True)
+            }
+
+        def evaluate(points: NDArray[np.float64]) -> NDArray[np.float64]:
+            asked = MappingProxyType({**state, **named(points)})
+            found = self.logs(block._logp(asked), where, "logp").reshape(rows)
+            if (found == np.inf).any():
+                raise ValueError(where.says("logp must not be +inf"))
+            return np.array(found)
+
+        before = self.logs(block._logp(view), where, "logp").reshape(rows)
+        if not np.isfinite(before).all():
+            raise ValueError(
+                where.says(f"logp must be finite at the state, got {shown(before.tolist())}")
+            )
+        chains = range(self.chains) if self.vectorized else [where.chain]
+        points = np.concatenate(flat, axis=1)
+        tunes = where.t < self.warmup
+        return named(mover.move(chains, points, np.array(before), evaluate, tunes=tunes))
+
     def proposed(
         self,
         state: dict[str, Any],
@@ -484,7 +533,7 @@ class _Run:
         i: int,
         block: MHBlock,
         uniform: Any,
-        where: _Where,
+        where: Where,
     ) -> dict[str, Any]:
         """Return what Metropolis and Hastings make of a proposal."""
         answer = block._propose(view, generator)
@@ -523,7 +572,7 @@ class _Run:
             return {}
         return {name: _lock(_either(taken, new, state[name])) for name, new in fresh.items()}
 
-    def logs(self, value: Any, where: _Where, what: str) -> NDArray[np.float64]:
+    def logs(self, value: Any, where: Where, what: str) -> NDArray[np.float64]:
         """Return a number, or one for each chain."""
         shape = (self.chains,) if self.vectorized else ()
         try:
@@ -557,23 +606,13 @@ class _Run:
             if isinstance(block, MHBlock):
                 share = self.taken[i] / np.maximum(self.tried[i], 1)
                 acceptance[",".join(names)] = np.where(self.tried[i] > 0, share, np.nan)
-        return GibbsDraws(
-            values, acceptance, {**attrs, "n_nan": self.nans, "interrupted": not whole}
-        )
-
-
-@dataclass(frozen=True)
-class _Where:
-    """What a message says of the place of a fault."""
-
-    names: tuple[str, ...]
-    chain: int
-    t: int
-    vectorized: bool
-
-    def says(self, fault: str) -> str:
-        chain = "all chains" if self.vectorized else f"chain {self.chain}"
-        return f"blocks: {_label(self.names)} in {chain}, transition {self.t}: {fault}"
+        movers = self.movers.values()
+        more = {
+            "n_nan": self.nans + sum(mover.nans for mover in movers),
+            "n_stuck": sum(mover.stuck for mover in movers),
+            "interrupted": not whole,
+        }
+        return GibbsDraws(values, acceptance, {**attrs, **more})
 
 
 def _either(taken: NDArray[np.bool_], new: Any, old: Any) -> Any:
@@ -593,27 +632,15 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, np.ndarray | np.generic) and value.dtype.kind in "biuf"
 
 
-def _label(names: tuple[str, ...]) -> str:
-    return repr(names[0]) if len(names) == 1 else repr(names)
-
-
-def _names_of(name: Any, argument: str) -> tuple[str, ...]:
-    names = name if isinstance(name, tuple) else (name,)
-    if not names or not all(isinstance(each, str) for each in names):
-        raise TypeError(f"{argument}: must be a name or a tuple of names, got {shown(name)}")
-    if len(set(names)) < len(names):
-        raise ValueError(f"{argument}: must not hold a name twice, got {shown(name)}")
-    return names
-
-
 def _block_of(block: Any, i: int) -> tuple[tuple[str, ...], Any]:
-    if isinstance(block, MHBlock):
+    if isinstance(block, MHBlock | Block):
         return block._names, block
     if not isinstance(block, tuple | list) or len(block) != 2 or not callable(block[1]):
         raise TypeError(
-            f"blocks: item {i} must be a name and a function, or an MHBlock, got {shown(block)}"
+            f"blocks: item {i} must be a name and a function, an MHBlock or a Block, got "
+            f"{shown(block)}"
         )
-    return _names_of(block[0], f"blocks: item {i}"), block[1]
+    return names_of(block[0], f"blocks: item {i}"), block[1]
 
 
 def _beginnings(

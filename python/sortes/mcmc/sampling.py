@@ -252,9 +252,10 @@ def sample(
     if names is None:
         names = {"x": (points.shape[1],)}
     kernel._check_init(points)
-    sampler = _core.mcmc.engine.Sampler(
-        kernel._native(points.shape[1], limit), points, values, stream
-    )
+    native = kernel._native(points.shape[1], limit)
+    if isinstance(logp, CLogp) and logp._conditional is not None:
+        native = native.by_conditionals()
+    sampler = _core.mcmc.engine.Sampler(native, points, values, stream)
     attrs = {
         "key": stream.key,
         "step": stream.step,

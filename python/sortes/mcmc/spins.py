@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias, get_args
 
 import numpy as np
@@ -15,6 +15,7 @@ from sortes._check import AtLeastOne, Count, Domain, Finite, one_of, real, shown
 from sortes._interrupt import Interrupted, OnInterrupt
 from sortes._progress import Progress, job_of
 from sortes._rng import Rng, as_stream
+from sortes.mcmc._clamped import FreePart, clamped_of, free_part, joined
 from sortes.mcmc._grids import grid_edges, pairs_of, rectangle
 from sortes.mcmc._runs import Init, chained, chains_of, finished, plan_of
 
@@ -45,7 +46,7 @@ class SpinTrace(NamedTuple):
         The energy of each draw.
     magnetization : ndarray of float64, shape (chains, n)
         The mean spin. Of a Potts model with q states $(q f - 1) / (q - 1)$, where f is the share of
-        the most frequent state.
+        the most frequent state. Of the free sites, where others are clamped.
     interrupted : bool
         Whether Ctrl-C ended the chains early. `last` is then in the middle of an update.
 
@@ -147,6 +148,7 @@ class _SpinModel:
         method: Method,
         order: Order | None,
         init: Init,
+        clamped: Mapping[int, int] | None,
         warmup: int,
         chains: int | None,
         thin: int,
@@ -157,6 +159,37 @@ class _SpinModel:
         num_threads: int | None,
         progress: Progress,
     ) -> SpinTrace:
+        if clamped is not None:
+            held, stay = clamped_of(clamped, self.num_sites, self._q)
+            if len(held):
+                one_of(on_interrupt, "on_interrupt", get_args(OnInterrupt))
+                part = free_part(self.edges, self.J, self.h, held, stay)
+                if not isinstance(init, str):
+                    init = self._shown(self._states(init, "init"))[..., part.sites]
+                trace = self._alike(part)._sample(
+                    draws,
+                    method,
+                    order,
+                    init,
+                    None,
+                    warmup,
+                    chains,
+                    thin,
+                    keep_spins,
+                    "return",
+                    rng,
+                    step,
+                    num_threads,
+                    progress,
+                )
+                trace = trace._replace(
+                    spins=joined(trace.spins, part.sites, held, stay),
+                    last=joined(trace.last, part.sites, held, stay),
+                    energy=trace.energy + part.energy,
+                )
+                if trace.interrupted and on_interrupt == "raise":
+                    raise Interrupted(trace)
+                return trace
         plan = plan_of(draws, warmup, thin, keep_spins, "keep_spins")
         one_of(method, "method", get_args(Method))
         if order is not None:
@@ -204,6 +237,13 @@ class _SpinModel:
         if on_interrupt == "raise":
             raise Interrupted(trace) from stop
         return trace  # type: ignore[no-any-return]
+
+    def _alike(self, part: FreePart) -> _SpinModel:
+        """Return a model of the same kind and temperature, of free sites."""
+        model = _SpinModel()
+        _set(model, part.edges, part.couplings, self.beta)
+        model.h, model._q = _fixed(part.fields), self._q
+        return model
 
     def _trace(self, sampler: Sampler, chains: int) -> SpinTrace:
         n, states, last, energy, magnetization = sampler.take()
@@ -544,6 +584,7 @@ class IsingModel(_SpinModel):
         method: Method = "gibbs",
         order: Order | None = None,
         init: Init = "random",
+        clamped: Mapping[int, int] | None = None,
         warmup: Count = 100,
         chains: AtLeastOne | None = None,
         thin: AtLeastOne = 1,
@@ -568,6 +609,10 @@ class IsingModel(_SpinModel):
             sites as there are. None for clusters.
         init : "random" or array_like of int, shape (num_sites,) or (chains, num_sites)
             Where chains begin.
+        clamped : mapping of int to int, optional
+            Sites that stay, and their states, also against `init`; the others are drawn given
+            these. Couplings with them are fields of the others, whatever the method; the energy is
+            that of all sites, the magnetization that of the free ones.
         warmup : int, default 100
             Updates of each chain before the first draw.
         chains : int, optional
@@ -639,6 +684,7 @@ class IsingModel(_SpinModel):
             method,
             order,
             init,
+            clamped,
             warmup,
             chains,
             thin,
@@ -830,6 +876,7 @@ class PottsModel(_SpinModel):
         method: Method = "gibbs",
         order: Order | None = None,
         init: Init = "random",
+        clamped: Mapping[int, int] | None = None,
         warmup: Count = 100,
         chains: AtLeastOne | None = None,
         thin: AtLeastOne = 1,
@@ -853,6 +900,10 @@ class PottsModel(_SpinModel):
             sites as there are. None for clusters.
         init : "random" or array_like of int, shape (num_sites,) or (chains, num_sites)
             Where chains begin.
+        clamped : mapping of int to int, optional
+            Sites that stay, and their states, also against `init`; the others are drawn given
+            these. Couplings with them are fields of the others, whatever the method; the energy is
+            that of all sites, the magnetization that of the free ones.
         warmup : int, default 100
             Updates of each chain before the first draw.
         chains : int, optional
@@ -917,6 +968,7 @@ class PottsModel(_SpinModel):
             method,
             order,
             init,
+            clamped,
             warmup,
             chains,
             thin,

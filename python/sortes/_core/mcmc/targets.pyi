@@ -38,6 +38,7 @@ class Target:
         address: int,
         user: int,
         dim: int,
-        signature: Literal["scalar", "status", "grad", "batch"],
+        signature: Literal["scalar", "status", "grad", "batch", "stan"],
+        conditional: tuple[int, int] | None,
     ) -> Target: ...
     def logp(self, x: NDArray[np.float64], job: Job) -> NDArray[np.float64]: ...

@@ -73,6 +73,7 @@ impl Kernel {
             order: order.0,
             tune,
             limit,
+            by_conditionals: false,
         }))
     }
 
@@ -143,6 +144,26 @@ impl Kernel {
         });
         let cumulative = cumulative.collect();
         Self(Options::Composite(parts.iter().map(|part| part.0.clone()).collect(), cumulative))
+    }
+
+    /// The same, for a density that can leave out what does not change with a coordinate.
+    fn by_conditionals(&self) -> Self {
+        Self(self.0.clone().by_conditionals())
+    }
+}
+
+impl Options {
+    fn by_conditionals(mut self) -> Self {
+        match &mut self {
+            Self::Coordinate(options) => options.by_conditionals = true,
+            Self::Composite(parts, _) => {
+                for part in parts {
+                    *part = part.clone().by_conditionals();
+                }
+            }
+            Self::Ray(..) | Self::Elliptical(..) | Self::Polar(..) => {}
+        }
+        self
     }
 }
 
@@ -354,6 +375,18 @@ impl Sampler {
         let chains = self.0.get(py, |any| with_chains!(any, |chains, _K| chains.len()))?;
         self.0.write(&Job::plain(py), Size::new(chains, CHAIN).serial(), |any, run| {
             with_chains!(any, |chains, _K| chains.begin(plan, run))
+        })
+    }
+
+    /// Puts chains elsewhere, between plans; returns for each of them whether it can begin there.
+    fn place(
+        &self,
+        py: Python<'_>,
+        points: Matrix<'_, f64>,
+        logp: Vector<'_, f64>,
+    ) -> PyResult<Vec<bool>> {
+        self.0.write(&Job::plain(py), Size::new(1, 1.0).serial(), |any, _| {
+            with_chains!(any, |chains, _K| chains.place(&points, &logp))
         })
     }
 

@@ -1,6 +1,6 @@
 //! `_core.mcmc.targets`: densities that are evaluated without Python.
 
-use std::ffi::{c_double, c_int, c_void};
+use std::ffi::{c_char, c_double, c_int, c_void};
 use std::sync::Arc;
 
 use sortes::mcmc::slice::elliptical::{Prior, Scale};
@@ -87,10 +87,17 @@ impl Target {
         job.array(size, |run| exact(&*self.0, n, stream.0, run))
     }
 
-    /// What a C function at an address computes; `user` is passed on to it.
+    /// What a C function at an address computes; `user` is passed on to it. So is that of `conditional`,
+    /// the address of a function of what changes with a coordinate.
     #[staticmethod]
-    fn at_address(address: usize, user: usize, dim: usize, signature: Choice<Signature>) -> Self {
-        Self(Arc::new(Foreign { address, user, dim, signature: signature.0 }))
+    fn at_address(
+        address: usize,
+        user: usize,
+        dim: usize,
+        signature: Choice<Signature>,
+        conditional: Option<(usize, usize)>,
+    ) -> Self {
+        Self(Arc::new(Foreign { address, user, dim, signature: signature.0, conditional }))
     }
 
     /// The log density of each row.
@@ -121,6 +128,8 @@ pub(crate) enum Signature {
     Grad,
     /// `int f(size_t m, size_t n, const double *x, double *logp, void *user)`.
     Batch,
+    /// `int f(void *user, bool propto, bool jacobian, const double *x, double *logp, char **error)`.
+    Stan,
 }
 
 impl Named for Signature {
@@ -129,6 +138,7 @@ impl Named for Signature {
         ("status", Self::Status),
         ("grad", Self::Grad),
         ("batch", Self::Batch),
+        ("stan", Self::Stan),
     ];
 }
 
@@ -144,12 +154,40 @@ type GradFn = unsafe extern "C" fn(
 type BatchFn =
     unsafe extern "C" fn(usize, usize, *const c_double, *mut c_double, *mut c_void) -> c_int;
 
+type StanFn = unsafe extern "C" fn(
+    *mut c_void,
+    bool,
+    bool,
+    *const c_double,
+    *mut c_double,
+    *mut *mut c_char,
+) -> c_int;
+
+/// `int f(int i, int n, const double *x, double *logp, void *user)`.
+type ConditionalFn =
+    unsafe extern "C" fn(c_int, c_int, *const c_double, *mut c_double, *mut c_void) -> c_int;
+
 /// A C function that the user vouches for: it may be called from any thread, as `signature` says.
 struct Foreign {
     address: usize,
     user: usize,
     dim: usize,
     signature: Signature,
+    /// The address of another, and what it is passed: it leaves out what does not change with a coordinate.
+    conditional: Option<(usize, usize)>,
+}
+
+/// What follows from the status that a function returned.
+#[inline]
+fn judged(status: c_int, logp: f64, x: &[f64]) -> Result<f64> {
+    match status {
+        0 => Ok(logp),
+        1.. => Ok(f64::NEG_INFINITY),
+        _ => Err(Error::argument(
+            "logp",
+            format!("the function returned {status}, a fatal error, at {x:?}"),
+        )),
+    }
 }
 
 impl LogDensity for Foreign {
@@ -187,16 +225,30 @@ impl LogDensity for Foreign {
                     let f = std::mem::transmute::<usize, BatchFn>(self.address);
                     f(1, n, data, &raw mut logp, user)
                 }
+                Signature::Stan => {
+                    let f = std::mem::transmute::<usize, StanFn>(self.address);
+                    // No message is asked for. An exception in the program, which rejects points by them
+                    // too, is no number.
+                    let status = f(user, false, true, data, &raw mut logp, std::ptr::null_mut());
+                    if status != 0 {
+                        logp = f64::NAN;
+                    }
+                    0
+                }
             }
         };
-        match status {
-            0 => Ok(logp),
-            1.. => Ok(f64::NEG_INFINITY),
-            _ => Err(Error::argument(
-                "logp",
-                format!("the function returned {status}, a fatal error, at {x:?}"),
-            )),
-        }
+        judged(status, logp, x)
+    }
+
+    fn conditional(&self, i: usize, x: &[f64], scratch: &mut [f64]) -> Result<f64> {
+        let Some((address, user)) = self.conditional else { return self.logp(x, scratch) };
+        let mut logp = f64::NAN;
+        // SAFETY: as above, and the coordinate is one of the point.
+        let status = unsafe {
+            let f = std::mem::transmute::<usize, ConditionalFn>(address);
+            f(i as c_int, self.dim as c_int, x.as_ptr(), &raw mut logp, user as *mut c_void)
+        };
+        judged(status, logp, x)
     }
 }
 

@@ -195,7 +195,11 @@ impl<K: Kernel> Chain<K> {
     ) -> Result<()> {
         let mut left = most;
         while left > 0 && self.is_asking() {
-            let logp = target.logp(self.kernel.point(), scratch)?;
+            let point = self.kernel.point();
+            let logp = match self.kernel.moves() {
+                None => target.logp(point, scratch)?,
+                Some(i) => target.conditional(i, point, scratch)?,
+            };
             self.count(logp)?;
             left -= 1;
             let (index, before, mut nans, mut failure) = (self.index, left, 0, None);
@@ -506,6 +510,20 @@ impl<K: Kernel> Chains<K> {
             Some(failure) => Err(failure),
             None => Ok(()),
         }
+    }
+
+    /// Puts chains elsewhere, row by row, between plans: also where their density has changed. Returns for
+    /// each of them whether its kernel can begin there.
+    ///
+    /// # Errors
+    /// If there is no memory.
+    pub fn place(&mut self, points: &[f64], logp: &[f64]) -> Result<Vec<bool>> {
+        let mut out = filled(self.each.len(), false, "chains")?;
+        let rows = points.chunks_exact(self.dim).zip(logp);
+        for ((out, chain), (x, &logp)) in out.iter_mut().zip(&mut self.each).zip(rows) {
+            *out = chain.left == 0 && chain.kernel.place(x, logp);
+        }
+        Ok(out)
     }
 
     /// Writes the points that are asked about, row by row, and returns how many; none at the end.

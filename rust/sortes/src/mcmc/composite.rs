@@ -126,6 +126,11 @@ impl Kernel for Composite {
         self.next(draws)
     }
 
+    fn moves(&self) -> Option<usize> {
+        let part = self.parts.get(self.turn).filter(|_| self.turn < self.end);
+        part.and_then(|part| with_kernel!(part, |kernel| kernel.moves()))
+    }
+
     fn place(&mut self, x: &[f64], logp: f64) -> bool {
         self.x.copy_from_slice(x);
         self.logp = logp;

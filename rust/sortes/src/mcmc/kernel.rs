@@ -39,6 +39,13 @@ pub trait Kernel: Clone + Send + Sync {
         self.advance(logp, draws)
     }
 
+    /// The coordinate in which alone points differ that are asked about now, if the answer may leave out
+    /// what does not change with it; otherwise the whole log density is in question.
+    #[inline]
+    fn moves(&self) -> Option<usize> {
+        None
+    }
+
     /// Puts the state elsewhere, between transitions. Returns whether that could be done.
     fn place(&mut self, x: &[f64], logp: f64) -> bool;
 

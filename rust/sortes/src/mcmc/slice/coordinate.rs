@@ -1,4 +1,7 @@
 //! Slice sampling by coordinates: each is updated in turn, with a width of its own.
+//!
+//! An update needs the log density up to what does not change with its coordinate. Where that is cheaper,
+//! an update begins with its value at the state, since other coordinates have moved.
 
 use sortes_core::Result;
 use sortes_core::memory::{filled, with_capacity};
@@ -33,7 +36,25 @@ pub struct Options {
     pub tune: bool,
     /// The most evaluations of an update.
     pub limit: u32,
+    /// Whether updates ask for what changes with their coordinate. The log density of the state is then
+    /// summed up from its changes, and asked for once in a while.
+    pub by_conditionals: bool,
 }
+
+/// What is asked about, where updates ask for what changes with their coordinate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asks {
+    /// The state, before an update.
+    Before,
+    /// Points of the update.
+    Update,
+    /// The whole log density of the state, after all of them.
+    Whole,
+}
+
+/// Transitions until the log density that is summed up from its changes is asked for, lest errors of
+/// rounding add up.
+const SUMMED: u32 = 64;
 
 /// The kernel.
 #[derive(Debug, Clone)]
@@ -56,6 +77,11 @@ pub struct Coordinate {
     /// What each coordinate has counted; empty if widths stay.
     tuners: Vec<Tuner>,
     seen: Vec<(u32, u32)>,
+    by_conditionals: bool,
+    asks: Asks,
+    /// What changes with the coordinate in work, at the state; transitions since the whole was known.
+    base: f64,
+    summed: u32,
 }
 
 impl Coordinate {
@@ -86,6 +112,10 @@ impl Coordinate {
             stuck: false,
             tuners,
             seen: filled(learners, (0, 0), "coordinates")?,
+            by_conditionals: options.by_conditionals,
+            asks: Asks::Update,
+            base: 0.0,
+            summed: 0,
         })
     }
 
@@ -98,13 +128,50 @@ impl Coordinate {
                 if self.order == Order::Systematic { self.turn } else { self.turns[self.turn] };
             let i = self.i;
             self.before = self.x[i];
-            let level = self.logp - draws.exponential();
-            let ask = self.line.begin(self.before, level, self.widths[i], self.bounds[i], draws);
-            if self.take(ask) == Step::Evaluate {
+            if self.by_conditionals {
+                self.asks = Asks::Before;
+                return Step::Evaluate;
+            }
+            if self.update(self.logp, draws) == Step::Evaluate {
+                return Step::Evaluate;
+            }
+        }
+        if self.by_conditionals {
+            self.summed += 1;
+            if self.summed == SUMMED {
+                self.asks = Asks::Whole;
                 return Step::Evaluate;
             }
         }
         Step::Done
+    }
+
+    /// Begins an update of the coordinate in work, whose log density this is.
+    #[inline]
+    fn update(&mut self, logp: f64, draws: &mut impl Draws) -> Step {
+        let (i, level) = (self.i, logp - draws.exponential());
+        let ask = self.line.begin(self.before, level, self.widths[i], self.bounds[i], draws);
+        self.take(ask)
+    }
+
+    /// Goes on with what changes with a coordinate, or with the whole log density at last.
+    #[inline]
+    fn advance_conditional(&mut self, logp: f64, draws: &mut impl Draws) -> Step {
+        let step = match self.asks {
+            Asks::Whole => {
+                (self.logp, self.summed) = (logp, 0);
+                return Step::Done;
+            }
+            Asks::Before => {
+                (self.asks, self.base) = (Asks::Update, logp);
+                self.update(logp, draws)
+            }
+            Asks::Update => {
+                let ask = self.line.advance(logp, draws);
+                self.take(ask)
+            }
+        };
+        if step == Step::Evaluate { step } else { self.next(draws) }
     }
 
     /// Does what an update asks for; Done if it is over.
@@ -117,7 +184,8 @@ impl Coordinate {
             }
             Ask::Found(x, logp) => {
                 self.x[self.i] = x;
-                self.logp = logp;
+                let is_whole = !self.by_conditionals;
+                self.logp = if is_whole { logp } else { self.logp + (logp - self.base) };
             }
             Ask::Stuck => {
                 self.x[self.i] = self.before;
@@ -155,6 +223,9 @@ impl Kernel for Coordinate {
 
     #[inline]
     fn advance(&mut self, logp: f64, draws: &mut impl Draws) -> Step {
+        if self.by_conditionals {
+            return self.advance_conditional(logp, draws);
+        }
         let ask = self.line.advance(logp, draws);
         if self.take(ask) == Step::Evaluate { Step::Evaluate } else { self.next(draws) }
     }
@@ -166,6 +237,9 @@ impl Kernel for Coordinate {
         draws: &mut impl Draws,
         more: &mut impl FnMut(&[f64]) -> Option<f64>,
     ) -> Step {
+        if self.by_conditionals {
+            return self.advance_conditional(logp, draws);
+        }
         loop {
             let (i, x) = (self.i, &mut self.x);
             let ask = self.line.follow(logp, draws, &mut |at| {
@@ -185,11 +259,16 @@ impl Kernel for Coordinate {
         }
     }
 
+    #[inline]
+    fn moves(&self) -> Option<usize> {
+        (self.by_conditionals && self.asks != Asks::Whole).then_some(self.i)
+    }
+
     fn place(&mut self, x: &[f64], logp: f64) -> bool {
         let inside = x.iter().zip(&self.bounds).all(|(&x, &(low, high))| low <= x && x <= high);
         if inside {
             self.x.copy_from_slice(x);
-            self.logp = logp;
+            (self.logp, self.summed) = (logp, 0);
         }
         inside
     }

@@ -40,6 +40,15 @@ pub trait LogDensity: Send + Sync {
     /// If no further point must be evaluated.
     fn logp(&self, x: &[f64], scratch: &mut [f64]) -> Result<f64>;
 
+    /// The log density at `x`, of which what does not change with coordinate `i` may be left out: the same
+    /// part at all points that differ in this coordinate alone.
+    ///
+    /// # Errors
+    /// If no further point must be evaluated.
+    fn conditional(&self, _i: usize, x: &[f64], scratch: &mut [f64]) -> Result<f64> {
+        self.logp(x, scratch)
+    }
+
     /// An exact draw of the law. Only where [`is_drawable`](Self::is_drawable).
     fn draw(&self, _: &mut Draws, _out: &mut [f64], _scratch: &mut [f64]) {}
 
