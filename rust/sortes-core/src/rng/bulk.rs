@@ -4,7 +4,7 @@
 //! instruction set: the loops below hold integer and IEEE operations alone, without branches, and
 //! are compiled once for each level of [`simd`](crate::simd).
 
-use super::{Draws, Purpose, Rounds, Stream, elementary, philox};
+use super::{Draws, Purpose, Rounds, Stream, elementary, open_uniform_of, philox};
 use crate::vectorised;
 
 /// The items of a bulk draw, and the sequences that they have.
@@ -52,6 +52,33 @@ vectorised! {
     /// Writes the [precise uniform](Draws::precise_uniform) of every item.
     pub fn precise_uniforms(purpose: Purpose, ids: Ids<'_>, out: &mut [f64]) {
         fill(purpose, ids, |_| 0, out, precise_uniform);
+    }
+
+    /// Writes draws `2 * block`, `2 * block + 1`, ... of one entity as [normals](Draws::normal).
+    ///
+    /// # Panics
+    /// If the last block is beyond the end of the sequence.
+    pub fn normals(stream: Stream, purpose: Purpose, entity: u64, block: u32, out: &mut [f64]) {
+        let last = u64::from(block) + (out.len() / 2) as u64;
+        assert!(last <= 1 << 32, "a sequence has 2^32 blocks");
+        let (pairs, rest) = out.as_chunks_mut::<2>();
+        for (i, pair) in pairs.iter_mut().enumerate() {
+            let words = words_of(stream, purpose, entity, block.wrapping_add(i as u32));
+            *pair = words.map(|word| elementary::near_normal_quantile(open_uniform_of(word)));
+        }
+        if let [last] = rest {
+            let [word, _] = words_of(stream, purpose, entity, block.wrapping_add(pairs.len() as u32));
+            *last = elementary::near_normal_quantile(open_uniform_of(word));
+        }
+        // One in 10^10 lies beyond the second approximation.
+        let far = |z: &f64| z.abs() > elementary::NEAR;
+        if out.iter().any(far) {
+            let mut draws = stream.draws(purpose, entity);
+            for (i, z) in out.iter_mut().enumerate().filter(|(_, z)| far(z)) {
+                draws.seek(2 * u64::from(block) + i as u64);
+                *z = draws.normal();
+            }
+        }
     }
 
     /// Writes draws 0 and 1 (`u64`) of every item.

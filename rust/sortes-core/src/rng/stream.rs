@@ -128,6 +128,10 @@ purposes! {
     Initial = 65, "initial";
     /// The units of a restricted Boltzmann machine.
     Boltzmann = 66, "boltzmann";
+    /// The noise from which an image starts.
+    Latent = 70, "latent";
+    /// The noise that a sampler adds to an image at a step.
+    Noise = 71, "noise";
 }
 
 /// One past the largest entity: entities have 48 bits.
