@@ -3,5 +3,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`noise`] | the noise of each image of a batch |
+//! | [`plans`] | what each step of a solver combines, made once from the noise levels |
 
 pub mod noise;
+pub mod plans;
