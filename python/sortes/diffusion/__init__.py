@@ -5,6 +5,19 @@ one of three kinds (variance-preserving, variance-exploding, flow). A denoiser i
 state and its level that predicts the data (`Denoise`).
 """
 
+from sortes.diffusion.loop import sample
 from sortes.diffusion.path import Denoise, Level, Path
+from sortes.diffusion.plans import Plan, PlanRow, plan
+from sortes.diffusion.solvers import ModelStatistics, solver_names
 
-__all__ = ["Denoise", "Level", "Path"]
+__all__ = [
+    "Denoise",
+    "Level",
+    "ModelStatistics",
+    "Path",
+    "Plan",
+    "PlanRow",
+    "plan",
+    "sample",
+    "solver_names",
+]

@@ -1,5 +1,6 @@
 """Noise to data, by a denoiser."""
 
 from . import noise as noise
+from . import plans as plans
 
-__all__ = ["noise"]
+__all__ = ["noise", "plans"]

@@ -40,8 +40,12 @@ impl Named for Rule {
 }
 
 impl Named for LowerFinal {
-    const NAMES: &[(&str, Self)] =
-        &[("never", Self::Never), ("always", Self::Always), ("auto", Self::Auto)];
+    const NAMES: &[(&str, Self)] = &[
+        ("never", Self::Never),
+        ("clean", Self::Clean),
+        ("always", Self::Always),
+        ("auto", Self::Auto),
+    ];
 }
 
 impl Named for Second {

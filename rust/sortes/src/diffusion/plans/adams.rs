@@ -25,8 +25,10 @@ pub enum Second {
 /// When the last steps are of lower order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LowerFinal {
-    /// Never, but for a step to clean data.
+    /// Never, as far as a step to clean data lets it.
     Never,
+    /// In a step to clean data alone.
+    Clean,
     /// At most as many points as there are steps left.
     Always,
     /// Where there are fewer than 15 steps.
@@ -37,7 +39,7 @@ impl LowerFinal {
     /// The order of step `i` of `steps`.
     pub(super) fn limit(self, order: usize, i: usize, steps: usize) -> usize {
         let lowers = match self {
-            Self::Never => false,
+            Self::Never | Self::Clean => false,
             Self::Always => true,
             Self::Auto => steps < 15,
         };

@@ -27,7 +27,9 @@ impl Scale {
     /// The ratio of the scale after a step to that before, which may be infinite.
     fn kept(self, from: f64, to: f64) -> f64 {
         match self {
-            Self::Default => to / from * ((to.powf(0.3).exp() + 10.0) / (from.powf(0.3).exp() + 10.0)),
+            Self::Default => {
+                to / from * ((to.powf(0.3).exp() + 10.0) / (from.powf(0.3).exp() + 10.0))
+            }
             Self::Ode => to / from,
             Self::Sde => (to / from).powi(2),
         }

@@ -55,7 +55,9 @@ pub(super) fn record(solver: &Heun, levels: &Levels, tape: &mut Tape) {
         tape.begin(i);
         let q = fresh(solver.ancestral, solver.eta, from, to);
         let down = if q > 0.0 { Level::new(to.a, ((to.s - q) * (to.s + q)).sqrt()) } else { to };
-        let mut next = if down.is_clean() || solver.frame.unit(from) == 0.0 {
+        // The middle of a step has noise, whatever its end has.
+        let ends = down.is_clean() && solver.method != Method::Midpoint;
+        let mut next = if ends || solver.frame.unit(from) == 0.0 {
             euler(&x, m, from, down)
         } else {
             stages(solver, levels, i, (from, down), (&x, m), tape)
@@ -69,7 +71,12 @@ pub(super) fn record(solver: &Heun, levels: &Levels, tape: &mut Tape) {
 }
 
 /// Where step `i` really begins, and the state there.
-fn churned(solver: &Heun, levels: &Levels, i: usize, tape: &mut Tape) -> (Level, Option<usize>, Lin) {
+fn churned(
+    solver: &Heun,
+    levels: &Levels,
+    i: usize,
+    tape: &mut Tape,
+) -> (Level, Option<usize>, Lin) {
     let (from, churn) = (levels.get(i), solver.churn);
     let share = (churn.amount / levels.steps() as f64).min(std::f64::consts::SQRT_2 - 1.0);
     let (least, most) = churn.between;

@@ -71,7 +71,8 @@ impl Levels {
             let rises = i == 0 || level.lam > levels[i - 1].lam;
             if !(is_fine && rises && level.a < f64::INFINITY && level.s < f64::INFINITY) {
                 let (a, s) = (shown(level.a), shown(level.s));
-                let reason = format!("item {i} must be less noisy than the one before, got {a}, {s}");
+                let reason =
+                    format!("item {i} must be less noisy than the one before, got {a}, {s}");
                 return Err(Error::argument("path", reason));
             }
         }

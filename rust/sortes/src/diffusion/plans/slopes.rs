@@ -73,7 +73,12 @@ pub(super) fn record(solver: &Slopes, levels: &Levels, tape: &mut Tape) {
         tape.begin(i);
         history.push((m, from));
         history.drain(..history.len().saturating_sub(solver.order));
-        let order = solver.lower_final.limit(solver.order, i, steps).min(history.len());
+        let most = if to.is_clean() && solver.lower_final == LowerFinal::Clean {
+            1
+        } else {
+            solver.lower_final.limit(solver.order, i, steps)
+        };
+        let order = most.min(history.len());
         let points: Vec<_> = history.iter().rev().take(order).copied().collect();
         let ends = frame.unit(to) / unit;
         let mut next = Lin::state(ends);
@@ -105,8 +110,8 @@ fn of_points(solver: &Slopes, points: &[(usize, Level)], to: Level) -> Vec<f64> 
             let powers: Vec<_> = (1..=order).map(|k| whole / k as f64).collect();
             weights(&nodes, &powers)
         }
-        _ if to.is_clean() => alone(),
         Clock::Uniform => UNIFORM[order - 1].iter().map(|w| whole * w).collect(),
+        _ if to.is_clean() => alone(),
         Clock::Gradient { gamma } => vec![whole * gamma, whole * (1.0 - gamma)],
         Clock::Lambda => {
             // dT/dlam = -exp(-lam) in the frame of noise; moments of exp(-u) from those of exp(u).

@@ -106,7 +106,11 @@ fn stages(
         // From pure noise.
         let (c, q) = if eta > 0.0 { (0.0, to.s) } else { (to.s / from.s, 0.0) };
         let lin = Lin::state(c).with(m, to.a);
-        return if q > 0.0 { lin.noise(tape.draw(from.lam, to.lam), q * solver.s_noise) } else { lin };
+        return if q > 0.0 {
+            lin.noise(tape.draw(from.lam, to.lam), q * solver.s_noise)
+        } else {
+            lin
+        };
     }
     let scale = 1.0 + eta;
     // The state at `level`, a share `r` of the step later, by the weights of predictions.
@@ -180,9 +184,8 @@ fn of_noise(
         Lin::state(0.0).plus(x, 1.0 / level.s).with(m, -level.a / level.s)
     };
     let e = noise(&Lin::state(1.0), m, from);
-    let to_level = |level: Level, r: f64| {
-        Lin::state(level.a / from.a).plus(&e, -level.s * (r * h).exp_m1())
-    };
+    let to_level =
+        |level: Level, r: f64| Lin::state(level.a / from.a).plus(&e, -level.s * (r * h).exp_m1());
     if order == 1 {
         return to_level(to, 1.0);
     }

@@ -206,7 +206,8 @@ impl Tape {
             plan.push(Some(k), known[k], &state, true);
         }
         plan.intervals.extend(self.draws.iter().flat_map(|draw| [draw.from, draw.to]));
-        let numbers = [&plan.c, &plan.w, &plan.n, &plan.mix, &plan.offset, &plan.state_c, &plan.state_w];
+        let numbers =
+            [&plan.c, &plan.w, &plan.n, &plan.mix, &plan.offset, &plan.state_c, &plan.state_w];
         if numbers.iter().any(|numbers| numbers.iter().any(|x| !x.is_finite())) {
             let reason = "its levels leave a coefficient of this solver without a finite value";
             return Err(Error::argument("path", reason));
