@@ -29,19 +29,23 @@ class _Step(NamedTuple):
     """An evaluation, what is kept of it, and the row after it, ready for tensors of a kind."""
 
     level: Level
-    #: The step that begins here, or -1, and its state: factors of the argument, predictions and
-    #: noises.
-    step: int
+    #: The step that begins here, or -1.
+    begins: int
+    #: Its state, unless it is the argument: factors of the argument, of what is kept, of noises.
     state: tuple[float, tuple[tuple[int, float], ...], tuple[tuple[int, float], ...]] | None
-    #: Where the prediction is kept, and the factor of the argument or of itself in it.
+    #: Where the prediction is kept, how, and the factor of the argument or of itself in that.
     slot: int
-    mix: tuple[str, float]
-    #: The row: how it is made, its factor of the argument, those of predictions and noises.
+    how: str
+    factor: float
+    #: The row: how it is made, its factor of the argument, and those of what is kept.
     kind: str
     c: float
     w: Any
-    noises: tuple[tuple[int, float], ...]
+    #: The number of its fresh noise, or -1, and the factor of that.
     fresh: int
+    noise: float
+    #: The factors of older noises, and what is added.
+    others: tuple[tuple[int, float], ...]
     offset: float
 
 
@@ -86,18 +90,21 @@ def _compiled(plan: Plan, torch: Any, dtype: Any, device: Any) -> list[_Step]:
         if arrays["fresh"][k + 1]:
             fresh, draw = draw, draw + 1
         keeps = held > 1 or how[0] != "keep" or bool(state and state[1])
+        noises = n[k + 1]
         steps.append(
             _Step(
                 level=level,
-                step=int(arrays["step"][k]),
+                begins=int(arrays["step"][k]),
                 state=state,
                 slot=k % held if keeps else -1,
-                mix=how,
+                how=how[0],
+                factor=how[1],
                 kind=kind,
                 c=c,
                 w=weights,
-                noises=_terms(n[k + 1]),
                 fresh=fresh,
+                noise=float(noises[0]) if fresh >= 0 else 0.0,
+                others=tuple(term for term in _terms(noises) if term[0] or fresh < 0),
                 offset=offset,
             )
         )
@@ -324,7 +331,7 @@ def _brought(plan: Plan, x: Any, noise: Any, torch: Any) -> _Draw:
         if noise.shape[1:] != x.shape or len(noise) < plan.n_draws:
             wanted = (plan.n_draws, *x.shape)
             raise ValueError(f"noise: must have shape {wanted}, got {tuple(noise.shape)}")
-        return noise.__getitem__
+        return noise.unbind().__getitem__
     if not callable(noise):
         raise TypeError(f"noise: must be a tensor or a function, got {shown(noise)}")
     ratios = np.exp(-plan._arrays["intervals"].reshape(-1, 2)).tolist()
@@ -407,61 +414,67 @@ class _Run:
     def go(self, report: Callback | None) -> None:
         """Make all steps."""
         torch, plan, draw = self._torch, self._plan, self._draw
+        addmm, lerp, mul, tensor = torch.addmm, torch.lerp, torch.mul, torch.Tensor
         denoiser, watches = self._denoiser, self._keeps or self._callback is not None
         x = self.state.contiguous()
         shape, dtype, asked, device = x.shape, x.dtype, self._asked, x.device
         casts = dtype is not asked
         program = _program(plan, torch, dtype, device)
-        held, noises = plan._arrays["history"], plan._arrays["noises"]
-        stored = any(step.slot >= 0 for step in program)
-        memory = torch.zeros((held, x.numel()), dtype=dtype, device=device) if stored else None
-        slots = [slot.view(shape) for slot in memory] if stored else []
-        filled = [memory[: k + 1] for k in range(held)] if stored else []
+        held, noises, total = plan._arrays["history"], plan._arrays["noises"], len(program)
+        memory, slots, filled = None, [], []
+        if any(step.slot >= 0 for step in program):
+            memory = torch.empty((held, x.numel()), dtype=dtype, device=device)
+            slots = [slot.view(shape) for slot in memory.unbind()]
+            filled = [memory[: k + 1] for k in range(held)]
         drawn: list[Any] = []
-        total = len(program)
-        y = self._begun(x, drawn)
+        y, flat = self._begun(x, drawn), None
+        # What is asked for once in an evaluation costs as much as the arithmetic of a small state.
         for k, step in enumerate(program):
-            d = denoiser(y.to(asked) if casts else y, step.level)
-            if type(d) is not torch.Tensor or d.shape != shape or d.dtype is not dtype:
+            level, begins, _, slot, how, factor, kind, c, w, fresh, noise, others, offset = step
+            d = denoiser(y.to(asked) if casts else y, level)
+            if type(d) is not tensor or d.shape != shape or d.dtype is not dtype:
                 d = _answer(d, x, torch)
-            how, factor = step.mix
-            if step.slot >= 0:
+            if slot >= 0:
                 if how == "keep":
-                    slots[step.slot].copy_(d)
+                    slots[slot].copy_(d)
                 elif how == "less":
-                    torch.sub(y, d, alpha=factor, out=slots[step.slot])
+                    torch.sub(y, d, alpha=factor, out=slots[slot])
                 else:
-                    torch.add(d, y, alpha=factor, out=slots[step.slot])
-            if step.step >= 0:
+                    torch.add(d, y, alpha=factor, out=slots[slot])
+            if begins >= 0:
                 if watches:
                     self._watch(step, y, d, slots, drawn)
                 else:
                     self.state = y  # where a corrector follows, as predicted
-            kind = step.kind
-            if kind == "mixed":
-                y = torch.lerp(d, y, step.c)
-            elif kind == "matrix":
-                last = filled[k] if k < held else memory
-                row = torch.addmm(y.view(1, -1), step.w, last, beta=step.c)
-                y = row.view(shape)
-            elif kind == "pair":
-                y = torch.mul(y, step.c).add_(d, alpha=step.w)
-            elif kind == "same":
-                y = d.clone()
-            elif kind == "scaled":
-                y = torch.mul(d, step.w)
+            if kind == "matrix":
+                if flat is None:
+                    flat = y.view(1, -1)
+                flat = addmm(flat, w, filled[k] if k < held else memory, beta=c)
+                y = flat.view(shape)
             else:
-                y = torch.mul(y, step.c)
-                for slot, w in step.w:
-                    y.add_(slots[slot], alpha=w)
-            if step.noises:
-                if step.fresh >= 0:
-                    drawn.insert(0, draw(step.fresh))  # type: ignore[misc]
+                flat = None
+                if kind == "mixed":
+                    y = lerp(d, y, c)
+                elif kind == "pair":
+                    y = mul(y, c).add_(d, alpha=w)
+                elif kind == "same":
+                    y = d.clone()
+                elif kind == "scaled":
+                    y = mul(d, w)
+                else:
+                    y = mul(y, c)
+                    for back, weight in w:
+                        y.add_(slots[back], alpha=weight)
+            if fresh >= 0:
+                z = draw(fresh)  # type: ignore[misc]
+                if noises > 1 or watches:
+                    drawn.insert(0, z)
                     del drawn[noises:]
-                for back, n in step.noises:
-                    y.add_(drawn[back], alpha=n)
-            if step.offset:
-                y.add_(step.offset)
+                y.add_(z, alpha=noise)
+            for back, weight in others:
+                y.add_(drawn[back], alpha=weight)
+            if offset:
+                y.add_(offset)
             if report is not None:
                 report(k + 1, total)
         self.state = y
@@ -493,7 +506,7 @@ class _Run:
         if self._keeps:
             self._trajectory.append(state)
         if self._callback is not None:
-            i = step.step
+            i = step.begins
             sigma = float(self._plan.path.ratio[i])
             info = {"x": state, "i": i, "sigma": sigma, "sigma_hat": step.level.ratio}
             self._callback({**info, "denoised": d})
