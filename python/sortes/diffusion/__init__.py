@@ -2,9 +2,9 @@
 
 A `Path` is what a sampler walks along: noise levels (`Level`) from the noisiest to the cleanest, of
 one of three kinds (variance-preserving, variance-exploding, flow). A denoiser is any function of a
-state and its level that predicts the data (`Denoise`).
+state and its level that predicts the data.
 """
 
-from sortes.diffusion.path import Denoise, Level, Path
+from sortes.diffusion.path import Level, Path
 
-__all__ = ["Denoise", "Level", "Path"]
+__all__ = ["Level", "Path"]
