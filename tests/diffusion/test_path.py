@@ -90,15 +90,12 @@ def test_a_path_cannot_be_written_and_can_be_saved():
     path = Path.ve(given)
     given[0] = 9
     assert path.sigma[0] == 2
-    for path in (
-        path,
-        Path.flow([1.0, 0.3, 0.0], t_scale=7),
-        Path.vp([2, 1], alphas_cumprod=TRAINED),
-    ):
-        again = pickle.loads(pickle.dumps(path))
-        assert again.kind == path.kind
-        assert list(again) == list(path)
-        assert again.at_lambda(0.1) == path.at_lambda(0.1)
+    flow = Path.flow([1.0, 0.3, 0.0], t_scale=7)
+    for held in (path, flow, Path.vp([2, 1], alphas_cumprod=TRAINED)):
+        again = pickle.loads(pickle.dumps(held))
+        assert again.kind == held.kind
+        assert list(again) == list(held)
+        assert again.at_lambda(0.1) == held.at_lambda(0.1)
 
 
 def test_recorded_paths():
@@ -122,11 +119,11 @@ def test_recorded_paths():
         (lambda: Path.vp([np.nan, 1.0]), r"sigmas: item 0 must be in \[0, inf\], got nan"),
         (
             lambda: Path([1, 1], [1, 2], kind="ve"),
-            "sigma: item 1 must be less noisy than the one before: sigma / alpha is 2.0 / 1.0 after",
+            "sigma: item 1 must be less noisy than the one before: sigma / alpha is 2.0 / 1.0",
         ),
         (
             lambda: Path([0.5, 1], [0.5, 0], kind="vp"),
-            r'alpha: item 0 does not fit the kind "vp": alpha\*\*2 \+ sigma\*\*2 must be 1, got 0.5',
+            r'alpha: item 0 does not fit the kind "vp": alpha\*\*2 \+ sigma\*\*2 must be 1',
         ),
         (lambda: Path.ve([2, 1], [1, np.nan]), "t: item 1 is not finite: nan"),
         (lambda: Path.ve([2, 1], [1]), r"t: must have shape \(2,\), got \(1,\)"),
