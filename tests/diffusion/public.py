@@ -9,7 +9,6 @@ SIGMAS = np.append(np.geomspace(10, 0.1, 4 * SCALE), 0.0)
 TRAINED = np.cumprod(1 - np.linspace(1e-4, 0.02, 100))
 
 CALLS = {
-    "Denoise.__call__": {},
     "Path": [
         {"alpha": np.ones(len(SIGMAS)), "sigma": SIGMAS, "kind": "ve"},
         {

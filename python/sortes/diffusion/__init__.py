@@ -2,16 +2,19 @@
 
 A `Path` is what a sampler walks along: noise levels (`Level`) from the noisiest to the cleanest, of
 one of three kinds (variance-preserving, variance-exploding, flow). A denoiser is any function of a
-state and its level that predicts the data (`Denoise`).
+state and its level that predicts the data.
 """
 
+from sortes.diffusion.adaptive import AdaptiveRun, sample_adaptive
 from sortes.diffusion.loop import sample
-from sortes.diffusion.path import Denoise, Level, Path
+from sortes.diffusion.path import Level, Path
 from sortes.diffusion.plans import Plan, PlanRow, plan
 from sortes.diffusion.solvers import ModelStatistics, solver_names
+from sortes.diffusion.thresholds import DynamicThreshold
 
 __all__ = [
-    "Denoise",
+    "AdaptiveRun",
+    "DynamicThreshold",
     "Level",
     "ModelStatistics",
     "Path",
@@ -19,5 +22,6 @@ __all__ = [
     "PlanRow",
     "plan",
     "sample",
+    "sample_adaptive",
     "solver_names",
 ]

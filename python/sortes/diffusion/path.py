@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import (
     TYPE_CHECKING,
     Annotated,
@@ -10,7 +10,6 @@ from typing import (
     Final,
     Literal,
     NamedTuple,
-    Protocol,
     TypeAlias,
     final,
     get_args,
@@ -68,14 +67,9 @@ class Level(NamedTuple):
         return self.sigma / self.alpha if self.alpha else float("inf")
 
 
-class Denoise(Protocol):
-    """What samplers call: any function of a state and its level.
-
-    `Denoiser` makes one of a network, `GaussianMixture.denoiser` has one in closed form.
-    """
-
-    def __call__(self, x: Any, level: Level, /) -> Any:
-        """Return the prediction of the data, of the shape of `x`."""
+#: A denoiser, what samplers call: any function of a state and its level that predicts the data, in
+#: the shape of the state.
+Denoise: TypeAlias = Callable[[Any, Level], Any]
 
 
 @final
@@ -219,16 +213,16 @@ class Path:
         >>> trained = np.cumprod(1 - np.linspace(1e-4, 0.02, 1000))
         >>> path = Path.vp([10.0, 1.0, 0.0], alphas_cumprod=trained)
         >>> path.t.round(1)
-        array([670.5, 258.3,   0. ])
+        array([673.7, 258.1,   0. ])
         """
         ratio = _descending(sigmas, "sigmas", infinite=True)
         a = 1 / np.hypot(1, ratio)
         s = 1 / np.hypot(1, _inverse(ratio))
         if alphas_cumprod is None:
             return cls(a, s, t, kind="vp")
+        clock = _training_clock(alphas_cumprod)
         if t is not None:
             raise ValueError("t: must not be given with alphas_cumprod, which gives the times")
-        clock = _training_clock(alphas_cumprod)
         return cls(a, s, _on_clock(clock, _lam(a, s)), kind="vp", clock=clock)
 
     @classmethod
@@ -270,7 +264,7 @@ class Path:
         >>> trained = np.cumprod(1 - np.linspace(1e-4, 0.02, 1000))
         >>> path = Path.at_timesteps(trained, [999, 499])
         >>> path.t, path.sigma.round(4)
-        (array([999., 499.,   0.]), array([1.    , 0.9592, 0.    ]))
+        (array([999., 499.,   0.]), array([1.    , 0.9599, 0.    ]))
         """
         one_of(final, "final", ("clean", "first", "none"))
         table = _training_table(alphas_cumprod)
