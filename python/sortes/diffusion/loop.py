@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 import numpy as np
 
 from sortes import _core, _philox
-from sortes._check import flag, one_of, shown
+from sortes._arrays import integers_of
+from sortes._check import Domain, flag, one_of, shown
+from sortes._device import is_on_device, to_device
 from sortes._interrupt import Interrupted, OnInterrupt
 from sortes._optional import require
 from sortes._progress import Callback, Progress, reporter
-from sortes._rng import Rng, as_stream, refuse_randomness
+from sortes._rng import Rng, as_streams, refuse_randomness
 from sortes.diffusion.path import Denoise, Level
 from sortes.diffusion.plans import Plan
 
@@ -334,6 +336,8 @@ def _brought(plan: Plan, x: Any, noise: Any, torch: Any) -> _Draw:
         return noise.unbind().__getitem__
     if not callable(noise):
         raise TypeError(f"noise: must be a tensor or a function, got {shown(noise)}")
+    if np.isnan(plan._arrays["intervals"]).any():
+        raise ValueError("noise: must be a tensor for churn, whose noise belongs to no interval")
     ratios = np.exp(-plan._arrays["intervals"].reshape(-1, 2)).tolist()
 
     def ask(number: int) -> Any:
@@ -348,37 +352,36 @@ def _brought(plan: Plan, x: Any, noise: Any, torch: Any) -> _Draw:
 
 def keyed(x: Any, rng: Rng, step: int, rows: Any, torch: Any) -> _Draw:
     """Noise of images by their names: the same on any device, in any batch."""
-    from sortes._arrays import integers_of
-    from sortes._check import Domain
-
-    stream = as_stream(rng, step)
     images = x.shape[0]
+    streams = as_streams(rng, images, step)
     if rows is None:
         ids = np.arange(images, dtype=np.uint64)
     else:
-        named = integers_of(rows, "rows", Domain("[0, 2**48)", integer=True))
+        named = integers_of(rows, "rows", Domain("[0, 2**32)", integer=True))
         if named.shape != (images,):
             raise ValueError(f"rows: must have shape ({images},), got {named.shape}")
         ids = named.astype(np.uint64)
-    keys = _core.diffusion.noise.keys([stream])
-    width = math.prod(x.shape[1:])
-    if x.is_cpu:
+    native, width = _core.diffusion.noise, math.prod(x.shape[1:])
+    if isinstance(streams, list):
+        keys = native.keys(streams)
+    else:
+        keys = np.repeat(native.keys([streams]), images)
+    if not is_on_device(x):
         # The state is at least float32.
-        native = _core.diffusion.noise
         make = native.normals if x.dtype is torch.float64 else native.normals_f32
 
         def on_host(number: int) -> Any:
-            values = make("step", keys, ids, number, width, None)
-            return torch.from_numpy(values).view(x.shape)
+            return torch.from_numpy(make("step", keys, ids, number, width, None)).view(x.shape)
 
         return on_host
-    purpose = _core.PURPOSES["noise"]
-    key = int(keys[0])
-    names = torch.from_numpy(ids.astype(np.int64)).to(x.device)
+    halves = (keys & np.uint64(0xFFFFFFFF), keys >> np.uint64(32))
+    key = tuple(to_device(half.astype(np.int64), x.device) for half in halves)
+    names = to_device(ids.astype(np.int64), x.device)
+    dtype = torch.float64 if x.dtype is torch.float64 else torch.float32
 
     def on_device(number: int) -> Any:
-        halves = (key & 0xFFFFFFFF, key >> 32)
-        return _philox.normals(halves, names, number, purpose, width).to(x.dtype).view(x.shape)
+        values = _philox.normals(key, names, number, _core.PURPOSES["noise"], width)
+        return values.to(dtype).view(x.shape)
 
     return on_device
 

@@ -158,7 +158,7 @@ def _multistep(
     order: int,
     eta: float = 0.0,
     s_noise: float = 1.0,
-    solver_type: str = "heun",
+    solver_type: str | None = None,
     lower_order_final: LowerFinal = "auto",
     warmup: str = "low_order",
     compat: str | None = None,
@@ -167,7 +167,8 @@ def _multistep(
     if warmup == "singlestep" and eta:
         raise ValueError(f'warmup: must be "low_order" with eta > 0, got {warmup!r}')
     published = compat == "published"
-    second = "midpoint" if solver_type == "midpoint" or published else "exact"
+    kind = solver_type or ("midpoint" if published else "heun")
+    second = "midpoint" if kind == "midpoint" else "exact"
     rows = _rows().adams(
         _given(path),
         (order, 0, False),

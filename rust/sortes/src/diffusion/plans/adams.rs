@@ -151,7 +151,7 @@ pub(super) fn record(solver: &Adams, levels: &Levels, tape: &mut Tape) {
         let step = predicted(solver, (from, to, eta), &history, m, order);
         let z = (step.q > 0.0).then(|| tape.draw(from.lam, to.lam));
         let lin = step.lin(z);
-        if solver.corrector == Corrector::None || i + 1 == steps {
+        if solver.corrector == Corrector::None || i + 1 == steps || step.c == 0.0 {
             tape.advance(&lin);
         } else {
             arg = lin;

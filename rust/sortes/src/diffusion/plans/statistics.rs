@@ -46,9 +46,9 @@ pub(super) fn record(solver: &Statistics, levels: &Levels, tape: &mut Tape) -> R
     let b_of = cumulative(lam, |k| (-big_s[k]).exp() * solver.b[k]);
     let c_of = cumulative(lam, |k| growth(k) * b_of[k]);
     let node = |i: usize, level: Level| {
-        let at = lam.partition_point(|&node| node < level.lam - 1e-6 * (1.0 + level.lam.abs()));
+        let at = lam.partition_point(|&node| node < level.lam - 1e-6 * (1.0 + node.abs()));
         match lam.get(at) {
-            Some(node) if (node - level.lam).abs() <= 2e-6 * (1.0 + level.lam.abs()) => Ok(at),
+            Some(node) if (node - level.lam).abs() <= 2e-6 * (1.0 + node.abs()) => Ok(at),
             _ => {
                 let reason = format!("holds no node at level {i}, where lam is {}", level.lam);
                 Err(Error::argument("statistics", reason))
