@@ -1,7 +1,7 @@
 """Valid calls of what the family offers."""
 
 import numpy as np
-from sortes.diffusion import Level, ModelStatistics, Path, plan
+from sortes.diffusion import Level, Path, plan
 
 #: How many times as many levels there are; `public.resize` sets it.
 SCALE: int = globals().get("SCALE", 1)

@@ -258,7 +258,7 @@ def test_noise_that_is_refused(given, error, message):
 
 def test_churn_takes_noise_of_its_own():
     made = plan("heun", PATH, s_churn=2.0)
-    with pytest.raises(ValueError, match="^noise: must be a tensor for churn"):
+    with pytest.raises(ValueError, match=r"^noise: must be a tensor for churn"):
         sample(denoiser, start(2, 3), made, noise=lambda *_: torch.ones(2, 3))
 
 
@@ -313,13 +313,13 @@ def test_the_variance_of_adaptive_steps_with_noise():
 
 def test_adaptive_steps_that_are_refused():
     x = torch.ones(2, 3)
-    with pytest.raises(ValueError, match="^max_evaluations: 12 did not suffice"):
+    with pytest.raises(ValueError, match=r"^max_evaluations: 12 did not suffice"):
         sample_adaptive(denoiser, x, PATH, max_evaluations=12)
-    with pytest.raises(ValueError, match="^path: must begin and end"):
+    with pytest.raises(ValueError, match=r"^path: must begin and end"):
         sample_adaptive(denoiser, x, Path.flow([1.0, 0.5, 0.0]))
-    with pytest.raises(ValueError, match="^denoiser: returned what is not finite"):
+    with pytest.raises(ValueError, match=r"^denoiser: returned what is not finite"):
         sample_adaptive(lambda x, level: x * torch.nan, x, PATH)
-    with pytest.raises(ValueError, match="^rng: must not be given with eta=0"):
+    with pytest.raises(ValueError, match=r"^rng: must not be given with eta=0"):
         sample_adaptive(denoiser, x, PATH, rng=3)
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Unpack, final
 
 import numpy as np
 
-from sortes._check import one_of
+from sortes._check import Count, integer, one_of, shown
 from sortes.diffusion.path import Level, Path
 from sortes.diffusion.solvers import SolverOptions, made, solver_names
 
@@ -120,7 +120,7 @@ class Plan:
         """The standard deviation of the noise from which a run starts."""
         return float(self._path.sigma[0])
 
-    def row(self, k: int) -> PlanRow:
+    def row(self, k: Count) -> PlanRow:
         """Return a row of coefficients.
 
         Parameters
@@ -146,8 +146,6 @@ class Plan:
         >>> plan("euler", Path.ve([2.0, 1.0, 0.0])).row(1).c
         0.5
         """
-        from sortes._check import integer, shown
-
         at = integer(k, "k")
         if not 0 <= at <= self.n_evaluations:
             raise IndexError(f"k: must be in [0, {self.n_evaluations}], got {shown(at)}")
@@ -181,7 +179,8 @@ def plan(solver: str, path: Path, **options: Unpack[SolverOptions]) -> Plan:
         What the solver has; others are refused by name. `order`: how many points it uses, 1 to 4.
         `eta`: how much of the noise is fresh, 0 for none. `s_noise`: a factor of that noise.
         `solver_type`: ``"midpoint"`` or ``"heun"`` for DPM-Solver++ of second order, ``"bh1"``,
-        ``"bh2"`` or ``"heun"`` for UniPC, ``"phi_1"`` or ``"phi_2"`` for two stages.
+        ``"bh2"`` or ``"heun"`` for UniPC, ``"bh1"`` or ``"heun"`` for SA-Solver, ``"phi_1"`` or
+        ``"phi_2"`` for two stages.
         `lower_order_final`: whether the last steps are of lower order; ``"auto"``: below 15 steps.
         `warmup`: ``"low_order"``, or ``"singlestep"`` for first steps of full order with more
         evaluations. `corrector`, `disable_corrector`: whether UniPC corrects, and after which
@@ -259,8 +258,6 @@ def plan(solver: str, path: Path, **options: Unpack[SolverOptions]) -> Plan:
     ValueError: order: must not be given for ddim, which has eta, s_noise
     """
     if not isinstance(path, Path):
-        from sortes._check import shown
-
         raise TypeError(f"path: must be a Path, got {shown(path)}")
     name = _named(solver)
     ours, rows = made(name, path, options)

@@ -185,7 +185,7 @@ def _unipc(
     *,
     order: int | None = None,
     solver_type: str = "bh2",
-    lower_order_final: LowerFinal = "auto",
+    lower_order_final: LowerFinal = True,
     corrector: bool = True,
     disable_corrector: Sequence[int] = (),
 ) -> _Rows:
@@ -212,6 +212,7 @@ def _stochastic_adams(
     s_noise: float = 1.0,
     s_tmin: float = 0.0,
     s_tmax: float = np.inf,
+    solver_type: str = "heun",
     lower_order_final: LowerFinal = True,
     again: bool = False,
 ) -> _Rows:
@@ -219,7 +220,7 @@ def _stochastic_adams(
     rows = _rows().adams(
         _given(path),
         (order, corrector_order, again),
-        "exact",
+        {"bh1": "plain", "heun": "exact"}[solver_type],
         False,
         (np.where(inside, eta * eta, 0.0).tolist(), None, s_noise),
         (_lower(lower_order_final), False, []),
@@ -522,9 +523,12 @@ ALIASES: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "KDPM2AncestralDiscreteScheduler": ("dpm_2_ancestral", {}),
     "KDPM2DiscreteScheduler": ("dpm_2", {}),
     "LCMScheduler": ("consistency", {}),
-    "LMSDiscreteScheduler": ("lms", {}),
+    "LMSDiscreteScheduler": ("lms", {"lower_order_final": False}),
     "DPMSolverSDEScheduler": ("dpmpp_sde", {}),
-    "SASolverScheduler": ("sa_solver", {"order": 2, "corrector_order": 2}),
+    "SASolverScheduler": (
+        "sa_solver",
+        {"order": 2, "corrector_order": 2, "solver_type": "bh1"},
+    ),
     "UniPCMultistepScheduler": ("unipc", {"order": 2}),
 }
 _HIDDEN: Final = {"deis_edm": _of(_deis_edm, {})}
@@ -574,6 +578,7 @@ def _solver(known: str) -> Solver:
 _KINDS: Final[Mapping[str, Sequence[str]]] = {
     "_multistep": ("midpoint", "heun"),
     "_unipc": ("bh1", "bh2", "heun"),
+    "_stochastic_adams": ("bh1", "heun"),
     "_two_stages": ("phi_1", "phi_2"),
 }
 

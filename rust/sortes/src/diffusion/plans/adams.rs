@@ -18,7 +18,7 @@ pub enum Second {
     Exact,
     /// The value of the line at half of the step, in the limit of small ones.
     Midpoint,
-    /// As UniPC with `B(h) = h`.
+    /// As UniPC with `B(h) = h`, as SA-Solver for few steps.
     Plain,
 }
 
@@ -222,7 +222,8 @@ fn of_points(
     let w = if order == 2 && solver.second != Second::Exact {
         let total = moments((1.0 + eta) * h, 1)[0];
         // What is taken of the difference of both, per length of the step.
-        let slope = if solver.second == Second::Midpoint { 0.5 * total } else { 0.5 * h };
+        let whole = if solver.second == Second::Midpoint { total } else { (1.0 + eta) * h };
+        let slope = 0.5 * whole;
         vec![total - slope / nodes[1], slope / nodes[1]]
     } else if order == 3 && solver.published {
         let mut w = exact(&nodes, h, eta);
@@ -263,10 +264,10 @@ fn corrected(
     let mut taken = vec![(new, to.lam)];
     taken.extend(history.iter().rev().take(points - 1));
     let nodes: Vec<_> = taken.iter().map(|&(_, lam)| (lam - from.lam) / h).collect();
-    let w = if points == 2 && solver.second != Second::Exact && eta == 0.0 {
-        let total = moments(h, 1)[0];
-        let half = if solver.second == Second::Midpoint { 0.5 * total } else { 0.5 * h };
-        vec![half, total - half]
+    let w = if points == 2 && solver.second != Second::Exact {
+        let total = moments((1.0 + eta) * h, 1)[0];
+        let whole = if solver.second == Second::Midpoint { total } else { (1.0 + eta) * h };
+        vec![0.5 * whole, total - 0.5 * whole]
     } else {
         exact(&nodes, h, eta)
     };

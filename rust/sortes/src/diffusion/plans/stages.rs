@@ -51,14 +51,22 @@ pub(super) fn record(solver: &Stages, levels: &Levels, tape: &mut Tape) {
             None => 0.0,
         };
         if q > 0.0 {
-            let down = Level::new(to.a, ((to.s - q) * (to.s + q)).max(0.0).sqrt());
+            let mut down = Level::new(to.a, ((to.s - q) * (to.s + q)).max(0.0).sqrt());
+            let end = levels.get(levels.steps());
+            if solver.of_noise && down.lam > end.lam {
+                // No evaluation lies beyond the last level.
+                down = Level { s: to.a * (-end.lam).exp(), lam: end.lam, ..down };
+            }
+            let q = ((to.s - down.s) * (to.s + down.s)).max(0.0).sqrt();
             next = if down.is_clean() {
                 Lin::state(0.0).with(m, to.a)
             } else {
                 stages(solver, levels, (from, down), (m, order, None), tape)
             };
-            let z = tape.draw(from.lam, to.lam);
-            next = next.noise(z, q * solver.s_noise);
+            if q > 0.0 {
+                let z = tape.draw(from.lam, to.lam);
+                next = next.noise(z, q * solver.s_noise);
+            }
         } else {
             next = stages(solver, levels, (from, to), (m, order, Some(i + 1)), tape);
         }
