@@ -1,5 +1,6 @@
 """Noise to data, by a denoiser."""
 
+from . import mixture as mixture
 from . import noise as noise
 
-__all__ = ["noise"]
+__all__ = ["mixture", "noise"]

@@ -3,5 +3,9 @@
 //! | module | holds |
 //! |---|---|
 //! | [`noise`] | the noise of each image of a batch |
+//! | [`brownian`] | noise that agrees however steps are split |
+//! | [`mixture`] | mixtures of normals on the line, exactly: what solvers are checked with |
 
+pub mod brownian;
+pub mod mixture;
 pub mod noise;
