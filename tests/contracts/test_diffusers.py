@@ -1,6 +1,7 @@
 """Plans beside the schedulers of diffusers: the same where these are right, and where they are not.
 
-The data are two points, whose denoiser is a hyperbolic tangent. The schedulers compute in float32.
+The data are two points, whose denoiser is a hyperbolic tangent. The schedulers compute in float64
+where their sigmas are made so.
 """
 
 import numpy as np
@@ -40,8 +41,8 @@ def difference(theirs, path, name, **options):
 def constant_variance(scheduler, n, *, explicit=False):
     """What a scheduler makes whose states have constant variance, and its path."""
     scheduler.set_timesteps(n)
-    ratio = scheduler.sigmas.double().numpy()
-    path = Path.vp(ratio)
+    scheduler.sigmas = scheduler.sigmas.double()
+    path = Path.vp(scheduler.sigmas.numpy())
     x = X * path.sigma[0]
     noise, generator = draws(n), torch.Generator().manual_seed(3)
     for i, t in enumerate(scheduler.timesteps):
@@ -74,7 +75,7 @@ MULTISTEP = [
 def test_dpm_solver(name, options, config, n):
     scheduler = diffusers.DPMSolverMultistepScheduler(**TRAINED, **config)
     theirs, path = constant_variance(scheduler, n, explicit=True)
-    assert difference(theirs, path, name, **options) < 2e-6
+    assert difference(theirs, path, name, **options) < 1e-10
 
 
 @pytest.mark.parametrize("n", [8, 20])
@@ -86,7 +87,7 @@ def test_unipc(kind, order, n):
         **TRAINED, solver_order=order, solver_type=kind, **ends
     )
     theirs, path = constant_variance(scheduler, n)
-    assert difference(theirs, path, "unipc", order=order, solver_type=kind) < 2e-6
+    assert difference(theirs, path, "unipc", order=order, solver_type=kind) < 1e-10
 
 
 def test_unipc_bh1_to_clean_data():
@@ -99,13 +100,13 @@ def test_unipc_bh1_to_clean_data():
 
 
 @pytest.mark.parametrize("n", [8, 20])
-@pytest.mark.parametrize(("order", "bound"), [(1, 2e-6), (2, 5e-6), (3, 3e-5)])
-def test_deis(order, bound, n):
-    """Differences of large numbers in float32 cost theirs digits, more with the order."""
+@pytest.mark.parametrize("order", [1, 2, 3])
+def test_deis(order, n):
+    """In float32 differences of large numbers cost theirs digits: 1e-5 is left of order 3."""
     scheduler = diffusers.DEISMultistepScheduler(**TRAINED, solver_order=order)
     theirs, path = constant_variance(scheduler, n)
     options = {"order": order, "lower_order_final": "auto"}
-    assert difference(theirs, path, "deis_logrho", **options) < bound
+    assert difference(theirs, path, "deis_logrho", **options) < 1e-9
 
 
 @pytest.mark.parametrize("n", [8, 20])
@@ -116,7 +117,7 @@ def test_sa_solver(order, n):
     )
     theirs, path = constant_variance(scheduler, n)
     options = {"order": order, "corrector_order": order, "solver_type": "bh1"}
-    assert difference(theirs, path, "sa_solver", **options) < 5e-6
+    assert difference(theirs, path, "sa_solver", **options) < 1e-9
 
 
 def normal(x, level):
@@ -134,7 +135,8 @@ def test_third_order_sde():
         use_exponential_sigmas=True,
     )
     scheduler.set_timesteps(n)
-    path = Path.vp(scheduler.sigmas.double().numpy())
+    scheduler.sigmas = scheduler.sigmas.double()
+    path = Path.vp(scheduler.sigmas.numpy())
     # The states are linear in the start and in each noise: the squares of their gains.
     x = torch.zeros(n + 1, 1, dtype=DOUBLE)
     x[0] = path.sigma[0]
@@ -165,7 +167,8 @@ SIGMA_SCHEDULERS = [
 def test_schedulers_of_sigmas(name, options, n):
     scheduler = getattr(diffusers, name)(**TRAINED)
     scheduler.set_timesteps(n)
-    sigmas = scheduler.sigmas.double().numpy()
+    scheduler.sigmas = scheduler.sigmas.double()
+    sigmas = scheduler.sigmas.numpy()
     path = Path.ve(sigmas[np.append(True, np.diff(sigmas) < -1e-9)])
     x, generator = X * sigmas[0], torch.Generator().manual_seed(3)
     for t in scheduler.timesteps:
@@ -174,7 +177,8 @@ def test_schedulers_of_sigmas(name, options, n):
         e = (x - denoiser(x, level)) / level.sigma
         given = {"generator": generator} if "Ancestral" in name else {}
         x = scheduler.step(e, t, x, **given).prev_sample
-    assert difference(x, path, name, **options) < 1e-5
+    # LMS integrates numerically, to 1e-4.
+    assert difference(x, path, name, **options) < (1e-4 if "LMS" in name else 3e-6)
 
 
 @pytest.mark.parametrize("n", [8, 20])
@@ -188,7 +192,7 @@ def test_flows(name, n):
     path = Path.flow(sigmas[np.append(True, np.diff(sigmas) < -1e-9)])
     x = X.clone()
     for t in scheduler.timesteps:
-        level = path.at_lambda(np.log1p(-float(t) / 1000) - np.log(float(t) / 1000))
+        level = Level(1 - float(t) / 1000, float(t) / 1000, float(t))
         x = scheduler.step((x - denoiser(x, level)) / level.sigma, t, x).prev_sample
     assert difference(x, path, name) < 2e-6
 

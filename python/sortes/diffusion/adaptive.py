@@ -20,7 +20,8 @@ from sortes._interrupt import Interrupted
 from sortes._optional import require
 from sortes._progress import Progress, reporter
 from sortes._rng import Rng, refuse_randomness
-from sortes.diffusion.loop import _answer, _check_state, keyed
+from sortes.diffusion.loop import _answer, _check_state
+from sortes.diffusion.noise import ImageNoise
 from sortes.diffusion.path import Denoise, Path
 
 if TYPE_CHECKING:
@@ -173,7 +174,8 @@ def sample_adaptive(
         raise ValueError("path: must begin and end with a level that has signal and noise")
     draw = None
     if share and factor:
-        draw = keyed(x, rng, step, rows, torch)
+        state = x.float() if x.dtype.itemsize < 4 else x
+        draw = ImageNoise(state, rows=rows, rng=rng, step=step).draw
     else:
         refuse_randomness(rng, step, "eta=0, for which nothing is drawn")
         if rows is not None:

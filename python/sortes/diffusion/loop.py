@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 import numpy as np
 
-from sortes import _core, _philox
-from sortes._arrays import integers_of
-from sortes._check import Domain, flag, one_of, shown
-from sortes._device import is_on_device, to_device
+from sortes._check import flag, one_of, shown
 from sortes._interrupt import Interrupted, OnInterrupt
 from sortes._optional import require
 from sortes._progress import Callback, Progress, reporter
-from sortes._rng import Rng, as_streams, refuse_randomness
+from sortes._rng import Rng, refuse_randomness
+from sortes.diffusion.noise import ImageNoise
 from sortes.diffusion.path import Denoise, Level
 from sortes.diffusion.plans import Plan
 
@@ -324,7 +322,8 @@ def _draws(
         if rows is not None:
             raise ValueError(f"rows: must not be given for {plan.solver}, which draws none here")
         return None
-    return keyed(x, rng, step, rows, torch)
+    half = x.dtype.itemsize < 4
+    return ImageNoise(x.float() if half else x, rows=rows, rng=rng, step=step).draw
 
 
 def _brought(plan: Plan, x: Any, noise: Any, torch: Any) -> _Draw:
@@ -348,42 +347,6 @@ def _brought(plan: Plan, x: Any, noise: Any, torch: Any) -> _Draw:
         return z
 
     return ask
-
-
-def keyed(x: Any, rng: Rng, step: int, rows: Any, torch: Any) -> _Draw:
-    """Noise of images by their names: the same on any device, in any batch."""
-    images = x.shape[0]
-    streams = as_streams(rng, images, step)
-    if rows is None:
-        ids = np.arange(images, dtype=np.uint64)
-    else:
-        named = integers_of(rows, "rows", Domain("[0, 2**32)", integer=True))
-        if named.shape != (images,):
-            raise ValueError(f"rows: must have shape ({images},), got {named.shape}")
-        ids = named.astype(np.uint64)
-    native, width = _core.diffusion.noise, math.prod(x.shape[1:])
-    if isinstance(streams, list):
-        keys = native.keys(streams)
-    else:
-        keys = np.repeat(native.keys([streams]), images)
-    if not is_on_device(x):
-        # The state is at least float32.
-        make = native.normals if x.dtype is torch.float64 else native.normals_f32
-
-        def on_host(number: int) -> Any:
-            return torch.from_numpy(make("step", keys, ids, number, width, None)).view(x.shape)
-
-        return on_host
-    halves = (keys & np.uint64(0xFFFFFFFF), keys >> np.uint64(32))
-    key = tuple(to_device(half.astype(np.int64), x.device) for half in halves)
-    names = to_device(ids.astype(np.int64), x.device)
-    dtype = torch.float64 if x.dtype is torch.float64 else torch.float32
-
-    def on_device(number: int) -> Any:
-        values = _philox.normals(key, names, number, _core.PURPOSES["noise"], width)
-        return values.to(dtype).view(x.shape)
-
-    return on_device
 
 
 class _Run:

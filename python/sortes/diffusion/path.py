@@ -67,6 +67,29 @@ class Level(NamedTuple):
         return self.sigma / self.alpha if self.alpha else float("inf")
 
 
+def level_of(level: Any, name: str = "level") -> Level:
+    """Return a level that is one.
+
+    Examples
+    --------
+    >>> level_of((1.0, 2.0, 3.0))
+    Traceback (most recent call last):
+    TypeError: level: must be a Level, got (1.0, 2.0, 3.0)
+    """
+    if not isinstance(level, Level):
+        raise TypeError(f"{name}: must be a Level, got {shown(level)}")
+    alpha, sigma = (_number(part, name) for part in level[:2])
+    if not (0 <= alpha < np.inf and 0 <= sigma < np.inf and alpha + sigma > 0):
+        raise ValueError(
+            f"{name}: alpha and sigma must be in [0, inf), one of them positive, got {level}"
+        )
+    return level
+
+
+def _number(part: Any, name: str) -> float:
+    return part if type(part) is float else real(part, name)
+
+
 #: A denoiser, what samplers call: any function of a state and its level that predicts the data, in
 #: the shape of the state.
 Denoise: TypeAlias = Callable[[Any, Level], Any]

@@ -1,7 +1,7 @@
 """The noise of each image of a batch."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,11 +9,13 @@ from sortes._progress import Job
 
 from .. import Stream
 
-__all__ = ["keys", "normals", "normals_f32"]
+Use: TypeAlias = Literal["start", "step", "mixture", "direction"]
+
+__all__ = ["brownian_keys", "brownian_values", "keys", "normals", "normals_f32"]
 
 def keys(streams: Sequence[Stream]) -> NDArray[np.uint64]: ...
 def normals(
-    of: Literal["start", "step"],
+    of: Use,
     keys: NDArray[np.uint64],
     ids: NDArray[np.uint64],
     round: int,
@@ -21,10 +23,14 @@ def normals(
     job: Job,
 ) -> NDArray[np.float64]: ...
 def normals_f32(
-    of: Literal["start", "step"],
+    of: Use,
     keys: NDArray[np.uint64],
     ids: NDArray[np.uint64],
     round: int,
     width: int,
     job: Job,
 ) -> NDArray[np.float32]: ...
+def brownian_values(
+    keys: NDArray[np.uint64], ids: NDArray[np.uint64], time: int, width: int, job: Job
+) -> NDArray[np.float64]: ...
+def brownian_keys(keys: NDArray[np.uint64], ids: NDArray[np.uint64]) -> NDArray[np.uint64]: ...

@@ -57,27 +57,20 @@ vectorised! {
     /// Writes draws `2 * block`, `2 * block + 1`, ... of one entity as [normals](Draws::normal).
     ///
     /// # Panics
-    /// If the last block is beyond the end of the sequence.
+    /// If they go beyond the end of the sequence.
     pub fn normals(stream: Stream, purpose: Purpose, entity: u64, block: u32, out: &mut [f64]) {
-        let last = u64::from(block) + (out.len() / 2) as u64;
+        let last = u64::from(block) + out.len().div_ceil(2) as u64;
         assert!(last <= 1 << 32, "a sequence has 2^32 blocks");
-        let (pairs, rest) = out.as_chunks_mut::<2>();
-        for (i, pair) in pairs.iter_mut().enumerate() {
-            let words = words_of(stream, purpose, entity, block.wrapping_add(i as u32));
-            *pair = words.map(|word| elementary::near_normal_quantile(open_uniform_of(word)));
-        }
-        if let [last] = rest {
-            let [word, _] = words_of(stream, purpose, entity, block.wrapping_add(pairs.len() as u32));
-            *last = elementary::near_normal_quantile(open_uniform_of(word));
-        }
-        // One in 10^10 lies beyond the second approximation.
-        let far = |z: &f64| z.abs() > elementary::NEAR;
-        if out.iter().any(far) {
-            let mut draws = stream.draws(purpose, entity);
-            for (i, z) in out.iter_mut().enumerate().filter(|(_, z)| far(z)) {
-                draws.seek(2 * u64::from(block) + i as u64);
-                *z = draws.normal();
-            }
+        for (i, part) in out.chunks_mut(PART).enumerate() {
+            let block = block.wrapping_add((i * (PART / 2)) as u32);
+            let uniforms = |i| {
+                let words = words_of(stream, purpose, entity, block.wrapping_add(i));
+                words.map(open_uniform_of)
+            };
+            let (pairs, rest) = part.as_chunks_mut::<2>();
+            pairs.iter_mut().zip(0..).for_each(|(pair, i)| *pair = uniforms(i));
+            rest.iter_mut().for_each(|last| *last = uniforms(pairs.len() as u32)[0]);
+            normal_quantiles(part);
         }
     }
 
@@ -98,6 +91,33 @@ vectorised! {
     pub fn words_each(purpose: Purpose, ids: Ids<'_>, blocks: &[u32], out: &mut [[u64; 2]]) {
         assert_eq!(blocks.len(), out.len(), "one block per draw");
         fill(purpose, ids, |i| blocks[i], out, |words| words);
+    }
+}
+
+/// How many numbers are taken through one operation after another: they stay in the nearest cache.
+const PART: usize = 256;
+
+/// Turns at most [`PART`] uniforms into [normal quantiles](elementary::normal_quantile).
+///
+/// In passes without branches: each is short enough for several vectors of it to be under way.
+#[inline(always)]
+fn normal_quantiles(p: &mut [f64]) {
+    let (mut depths, mut outer) = ([0.0; PART], [0.0; PART]);
+    let (depths, outer) = (&mut depths[..p.len()], &mut outer[..p.len()]);
+    for (depth, &p) in depths.iter_mut().zip(p.iter()) {
+        *depth = elementary::normal_depth(p);
+    }
+    for (z, &depth) in outer.iter_mut().zip(depths.iter()) {
+        *z = elementary::normal_shoulder(depth);
+    }
+    // One in 10^10 lies further out.
+    if depths.iter().any(|&depth| depth > elementary::SHOULDER_DEPTH) {
+        for (z, &depth) in outer.iter_mut().zip(depths.iter()) {
+            *z = elementary::normal_outer(depth);
+        }
+    }
+    for (p, &outer) in p.iter_mut().zip(outer.iter()) {
+        *p = elementary::normal_joined(*p, outer);
     }
 }
 
@@ -259,5 +279,37 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn normals_are_those_of_single_draws() {
+        let stream = Stream::new(0x9ABC_DEF0_1234_5678).at_step(7);
+        for level in available_levels() {
+            for (entity, block) in [(0, 0), (3, u32::MAX - 3000), ((1 << 48) - 5, 12)] {
+                for len in LENGTHS {
+                    let mut z = vec![0.0; len];
+                    with_level(level, || normals(stream, Purpose::Item, entity, block, &mut z));
+                    let mut draws = stream.draws(Purpose::Item, entity);
+                    draws.seek(2 * u64::from(block));
+                    for (i, z) in z.iter().enumerate() {
+                        assert_eq!(z.to_bits(), draws.normal().to_bits(), "{level:?} {i}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn quantiles_are_those_of_single_numbers_to_the_last() {
+        let mut p: Vec<f64> = (0..50).map(|i| open_uniform_of(1 << i)).collect();
+        p.extend((0..50).map(|i| open_uniform_of(!(1 << i))));
+        p.extend([open_uniform_of(0), open_uniform_of(u64::MAX), 0.075, 0.925, 0.5]);
+        p.extend((1..100).map(|i| f64::from(i) / 100.0));
+        let mut z = p.clone();
+        normal_quantiles(&mut z);
+        for (z, p) in z.iter().zip(p) {
+            assert_eq!(z.to_bits(), elementary::normal_quantile(p).to_bits(), "{p}");
+        }
+        assert!(z.iter().all(|z| z.abs() < 8.3) && z.iter().any(|z| z.abs() > 8.2));
     }
 }

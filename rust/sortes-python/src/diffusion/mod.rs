@@ -1,5 +1,6 @@
 //! The family `diffusion`: one native module for each of its parts.
 
+mod mixture;
 mod noise;
 mod plans;
 
@@ -9,5 +10,5 @@ use pyo3::prelude::*;
 #[pymodule(submodule, name = "diffusion")]
 pub(crate) mod native {
     #[pymodule_export]
-    use super::{noise::noise, plans::native as plans};
+    use super::{mixture::mixture, noise::noise, plans::native as plans};
 }

@@ -1,5 +1,6 @@
 //! `_core.diffusion.noise`: the noise of each image of a batch.
 
+use sortes::diffusion::brownian;
 use sortes::diffusion::noise::{self as kernels, Images};
 use sortes_core::memory::zeroed;
 use sortes_core::rng::Purpose;
@@ -16,10 +17,19 @@ enum Use {
     Start,
     /// It is added to an image.
     Step,
+    /// Draws of a mixture.
+    Mixture,
+    /// Directions of projections.
+    Direction,
 }
 
 impl Named for Use {
-    const NAMES: &[(&str, Self)] = &[("start", Self::Start), ("step", Self::Step)];
+    const NAMES: &[(&str, Self)] = &[
+        ("start", Self::Start),
+        ("step", Self::Step),
+        ("mixture", Self::Mixture),
+        ("direction", Self::Direction),
+    ];
 }
 
 impl Use {
@@ -27,6 +37,8 @@ impl Use {
         match self {
             Self::Start => Purpose::Latent,
             Self::Step => Purpose::Noise,
+            Self::Mixture => Purpose::Mixture,
+            Self::Direction => Purpose::Direction,
         }
     }
 }
@@ -69,6 +81,31 @@ fn normals_f32(
     })
 }
 
+/// The values at a time of the Wiener processes of images, in 2^24 parts of the clock.
+#[pyfunction]
+fn brownian_values(
+    keys: Vector<'_, u64>,
+    ids: Vector<'_, u64>,
+    time: u32,
+    width: usize,
+    job: Job<'_>,
+) -> PyResult<Array<f64>> {
+    let n = ids.len().saturating_mul(width);
+    job.array(Size::new(n, NUMBER * f64::from(brownian::DEPTH)), |run| {
+        let mut out = zeroed(n, "noise")?;
+        let images = Images { keys: &keys, ids: &ids, round: 0 };
+        brownian::values(images, time, width, &mut out, run)?;
+        Ok(out)
+    })
+}
+
+/// The keys of the Wiener processes of images.
+#[pyfunction]
+fn brownian_keys(keys: Vector<'_, u64>, ids: Vector<'_, u64>) -> Array<u64> {
+    let images = Images { keys: &keys, ids: &ids, round: 0 };
+    Array((0..ids.len()).map(|i| brownian::key(images, i)).collect())
+}
+
 /// The keys under which streams count rounds of their own.
 #[pyfunction]
 fn keys(streams: Vec<PyRef<'_, Stream>>) -> Array<u64> {
@@ -79,5 +116,5 @@ fn keys(streams: Vec<PyRef<'_, Stream>>) -> Array<u64> {
 #[pymodule(submodule)]
 pub(crate) mod noise {
     #[pymodule_export]
-    use super::{keys, normals, normals_f32};
+    use super::{brownian_keys, brownian_values, keys, normals, normals_f32};
 }

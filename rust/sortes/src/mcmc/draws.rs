@@ -3,7 +3,7 @@
 use sortes_core::rng;
 use sortes_core::rng::elementary::ln;
 
-use super::special::exp;
+use sortes_core::num::special::exp;
 
 /// Three kinds of random numbers, in the order in which a transition asks.
 pub trait Draws {

@@ -111,15 +111,20 @@ impl Step {
 /// The rows of a solver.
 pub(super) fn record(solver: &Adams, levels: &Levels, tape: &mut Tape) {
     let steps = levels.steps();
+    // SA-Solver does not count a step to clean data.
+    let is_counted = !matches!(solver.corrector, Corrector::Points(_));
+    let counted = steps - usize::from(!is_counted && levels.get(steps).is_clean());
     let mut history: History = Vec::new();
     // What led here: the step, its noise and the order of its predictor.
     let mut arg = Lin::state(1.0);
     let mut before: Option<(Level, f64, Option<usize>, usize)> = None;
+    // Where ancestral steps went before noise took them up again.
+    let mut below: Option<f64> = None;
     for i in 0..steps {
         let (from, to) = (levels.get(i), levels.get(i + 1));
         let mut m = tape.probe((from, Some(i)), &arg, Mix::DATA);
         if let Some((last, eta, z, order)) = before.take() {
-            let points = points(solver, (i, steps), to, order).min(history.len() + 1);
+            let points = points(solver, (i, counted), to, order).min(history.len() + 1);
             if points > 0 && !last.is_noise() {
                 let step = corrected(solver, (last, from, eta), &history, m, points);
                 tape.advance(&step.lin(z));
@@ -137,18 +142,20 @@ pub(super) fn record(solver: &Adams, levels: &Levels, tape: &mut Tape) {
         let most = if let Corrector::Points(most) = solver.corrector { most } else { 0 };
         history.drain(..history.len().saturating_sub(most.max(solver.order)));
         arg = Lin::state(1.0);
-        let wanted = solver.lower_final.limit(solver.order, i, steps);
         if to.is_clean() {
             tape.advance(&Lin::state(0.0).with(m, to.a));
             continue;
         }
+        let wanted = solver.lower_final.limit(solver.order, i, counted);
         let eta = solver.eta[i];
         let order = wanted.min(history.len()).max(1);
         if solver.warm && order < wanted && !from.is_noise() && eta == 0.0 {
             stages::warm(levels, (from, to), m, wanted, tape);
             continue;
         }
-        let step = predicted(solver, (from, to, eta), &history, m, order);
+        let origin = below.unwrap_or(from.lam);
+        let (step, reached) = predicted(solver, (from, to, eta), (&history, origin), m, order);
+        below = reached;
         let z = (step.q > 0.0).then(|| tape.draw(from.lam, to.lam));
         let lin = step.lin(z);
         if solver.corrector == Corrector::None || i + 1 == steps || step.c == 0.0 {
@@ -169,7 +176,7 @@ fn points(solver: &Adams, (i, steps): (usize, usize), to: Level, order: usize) -
         Corrector::None => 0,
         Corrector::Follows => order + 1,
         Corrector::Points(_) if to.is_clean() && !solver.again => 0,
-        Corrector::Points(most) => solver.lower_final.limit(most, i, steps),
+        Corrector::Points(most) => solver.lower_final.limit(most, i, steps + 1),
     }
 }
 
@@ -183,33 +190,33 @@ fn parts((from, to, eta): (Level, Level, f64)) -> (f64, f64, f64) {
     (c, h, to.s * (-(-2.0 * eta * h).exp_m1()).sqrt())
 }
 
+/// A step, and for an ancestral one how far down it goes.
 fn predicted(
     solver: &Adams,
     (from, to, eta): (Level, Level, f64),
-    history: &History,
+    history: (&History, f64),
     m: usize,
     order: usize,
-) -> Step {
-    if let Some(rule) = solver.ancestral {
-        let q = fresh(rule, eta, from, to);
-        if q > 0.0 {
-            let down = Level::new(to.a, ((to.s - q) * (to.s + q)).max(0.0).sqrt());
-            if down.is_clean() {
-                return Step { c: 0.0, w: vec![(m, to.a)], q: q * solver.s_noise };
-            }
-            let step = of_points(solver, (from, down, 0.0), history, m, order);
-            return Step { q: q * solver.s_noise, ..step };
-        }
+) -> (Step, Option<f64>) {
+    let Some(rule) = solver.ancestral else {
+        let step = of_points(solver, (from, to, eta), history, m, order);
+        return (Step { q: step.q * solver.s_noise, ..step }, None);
+    };
+    let q = fresh(rule, eta, from, to);
+    let down = Level::new(to.a, ((to.s - q) * (to.s + q)).max(0.0).sqrt());
+    let noise = q * solver.s_noise;
+    if down.is_clean() {
+        return (Step { c: 0.0, w: vec![(m, to.a)], q: noise }, None);
     }
-    let eta = if solver.ancestral.is_some() { 0.0 } else { eta };
-    let step = of_points(solver, (from, to, eta), history, m, order);
-    Step { q: step.q * solver.s_noise, ..step }
+    let step = of_points(solver, (from, if q > 0.0 { down } else { to }, 0.0), history, m, order);
+    (Step { q: noise, ..step }, Some(down.lam))
 }
 
+/// A step by the polynomial through earlier predictions, whose places are counted from `origin`.
 fn of_points(
     solver: &Adams,
     (from, to, eta): (Level, Level, f64),
-    history: &History,
+    (history, origin): (&History, f64),
     m: usize,
     order: usize,
 ) -> Step {
@@ -218,7 +225,8 @@ fn of_points(
         return Step { c, w: vec![(m, first(from, to, c, eta))], q };
     }
     let points: Vec<_> = history.iter().rev().take(order).copied().collect();
-    let nodes: Vec<_> = points.iter().map(|&(_, lam)| (lam - from.lam) / h).collect();
+    let mut nodes: Vec<_> = points.iter().map(|&(_, lam)| (lam - origin) / h).collect();
+    nodes[0] = 0.0;
     let w = if order == 2 && solver.second != Second::Exact {
         let total = moments((1.0 + eta) * h, 1)[0];
         // What is taken of the difference of both, per length of the step.
