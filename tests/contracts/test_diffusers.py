@@ -75,7 +75,8 @@ MULTISTEP = [
 def test_dpm_solver(name, options, config, n):
     scheduler = diffusers.DPMSolverMultistepScheduler(**TRAINED, **config)
     theirs, path = constant_variance(scheduler, n, explicit=True)
-    assert difference(theirs, path, name, **options) < 1e-10
+    # The state is made float32 there.
+    assert difference(theirs, path, name, **options) < 1e-7
 
 
 @pytest.mark.parametrize("n", [8, 20])

@@ -8,9 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from scipy.optimize import brentq
-from scipy.stats import norm
-from sortes.diffusion import ModelStatistics, Path, plan, sample, solver_names
+from sortes.diffusion import GaussianMixture, ModelStatistics, Path, plan, sample, solver_names
 from sortes.diffusion.solvers import ALIASES, SOLVERS
 from vectors import load
 
@@ -32,20 +30,15 @@ def recorded_path(name):
     return Path(numbers(path["a"]), numbers(path["s"]), numbers(path["t"]), kind=kind)
 
 
+def law(name):
+    """A recorded mixture of normals."""
+    return GaussianMixture(*(MIXTURES[name][part] for part in ("w", "mu", "sd")))
+
+
 def mixture(name):
-    """The denoiser of a recorded mixture of normals."""
-    w, mu, sd = (torch.tensor(MIXTURES[name][part], dtype=DOUBLE) for part in ("w", "mu", "sd"))
-
-    def denoiser(x, level):
-        a, s, d = level.alpha, level.sigma, x.shape[1]
-        wide = x.to(DOUBLE)
-        v = (a * sd) ** 2 + s * s
-        off = wide[:, None] - a * mu
-        logits = w.log() - d / 2 * v.log() - (off**2).sum(-1) / (2 * v)
-        share = torch.softmax(logits, -1)[..., None]
-        return (share * (mu + (a * sd**2 / v)[:, None] * off)).sum(1).to(x.dtype)
-
-    return denoiser
+    """Its denoiser, in float64."""
+    known = law(name)
+    return lambda x, level: known.denoise(x.to(DOUBLE), level).to(x.dtype)
 
 
 def normal(mean, sd):
@@ -169,19 +162,6 @@ def test_statistics_of_a_model(case):
 STARTS = np.array([-1.3, 0.2, 0.8, 2.1])
 
 
-def tail(x, level, side):
-    w, mu, sd = (np.ravel(MIXTURES["g1"][part]) for part in ("w", "mu", "sd"))
-    spread = np.hypot(level.alpha * sd, level.sigma)
-    return float(w @ side((x - level.alpha * mu) / spread))
-
-
-def transported(x, start, end):
-    """Where the probability flow takes a point: to the same quantile."""
-    side = norm.cdf if tail(x, start, norm.cdf) < 0.5 else norm.sf
-    share = tail(x, start, side)
-    return brentq(lambda y: tail(y, end, side) - share, -40, 40, xtol=1e-14, rtol=1e-14)
-
-
 def path_of(kind, ratio):
     return Path.flow(ratio / (1 + ratio)) if kind == "flow" else getattr(Path, kind)(ratio)
 
@@ -206,9 +186,9 @@ def error(name, n, kind="vp", **options):
         options["statistics"] = ModelStatistics(nodes, *constants)
     made = plan(name, path, **options)
     assert made.n_draws == 0
-    x = STARTS * path.sigma[0] * np.hypot(1, 1 / 20)
-    got = sample(mixture("g1"), torch.tensor(x[:, None]), made)[:, 0].numpy()
-    return np.abs(got - [transported(start, path[0], path[-1]) for start in x]).max()
+    x = torch.tensor(STARTS[:, None]) * path.sigma[0] * np.hypot(1, 1 / 20)
+    wanted = law("g1").ode_map(x, path[0], path[-1])
+    return float((sample(mixture("g1"), x, made) - wanted).abs().max())
 
 
 def slopes(name, counts=(16, 32, 64, 128), **options):
