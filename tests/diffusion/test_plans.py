@@ -169,8 +169,6 @@ def path_of(kind, ratio):
 def deterministic(name):
     """The options that leave a solver without noise and without lower orders at the end."""
     known, preset = ALIASES.get(name, (name, {}))
-    if known not in SOLVERS:
-        return {}
     solver = SOLVERS[known]
     fixed = {"eta": 0.0, "lower_order_final": False, "betas": (0.1, 19.9)}
     if solver.make.__name__ == "_er_sde":
@@ -223,7 +221,7 @@ ORDERS = {
     **dict.fromkeys(["dpmpp_3s", "seeds_3"], (2.8, 3.1)),
     "unipc": (3.6, 5.0),
     **dict.fromkeys(["sa_solver", "sa_solver_pece"], (3.6, 5.0)),
-    **dict.fromkeys(["deis_tab", "deis_rhoab"], (2.4, 3.0)),
+    **dict.fromkeys(["deis", "deis_tab", "deis_rhoab"], (2.4, 3.0)),
     "deis_logrho": (1.85, 2.1),
     **dict.fromkeys(["lms", "ipndm_v"], (3.0, 3.7)),
     "er_sde": (2.4, 3.3),

@@ -55,7 +55,7 @@ def _program(plan: Plan, torch: Any, dtype: Any, device: Any) -> list[_Step]:
     program = plan._programs.get(key)
     if program is None:
         program = plan._programs[key] = _compiled(plan, torch, dtype, device)
-    return program  # type: ignore[no-any-return]
+    return program
 
 
 def _compiled(plan: Plan, torch: Any, dtype: Any, device: Any) -> list[_Step]:
@@ -274,11 +274,11 @@ def sample(
             if on_interrupt == "raise":
                 raise Interrupted(run.result()) from None
             stopped = True
-    result = run.result()
+    result: Any = run.result()
     looks = x.is_cpu if check_finite is None else check_finite
     if looks and not stopped:
         _report(run.state)
-    return result
+    return result  # type: ignore[no-any-return]
 
 
 def _report(state: torch.Tensor) -> None:
@@ -332,7 +332,8 @@ def _brought(plan: Plan, x: Any, noise: Any, torch: Any) -> _Draw:
         if noise.shape[1:] != x.shape or len(noise) < plan.n_draws:
             wanted = (plan.n_draws, *x.shape)
             raise ValueError(f"noise: must have shape {wanted}, got {tuple(noise.shape)}")
-        return noise.unbind().__getitem__
+        given: tuple[Any, ...] = noise.unbind()
+        return given.__getitem__
     if not callable(noise):
         raise TypeError(f"noise: must be a tensor or a function, got {shown(noise)}")
     if np.isnan(plan._arrays["intervals"]).any():

@@ -66,6 +66,12 @@ class Plan:
     """
 
     __slots__ = ("_arrays", "_levels", "_path", "_programs", "_solver")
+    _arrays: dict[str, Any]
+    _levels: tuple[Level, ...]
+    _path: Path
+    #: What loops made of it, for each kind of tensors.
+    _programs: dict[Any, Any]
+    _solver: str
 
     def __init__(self) -> None:
         raise TypeError("Plan: is made by sortes.diffusion.plan")
@@ -81,8 +87,7 @@ class Plan:
             path[index] if index >= 0 else path.at_lambda(lam)
             for index, lam in zip(arrays["index"].tolist(), arrays["lam"].tolist(), strict=True)
         )
-        # What loops made of it, for each kind of tensors.
-        self._programs: dict[Any, Any] = {}
+        self._programs = {}
         return self
 
     @property

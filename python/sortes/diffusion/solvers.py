@@ -482,6 +482,7 @@ SOLVERS: Final[dict[str, Solver]] = {
     "exp_heun_2_x0": _of(_two_stages, {"r": 1.0}, _NO_NOISE, solver_type="phi_2"),
     "exp_heun_2_x0_sde": _of(_two_stages, {"r": 1.0}, ("ancestral",), solver_type="phi_2", eta=1.0),
     "dpm_fast": _of(_fast, {}),
+    "deis": _of(_deis_edm, {}),
     "deis_tab": _of(_deis_tab, {}),
     "deis_rhoab": _of(_slopes, {"clock": "time", "frame": "noise"}, ("numbers",), order=3),
     "deis_logrho": _of(_slopes, {"clock": "lambda", "frame": "noise"}, ("numbers",), order=2),
@@ -495,7 +496,6 @@ SOLVERS: Final[dict[str, Solver]] = {
 #: Other names: those of ComfyUI and of diffusers, with what they set.
 ALIASES: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "lcm": ("consistency", {}),
-    "deis": ("deis_edm", {}),
     "res_multistep": ("res_2m", {"lower_order_final": False}),
     "uni_pc": ("unipc", {"order": 3, "solver_type": "bh1"}),
     "uni_pc_bh2": ("unipc", {"order": 3}),
@@ -531,7 +531,6 @@ ALIASES: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     ),
     "UniPCMultistepScheduler": ("unipc", {"order": 2}),
 }
-_HIDDEN: Final = {"deis_edm": _of(_deis_edm, {})}
 
 
 def solver_names() -> list[str]:
@@ -557,7 +556,7 @@ def made(name: str, path: Path, options: Mapping[str, Any]) -> tuple[str, _Rows]
     known = name
     if name in ALIASES:
         known, preset = ALIASES[name]
-    solver = _solver(known)
+    solver = SOLVERS[known]
     taken = solver.options
     chosen = dict(solver.defaults)
     for option, value in {**preset, **options}.items():
@@ -569,10 +568,6 @@ def made(name: str, path: Path, options: Mapping[str, Any]) -> tuple[str, _Rows]
         if option not in chosen:
             raise ValueError(f"{option}: must be given for {name}")
     return known, solver.make(path, **solver.fixed, **chosen)
-
-
-def _solver(known: str) -> Solver:
-    return SOLVERS.get(known) or _HIDDEN[known]
 
 
 _KINDS: Final[Mapping[str, Sequence[str]]] = {
@@ -598,10 +593,10 @@ def _checked(option: str, value: Any, known: str) -> Any:
     if option == "corrector_order":
         return Domain("[0, 5]", integer=True).check(value, option)
     if option == "solver_type":
-        return one_of(value, option, _KINDS[_solver(known).make.__name__])
+        return one_of(value, option, _KINDS[SOLVERS[known].make.__name__])
     if option == "lower_order_final":
         if isinstance(value, str):
-            clean = ("clean",) if _solver(known).make in (_slopes, _deis_tab) else ()
+            clean = ("clean",) if SOLVERS[known].make in (_slopes, _deis_tab) else ()
             return one_of(value, option, ("auto", *clean))
         return flag(value, option)
     if option == "corrector":
