@@ -37,8 +37,8 @@ class PlanRow(NamedTuple):
     Examples
     --------
     >>> from sortes.diffusion import Path, plan
-    >>> plan("ddim", Path.flow([1.0, 0.5, 0.0])).row(1)
-    PlanRow(c=0.5, w=array([0.5]), n=array([], dtype=float64), offset=0.0, draws=False)
+    >>> plan("ddim", Path.flow([1.0, 0.5, 0.0])).row(1)[:2]
+    (0.5, array([0.5]))
     """
 
     c: float
@@ -58,11 +58,11 @@ class Plan:
     Examples
     --------
     >>> from sortes.diffusion import Path, plan
-    >>> made = plan("dpmpp_2m", Path.flow([1.0, 0.7, 0.3, 0.0]))
+    >>> made = plan("dpmpp_2m", Path.flow([0.9, 0.7, 0.3, 0.0]))
     >>> made
     Plan('dpmpp_2m', n_steps=3, n_evaluations=3, n_draws=0)
     >>> made.row(2).w.round(3)
-    array([0.571, 0.   ])
+    array([ 0.93 , -0.359])
     """
 
     __slots__ = ("_arrays", "_levels", "_path", "_programs", "_solver")

@@ -1,5 +1,5 @@
 //! Exponential Adams methods on predictions of the data: DPM-Solver++ with several steps, its SDE,
-//! UniPC, SA-Solver, RES with several steps, in one form.
+//! `UniPC`, SA-Solver, RES with several steps, in one form.
 //!
 //! Between two levels the state is `x' = c x + a' (1 + tau^2) int exp(-(1 + tau^2)(h - u)) D(u) du`
 //! and noise, where `D` is replaced by the polynomial through earlier predictions; a corrector takes
@@ -18,7 +18,7 @@ pub enum Second {
     Exact,
     /// The value of the line at half of the step, in the limit of small ones.
     Midpoint,
-    /// As UniPC with `B(h) = h`, as SA-Solver for few steps.
+    /// As `UniPC` with `B(h) = h`, as SA-Solver for few steps.
     Plain,
 }
 
@@ -52,7 +52,7 @@ impl LowerFinal {
 pub enum Corrector {
     /// Nothing.
     None,
-    /// The points of its predictor and the new one: UniPC.
+    /// The points of its predictor and the new one: `UniPC`.
     Follows,
     /// At most this many points, the new one among them: SA-Solver.
     Points(usize),

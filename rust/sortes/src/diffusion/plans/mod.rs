@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`levels`] | noise levels |
 //! | [`one_step`] | DDIM, DDPM, ancestral steps, re-noising: one evaluation, any share of noise |
-//! | [`adams`] | DPM-Solver++ of several steps, its SDE, UniPC, SA-Solver, RES |
+//! | [`adams`] | DPM-Solver++ of several steps, its SDE, `UniPC`, SA-Solver, RES |
 //! | [`stages`] | DPM-Solver++ 2S and 3S, SEEDS, exponential Heun, DPM-Solver |
 //! | [`heun`] | Heun's method and its relatives, EDM with churn |
 //! | [`slopes`] | DEIS, LMS, iPNDM, gradient estimation |
