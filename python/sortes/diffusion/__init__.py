@@ -8,6 +8,10 @@ state and its level that predicts the data. Which levels to visit is what a sche
 `sigmas_linear_quadratic`, `sigmas_bong_tangent`; `timesteps_spacing` and `timesteps_beta` among the
 times of a training (`betas`, `zero_terminal_snr`).
 
+`Denoiser` makes one of a network, whatever that predicts, with guidance (`Guided`);
+`from_diffusers` and `from_k_diffusion` know what others say about theirs. `data_and_noise` reads a
+single output (`Predicted`).
+
 Noise belongs to its image, in any batch and on any device: `noise_like`, `ImageNoise`, and
 `BrownianNoise`, which agrees when steps are split.
 
@@ -16,6 +20,14 @@ Noise belongs to its image, in any batch and on any device: `noise_like`, `Image
 """
 
 from sortes._estimate import Estimate
+from sortes.diffusion.denoisers import (
+    Denoiser,
+    Guided,
+    Predicted,
+    data_and_noise,
+    from_diffusers,
+    from_k_diffusion,
+)
 from sortes.diffusion.metrics import mmd2_to_gmm, sliced_wasserstein, w1_to_gmm_1d
 from sortes.diffusion.mixtures import GaussianMixture
 from sortes.diffusion.noise import BrownianNoise, ImageNoise, noise_like
@@ -41,12 +53,18 @@ from sortes.diffusion.schedules import (
 
 __all__ = [
     "BrownianNoise",
+    "Denoiser",
     "Estimate",
     "GaussianMixture",
+    "Guided",
     "ImageNoise",
     "Level",
     "Path",
+    "Predicted",
     "betas",
+    "data_and_noise",
+    "from_diffusers",
+    "from_k_diffusion",
     "mmd2_to_gmm",
     "noise_like",
     "schedule",
