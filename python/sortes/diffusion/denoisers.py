@@ -632,8 +632,11 @@ def from_diffusers(
     --------
     >>> import numpy as np
     >>> from sortes.diffusion import Path, from_diffusers
-    >>> config = {"beta_start": 0.00085, "beta_end": 0.012, "num_train_timesteps": 1000,
-    ...           "beta_schedule": "scaled_linear", "prediction_type": "epsilon"}
+    >>> config = {
+    ...     "beta_start": 0.00085, "beta_end": 0.012,
+    ...     "beta_schedule": "scaled_linear", "num_train_timesteps": 1000,
+    ...     "prediction_type": "epsilon",
+    ... }
     >>> denoiser = from_diffusers(lambda x, t: (0 * x,), config)
     >>> denoiser.path.n_steps, denoiser.path.t[0]
     (1000, np.float64(999.0))

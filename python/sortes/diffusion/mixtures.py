@@ -383,7 +383,8 @@ class GaussianMixture:
         --------
         >>> import numpy as np
         >>> from sortes.diffusion import GaussianMixture
-        >>> GaussianMixture([1, 1], [-1.0, 1.0], 0.5).quantile(np.array([0.75])).round(3)
+        >>> law = GaussianMixture([1, 1], [-1.0, 1.0], 0.5)
+        >>> law.quantile(np.array([0.75])).round(3)
         array([1.])
         """
         self._check_numbers("p")
