@@ -214,7 +214,7 @@ def comfy(name, n):
     "name", ["normal", "sgm_uniform", "simple", "ddim_uniform", "beta", "beta57"]
 )
 def test_names_of_comfy(name, n):
-    found = schedule(n, name, alphas_cumprod=TRAINED)
+    found = schedule(n, name=name, alphas_cumprod=TRAINED)
     close(found, comfy(name, n))
     Path.vp(found, alphas_cumprod=TRAINED)
 
@@ -226,16 +226,16 @@ def test_names_of_comfy_that_need_the_ends_alone():
         "karras": sigmas_karras(9, low, high),
         "exponential": sigmas_exponential(9, low, high),
     }.items():
-        close(schedule(9, name, alphas_cumprod=TRAINED), truth)
-        close(schedule(9, name, **ends), truth)
-        assert schedule(9, name, alphas_cumprod=TRAINED, sigma_max=5.0)[0] == pytest.approx(5)
+        close(schedule(9, name=name, alphas_cumprod=TRAINED), truth)
+        close(schedule(9, name=name, **ends), truth)
+        assert schedule(9, name=name, alphas_cumprod=TRAINED, sigma_max=5.0)[0] == pytest.approx(5)
     # As ComfyUI writes it.
     u = np.linspace(0, 1, 9)
     truth = [*np.tan(u * np.arctan(low) + (1 - u) * np.arctan(high)), 0]
-    close(schedule(9, "kl_optimal", alphas_cumprod=TRAINED), truth)
+    close(schedule(9, name="kl_optimal", alphas_cumprod=TRAINED), truth)
     for name in ("linear_quadratic", "bong_tangent"):
         truth = high * getattr(diffusion, f"sigmas_{name}")(9)
-        close(schedule(9, name, alphas_cumprod=TRAINED), truth)
+        close(schedule(9, name=name, alphas_cumprod=TRAINED), truth)
 
 
 @pytest.mark.parametrize(("n", "k"), [(2, 1), (8, 4), (25, 12), (64, 5)])
@@ -302,13 +302,13 @@ def test_any_levels_make_a_flow_path():
             "threshold: is too large for 10 linear steps of 20, got 0.99",
         ),
         (lambda: sigmas_bong_tangent(2, pivot=0.1), "pivot: must leave a step on each side"),
-        (lambda: schedule(3, "normal"), 'alphas_cumprod: must be given with name="normal"'),
-        (lambda: schedule(3, "karras"), "sigma_min: must be given without alphas_cumprod"),
+        (lambda: schedule(3, name="normal"), 'alphas_cumprod: must be given with name="normal"'),
+        (lambda: schedule(3, name="karras"), "sigma_min: must be given without alphas_cumprod"),
         (
-            lambda: schedule(3, "simple", alphas_cumprod=TRAINED, sigma_max=3.0),
+            lambda: schedule(3, name="simple", alphas_cumprod=TRAINED, sigma_max=3.0),
             'sigma_max: must not be given with name="simple"',
         ),
-        (lambda: schedule(3, "carras"), "name: must be 'beta', 'beta57'"),
+        (lambda: schedule(3, name="carras"), "name: must be 'beta', 'beta57'"),
     ],
 )
 def test_what_is_refused(call, message):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -12,7 +12,12 @@ from sortes._check import shown
 from sortes._device import check_dense, to_device
 
 if TYPE_CHECKING:
+    import torch
     from numpy.typing import NDArray
+
+
+#: States, which come back as they are given: an array or a tensor.
+State = TypeVar("State", bound="NDArray[Any] | torch.Tensor")
 
 
 def is_tensor(x: object) -> bool:
@@ -21,15 +26,17 @@ def is_tensor(x: object) -> bool:
     return torch is not None and isinstance(x, torch.Tensor)
 
 
-def state_of(x: Any, name: str = "x") -> Any:
-    """Return a state: a tensor as it is, anything else as an array; of floating point.
+def state_of(x: Any, name: str = "x", *, lists: bool = False) -> Any:
+    """Return a state: a tensor as it is, an array, or what makes one with `lists`; floats.
 
     Examples
     --------
-    >>> state_of([[1, 2]])
+    >>> state_of([[1, 2]], lists=True)
     array([[1., 2.]])
     """
     if not is_tensor(x):
+        if not (lists or isinstance(x, np.ndarray | np.generic)):
+            raise TypeError(f"{name}: must be an array or a tensor, got {shown(x)}")
         array = host(x, name)
         return array if array.dtype.kind == "f" else array.astype(np.float64)
     check_dense(x, name)

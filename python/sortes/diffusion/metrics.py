@@ -12,7 +12,6 @@ from sortes._estimate import Estimate
 from sortes._progress import Progress, job_of, reporter
 from sortes._rng import Rng, as_stream
 from sortes.diffusion._states import (
-    check_shape,
     host_doubles,
     is_tensor,
     like,
@@ -162,7 +161,7 @@ def w1_to_gmm_1d(
     _check_mixture(gmm)
     if int(np.prod(gmm.shape, dtype=np.int64)) != 1:
         raise ValueError(f"gmm: must be a mixture of numbers, got data of shape {gmm.shape}")
-    rows = state_of(x)
+    rows = state_of(x, lists=True)
     points = host_doubles(_rows(rows, () if rows.ndim == 1 else gmm.shape), "x").ravel()
     _check_finite(points, "x")
     with job_of(num_threads, progress, "numbers") as job:
@@ -235,13 +234,12 @@ def sliced_wasserstein(
     True
     """
     k, order = AT_LEAST_1.check(num_projections, "num_projections"), _ORDER.check(p, "p")
-    rows = _rows(x)
+    rows = _rows(x, y.shape if isinstance(y, GaussianMixture) else None)
     d = rows.shape[1]
     other: Any
     if isinstance(y, GaussianMixture):
         if order != 1:
             raise ValueError(f"p: must be 1 for a mixture, got {p}")
-        check_shape(state_of(x), y.shape)
         other = None
     else:
         if is_tensor(x) != is_tensor(y):
@@ -251,6 +249,8 @@ def sliced_wasserstein(
         if is_tensor(other):
             other = other.to(rows)
         if other.shape[1] != d:
+            if _ndim(x) > _ndim(y):
+                raise ValueError(f"x: must hold {other.shape[1]} numbers a row, as y, got {d}")
             raise ValueError(f"y: must hold {d} numbers a row, as x, got {other.shape[1]}")
     stream = as_stream(rng, step)
     key = np.full(k, _core.diffusion.noise.keys([stream])[0])
@@ -305,6 +305,10 @@ class _Pairing:
         return self.mass @ xp.abs(x[self.left] - y[self.right]) ** p
 
 
+def _ndim(x: Any) -> int:
+    return int(x.ndim) if is_tensor(x) else np.ndim(x)
+
+
 def _sorted(x: Any) -> Any:
     return x.sort(0).values if is_tensor(x) else np.sort(x, axis=0)
 
@@ -317,7 +321,7 @@ def _to_line(points: NDArray[np.float64], law: GaussianMixture, job: Any) -> flo
 
 def _rows(x: Any, event: tuple[int, ...] | None = None, *, name: str = "x", least: int = 1) -> Any:
     """Return samples, a row each; those on the CPU must be finite."""
-    state = state_of(x, name)
+    state = state_of(x, name, lists=True)
     if event is None:
         event = tuple(state.shape[1:])
     if state.ndim != 1 + len(event) or tuple(state.shape[1:]) != event:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar, final, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, final, get_args
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from sortes._check import AT_LEAST_1, POSITIVE, AtLeastOne, items, one_of
 from sortes._progress import job_of
 from sortes._rng import Rng, as_stream
 from sortes.diffusion._states import (
+    State,
     back,
     check_shape,
     host_doubles,
@@ -23,10 +24,7 @@ from sortes.diffusion._states import (
 from sortes.diffusion.path import Level, level_of
 
 if TYPE_CHECKING:
-    import torch
     from numpy.typing import ArrayLike, NDArray
-
-    State = TypeVar("State", NDArray[Any], torch.Tensor)
 
 #: What networks predict.
 Prediction: TypeAlias = Literal["epsilon", "sample", "v_prediction", "flow_prediction", "score"]
@@ -385,7 +383,8 @@ class GaussianMixture:
         --------
         >>> import numpy as np
         >>> from sortes.diffusion import GaussianMixture
-        >>> GaussianMixture([1, 1], [-1.0, 1.0], 0.5).quantile(np.array([0.75])).round(3)
+        >>> law = GaussianMixture([1, 1], [-1.0, 1.0], 0.5)
+        >>> law.quantile(np.array([0.75])).round(3)
         array([1.])
         """
         self._check_numbers("p")

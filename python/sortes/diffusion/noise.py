@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, final
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias, final
 
 import numpy as np
 
 from sortes import _core, _philox
 from sortes._arrays import integers_of
-from sortes._check import WORD, Step, real, shown
+from sortes._check import WORD, Domain, Step, shown
 from sortes._device import is_on_device, to_device, to_host
 from sortes._rng import Rng, as_streams
-from sortes.diffusion._states import batch_of, is_tensor, like, state_of
+from sortes.diffusion._states import State, batch_of, is_tensor, like, state_of
 
 if TYPE_CHECKING:
     import torch
     from numpy.typing import ArrayLike, NDArray
 
-    State = TypeVar("State", NDArray[Any], torch.Tensor)
-
-#: The clock of Wiener processes: the logarithm of sigma, from its end to its beginning.
-_CLOCK: Final = 32.0
+#: The clock of Wiener processes: the decimal logarithm of sigma, from here down to minus this.
+_CLOCK: Final = 13
+_RATIO: Final = Domain("[1e-13, 1e13]")
+#: A level of noise over signal that the clock knows.
+Ratio: TypeAlias = Annotated[float, _RATIO]
 _DEPTH: Final = 24
 _END: Final = 1 << _DEPTH
 
@@ -156,7 +157,7 @@ class ImageNoise:
         self._words = _words(self._images) if self._images.on_device else None
         self._calls = 0
 
-    def draw(self, number: Step) -> Any:
+    def draw(self, number: Step) -> NDArray[Any] | torch.Tensor:
         """Return the noise of one addition; the others need not have been drawn.
 
         Parameters
@@ -181,12 +182,30 @@ class ImageNoise:
         >>> ImageNoise(np.empty((1, 2)), rng=7).draw(3).shape
         (1, 2)
         """
-        return self._drawn("step", WORD.check(number, "number"))
+        found: NDArray[Any] | torch.Tensor = self._drawn("step", WORD.check(number, "number"))
+        return found
 
-    def __call__(self, sigma: object, sigma_next: object) -> Any:
-        """Return the noise of the next addition, whatever the levels: the form of k-diffusion."""
+    def __call__(self, sigma: object, sigma_next: object) -> NDArray[Any] | torch.Tensor:
+        """Return the noise of the next addition: the form of k-diffusion.
+
+        Parameters
+        ----------
+        sigma, sigma_next : object
+            The levels, which do not matter.
+
+        Returns
+        -------
+        ndarray or tensor
+            The noise: like the images.
+
+        Raises
+        ------
+        ValueError
+            After 2**32 calls.
+        """
+        found: NDArray[Any] | torch.Tensor = self._drawn("step", WORD.check(self._calls, "calls"))
         self._calls += 1
-        return self._drawn("step", self._calls - 1)
+        return found
 
     def _drawn(self, of: Literal["start", "step"], number: int) -> Any:
         images = self._images
@@ -234,8 +253,8 @@ class BrownianNoise:
 
     Notes
     -----
-    The clock of the process is $\tau = (32 - \ln \sigma) / 64$, of $\sigma$ from $e^{-32}$ to
-    $e^{32}$ as k-diffusion counts it, noise over signal. A call returns
+    The clock of the process is $\tau = (13 - \log_{10} \sigma) / 26$, for $\sigma$ as k-diffusion
+    counts it, noise over signal, from $10^{-13}$ to $10^{13}$. A call returns
     $(W(\tau') - W(\tau)) / \sqrt{\tau' - \tau}$: standard normal, independent between intervals
     that do not overlap, exactly. Times are rounded to $2^{-24}$ of the clock. Each value is found
     by 24 halvings, with a normal each, named by the interval; nothing is stored but the last value.
@@ -267,7 +286,7 @@ class BrownianNoise:
         self._words = _words(images, self._keys) if images.on_device else None
         self._last: tuple[int, Any] | None = None
 
-    def __call__(self, sigma: Any, sigma_next: Any) -> Any:
+    def __call__(self, sigma: Ratio, sigma_next: Ratio) -> NDArray[Any] | torch.Tensor:
         """Return the normalised increment between two levels, the noisier first.
 
         Parameters
@@ -290,7 +309,7 @@ class BrownianNoise:
         """
         start, end = _tick(sigma, "sigma"), _tick(sigma_next, "sigma_next")
         if start >= end:
-            least = f"{math.exp(2 * _CLOCK / _END):.7f}"
+            least = f"{10 ** (2 * _CLOCK / _END):.7f}"
             raise ValueError(
                 f"sigma_next: must be below sigma by a factor of {least} or more, "
                 f"got {shown(sigma)} and {shown(sigma_next)}"
@@ -299,7 +318,10 @@ class BrownianNoise:
         before = held[1] if held is not None and held[0] == start else self._values(start)
         after = self._values(end)
         self._last = (end, after)
-        return self._images.shaped((after - before) / math.sqrt((end - start) / _END))
+        found: NDArray[Any] | torch.Tensor = self._images.shaped(
+            (after - before) / math.sqrt((end - start) / _END)
+        )
+        return found
 
     def _values(self, time: int) -> Any:
         """Return the processes at a time."""
@@ -312,11 +334,8 @@ class BrownianNoise:
 
 
 def _tick(sigma: Any, name: str) -> int:
-    value = real(sigma, name)
-    tau = (_CLOCK - math.log(value)) / (2 * _CLOCK) if 0 < value < math.inf else -1.0
-    if not 0 <= tau <= 1:
-        raise ValueError(f"{name}: must be in [e**-32, e**32], got {shown(sigma)}")
-    return round(tau * _END)
+    value = _RATIO.check(sigma, name)
+    return round((_CLOCK - math.log10(value)) / (2 * _CLOCK) * _END)
 
 
 def _device_values(key: tuple[Any, Any], time: int, width: int) -> Any:

@@ -878,8 +878,8 @@ def sigmas_bong_tangent(
 
 def schedule(
     n: AtLeastOne,
-    name: Name,
     *,
+    name: Name,
     alphas_cumprod: ArrayLike | None = None,
     sigma_min: Positive | None = None,
     sigma_max: Positive | None = None,
@@ -922,7 +922,7 @@ def schedule(
     >>> import numpy as np
     >>> from sortes.diffusion import betas, schedule
     >>> trained = np.cumprod(1 - betas(kind="scaled_linear"))
-    >>> schedule(4, "normal", alphas_cumprod=trained).round(3)
+    >>> schedule(4, name="normal", alphas_cumprod=trained).round(3)
     array([14.615,  2.918,  0.932,  0.029,  0.   ])
     """
     n = AT_LEAST_1.check(n, "n")
