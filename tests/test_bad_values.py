@@ -104,6 +104,13 @@ ACCEPTED: dict[tuple[str, str, str], str] = {
     ("mcmc.rhat", "draws", "3-d"): "several numbers for each draw",
     ("graph.Graph.labelled", "nodes", "3-d"): "walks in an array of any shape",
     ("sequences.Vocabulary", "tokens", "objects"): "None is a token that stands for no text",
+    ("diffusion.*Noise", "x", "NaN"): "its shape and dtype are all that counts",
+    ("diffusion.*Noise", "x", "3-d"): "images of any shape",
+    ("diffusion.Denoiser.guided", "x", "NaN"): "what is in a loop passes through, as on a device",
+    ("diffusion.Denoiser.guided", "x", "3-d"): "images of any shape",
+    ("diffusion.data_and_noise", "x", "NaN"): "what is in a loop passes through",
+    ("diffusion.data_and_noise", "output", "NaN"): "what is in a loop passes through",
+    ("diffusion.GaussianMixture", "mu", "3-d"): "data of any shape",
     ("sequences.log_survival", "x", "3-d"): "numbers in an array of any shape",
 }
 

@@ -30,6 +30,7 @@ from sortes._rng import Rng
 
 if TYPE_CHECKING:
     from sortes import decode as decode
+    from sortes import diffusion as diffusion
     from sortes import graph as graph
     from sortes import mcmc as mcmc
     from sortes import pool as pool
@@ -55,7 +56,7 @@ __all__ = [
 ]
 
 #: The families of samplers, each a sub-package with documentation, tests and benches of its name.
-FAMILIES = ("decode", "sequences", "pool", "select", "graph", "mcmc")
+FAMILIES = ("decode", "sequences", "pool", "select", "graph", "mcmc", "diffusion")
 __all__ += FAMILIES
 
 

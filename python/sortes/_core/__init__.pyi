@@ -13,6 +13,7 @@ from sortes._check import WORD, Entity, Key, Step
 
 from . import _testing as _testing
 from . import decode as decode
+from . import diffusion as diffusion
 from . import graph as graph
 from . import mcmc as mcmc
 from . import pool as pool
@@ -27,6 +28,7 @@ __all__ = [
     "_testing",
     "build_profile",
     "decode",
+    "diffusion",
     "get_num_threads",
     "graph",
     "mcmc",

@@ -16,6 +16,7 @@ mod args;
 mod arrays;
 mod boundary;
 mod decode;
+mod diffusion;
 mod graph;
 mod job;
 mod locked;
@@ -47,6 +48,7 @@ mod _core {
     use crate::{
         boundary::SortesError,
         decode::native as decode,
+        diffusion::native as diffusion,
         graph::native as graph,
         mcmc::native as mcmc,
         pool::native as pool,

@@ -6,6 +6,7 @@
 //! | [`sequences`] | whole texts, token by token on top of [`decode`]: arithmetic sampling |
 //! | [`pool`] | many samples of each problem: pass@k and its relatives, votes, coverage |
 //! | [`graph`] | graphs and walks on them, alone, coupled, or with a memory |
+//! | [`diffusion`] | noise to data, by a denoiser: noise of each image, exact mixtures |
 //! | [`mcmc`] | draws from a density that is known up to a factor, by Markov chains |
 //! | [`select`] | points and subsets from data: weighted draws, sketches, designs, k-means++ seeding |
 //!
@@ -13,6 +14,7 @@
 //! ([`sortes_core::rng::Stream`]), and so are the threads ([`sortes_core::par::Threads`]).
 
 pub mod decode;
+pub mod diffusion;
 pub mod graph;
 pub mod mcmc;
 pub mod pool;

@@ -1,5 +1,6 @@
 //! Numbers: thresholds that decide as `f64` does, sums whose rounding does not grow.
 
+pub mod special;
 mod sum;
 
 pub use sum::{Sum, as_integer, sum};

@@ -4,7 +4,7 @@
 //! instruction set: the loops below hold integer and IEEE operations alone, without branches, and
 //! are compiled once for each level of [`simd`](crate::simd).
 
-use super::{Draws, Purpose, Rounds, Stream, elementary, philox};
+use super::{Draws, Purpose, Rounds, Stream, elementary, open_uniform_of, philox};
 use crate::vectorised;
 
 /// The items of a bulk draw, and the sequences that they have.
@@ -54,6 +54,26 @@ vectorised! {
         fill(purpose, ids, |_| 0, out, precise_uniform);
     }
 
+    /// Writes draws `2 * block`, `2 * block + 1`, ... of one entity as [normals](Draws::normal).
+    ///
+    /// # Panics
+    /// If they go beyond the end of the sequence.
+    pub fn normals(stream: Stream, purpose: Purpose, entity: u64, block: u32, out: &mut [f64]) {
+        let last = u64::from(block) + out.len().div_ceil(2) as u64;
+        assert!(last <= 1 << 32, "a sequence has 2^32 blocks");
+        for (i, part) in out.chunks_mut(PART).enumerate() {
+            let block = block.wrapping_add((i * (PART / 2)) as u32);
+            let uniforms = |i| {
+                let words = words_of(stream, purpose, entity, block.wrapping_add(i));
+                words.map(open_uniform_of)
+            };
+            let (pairs, rest) = part.as_chunks_mut::<2>();
+            pairs.iter_mut().zip(0..).for_each(|(pair, i)| *pair = uniforms(i));
+            rest.iter_mut().for_each(|last| *last = uniforms(pairs.len() as u32)[0]);
+            normal_quantiles(part);
+        }
+    }
+
     /// Writes draws 0 and 1 (`u64`) of every item.
     pub fn words(purpose: Purpose, ids: Ids<'_>, out: &mut [[u64; 2]]) {
         fill(purpose, ids, |_| 0, out, |words| words);
@@ -85,6 +105,33 @@ vectorised! {
             let block = u64::from(first.wrapping_add(i as u32));
             *out = two_draws(draws.key, [block, step, entity, high]);
         }
+    }
+}
+
+/// How many numbers are taken through one operation after another: they stay in the nearest cache.
+const PART: usize = 256;
+
+/// Turns at most [`PART`] uniforms into [normal quantiles](elementary::normal_quantile).
+///
+/// In passes without branches: each is short enough for several vectors of it to be under way.
+#[inline(always)]
+fn normal_quantiles(p: &mut [f64]) {
+    let (mut depths, mut outer) = ([0.0; PART], [0.0; PART]);
+    let (depths, outer) = (&mut depths[..p.len()], &mut outer[..p.len()]);
+    for (depth, &p) in depths.iter_mut().zip(p.iter()) {
+        *depth = elementary::normal_depth(p);
+    }
+    for (z, &depth) in outer.iter_mut().zip(depths.iter()) {
+        *z = elementary::normal_shoulder(depth);
+    }
+    // One in 10^10 lies further out.
+    if depths.iter().any(|&depth| depth > elementary::SHOULDER_DEPTH) {
+        for (z, &depth) in outer.iter_mut().zip(depths.iter()) {
+            *z = elementary::normal_outer(depth);
+        }
+    }
+    for (p, &outer) in p.iter_mut().zip(outer.iter()) {
+        *p = elementary::normal_joined(*p, outer);
     }
 }
 
@@ -262,5 +309,37 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn normals_are_those_of_single_draws() {
+        let stream = Stream::new(0x9ABC_DEF0_1234_5678).at_step(7);
+        for level in available_levels() {
+            for (entity, block) in [(0, 0), (3, u32::MAX - 3000), ((1 << 48) - 5, 12)] {
+                for len in LENGTHS {
+                    let mut z = vec![0.0; len];
+                    with_level(level, || normals(stream, Purpose::Item, entity, block, &mut z));
+                    let mut draws = stream.draws(Purpose::Item, entity);
+                    draws.seek(2 * u64::from(block));
+                    for (i, z) in z.iter().enumerate() {
+                        assert_eq!(z.to_bits(), draws.normal().to_bits(), "{level:?} {i}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn quantiles_are_those_of_single_numbers_to_the_last() {
+        let mut p: Vec<f64> = (0..50).map(|i| open_uniform_of(1 << i)).collect();
+        p.extend((0..50).map(|i| open_uniform_of(!(1 << i))));
+        p.extend([open_uniform_of(0), open_uniform_of(u64::MAX), 0.075, 0.925, 0.5]);
+        p.extend((1..100).map(|i| f64::from(i) / 100.0));
+        let mut z = p.clone();
+        normal_quantiles(&mut z);
+        for (z, p) in z.iter().zip(p) {
+            assert_eq!(z.to_bits(), elementary::normal_quantile(p).to_bits(), "{p}");
+        }
+        assert!(z.iter().all(|z| z.abs() < 8.3) && z.iter().any(|z| z.abs() > 8.2));
     }
 }

@@ -128,15 +128,45 @@ pub fn exponential(u: f64) -> f64 {
 /// error about 1e-16.
 #[inline]
 pub fn normal_quantile(p: f64) -> f64 {
-    let q = p - 0.5;
-    if q.abs() <= 0.425 {
-        let r = 0.180_625 - q * q;
-        return q * ratio(r, &CENTRE);
+    if (p - 0.5).abs() <= CENTRAL {
+        return normal_joined(p, 0.0);
     }
-    let tail = if q < 0.0 { p } else { 1.0 - p };
-    let r = (-ln(tail)).sqrt();
-    let z = if r <= 5.0 { ratio(r - 1.6, &SHOULDER) } else { ratio(r - 5.0, &TAIL) };
-    if q < 0.0 { -z } else { z }
+    normal_joined(p, normal_outer(normal_depth(p)))
+}
+
+// The parts of the quantile, for loops over many items.
+
+/// How far from one half the central approximation reaches.
+const CENTRAL: f64 = 0.425;
+/// How deep in the tail the second approximation reaches.
+pub(super) const SHOULDER_DEPTH: f64 = 5.0;
+
+/// How deep in its tail `p` lies: the root of minus the logarithm of the mass beyond.
+#[inline(always)]
+pub(super) fn normal_depth(p: f64) -> f64 {
+    let tail = if p - 0.5 < 0.0 { p } else { 1.0 - p };
+    (-ln(tail)).sqrt()
+}
+
+/// The size of the quantile at a depth up to [`SHOULDER_DEPTH`], outside the centre.
+#[inline(always)]
+pub(super) fn normal_shoulder(depth: f64) -> f64 {
+    ratio(depth - 1.6, &SHOULDER)
+}
+
+/// The size of the quantile at any depth, outside the centre.
+#[inline(always)]
+pub(super) fn normal_outer(depth: f64) -> f64 {
+    if depth <= SHOULDER_DEPTH { normal_shoulder(depth) } else { ratio(depth - 5.0, &TAIL) }
+}
+
+/// The quantile, from its size if `p` lies outside the centre.
+#[inline(always)]
+pub(super) fn normal_joined(p: f64, outer: f64) -> f64 {
+    let q = p - 0.5;
+    let centre = q * ratio(0.180_625 - q * q, &CENTRE);
+    let outer = if q < 0.0 { -outer } else { outer };
+    if q.abs() <= CENTRAL { centre } else { outer }
 }
 
 /// The bits of [`normal_quantile`] for `p` in `(2e-11, 0.5)`, by one formula without branches: for loops

@@ -128,6 +128,16 @@ purposes! {
     Initial = 65, "initial";
     /// The units of a restricted Boltzmann machine.
     Boltzmann = 66, "boltzmann";
+    /// The noise from which an image starts.
+    Latent = 70, "latent";
+    /// The noise that a sampler adds to an image at a step.
+    Noise = 71, "noise";
+    /// The nodes of the tree of a Wiener process.
+    Brownian = 72, "brownian";
+    /// Draws from a mixture of normals.
+    Mixture = 73, "mixture";
+    /// Directions in space.
+    Direction = 74, "direction";
 }
 
 /// One past the largest entity: entities have 48 bits.

@@ -3,7 +3,7 @@
 use sortes_core::rng::elementary::{ln, normal_quantile};
 use sortes_core::rng::{self, bulk, exponential_of, open_uniform_of, uniform_of};
 
-use super::special::exp;
+use sortes_core::num::special::exp;
 
 /// Three kinds of random numbers, in the order in which a transition asks.
 pub trait Draws {

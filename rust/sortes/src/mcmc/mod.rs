@@ -23,7 +23,6 @@ pub mod kernel;
 pub mod moments;
 pub mod polya_gamma;
 pub mod slice;
-mod special;
 pub mod spins;
 pub mod targets;
 pub mod watch;

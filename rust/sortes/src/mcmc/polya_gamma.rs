@@ -35,14 +35,13 @@
 // Loops that become vectors have no branches.
 #![allow(clippy::needless_bitwise_bool)]
 
+use sortes_core::num::special::{erfcx, exp, reciprocal_gamma};
 use sortes_core::rng::bulk::{Ids, words_at};
 use sortes_core::rng::elementary::{exp_negative, ln, normal_quantile, normal_quantile_lower};
 use sortes_core::rng::{Draws, Purpose, Stream, open_uniform_of, uniform_of};
 use sortes_core::{Result, Run, vectorised};
 
 use std::f64::consts::{FRAC_PI_2, PI};
-
-use super::special::{erfcx, exp, reciprocal_gamma};
 
 /// The pieces of a task.
 const TASK: f64 = 65_536.0;

@@ -6,6 +6,7 @@ mod mixture;
 mod weighted;
 
 use sortes_core::memory::zeroed;
+use sortes_core::num::special::exp;
 use sortes_core::rng::elementary::{exp_negative, ln, ln_any};
 use sortes_core::rng::{Draws, Purpose, Stream};
 use sortes_core::{Result, Run};
@@ -16,7 +17,6 @@ pub use mixture::Mixture;
 pub use weighted::Weighted;
 
 use super::draws::gamma;
-use super::special::exp;
 
 /// Half the logarithm of a full turn: what a normal adds to minus its log density.
 const NORMAL: f64 = 0.918_938_533_204_672_7;

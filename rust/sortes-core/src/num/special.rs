@@ -1,10 +1,10 @@
 //! Special functions, with the same bits on every platform.
 
-use sortes_core::rng::elementary::exp_negative;
+use crate::rng::elementary::exp_negative;
 
 /// `exp(x)` for `|x|` up to 700.
 #[inline(always)]
-pub(super) fn exp(x: f64) -> f64 {
+pub fn exp(x: f64) -> f64 {
     if x <= 0.0 { exp_negative(x) } else { 1.0 / exp_negative(-x) }
 }
 
@@ -21,14 +21,14 @@ fn polynomial(x: f64, coefficients: &[f64]) -> f64 {
 /// approximation of (1 + 2x) exp(x^2) erfc x in 0 <= x < inf", Mathematics of Computation 36, 1981);
 /// the coefficients are a Chebyshev interpolation in 40 digits for `k = 3.75`.
 #[inline(always)]
-pub(super) fn erfcx(x: f64) -> f64 {
+pub fn erfcx(x: f64) -> f64 {
     let y = x.abs();
     let positive = polynomial((y - 3.75) / (y + 3.75), &ERFCX) / (1.0 + 2.0 * y);
     if x >= 0.0 { positive } else { 2.0 / exp_negative(-y * y) - positive }
 }
 
 /// `1 / Gamma(b)` for `b` in `(0, 2]`, to a relative error of 3e-16.
-pub(super) fn reciprocal_gamma(b: f64) -> f64 {
+pub fn reciprocal_gamma(b: f64) -> f64 {
     if b < 1.0 {
         b * reciprocal_gamma(b + 1.0)
     } else {

@@ -1,0 +1,7 @@
+"""Noise to data, by a denoiser."""
+
+from . import mixture as mixture
+from . import noise as noise
+from . import plans as plans
+
+__all__ = ["mixture", "noise", "plans"]

@@ -1,0 +1,102 @@
+"""Noise to data, by a denoiser that is given.
+
+A `Path` is what a sampler walks along: noise levels (`Level`) from the noisiest to the cleanest, of
+one of three kinds (variance-preserving, variance-exploding, flow). A denoiser is any function of a
+state and its level that predicts the data. `plan` makes the coefficients of a solver on a path, and
+`sample` executes them. Which levels to visit is what a schedule says:
+`schedule` by ComfyUI's names, `sigmas_karras`, `sigmas_exponential`, `sigmas_polyexponential`,
+`sigmas_vp`, `sigmas_gaussian`, `sigmas_ays`, `sigmas_beta`, `sigmas_flow` with `shift_sigmas`,
+`sigmas_linear_quadratic`, `sigmas_bong_tangent`; `timesteps_spacing` and `timesteps_beta` among the
+times of a training (`betas`, `zero_terminal_snr`).
+
+`Denoiser` makes one of a network, whatever that predicts, with guidance (`Guided`);
+`from_diffusers` and `from_k_diffusion` know what others say about theirs. `data_and_noise` reads a
+single output (`Predicted`).
+
+Noise belongs to its image, in any batch and on any device: `noise_like`, `ImageNoise`, and
+`BrownianNoise`, which agrees when steps are split.
+
+`GaussianMixture` has its denoiser in closed form, to check samplers with; `mmd2_to_gmm`,
+`w1_to_gmm_1d` and `sliced_wasserstein` measure how far samples are from it.
+"""
+
+from sortes._estimate import Estimate
+from sortes.diffusion.adaptive import AdaptiveRun, sample_adaptive
+from sortes.diffusion.denoisers import (
+    Denoiser,
+    Guided,
+    Predicted,
+    data_and_noise,
+    from_diffusers,
+    from_k_diffusion,
+)
+from sortes.diffusion.loop import sample
+from sortes.diffusion.metrics import mmd2_to_gmm, sliced_wasserstein, w1_to_gmm_1d
+from sortes.diffusion.mixtures import GaussianMixture
+from sortes.diffusion.noise import BrownianNoise, ImageNoise, noise_like
+from sortes.diffusion.path import Level, Path
+from sortes.diffusion.plans import Plan, PlanRow, plan
+from sortes.diffusion.schedules import (
+    betas,
+    schedule,
+    shift_sigmas,
+    sigmas_ays,
+    sigmas_beta,
+    sigmas_bong_tangent,
+    sigmas_exponential,
+    sigmas_flow,
+    sigmas_gaussian,
+    sigmas_karras,
+    sigmas_linear_quadratic,
+    sigmas_polyexponential,
+    sigmas_vp,
+    timesteps_beta,
+    timesteps_spacing,
+    zero_terminal_snr,
+)
+from sortes.diffusion.solvers import ModelStatistics, solver_names
+from sortes.diffusion.thresholds import DynamicThreshold
+
+__all__ = [
+    "AdaptiveRun",
+    "BrownianNoise",
+    "Denoiser",
+    "DynamicThreshold",
+    "Estimate",
+    "GaussianMixture",
+    "Guided",
+    "ImageNoise",
+    "Level",
+    "ModelStatistics",
+    "Path",
+    "Plan",
+    "PlanRow",
+    "Predicted",
+    "betas",
+    "data_and_noise",
+    "from_diffusers",
+    "from_k_diffusion",
+    "mmd2_to_gmm",
+    "noise_like",
+    "plan",
+    "sample",
+    "sample_adaptive",
+    "schedule",
+    "shift_sigmas",
+    "sigmas_ays",
+    "sigmas_beta",
+    "sigmas_bong_tangent",
+    "sigmas_exponential",
+    "sigmas_flow",
+    "sigmas_gaussian",
+    "sigmas_karras",
+    "sigmas_linear_quadratic",
+    "sigmas_polyexponential",
+    "sigmas_vp",
+    "sliced_wasserstein",
+    "solver_names",
+    "timesteps_beta",
+    "timesteps_spacing",
+    "w1_to_gmm_1d",
+    "zero_terminal_snr",
+]

@@ -1,0 +1,490 @@
+"""The loop: any plan, with a denoiser, on any device, with no wait for it."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
+
+import numpy as np
+
+from sortes._check import flag, one_of, shown
+from sortes._interrupt import Interrupted, OnInterrupt
+from sortes._optional import require
+from sortes._progress import Callback, Progress, reporter
+from sortes._rng import Rng, refuse_randomness
+from sortes.diffusion.noise import ImageNoise
+from sortes.diffusion.path import Denoise, Level
+from sortes.diffusion.plans import Plan
+
+if TYPE_CHECKING:
+    import torch
+
+#: What callbacks are told: k-diffusion's words.
+StepInfo = dict[str, Any]
+
+
+class _Step(NamedTuple):
+    """An evaluation, what is kept of it, and the row after it, ready for tensors of a kind."""
+
+    level: Level
+    #: The step that begins here, or -1.
+    begins: int
+    #: Its state, unless it is the argument: factors of the argument, of what is kept, of noises.
+    state: tuple[float, tuple[tuple[int, float], ...], tuple[tuple[int, float], ...]] | None
+    #: Where the prediction is kept, how, and the factor of the argument or of itself in that.
+    slot: int
+    how: str
+    factor: float
+    #: The row: how it is made, its factor of the argument, and those of what is kept.
+    kind: str
+    c: float
+    w: Any
+    #: The number of its fresh noise, or -1, and the factor of that.
+    fresh: int
+    noise: float
+    #: The factors of older noises, and what is added.
+    others: tuple[tuple[int, float], ...]
+    offset: float
+
+
+def _program(plan: Plan, torch: Any, dtype: Any, device: Any) -> list[_Step]:
+    """Return the steps of a plan for tensors of a kind, made once."""
+    key = (dtype, device)
+    program = plan._programs.get(key)
+    if program is None:
+        program = plan._programs[key] = _compiled(plan, torch, dtype, device)
+    return program
+
+
+def _compiled(plan: Plan, torch: Any, dtype: Any, device: Any) -> list[_Step]:
+    arrays = plan._arrays
+    held, w, n = arrays["history"], arrays["w"], arrays["n"]
+    state_w, state_n, mix = arrays["state_w"], arrays["state_n"], arrays["mix"]
+    draw = int(arrays["fresh"][0])
+    steps = []
+    for k, level in enumerate(plan.levels):
+        p, r = mix[k].tolist()
+        how = ("keep", 0.0) if p == 0 else ("add", p) if r == 1 else ("less", -r)
+        state = None
+        if arrays["step"][k] >= 0:
+            c = float(arrays["state_c"][k])
+            lags, drawn = _terms(state_w[k]), _terms(state_n[k])
+            if (c, lags, drawn) != (1.0, (), ()):
+                state = (c, tuple(((k - lag) % held, f) for lag, f in lags), drawn)
+        c, offset = float(arrays["c"][k + 1]), float(arrays["offset"][k + 1])
+        used = _terms(w[k + 1])
+        kind, weights = _kind(c, used, held, how, device), None
+        if kind == "matrix":
+            filled = min(k + 1, held)
+            row = np.zeros((1, filled))
+            for lag, factor in used:
+                row[0, (k - lag) % held] = factor
+            weights = torch.tensor(row, dtype=dtype, device=device)
+        elif kind == "terms":
+            weights = tuple(((k - lag) % held, factor) for lag, factor in used)
+        else:
+            weights = used[0][1] if used else 0.0
+        fresh = -1
+        if arrays["fresh"][k + 1]:
+            fresh, draw = draw, draw + 1
+        keeps = held > 1 or how[0] != "keep" or bool(state and state[1])
+        noises = n[k + 1]
+        steps.append(
+            _Step(
+                level=level,
+                begins=int(arrays["step"][k]),
+                state=state,
+                slot=k % held if keeps else -1,
+                how=how[0],
+                factor=how[1],
+                kind=kind,
+                c=c,
+                w=weights,
+                fresh=fresh,
+                noise=float(noises[0]) if fresh >= 0 else 0.0,
+                others=tuple(term for term in _terms(noises) if term[0] or fresh < 0),
+                offset=offset,
+            )
+        )
+    return steps
+
+
+def _terms(row: Any) -> tuple[tuple[int, float], ...]:
+    return tuple((int(j), float(row[j])) for j in np.flatnonzero(row))
+
+
+def _kind(
+    c: float, used: tuple[tuple[int, float], ...], held: int, how: tuple[str, float], device: Any
+) -> str:
+    """How a row is made with the fewest operations."""
+    if how[0] == "keep" and all(lag == 0 for lag, _ in used):
+        w = used[0][1] if used else 0.0
+        if c == 0:
+            return "scaled" if w != 1 else "same"
+        return "mixed" if abs(c + w - 1) <= 4e-16 else "pair"
+    return "matrix" if device.type == "cpu" and len(used) > 1 else "terms"
+
+
+@overload
+def sample(
+    denoiser: Denoise,
+    x: torch.Tensor,
+    plan: Plan,
+    *,
+    noise: torch.Tensor | Callable[[float, float], torch.Tensor] | None = None,
+    rows: Sequence[int] | None = None,
+    callback: Callable[[StepInfo], object] | None = None,
+    return_trajectory: Literal[False] = False,
+    check_finite: bool | None = None,
+    on_interrupt: OnInterrupt = "raise",
+    rng: Rng = None,
+    step: int = 0,
+    progress: Progress = None,
+) -> torch.Tensor: ...
+@overload
+def sample(
+    denoiser: Denoise,
+    x: torch.Tensor,
+    plan: Plan,
+    *,
+    noise: torch.Tensor | Callable[[float, float], torch.Tensor] | None = None,
+    rows: Sequence[int] | None = None,
+    callback: Callable[[StepInfo], object] | None = None,
+    return_trajectory: Literal[True],
+    check_finite: bool | None = None,
+    on_interrupt: OnInterrupt = "raise",
+    rng: Rng = None,
+    step: int = 0,
+    progress: Progress = None,
+) -> tuple[torch.Tensor, list[torch.Tensor]]: ...
+def sample(
+    denoiser: Denoise,
+    x: torch.Tensor,
+    plan: Plan,
+    *,
+    noise: torch.Tensor | Callable[[float, float], torch.Tensor] | None = None,
+    rows: Sequence[int] | None = None,
+    callback: Callable[[StepInfo], object] | None = None,
+    return_trajectory: bool = False,
+    check_finite: bool | None = None,
+    on_interrupt: OnInterrupt = "raise",
+    rng: Rng = None,
+    step: int = 0,
+    progress: Progress = None,
+) -> torch.Tensor | tuple[torch.Tensor, list[torch.Tensor]]:
+    r"""Go from noise to data by a plan.
+
+    Parameters
+    ----------
+    denoiser : callable
+        The prediction of the data at a state and a `Level`, a tensor of the shape of the state. It
+        is called without gradients, with a state of the dtype of `x`.
+    x : Tensor of floats, shape (B, ...)
+        The states at the first level: normals times ``plan.init_sigma``.
+    plan : Plan
+        What each step combines.
+    noise : Tensor, shape (draws, B, ...), or callable, optional
+        The fresh noises, in the order in which they are added, at least ``plan.n_draws``; or a
+        function of the ratios of noise to signal before and after a step, as k-diffusion calls it.
+        Without it they come from `rng`.
+    rows : sequence of int, shape (B,), optional
+        The names of the images, 0 to B - 1 without it. The noise of an image depends on its name
+        and the stream, not on its place, on the other images or on the device.
+    callback : callable, optional
+        Called after the first evaluation of each step with a dict: ``x``, ``i``, ``sigma``,
+        ``sigma_hat`` and ``denoised``, k-diffusion's words. Sigmas are numbers on the host.
+    return_trajectory : bool, default False
+        Whether to return the states of all levels as well.
+    check_finite : bool, optional
+        Whether to warn once, at the end, if the result holds NaN or infinities. This waits for the
+        device: if None, only states on the CPU are looked at.
+    on_interrupt : {"raise", "return"}
+        What Ctrl-C does: raise `sortes.Interrupted`, whose `partial` is what would be returned with
+        the state of the last level that was reached, or return it.
+    rng : Rng, optional
+        The randomness: None for fresh entropy, or a seed, generator or stream (see `sortes.Rng`).
+    step : int, default 0
+        The position in a run, in [0, 2**32): different steps give independent draws.
+    progress : bool or callable, optional
+        Show a progress bar, or call ``progress(done, total)``. It counts evaluations.
+
+    Returns
+    -------
+    Tensor, or tuple of Tensor and list of Tensor
+        The states at the last level, of the dtype and on the device of `x`; and those at all
+        levels, the first and the last included.
+
+    Raises
+    ------
+    ValueError
+        If the denoiser or the noise has another shape than `x`, randomness is given to a plan
+        without draws, or an argument is out of its domain.
+    TypeError
+        If an argument has the wrong type.
+    Interrupted
+        If Ctrl-C stops it and `on_interrupt` says so.
+
+    See Also
+    --------
+    plan : Makes a plan.
+
+    Notes
+    -----
+    The state is held in float32 where `x` is of half precision. Nothing in the loop waits for a
+    device or copies from it. NaN that a network returns propagates, since looking for it would
+    wait.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import torch
+    >>> from sortes.diffusion import Path, plan, sample
+    >>> def denoiser(x, level):  # of standard normal data
+    ...     return x * level.alpha / (level.alpha**2 + level.sigma**2)
+    >>> path = Path.ve(np.append(np.geomspace(14.6, 0.03, 20), 0.0))
+    >>> made = plan("dpmpp_2m", path)
+    >>> x = torch.randn(10_000, 2) * made.init_sigma
+    >>> abs(float(sample(denoiser, x, made).std()) - 1) < 0.05
+    True
+    """
+    torch = require("torch", "diffusion")
+    if not isinstance(plan, Plan):
+        raise TypeError(f"plan: must be a Plan, got {shown(plan)}")
+    if not callable(denoiser):
+        raise TypeError(f"denoiser: must be callable, got {shown(denoiser)}")
+    _check_state(x, torch)
+    if callback is not None and not callable(callback):
+        raise TypeError(f"callback: must be callable, got {shown(callback)}")
+    keeps = flag(return_trajectory, "return_trajectory")
+    one_of(on_interrupt, "on_interrupt", ("raise", "return"))
+    if check_finite is not None:
+        flag(check_finite, "check_finite")
+    draw = _draws(plan, x, noise, rows, rng, step, torch)
+    run = _Run(denoiser, plan, x, draw, torch, callback=callback, keeps=keeps)
+    if not x.shape[0]:
+        states = [x.clone() for _ in range(plan.n_steps + 1)]
+        return (states[-1], states) if keeps else x.clone()
+    stopped = False
+    with reporter(progress) as report, torch.no_grad():
+        try:
+            run.go(report)
+        except KeyboardInterrupt:
+            if on_interrupt == "raise":
+                raise Interrupted(run.result()) from None
+            stopped = True
+    result: Any = run.result()
+    looks = x.is_cpu if check_finite is None else check_finite
+    if looks and not stopped:
+        _report(run.state)
+    return result  # type: ignore[no-any-return]
+
+
+def _report(state: torch.Tensor) -> None:
+    """Warn if a state is not finite; a sum says so unless it overflows."""
+    if not math.isfinite(float(state.sum())) and not bool(state.isfinite().all()):
+        many = int((~state.isfinite()).sum())
+        warnings.warn(
+            f"denoiser: {many} of {state.numel()} numbers of the result are not finite",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+
+
+def _check_state(x: Any, torch: Any) -> None:
+    if not isinstance(x, torch.Tensor):
+        raise TypeError(f"x: must be a tensor, got {shown(x)}")
+    if not x.dtype.is_floating_point or x.dtype.itemsize < 2:
+        raise TypeError(f"x: must hold floats, got {x.dtype}")
+    if x.layout is not torch.strided or x.is_meta or x.is_nested:
+        raise TypeError(f"x: must be a dense tensor, got {x.layout} on {x.device}")
+    if x.ndim < 1:
+        raise ValueError(f"x: must have shape (B, ...), got {tuple(x.shape)}")
+
+
+_Draw = Callable[[int], Any]
+
+
+def _draws(
+    plan: Plan, x: Any, noise: Any, rows: Any, rng: Rng, step: int, torch: Any
+) -> _Draw | None:
+    """Return what makes the noise of a number, from what the caller gave."""
+    if noise is not None:
+        refuse_randomness(rng, step, "noise, which replaces the draws")
+        if rows is not None:
+            raise ValueError("rows: must not be given with noise, which replaces the draws")
+        if not plan.n_draws:
+            raise ValueError(f"noise: must not be given for {plan.solver}, which draws none here")
+        return _brought(plan, x, noise, torch)
+    if not plan.n_draws:
+        refuse_randomness(rng, step, f"a plan of {plan.solver} that draws nothing")
+        if rows is not None:
+            raise ValueError(f"rows: must not be given for {plan.solver}, which draws none here")
+        return None
+    half = x.dtype.itemsize < 4
+    return ImageNoise(x.float() if half else x, rows=rows, rng=rng, step=step).draw
+
+
+def _brought(plan: Plan, x: Any, noise: Any, torch: Any) -> _Draw:
+    """Noise that the caller made."""
+    if isinstance(noise, torch.Tensor):
+        if noise.shape[1:] != x.shape or len(noise) < plan.n_draws:
+            wanted = (plan.n_draws, *x.shape)
+            raise ValueError(f"noise: must have shape {wanted}, got {tuple(noise.shape)}")
+        given: tuple[Any, ...] = noise.unbind()
+        return given.__getitem__
+    if not callable(noise):
+        raise TypeError(f"noise: must be a tensor or a function, got {shown(noise)}")
+    if np.isnan(plan._arrays["intervals"]).any():
+        raise ValueError("noise: must be a tensor for churn, whose noise belongs to no interval")
+    ratios = np.exp(-plan._arrays["intervals"].reshape(-1, 2)).tolist()
+
+    def ask(number: int) -> Any:
+        z = noise(*ratios[number])
+        if not isinstance(z, torch.Tensor) or z.shape != x.shape:
+            got = tuple(z.shape) if isinstance(z, torch.Tensor) else shown(z)
+            raise ValueError(f"noise: must return a tensor of shape {tuple(x.shape)}, got {got}")
+        return z
+
+    return ask
+
+
+class _Run:
+    """A run of a plan: what it holds, and what it has reached."""
+
+    def __init__(
+        self,
+        denoiser: Any,
+        plan: Plan,
+        x: Any,
+        draw: _Draw | None,
+        torch: Any,
+        *,
+        callback: Callable[[StepInfo], object] | None,
+        keeps: bool,
+    ) -> None:
+        self._denoiser, self._plan, self._draw, self._torch = denoiser, plan, draw, torch
+        self._callback, self._keeps = callback, keeps
+        self._asked = x.dtype
+        half = x.dtype.itemsize < 4
+        self.state = x.detach().to(torch.float32) if half else x.detach()
+        self._trajectory: list[Any] = []
+
+    def result(self) -> Any:
+        """Return what the call returns, with the last state that was reached."""
+        state = self.state.to(self._asked)
+        if not self._keeps:
+            return state
+        return state, [*(x.to(self._asked) for x in self._trajectory), state]
+
+    def go(self, report: Callback | None) -> None:
+        """Make all steps."""
+        torch, plan, draw = self._torch, self._plan, self._draw
+        addmm, lerp, mul, tensor = torch.addmm, torch.lerp, torch.mul, torch.Tensor
+        denoiser, watches = self._denoiser, self._keeps or self._callback is not None
+        x = self.state.contiguous()
+        shape, dtype, asked, device = x.shape, x.dtype, self._asked, x.device
+        casts = dtype is not asked
+        program = _program(plan, torch, dtype, device)
+        held, noises, total = plan._arrays["history"], plan._arrays["noises"], len(program)
+        memory, slots, filled = None, [], []
+        if any(step.slot >= 0 for step in program):
+            memory = torch.empty((held, x.numel()), dtype=dtype, device=device)
+            slots = [slot.view(shape) for slot in memory.unbind()]
+            filled = [memory[: k + 1] for k in range(held)]
+        drawn: list[Any] = []
+        y, flat = self._begun(x, drawn), None
+        # What is asked for once in an evaluation costs as much as the arithmetic of a small state.
+        for k, step in enumerate(program):
+            level, begins, _, slot, how, factor, kind, c, w, fresh, noise, others, offset = step
+            d = denoiser(y.to(asked) if casts else y, level)
+            if type(d) is not tensor or d.shape != shape or d.dtype is not dtype:
+                d = _answer(d, x, torch)
+            if slot >= 0:
+                if how == "keep":
+                    slots[slot].copy_(d)
+                elif how == "less":
+                    torch.sub(y, d, alpha=factor, out=slots[slot])
+                else:
+                    torch.add(d, y, alpha=factor, out=slots[slot])
+            if begins >= 0:
+                if watches:
+                    self._watch(step, y, d, slots, drawn)
+                else:
+                    self.state = y  # where a corrector follows, as predicted
+            if kind == "matrix":
+                if flat is None:
+                    flat = y.view(1, -1)
+                flat = addmm(flat, w, filled[k] if k < held else memory, beta=c)
+                y = flat.view(shape)
+            else:
+                flat = None
+                if kind == "mixed":
+                    y = lerp(d, y, c)
+                elif kind == "pair":
+                    y = mul(y, c).add_(d, alpha=w)
+                elif kind == "same":
+                    y = d.clone()
+                elif kind == "scaled":
+                    y = mul(d, w)
+                else:
+                    y = mul(y, c)
+                    for back, weight in w:
+                        y.add_(slots[back], alpha=weight)
+            if fresh >= 0:
+                z = draw(fresh)  # type: ignore[misc]
+                if noises > 1 or watches:
+                    drawn.insert(0, z)
+                    del drawn[noises:]
+                y.add_(z, alpha=noise)
+            for back, weight in others:
+                y.add_(drawn[back], alpha=weight)
+            if offset:
+                y.add_(offset)
+            if report is not None:
+                report(k + 1, total)
+        self.state = y
+
+    def _begun(self, x: Any, drawn: list[Any]) -> Any:
+        """Make the first argument: the state, or what churn makes of it."""
+        row = self._plan.row(0)
+        if row.c == 1 and not row.n.any():
+            return x
+        y = x * row.c
+        if row.draws:
+            drawn.insert(0, self._draw(0))  # type: ignore[misc]
+        for back, n in _terms(row.n):
+            y.add_(drawn[back], alpha=n)
+        return y
+
+    def _watch(self, step: _Step, y: Any, d: Any, slots: list[Any], drawn: list[Any]) -> None:
+        """Show the state of a step to whoever asked for it."""
+        if step.state is None:
+            state = y
+        else:
+            c, terms, noises = step.state
+            state = y * c
+            for slot, w in terms:
+                state.add_(slots[slot], alpha=w)
+            for back, n in noises:
+                state.add_(drawn[back], alpha=n)
+        self.state = state
+        if self._keeps:
+            self._trajectory.append(state)
+        if self._callback is not None:
+            i = step.begins
+            sigma = float(self._plan.path.ratio[i])
+            info = {"x": state, "i": i, "sigma": sigma, "sigma_hat": step.level.ratio}
+            self._callback({**info, "denoised": d})
+
+
+def _answer(d: Any, x: Any, torch: Any) -> Any:
+    """Return what the denoiser said as a tensor of the state's dtype."""
+    if not isinstance(d, torch.Tensor):
+        raise TypeError(f"denoiser: must return a tensor, got {shown(d)}")
+    if d.shape != x.shape:
+        raise ValueError(f"denoiser: must return shape {tuple(x.shape)}, got {tuple(d.shape)}")
+    if d.device != x.device or not d.dtype.is_floating_point:
+        raise TypeError(f"denoiser: must return floats on {x.device}, got {d.dtype} on {d.device}")
+    return d.to(x.dtype)

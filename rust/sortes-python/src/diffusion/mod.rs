@@ -1,0 +1,14 @@
+//! The family `diffusion`: one native module for each of its parts.
+
+mod mixture;
+mod noise;
+mod plans;
+
+use pyo3::prelude::*;
+
+/// Noise to data, by a denoiser.
+#[pymodule(submodule, name = "diffusion")]
+pub(crate) mod native {
+    #[pymodule_export]
+    use super::{mixture::mixture, noise::noise, plans::native as plans};
+}
