@@ -23,8 +23,10 @@ import numpy as np  # noqa: E402
 from sortes.mcmc import (  # noqa: E402
     CLogp,
     EllipticalSlice,
+    Funnel,
     GibbsianPolarSlice,
     HitAndRunSlice,
+    LogisticRegression,
     Slice,
     ess,
     sample,
@@ -174,8 +176,8 @@ def warmup(density):
 # them itself, seconds.
 
 
-def sortes(kernel, density):
-    """Return ours, with the density that numba compiled."""
+def sortes(kernel, density, logp=None):
+    """Return ours, with the density that numba compiled unless there is another."""
     # With the widths that BlackJAX has.
     kernels = {
         "coordinate": lambda: Slice(2.0, tune=False),
@@ -183,7 +185,7 @@ def sortes(kernel, density):
         "elliptical": lambda: EllipticalSlice(prior_cov=process()[0]),
         "polar": lambda: GibbsianPolarSlice(5.0, adapt="diag" if density == "logistic" else None),
     }
-    logp, made = CLogp(compiled(density), DIMS[density]), kernels[kernel]()
+    logp, made = logp or CLogp(compiled(density), DIMS[density]), kernels[kernel]()
     draws = length(kernel, density)
     state = [sample(logp, made, begin(density), warmup=warmup(density), draws=1, rng=0,
                     num_threads=1)]  # fmt: skip
@@ -197,6 +199,12 @@ def sortes(kernel, density):
         return state[0].draws[:, -draws:], evaluations, evaluations, seconds
 
     return go
+
+
+def built_in(kernel, density):
+    """Return ours, with the density that is built in."""
+    targets = {"funnel": lambda: Funnel(10), "logistic": lambda: LogisticRegression(*design())}
+    return sortes(kernel, density, targets[density]())
 
 
 def blackjax(kernel, density):
@@ -369,6 +377,7 @@ def pymc(kernel, density):
 
 TOOLS = {
     "sortes": sortes,
+    "sortes.built_in": built_in,
     "blackjax": blackjax,
     "emcee": emcee,
     "zeus": zeus,

@@ -108,12 +108,13 @@ def compare(benchmark, contender, section, case, ours, others, goals):
     ],
 )
 def test_slices(benchmark, contender, kernel, density):
+    built_in = {"sortes, built in": f"sortes.built_in {kernel} {density}"}
     compare(
         benchmark,
         contender,
         "Slice samplers beside BlackJAX, 64 chains",
         {"kernel": kernel, "density": density},
-        {"sortes": f"sortes {kernel} {density}"},
+        {"sortes": f"sortes {kernel} {density}", **(built_in if density != "process" else {})},
         {"blackjax": f"blackjax {kernel} {density}"},
         {"blackjax": 1 / 5},
     )

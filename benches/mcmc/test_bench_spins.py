@@ -116,7 +116,7 @@ def test_clusters(benchmark):
 def test_boltzmann_machines(benchmark):
     rng = np.random.default_rng(0)
     weights = rng.normal(size=(784, 500), scale=0.05).astype(np.float32)
-    chains, steps = 256, 10
+    chains, steps = 1024, 10
     machine = BernoulliRBM(weights)
     start = rng.integers(0, 2, (chains, 784), dtype=np.uint8)
 
@@ -153,7 +153,7 @@ def test_boltzmann_machines(benchmark):
     plan = {"draws": 1, "thin": steps, "warmup": 0, "keep_units": False, "num_threads": 1}
     turns(
         benchmark,
-        "Boltzmann machines of 784 and 500 units, 256 chains",
+        "Boltzmann machines of 784 and 500 units, 1024 chains",
         {"steps": steps},
         {"sortes": lambda i: machine.sample(**plan, init=start, rng=i)},
         {

@@ -193,7 +193,7 @@ impl<K: Kernel> Chain<K> {
         watch: &Watch,
         run: Run<'_>,
     ) -> Result<()> {
-        let mut left = most;
+        let (mut left, is_total) = (most, target.is_total());
         while left > 0 && self.is_asking() {
             let point = self.kernel.point();
             let logp = match self.kernel.moves() {
@@ -207,7 +207,8 @@ impl<K: Kernel> Chain<K> {
                 if left == 0 {
                     return None;
                 }
-                match target.logp(x, scratch) {
+                let found = if is_total { Ok(target.value(x)) } else { target.logp(x, scratch) };
+                match found {
                     Ok(logp) if logp < f64::INFINITY => {
                         left -= 1;
                         Some(logp)

@@ -49,6 +49,17 @@ pub trait LogDensity: Send + Sync {
         self.logp(x, scratch)
     }
 
+    /// The log density of a target that always has one: a number comes back in a register, and a [`Result`]
+    /// by way of memory. Only where [`is_total`](Self::is_total).
+    fn value(&self, _x: &[f64]) -> f64 {
+        f64::NAN
+    }
+
+    /// Whether [`value`](Self::value) is the log density.
+    fn is_total(&self) -> bool {
+        false
+    }
+
     /// An exact draw of the law. Only where [`is_drawable`](Self::is_drawable).
     fn draw(&self, _: &mut Draws, _out: &mut [f64], _scratch: &mut [f64]) {}
 
@@ -122,7 +133,16 @@ impl LogDensity for StandardNormal {
 
     #[inline]
     fn logp(&self, x: &[f64], _: &mut [f64]) -> Result<f64> {
-        Ok(-0.5 * squares(x) - NORMAL * self.dim as f64)
+        Ok(self.value(x))
+    }
+
+    #[inline]
+    fn value(&self, x: &[f64]) -> f64 {
+        -0.5 * squares(x) - NORMAL * self.dim as f64
+    }
+
+    fn is_total(&self) -> bool {
+        true
     }
 
     fn draw(&self, draws: &mut Draws, out: &mut [f64], _: &mut [f64]) {
@@ -156,13 +176,22 @@ impl LogDensity for Funnel {
 
     #[inline]
     fn logp(&self, x: &[f64], _: &mut [f64]) -> Result<f64> {
+        Ok(self.value(x))
+    }
+
+    #[inline]
+    fn value(&self, x: &[f64]) -> f64 {
         let (v, rest) = (x[0], squares(&x[1..]));
         let precision = if v >= 0.0 { exp_negative(-v) } else { 1.0 / exp_negative(v) };
         // Where the precision is beyond the range of numbers, zeros are still zeros.
         let within = if rest == 0.0 { 0.0 } else { precision * rest };
         let z = v / self.scale;
         let others = (self.dim - 1) as f64;
-        Ok(-0.5 * (z * z + others * v + within) - self.constant)
+        -0.5 * (z * z + others * v + within) - self.constant
+    }
+
+    fn is_total(&self) -> bool {
+        true
     }
 
     fn draw(&self, draws: &mut Draws, out: &mut [f64], _: &mut [f64]) {
@@ -196,8 +225,17 @@ impl LogDensity for StudentT {
 
     #[inline]
     fn logp(&self, x: &[f64], _: &mut [f64]) -> Result<f64> {
+        Ok(self.value(x))
+    }
+
+    #[inline]
+    fn value(&self, x: &[f64]) -> f64 {
         let spread = ln_any(1.0 + squares(x) / self.df);
-        Ok(self.constant - 0.5 * (self.df + self.dim as f64) * spread)
+        self.constant - 0.5 * (self.df + self.dim as f64) * spread
+    }
+
+    fn is_total(&self) -> bool {
+        true
     }
 
     fn draw(&self, draws: &mut Draws, out: &mut [f64], _: &mut [f64]) {
