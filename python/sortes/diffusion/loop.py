@@ -59,42 +59,40 @@ def _program(plan: Plan, torch: Any, dtype: Any, device: Any) -> list[_Step]:
 
 
 def _compiled(plan: Plan, torch: Any, dtype: Any, device: Any) -> list[_Step]:
-    arrays = plan._arrays
-    held, w, n = arrays["history"], arrays["w"], arrays["n"]
-    state_w, state_n, mix = arrays["state_w"], arrays["state_n"], arrays["mix"]
+    arrays = {
+        name: values.tolist() if isinstance(values, np.ndarray) else values
+        for name, values in plan._arrays.items()
+    }
+    held = arrays["history"]
     draw = int(arrays["fresh"][0])
-    steps = []
+    steps, matrix = [], []
     for k, level in enumerate(plan.levels):
-        p, r = mix[k].tolist()
+        p, r = arrays["mix"][k]
         how = ("keep", 0.0) if p == 0 else ("add", p) if r == 1 else ("less", -r)
         state = None
         if arrays["step"][k] >= 0:
-            c = float(arrays["state_c"][k])
-            lags, drawn = _terms(state_w[k]), _terms(state_n[k])
+            c = arrays["state_c"][k]
+            lags, drawn = _terms(arrays["state_w"][k]), _terms(arrays["state_n"][k])
             if (c, lags, drawn) != (1.0, (), ()):
                 state = (c, tuple(((k - lag) % held, f) for lag, f in lags), drawn)
-        c, offset = float(arrays["c"][k + 1]), float(arrays["offset"][k + 1])
-        used = _terms(w[k + 1])
-        kind, weights = _kind(c, used, held, how, device), None
+        c, used, noises = arrays["c"][k + 1], _terms(arrays["w"][k + 1]), arrays["n"][k + 1]
+        kind = _kind(c, used, held, how, device)
+        weights: Any = used[0][1] if used else 0.0
         if kind == "matrix":
-            filled = min(k + 1, held)
-            row = np.zeros((1, filled))
+            row = [0.0] * held
             for lag, factor in used:
-                row[0, (k - lag) % held] = factor
-            weights = torch.tensor(row, dtype=dtype, device=device)
+                row[(k - lag) % held] = factor
+            matrix.append(row)
         elif kind == "terms":
             weights = tuple(((k - lag) % held, factor) for lag, factor in used)
-        else:
-            weights = used[0][1] if used else 0.0
         fresh = -1
         if arrays["fresh"][k + 1]:
             fresh, draw = draw, draw + 1
         keeps = held > 1 or how[0] != "keep" or bool(state and state[1])
-        noises = n[k + 1]
         steps.append(
             _Step(
                 level=level,
-                begins=int(arrays["step"][k]),
+                begins=arrays["step"][k],
                 state=state,
                 slot=k % held if keeps else -1,
                 how=how[0],
@@ -103,16 +101,22 @@ def _compiled(plan: Plan, torch: Any, dtype: Any, device: Any) -> list[_Step]:
                 c=c,
                 w=weights,
                 fresh=fresh,
-                noise=float(noises[0]) if fresh >= 0 else 0.0,
+                noise=noises[0] if fresh >= 0 else 0.0,
                 others=tuple(term for term in _terms(noises) if term[0] or fresh < 0),
-                offset=offset,
+                offset=arrays["offset"][k + 1],
             )
         )
+    if matrix:
+        rows = iter(torch.tensor(matrix, dtype=dtype, device=device)[:, None].unbind())
+        for k, step in enumerate(steps):
+            if step.kind == "matrix":
+                row = next(rows)
+                steps[k] = step._replace(w=row if k + 1 >= held else row[:, : k + 1])
     return steps
 
 
 def _terms(row: Any) -> tuple[tuple[int, float], ...]:
-    return tuple((int(j), float(row[j])) for j in np.flatnonzero(row))
+    return tuple((j, factor) for j, factor in enumerate(row) if factor)
 
 
 def _kind(
@@ -454,7 +458,7 @@ class _Run:
         y = x * row.c
         if row.draws:
             drawn.insert(0, self._draw(0))  # type: ignore[misc]
-        for back, n in _terms(row.n):
+        for back, n in _terms(row.n.tolist()):
             y.add_(drawn[back], alpha=n)
         return y
 
