@@ -149,5 +149,3 @@ MADE = {
     "ImageNoise": lambda: ImageNoise(STATES, rng=0),
     "Path": lambda: Path.ve(SIGMAS),
 }
-STARVED: dict[str, list[int]] = {}
-LONG: dict[str, list[int]] = {}
