@@ -207,5 +207,3 @@ MADE = {
     "Path": lambda: Path.ve(SIGMAS),
     "Plan": lambda: plan("ddim", Path.ve(SIGMAS)),
 }
-STARVED: dict[str, list[int]] = {}
-LONG: dict[str, list[int]] = {}
