@@ -258,7 +258,7 @@ def sample(
         raise TypeError(f"plan: must be a Plan, got {shown(plan)}")
     if not callable(denoiser):
         raise TypeError(f"denoiser: must be callable, got {shown(denoiser)}")
-    _check_state(x, torch)
+    check_state(x, torch)
     if callback is not None and not callable(callback):
         raise TypeError(f"callback: must be callable, got {shown(callback)}")
     keeps = flag(return_trajectory, "return_trajectory")
@@ -296,15 +296,16 @@ def _report(state: torch.Tensor) -> None:
         )
 
 
-def _check_state(x: Any, torch: Any) -> None:
+def check_state(x: Any, torch: Any, name: str = "x") -> None:
+    """Refuse what is no dense tensor of floats with an axis."""
     if not isinstance(x, torch.Tensor):
-        raise TypeError(f"x: must be a tensor, got {shown(x)}")
+        raise TypeError(f"{name}: must be a tensor, got {shown(x)}")
     if not x.dtype.is_floating_point or x.dtype.itemsize < 2:
-        raise TypeError(f"x: must hold floats, got {x.dtype}")
+        raise TypeError(f"{name}: must hold floats, got {x.dtype}")
     if x.layout is not torch.strided or x.is_meta or x.is_nested:
-        raise TypeError(f"x: must be a dense tensor, got {x.layout} on {x.device}")
+        raise TypeError(f"{name}: must be a dense tensor, got {x.layout} on {x.device}")
     if x.ndim < 1:
-        raise ValueError(f"x: must have shape (B, ...), got {tuple(x.shape)}")
+        raise ValueError(f"{name}: must have shape (B, ...), got {tuple(x.shape)}")
 
 
 _Draw = Callable[[int], Any]
@@ -315,12 +316,13 @@ def _draws(
 ) -> _Draw | None:
     """Return what makes the noise of a number, from what the caller gave."""
     if noise is not None:
+        given = _brought(plan, x, noise, torch)
         refuse_randomness(rng, step, "noise, which replaces the draws")
         if rows is not None:
             raise ValueError("rows: must not be given with noise, which replaces the draws")
         if not plan.n_draws:
             raise ValueError(f"noise: must not be given for {plan.solver}, which draws none here")
-        return _brought(plan, x, noise, torch)
+        return given
     if not plan.n_draws:
         refuse_randomness(rng, step, f"a plan of {plan.solver} that draws nothing")
         if rows is not None:
@@ -333,6 +335,9 @@ def _draws(
 def _brought(plan: Plan, x: Any, noise: Any, torch: Any) -> _Draw:
     """Noise that the caller made."""
     if isinstance(noise, torch.Tensor):
+        check_state(noise, torch, "noise")
+        if noise.device != x.device:
+            raise ValueError(f"noise: must be on {x.device}, got {noise.device}")
         if noise.shape[1:] != x.shape or len(noise) < plan.n_draws:
             wanted = (plan.n_draws, *x.shape)
             raise ValueError(f"noise: must have shape {wanted}, got {tuple(noise.shape)}")
@@ -340,7 +345,7 @@ def _brought(plan: Plan, x: Any, noise: Any, torch: Any) -> _Draw:
         return given.__getitem__
     if not callable(noise):
         raise TypeError(f"noise: must be a tensor or a function, got {shown(noise)}")
-    if np.isnan(plan._arrays["intervals"]).any():
+    if plan.n_draws and np.isnan(plan._arrays["intervals"]).any():
         raise ValueError("noise: must be a tensor for churn, whose noise belongs to no interval")
     ratios = np.exp(-plan._arrays["intervals"].reshape(-1, 2)).tolist()
 
