@@ -22,7 +22,7 @@ def schedules() -> plt.Figure:
     levels["gaussian, c = 0.5"] = sigmas_gaussian(20, 0.03, 14.6, 0.5)
     levels["align your steps"] = sigmas_ays(20, model="sd15")
     figure, axes = plt.subplots(figsize=(7, 3.2))
-    for i, (name, found) in enumerate(reversed(levels.items())):
+    for i, found in enumerate(reversed(levels.values())):
         inside = found[found > 0]
         axes.vlines(inside, i - 0.35, i + 0.35, color=pictures.COLOURS[i % 6], lw=1.6)
     axes.set(xscale="log", xlabel="noise over signal", yticks=range(len(levels)))

@@ -16,8 +16,6 @@ SCALE: int = globals().get("SCALE", 1)
 SIGMAS = np.append(np.geomspace(10, 0.1, 4 * SCALE), 0.0)
 TRAINED = np.cumprod(1 - np.linspace(1e-4, 0.02, 100))
 
-NODES = np.linspace(-2, 3, 5)
-
 
 class Normal:
     """A denoiser of normal data that copies as itself."""
@@ -98,12 +96,9 @@ GUIDANCE = {
 }
 
 CALLS = {
-    "AdaptiveRun": {"x": None, "lam": NODES, "n_evaluations": 3, "n_rejected": 0},
     "DynamicThreshold": {"denoiser": Normal(), "ratio": 0.9, "max_value": 2.0},
     "DynamicThreshold.__call__": lambda: {"x": tensor(), "level": Level(1.0, 10.0, 10.0)},
-    "ModelStatistics": {"lam": NODES, "l": NODES, "s": NODES, "b": NODES},
     "Plan.row": {"k": 1},
-    "PlanRow": {"c": 1.0, "w": NODES, "n": NODES, "offset": 0.0, "draws": False},
     "plan": [
         {"solver": "dpmpp_2m", "path": Path.ve(SIGMAS), "solver_type": "heun"},
         {"solver": "sa_solver", "path": Path.ve(SIGMAS), "eta": 0.5, "s_tmin": 0.2},
@@ -207,5 +202,3 @@ MADE = {
     "Path": lambda: Path.ve(SIGMAS),
     "Plan": lambda: plan("ddim", Path.ve(SIGMAS)),
 }
-STARVED: dict[str, list[int]] = {}
-LONG: dict[str, list[int]] = {}

@@ -140,7 +140,7 @@ def test_recorded_masses():
 
 @pytest.mark.law
 def test_samples_have_their_law():
-    """200,000 draws each. Red with `side="right"` weights shifted by one, and without the noise."""
+    """200,000 draws each. Red with the weights in another order, and with spreads that add up."""
     level = Level(0.6, 0.8, 0.0)
     x = G1.sample(200_000, level, rng=3)
     assert_cdf(np.ravel(x), lambda x: G1.cdf(x, level))
@@ -191,7 +191,7 @@ def test_discrepancies_do_not_depend_on_how_they_are_cut(monkeypatch):
 
 @pytest.mark.law
 def test_discrepancies_are_unbiased():
-    """Means of 2,000 estimates from 20 samples each: six standard errors."""
+    """Means of 2,000 estimates from 20 samples each: six standard errors. Red with n² pairs."""
     x = G2.sample(40_000, rng=1).reshape(2000, 20, 2)
     right = np.array([mmd2_to_gmm(part, G2) for part in x])
     assert abs(right.mean()) < 6 * right.std() / 2000**0.5

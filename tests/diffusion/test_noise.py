@@ -105,7 +105,7 @@ def test_the_form_of_k_diffusion_counts_calls():
 @pytest.mark.parametrize("make", [noise_like, added, increments])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_noise_is_normal(make, dtype):
-    """A million numbers of 250 images each. Red with a uniform half as wide."""
+    """A million numbers of 250 images: a scale that is one per cent off is seen."""
     z = make(np.zeros((250, 4000), dtype), rng=11)
     assert_cdf(z.ravel().astype(float), stats.norm.cdf)
     # Between images, and between neighbours.
@@ -115,7 +115,7 @@ def test_noise_is_normal(make, dtype):
 
 @pytest.mark.law
 def test_additions_are_independent():
-    """A million pairs of each: starts, additions and increments never share numbers."""
+    """A million pairs of each. Red where additions have the purpose of starts."""
     x = np.zeros((250, 4000))
     noise = ImageNoise(x, rng=11)
     several = [noise_like(x, rng=11), noise_like(x, rng=11, step=1), noise.draw(0), noise.draw(1)]

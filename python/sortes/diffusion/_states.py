@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from sortes import _core
 from sortes._arrays import host
 from sortes._check import shown
 from sortes._device import check_dense, to_device
@@ -14,6 +15,8 @@ from sortes._device import check_dense, to_device
 if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
+
+    from sortes._core import Stream
 
 
 #: States, which come back as they are given: an array or a tensor.
@@ -90,3 +93,12 @@ def batch_of(x: Any, name: str = "x") -> tuple[int, int]:
     if not shape:
         raise ValueError(f"{name}: must have shape (B, ...), got ()")
     return shape[0], int(np.prod(shape[1:], dtype=np.int64))
+
+
+def round_keys(streams: Stream | list[Stream], n: int) -> NDArray[np.uint64]:
+    """Return the keys under which streams, one or one for each, count rounds of their own."""
+    several = streams if isinstance(streams, list) else [streams]
+    keys = np.fromiter((stream.key for stream in several), np.uint64, len(several))
+    steps = np.fromiter((stream.step for stream in several), np.uint32, len(several))
+    found = _core.diffusion.noise.keys(keys, steps, None)
+    return found if isinstance(streams, list) else np.repeat(found, n)

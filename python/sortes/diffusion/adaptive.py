@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from sortes._interrupt import Interrupted
 from sortes._optional import require
 from sortes._progress import Progress, reporter
 from sortes._rng import Rng, refuse_randomness
-from sortes.diffusion.loop import _answer, _check_state
+from sortes.diffusion.loop import _answer, check_state
 from sortes.diffusion.noise import ImageNoise
 from sortes.diffusion.path import Denoise, Path
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _POSITIVE: Final = Domain("(0, inf)")
 _NON_NEGATIVE: Final = Domain("[0, inf)")
+_ORDER: Final = Domain("[2, 3]", integer=True)
 _SAFETY: Final = Domain("(0, 1]")
 
 
@@ -72,7 +73,7 @@ def sample_adaptive(
     x: torch.Tensor,
     path: Path,
     *,
-    order: Literal[2, 3] = 3,
+    order: Annotated[int, _ORDER] = 3,
     rtol: NonNegative = 0.05,
     atol: Positive = 0.0078,
     h_init: Positive = 0.05,
@@ -99,8 +100,8 @@ def sample_adaptive(
     path : Path
         Its first level and its last are where it begins and ends. If the last is clean, the last
         before it is where the steps end, and one more evaluation makes the data.
-    order : {3, 2}
-        Evaluations of a step.
+    order : int, default 3
+        Evaluations of a step, 2 or 3.
     rtol : float, default 0.05
         The relative tolerance.
     atol : float, default 0.0078
@@ -160,10 +161,10 @@ def sample_adaptive(
     torch = require("torch", "diffusion")
     if not callable(denoiser):
         raise TypeError(f"denoiser: must be callable, got {shown(denoiser)}")
-    _check_state(x, torch)
+    check_state(x, torch)
     if not isinstance(path, Path):
         raise TypeError(f"path: must be a Path, got {shown(path)}")
-    points = count(order, "order", 2, 3)
+    points = _ORDER.check(order, "order")
     tolerances = real(rtol, "rtol", _NON_NEGATIVE), real(atol, "atol", _POSITIVE)
     h = real(h_init, "h_init", _POSITIVE)
     safety = real(accept_safety, "accept_safety", _SAFETY)

@@ -59,42 +59,40 @@ def _program(plan: Plan, torch: Any, dtype: Any, device: Any) -> list[_Step]:
 
 
 def _compiled(plan: Plan, torch: Any, dtype: Any, device: Any) -> list[_Step]:
-    arrays = plan._arrays
-    held, w, n = arrays["history"], arrays["w"], arrays["n"]
-    state_w, state_n, mix = arrays["state_w"], arrays["state_n"], arrays["mix"]
+    arrays = {
+        name: values.tolist() if isinstance(values, np.ndarray) else values
+        for name, values in plan._arrays.items()
+    }
+    held = arrays["history"]
     draw = int(arrays["fresh"][0])
-    steps = []
+    steps, matrix = [], []
     for k, level in enumerate(plan.levels):
-        p, r = mix[k].tolist()
+        p, r = arrays["mix"][k]
         how = ("keep", 0.0) if p == 0 else ("add", p) if r == 1 else ("less", -r)
         state = None
         if arrays["step"][k] >= 0:
-            c = float(arrays["state_c"][k])
-            lags, drawn = _terms(state_w[k]), _terms(state_n[k])
+            c = arrays["state_c"][k]
+            lags, drawn = _terms(arrays["state_w"][k]), _terms(arrays["state_n"][k])
             if (c, lags, drawn) != (1.0, (), ()):
                 state = (c, tuple(((k - lag) % held, f) for lag, f in lags), drawn)
-        c, offset = float(arrays["c"][k + 1]), float(arrays["offset"][k + 1])
-        used = _terms(w[k + 1])
-        kind, weights = _kind(c, used, held, how, device), None
+        c, used, noises = arrays["c"][k + 1], _terms(arrays["w"][k + 1]), arrays["n"][k + 1]
+        kind = _kind(c, used, held, how, device)
+        weights: Any = used[0][1] if used else 0.0
         if kind == "matrix":
-            filled = min(k + 1, held)
-            row = np.zeros((1, filled))
+            row = [0.0] * held
             for lag, factor in used:
-                row[0, (k - lag) % held] = factor
-            weights = torch.tensor(row, dtype=dtype, device=device)
+                row[(k - lag) % held] = factor
+            matrix.append(row)
         elif kind == "terms":
             weights = tuple(((k - lag) % held, factor) for lag, factor in used)
-        else:
-            weights = used[0][1] if used else 0.0
         fresh = -1
         if arrays["fresh"][k + 1]:
             fresh, draw = draw, draw + 1
         keeps = held > 1 or how[0] != "keep" or bool(state and state[1])
-        noises = n[k + 1]
         steps.append(
             _Step(
                 level=level,
-                begins=int(arrays["step"][k]),
+                begins=arrays["step"][k],
                 state=state,
                 slot=k % held if keeps else -1,
                 how=how[0],
@@ -103,16 +101,22 @@ def _compiled(plan: Plan, torch: Any, dtype: Any, device: Any) -> list[_Step]:
                 c=c,
                 w=weights,
                 fresh=fresh,
-                noise=float(noises[0]) if fresh >= 0 else 0.0,
+                noise=noises[0] if fresh >= 0 else 0.0,
                 others=tuple(term for term in _terms(noises) if term[0] or fresh < 0),
-                offset=offset,
+                offset=arrays["offset"][k + 1],
             )
         )
+    if matrix:
+        rows = iter(torch.tensor(matrix, dtype=dtype, device=device)[:, None].unbind())
+        for k, step in enumerate(steps):
+            if step.kind == "matrix":
+                row = next(rows)
+                steps[k] = step._replace(w=row if k + 1 >= held else row[:, : k + 1])
     return steps
 
 
 def _terms(row: Any) -> tuple[tuple[int, float], ...]:
-    return tuple((int(j), float(row[j])) for j in np.flatnonzero(row))
+    return tuple((j, factor) for j, factor in enumerate(row) if factor)
 
 
 def _kind(
@@ -254,7 +258,7 @@ def sample(
         raise TypeError(f"plan: must be a Plan, got {shown(plan)}")
     if not callable(denoiser):
         raise TypeError(f"denoiser: must be callable, got {shown(denoiser)}")
-    _check_state(x, torch)
+    check_state(x, torch)
     if callback is not None and not callable(callback):
         raise TypeError(f"callback: must be callable, got {shown(callback)}")
     keeps = flag(return_trajectory, "return_trajectory")
@@ -292,15 +296,16 @@ def _report(state: torch.Tensor) -> None:
         )
 
 
-def _check_state(x: Any, torch: Any) -> None:
+def check_state(x: Any, torch: Any, name: str = "x") -> None:
+    """Refuse what is no dense tensor of floats with an axis."""
     if not isinstance(x, torch.Tensor):
-        raise TypeError(f"x: must be a tensor, got {shown(x)}")
+        raise TypeError(f"{name}: must be a tensor, got {shown(x)}")
     if not x.dtype.is_floating_point or x.dtype.itemsize < 2:
-        raise TypeError(f"x: must hold floats, got {x.dtype}")
+        raise TypeError(f"{name}: must hold floats, got {x.dtype}")
     if x.layout is not torch.strided or x.is_meta or x.is_nested:
-        raise TypeError(f"x: must be a dense tensor, got {x.layout} on {x.device}")
+        raise TypeError(f"{name}: must be a dense tensor, got {x.layout} on {x.device}")
     if x.ndim < 1:
-        raise ValueError(f"x: must have shape (B, ...), got {tuple(x.shape)}")
+        raise ValueError(f"{name}: must have shape (B, ...), got {tuple(x.shape)}")
 
 
 _Draw = Callable[[int], Any]
@@ -311,12 +316,13 @@ def _draws(
 ) -> _Draw | None:
     """Return what makes the noise of a number, from what the caller gave."""
     if noise is not None:
+        given = _brought(plan, x, noise, torch)
         refuse_randomness(rng, step, "noise, which replaces the draws")
         if rows is not None:
             raise ValueError("rows: must not be given with noise, which replaces the draws")
         if not plan.n_draws:
             raise ValueError(f"noise: must not be given for {plan.solver}, which draws none here")
-        return _brought(plan, x, noise, torch)
+        return given
     if not plan.n_draws:
         refuse_randomness(rng, step, f"a plan of {plan.solver} that draws nothing")
         if rows is not None:
@@ -329,6 +335,9 @@ def _draws(
 def _brought(plan: Plan, x: Any, noise: Any, torch: Any) -> _Draw:
     """Noise that the caller made."""
     if isinstance(noise, torch.Tensor):
+        check_state(noise, torch, "noise")
+        if noise.device != x.device:
+            raise ValueError(f"noise: must be on {x.device}, got {noise.device}")
         if noise.shape[1:] != x.shape or len(noise) < plan.n_draws:
             wanted = (plan.n_draws, *x.shape)
             raise ValueError(f"noise: must have shape {wanted}, got {tuple(noise.shape)}")
@@ -336,7 +345,7 @@ def _brought(plan: Plan, x: Any, noise: Any, torch: Any) -> _Draw:
         return given.__getitem__
     if not callable(noise):
         raise TypeError(f"noise: must be a tensor or a function, got {shown(noise)}")
-    if np.isnan(plan._arrays["intervals"]).any():
+    if plan.n_draws and np.isnan(plan._arrays["intervals"]).any():
         raise ValueError("noise: must be a tensor for churn, whose noise belongs to no interval")
     ratios = np.exp(-plan._arrays["intervals"].reshape(-1, 2)).tolist()
 
@@ -454,7 +463,7 @@ class _Run:
         y = x * row.c
         if row.draws:
             drawn.insert(0, self._draw(0))  # type: ignore[misc]
-        for back, n in _terms(row.n):
+        for back, n in _terms(row.n.tolist()):
             y.add_(drawn[back], alpha=n)
         return y
 

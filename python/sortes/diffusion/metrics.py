@@ -16,6 +16,7 @@ from sortes.diffusion._states import (
     is_tensor,
     like,
     namespace,
+    round_keys,
     state_of,
     working,
 )
@@ -252,10 +253,9 @@ def sliced_wasserstein(
             if _ndim(x) > _ndim(y):
                 raise ValueError(f"x: must hold {other.shape[1]} numbers a row, as y, got {d}")
             raise ValueError(f"y: must hold {d} numbers a row, as x, got {other.shape[1]}")
-    stream = as_stream(rng, step)
-    key = np.full(k, _core.diffusion.noise.keys([stream])[0])
+    keys = round_keys(as_stream(rng, step), k)
     directions = _core.diffusion.noise.normals(
-        "direction", key, np.arange(k, dtype=np.uint64), 0, d, None
+        "direction", keys, np.arange(k, dtype=np.uint64), 0, d, None
     ).reshape(k, d)
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     powers = np.empty(k)

@@ -18,6 +18,7 @@ from sortes.diffusion._states import (
     host_doubles,
     like,
     namespace,
+    round_keys,
     state_of,
     working,
 )
@@ -306,8 +307,7 @@ class GaussianMixture:
                [ 9.]])
         """
         n, level = AT_LEAST_1.check(n, "n"), level_of(level)
-        stream = as_stream(rng, step)
-        keys = np.full(n, _core.diffusion.noise.keys([stream])[0])
+        keys = round_keys(as_stream(rng, step), n)
         width = 1 + self._mu.shape[1]
         with job_of(num_threads, None) as job:
             drawn = _core.diffusion.noise.normals(

@@ -12,7 +12,7 @@ from sortes._arrays import integers_of
 from sortes._check import WORD, Domain, Step, shown
 from sortes._device import is_on_device, to_device, to_host
 from sortes._rng import Rng, as_streams
-from sortes.diffusion._states import State, batch_of, is_tensor, like, state_of
+from sortes.diffusion._states import State, batch_of, is_tensor, like, round_keys, state_of
 
 if TYPE_CHECKING:
     import torch
@@ -85,10 +85,7 @@ class _Images:
         else:
             ids = integers_of(to_host(rows), "rows", WORD, n=self.batch)
         self.ids = ids.astype(np.uint64)
-        streams = as_streams(rng, self.batch, step)
-        several = streams if isinstance(streams, list) else [streams]
-        keys = _core.diffusion.noise.keys(several)
-        self.keys = keys if isinstance(streams, list) else np.repeat(keys, self.batch)
+        self.keys = round_keys(as_streams(rng, self.batch, step), self.batch)
         self.on_device = is_on_device(self.like)
 
     def shaped(self, values: Any) -> Any:
@@ -282,7 +279,7 @@ class BrownianNoise:
     ) -> None:
         self._images = _Images(x, rows, rng, step)
         images = self._images
-        self._keys = _core.diffusion.noise.brownian_keys(images.keys, images.ids)
+        self._keys = _core.diffusion.noise.brownian_keys(images.keys, images.ids, None)
         self._words = _words(images, self._keys) if images.on_device else None
         self._last: tuple[int, Any] | None = None
 

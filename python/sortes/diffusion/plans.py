@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Unpack, final
 
 import numpy as np
@@ -49,11 +50,19 @@ class PlanRow(NamedTuple):
 
 
 @final
+@dataclass(frozen=True, eq=False, repr=False)
 class Plan:
     """The rows of coefficients of a solver on a path, which `plan` makes and `sample` executes.
 
     A plan of `n_evaluations` evaluations has one row more: row k makes the argument of evaluation
     k, the last row the result. Everything is float64 on the host. Plans can be pickled.
+
+    Attributes
+    ----------
+    solver : str
+        The solver, by our name for it.
+    path : Path
+        The path whose levels the steps go through.
 
     Examples
     --------
@@ -65,45 +74,28 @@ class Plan:
     array([ 0.93 , -0.359])
     """
 
-    __slots__ = ("_arrays", "_levels", "_path", "_programs", "_solver")
+    solver: str
+    path: Path
     _arrays: dict[str, Any]
     _levels: tuple[Level, ...]
-    _path: Path
     #: What loops made of it, for each kind of tensors.
     _programs: dict[Any, Any]
-    _solver: str
-
-    def __init__(self) -> None:
-        raise TypeError("Plan: is made by sortes.diffusion.plan")
 
     @classmethod
     def _of(cls, solver: str, path: Path, arrays: dict[str, Any]) -> Plan:
-        self = object.__new__(cls)
         evaluations = len(arrays["step"])
         for name, rows in (("w", 1), ("n", 1), ("state_w", 0), ("state_n", 0), ("mix", 0)):
             arrays[name] = arrays[name].reshape(evaluations + rows, -1)
-        self._solver, self._path, self._arrays = solver, path, arrays
-        self._levels = tuple(
+        levels = tuple(
             path[index] if index >= 0 else path.at_lambda(lam)
             for index, lam in zip(arrays["index"].tolist(), arrays["lam"].tolist(), strict=True)
         )
-        self._programs = {}
-        return self
-
-    @property
-    def solver(self) -> str:
-        """The solver, by our name for it."""
-        return self._solver
-
-    @property
-    def path(self) -> Path:
-        """The path whose levels the steps go through."""
-        return self._path
+        return cls(solver, path, arrays, levels, {})
 
     @property
     def n_steps(self) -> int:
         """The number of steps."""
-        return self._path.n_steps
+        return self.path.n_steps
 
     @property
     def n_evaluations(self) -> int:
@@ -123,7 +115,7 @@ class Plan:
     @property
     def init_sigma(self) -> float:
         """The standard deviation of the noise from which a run starts."""
-        return float(self._path.sigma[0])
+        return float(self.path.sigma[0])
 
     def row(self, k: Count) -> PlanRow:
         """Return a row of coefficients.
@@ -140,7 +132,7 @@ class Plan:
 
         Raises
         ------
-        IndexError
+        ValueError
             If there is no such row.
         TypeError
             If `k` is no integer.
@@ -153,7 +145,7 @@ class Plan:
         """
         at = integer(k, "k")
         if not 0 <= at <= self.n_evaluations:
-            raise IndexError(f"k: must be in [0, {self.n_evaluations}], got {shown(at)}")
+            raise ValueError(f"k: must be in [0, {self.n_evaluations}], got {shown(at)}")
         arrays = self._arrays
         return PlanRow(
             float(arrays["c"][at]),
@@ -165,10 +157,10 @@ class Plan:
 
     def __repr__(self) -> str:
         counts = f"n_steps={self.n_steps}, n_evaluations={self.n_evaluations}"
-        return f"Plan({self._solver!r}, {counts}, n_draws={self.n_draws})"
+        return f"Plan({self.solver!r}, {counts}, n_draws={self.n_draws})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Plan._of, (self._solver, self._path, self._arrays)
+        return Plan._of, (self.solver, self.path, self._arrays)
 
 
 def plan(solver: str, path: Path, **options: Unpack[SolverOptions]) -> Plan:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias, final
 
 from sortes._check import Domain, shown
-from sortes.diffusion.path import Denoise, Level
+from sortes._optional import require
+from sortes.diffusion.loop import check_state
+from sortes.diffusion.path import Denoise, Level, level_of
 
 if TYPE_CHECKING:
     import torch
@@ -79,11 +81,14 @@ class DynamicThreshold:
 
         Raises
         ------
+        ValueError
+            If the states have no axis, or the level is none.
         TypeError
-            If the denoiser returns no tensor.
+            If the states or the prediction are no tensor of floats, or the level has another type.
         """
-        import torch
-
+        torch = require("torch", "diffusion")
+        check_state(x, torch)
+        level = level_of(level)
         d = self._denoiser(x, level)
         if not isinstance(d, torch.Tensor):
             raise TypeError(f"denoiser: must return a tensor, got {shown(d)}")
@@ -92,7 +97,8 @@ class DynamicThreshold:
         sizes = d.flatten(1).abs() if d.ndim > 1 else d[:, None].abs()
         q = _quantile(sizes.to(torch.promote_types(d.dtype, torch.float32)), self._ratio)
         q = q.clamp(1.0, self._most).to(d.dtype).view(-1, *[1] * (d.ndim - 1))
-        return torch.minimum(torch.maximum(d, -q), q) / q
+        clipped: torch.Tensor = torch.minimum(torch.maximum(d, -q), q) / q
+        return clipped
 
 
 def _quantile(sizes: torch.Tensor, ratio: float) -> torch.Tensor:

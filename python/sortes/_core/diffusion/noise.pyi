@@ -1,19 +1,16 @@
 """The noise of each image of a batch."""
 
-from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from sortes._progress import Job
 
-from .. import Stream
-
 Use: TypeAlias = Literal["start", "step", "mixture", "direction"]
 
 __all__ = ["brownian_keys", "brownian_values", "keys", "normals", "normals_f32"]
 
-def keys(streams: Sequence[Stream]) -> NDArray[np.uint64]: ...
+def keys(keys: NDArray[np.uint64], steps: NDArray[np.uint32], job: Job) -> NDArray[np.uint64]: ...
 def normals(
     of: Use,
     keys: NDArray[np.uint64],
@@ -33,4 +30,6 @@ def normals_f32(
 def brownian_values(
     keys: NDArray[np.uint64], ids: NDArray[np.uint64], time: int, width: int, job: Job
 ) -> NDArray[np.float64]: ...
-def brownian_keys(keys: NDArray[np.uint64], ids: NDArray[np.uint64]) -> NDArray[np.uint64]: ...
+def brownian_keys(
+    keys: NDArray[np.uint64], ids: NDArray[np.uint64], job: Job
+) -> NDArray[np.uint64]: ...

@@ -54,13 +54,14 @@ vectorised! {
         fill(purpose, ids, |_| 0, out, precise_uniform);
     }
 
-    /// Writes draws `2 * block`, `2 * block + 1`, ... of one entity as [normals](Draws::normal).
-    ///
-    /// # Panics
-    /// If they go beyond the end of the sequence.
-    pub fn normals(stream: Stream, purpose: Purpose, entity: u64, block: u32, out: &mut [f64]) {
-        let last = u64::from(block) + out.len().div_ceil(2) as u64;
-        assert!(last <= 1 << 32, "a sequence has 2^32 blocks");
+    /// Writes draws `2 * block`, `2 * block + 1`, ... of one entity as normals.
+    fn normals_of_blocks(
+        stream: Stream,
+        purpose: Purpose,
+        entity: u64,
+        block: u32,
+        out: &mut [f64],
+    ) {
         for (i, part) in out.chunks_mut(PART).enumerate() {
             let block = block.wrapping_add((i * (PART / 2)) as u32);
             let uniforms = |i| {
@@ -106,6 +107,20 @@ vectorised! {
             *out = two_draws(draws.key, [block, step, entity, high]);
         }
     }
+}
+
+/// Writes draws `first`, `first + 1`, ... of one entity as [normals](Draws::normal).
+///
+/// # Panics
+/// If they go beyond the end of the sequence, `2^33` draws.
+pub fn normals(stream: Stream, purpose: Purpose, entity: u64, first: u64, out: &mut [f64]) {
+    assert!(first + out.len() as u64 <= 1 << 33, "a sequence has 2^33 draws");
+    let (half, whole) = out.split_at_mut(((first % 2) as usize).min(out.len()));
+    if let [z] = half {
+        let [_, word] = words_of(stream, purpose, entity, (first / 2) as u32);
+        *z = elementary::normal_quantile(open_uniform_of(word));
+    }
+    normals_of_blocks(stream, purpose, entity, first.div_ceil(2) as u32, whole);
 }
 
 /// How many numbers are taken through one operation after another: they stay in the nearest cache.
@@ -315,12 +330,12 @@ mod tests {
     fn normals_are_those_of_single_draws() {
         let stream = Stream::new(0x9ABC_DEF0_1234_5678).at_step(7);
         for level in available_levels() {
-            for (entity, block) in [(0, 0), (3, u32::MAX - 3000), ((1 << 48) - 5, 12)] {
+            for (entity, first) in [(0, 0), (3, (1 << 33) - 4099), ((1 << 48) - 5, 25)] {
                 for len in LENGTHS {
                     let mut z = vec![0.0; len];
-                    with_level(level, || normals(stream, Purpose::Item, entity, block, &mut z));
+                    with_level(level, || normals(stream, Purpose::Item, entity, first, &mut z));
                     let mut draws = stream.draws(Purpose::Item, entity);
-                    draws.seek(2 * u64::from(block));
+                    draws.seek(first);
                     for (i, z) in z.iter().enumerate() {
                         assert_eq!(z.to_bits(), draws.normal().to_bits(), "{level:?} {i}");
                     }

@@ -3,12 +3,14 @@
 use sortes::diffusion::brownian;
 use sortes::diffusion::noise::{self as kernels, Images};
 use sortes_core::memory::zeroed;
-use sortes_core::rng::Purpose;
+use sortes_core::rng::{self, Purpose};
 
 use crate::prelude::*;
 
 /// Nanoseconds of a number.
 const NUMBER: f64 = 5.0;
+/// Keys between two looks at signals.
+const BATCH: usize = 1 << 12;
 
 /// What the noise is for.
 #[derive(Clone, Copy)]
@@ -101,15 +103,31 @@ fn brownian_values(
 
 /// The keys of the Wiener processes of images.
 #[pyfunction]
-fn brownian_keys(keys: Vector<'_, u64>, ids: Vector<'_, u64>) -> Array<u64> {
+fn brownian_keys(
+    keys: Vector<'_, u64>,
+    ids: Vector<'_, u64>,
+    job: Job<'_>,
+) -> PyResult<Array<u64>> {
     let images = Images { keys: &keys, ids: &ids, round: 0 };
-    Array((0..ids.len()).map(|i| brownian::key(images, i)).collect())
+    each(ids.len(), job, |i| brownian::key(images, i))
 }
 
-/// The keys under which streams count rounds of their own.
+/// The keys under which streams of some keys, at some steps, count rounds of their own.
 #[pyfunction]
-fn keys(streams: Vec<PyRef<'_, Stream>>) -> Array<u64> {
-    Array(streams.iter().map(|stream| stream.0.rounds().key()).collect())
+fn keys(keys: Vector<'_, u64>, steps: Vector<'_, u32>, job: Job<'_>) -> PyResult<Array<u64>> {
+    each(keys.len(), job, |i| rng::Stream::new(keys[i]).at_step(steps[i]).rounds().key())
+}
+
+fn each(n: usize, job: Job<'_>, key: impl Fn(usize) -> u64 + Send + Sync) -> PyResult<Array<u64>> {
+    job.array(Size::new(n, NUMBER * 8.0).serial(), |run| {
+        let mut out = zeroed(n, "keys")?;
+        for range in run.blocks(n, BATCH) {
+            for i in range? {
+                out[i] = key(i);
+            }
+        }
+        Ok(out)
+    })
 }
 
 /// The noise of each image of a batch.

@@ -7,7 +7,7 @@ use sortes_core::rng::{Purpose, Rounds, bulk};
 use sortes_core::{Result, Run};
 
 /// How many elements are drawn at once.
-const CHUNK: usize = 1 << 12;
+pub(super) const CHUNK: usize = 1 << 12;
 
 /// Whose noise it is: images, and the round of each.
 #[derive(Clone, Copy)]
@@ -36,20 +36,34 @@ pub fn normals<T: Element>(
 ) -> Result<()> {
     assert_eq!(images.keys.len(), images.ids.len(), "one key per image");
     assert_eq!(out.len(), images.ids.len() * width, "one row per image");
-    if width == 0 {
-        return Ok(());
-    }
-    // Rows are cut into chunks, each of which is a task: a batch of one image has many of them.
-    let chunks = width.div_ceil(CHUNK);
-    let rows: Vec<_> = out.chunks_mut(width).flat_map(|row| row.chunks_mut(CHUNK)).collect();
-    let mut tasks = rows;
-    run.fill_chunks(&mut tasks, 1, |task, chunk| {
-        let (image, at) = (task / chunks, task % chunks);
-        let stream = Rounds::from_key(images.keys[image]).at(images.round);
-        let block = (at * (CHUNK / 2)) as u32;
-        let [chunk] = chunk else { return };
-        T::normals(|z| bulk::normals(stream, purpose, images.ids[image], block, z), chunk);
-        run.advance(chunk.len() as u64);
+    // Chunks of any images: a batch of one image has many, and many small images share one.
+    run.fill_chunks(out, CHUNK, |task, chunk| {
+        let done = chunk.len() as u64;
+        for (image, first, part) in pieces(chunk, task * CHUNK, width) {
+            let stream = Rounds::from_key(images.keys[image]).at(images.round);
+            T::normals(|z| bulk::normals(stream, purpose, images.ids[image], first, z), part);
+        }
+        run.advance(done);
+    })
+}
+
+/// Cuts what begins at number `at` of all into the parts of images of `width` numbers: the image,
+/// which of its numbers is the first, and the part.
+pub(super) fn pieces<T>(
+    chunk: &mut [T],
+    at: usize,
+    width: usize,
+) -> impl Iterator<Item = (usize, u64, &mut [T])> {
+    let (mut at, mut rest) = (at, chunk);
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let (image, first) = (at / width, at % width);
+        let len = rest.len().min(width - first);
+        let (part, after) = std::mem::take(&mut rest).split_at_mut(len);
+        (at, rest) = (at + len, after);
+        Some((image, first as u64, part))
     })
 }
 
@@ -72,6 +86,31 @@ impl Element for f32 {
         draw(wide);
         for (out, z) in out.iter_mut().zip(wide) {
             *out = *z as f32;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images_of_any_size_have_their_own_noise() {
+        let (keys, ids) = ([7, 9, 7], [3, 5, 1 << 40]);
+        for width in [0, 1, 3, 1000, 4097, 10_001] {
+            let mut all = vec![0f64; 3 * width];
+            let images = Images { keys: &keys, ids: &ids, round: 4 };
+            normals(Purpose::Noise, images, width, &mut all, Run::alone()).unwrap();
+            for i in 0..3 {
+                let mut draws =
+                    Rounds::from_key(keys[i]).draws(Purpose::Noise, ids[i], images.round);
+                for z in &all[i * width..(i + 1) * width] {
+                    assert_eq!(z.to_bits(), draws.normal().to_bits());
+                }
+            }
+            let mut single = vec![0f32; 3 * width];
+            normals(Purpose::Noise, images, width, &mut single, Run::alone()).unwrap();
+            assert!(single.iter().zip(all).all(|(&single, all)| single == all as f32));
         }
     }
 }
