@@ -6,9 +6,9 @@ from types import SimpleNamespace
 import numpy as np
 from scipy import sparse
 from sortes.mcmc import (
+    AxialModes,
     BernoulliRBM,
     CLogp,
-    Funnel,
     Gibbs,
     GibbsianPolarSlice,
     HitAndRunSlice,
@@ -290,18 +290,24 @@ CALLS = {
         {"df": 3.0, "mean": 0.5, "scale": 2.0},
         {"df": 3.0, "cov": np.eye(2)},
     ],
+    "AdaptiveEllipticalSlice": [
+        {"df": 3.0, "mean": 0.5, "scale": 2.0, "first_sweeps": 2, "sweep_share": 0.2},
+        {"df": 3.0, "cov": np.eye(2)},
+    ],
     "GibbsianPolarSlice": {"width": 2.0, "center": 0.5, "adapt": "full"},
     "StandardNormal": {"dim": 2},
     "StudentT": {"dim": 2, "df": 3.0},
     "Funnel": {"dim": 2},
-    "Funnel.__call__": {"x": np.tile([[0.5, 1.0], [2.0, 3.0]], (SCALE, 1))},
-    "Funnel.sample": {"n": 3 * SCALE, "rng": 0},
+    "AxialModes.__call__": {"x": np.tile([[0.5, 1.0], [2.0, 3.0]], (SCALE, 1))},
+    "AxialModes.sample": {"n": 3 * SCALE, "rng": 0},
     "Normal": [{"mean": [0.5, 0.5], "scale": 2.0}, {"mean": [0.5, 0.5], "cov": np.eye(2)}],
     "GaussianMixture": [
         {"means": [[0.0, 1.0], [2.0, 3.0]], "weights": [1.0, 2.0], "scale": [1.0, 2.0]},
         {"means": [[0.0, 1.0], [2.0, 3.0]], "cov": np.eye(2)},
     ],
     "ManyWell": {"dim": 4},
+    "HyperplaneDisk": {"dim": 3},
+    "AxialModes": {"dim": 3},
     "LogisticRegression": {"X": np.tile(TRIL, (SCALE, 1)), "y": np.tile([1, 0], SCALE)},
     "CLogp": [
         {"obj": Compiled(), "ndim": 2},
@@ -321,7 +327,7 @@ MADE = {
     "SpinTrace": lambda: IsingModel(EDGES).sample(**SPIN_RUN),
     "Trace": lambda: sample(TARGET, Slice(), **FEW),
     "Sampling": lambda: sample(TARGET, Slice(), **FEW, blocking=False),
-    "Funnel": lambda: Funnel(2),
+    "AxialModes": lambda: AxialModes(2),
     "Gibbs": lambda: Gibbs([("x", Drawn()), ("y", Drawn())]),
     "GibbsDraws": lambda: MADE["Gibbs"]().sample({"x": 0.0, "y": 0.0}, draws=5, rng=0),
     "CLogp": lambda: CLogp(compiled, 2),

@@ -11,6 +11,7 @@ import pytest
 from sigint import ctrl_c_after, needs_sigint
 from sortes import Interrupted, Stream
 from sortes.mcmc import (
+    AdaptiveEllipticalSlice,
     CLogp,
     EllipticalSlice,
     Funnel,
@@ -33,7 +34,9 @@ KERNELS = [
     HitAndRunSlice(),
     EllipticalSlice(prior_var=1.0),
     GeneralizedEllipticalSlice(),
+    AdaptiveEllipticalSlice(sweep_share=0.3, first_sweeps=3),
     GibbsianPolarSlice(2.0),
+    GibbsianPolarSlice(2.0, fresh_direction=True),
     [Slice(1.0), GibbsianPolarSlice(2.0)],
     Mixture([(HitAndRunSlice(), 1), ([Slice(2.0), Mixture([(Slice(), 1)])], 2)]),
 ]
@@ -673,3 +676,6 @@ def test_what_is_learnt_from_all_chains_needs_chains():
     torch = pytest.importorskip("torch")
     with pytest.raises(ValueError, match=r"^kernel: `adapt` must be None on a device, got 'diag'$"):
         sample_on_device(lambda x: -(x[:, 0] ** 2), learns, torch.ones(3, 2), rng=0)
+    fresh = GibbsianPolarSlice(1.0, fresh_direction=True)
+    with pytest.raises(ValueError, match=r"^kernel: `fresh_direction` must be False on a device"):
+        sample_on_device(lambda x: -(x[:, 0] ** 2), fresh, torch.ones(3, 2), rng=0)

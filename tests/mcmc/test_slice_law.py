@@ -60,6 +60,9 @@ KERNELS = {
     "polar, refreshed, moved": GibbsianPolarSlice(
         0.5, center=[0.5, -0.2, 0.1], scale_tril=TRIL, refresh_threshold=True
     ),
+    "polar, fresh, moved": GibbsianPolarSlice(
+        1.0, center=[0.5, -0.2, 0.1], scale_tril=TRIL, fresh_direction=True
+    ),
 }
 
 
@@ -85,6 +88,17 @@ def test_the_law_stays(kernel, target):
         assert stats.ks_2samp(trace.logp[:, t], other).pvalue > 1e-6
     np.testing.assert_allclose(trace.logp, TARGETS[target](trace.draws.reshape(-1, 3)).reshape(
         trace.logp.shape), rtol=1e-9)  # fmt: skip
+
+
+@pytest.mark.law
+def test_fresh_directions_are_independent():
+    """Of a law of the radius alone they are never refused, and have nothing of those before."""
+    kernel = GibbsianPolarSlice(10.0, fresh_direction=True)
+    trace = sample(StudentT(3), kernel, [0.1, 2.0, 0.3], chains=CHAINS, draws=1, warmup=0, rng=4)
+    assert (trace.stats["n_direction"] == 1).all()
+    x = trace.draws[:, 0]
+    for i in range(3):  # uniform on the sphere: so is each coordinate
+        agree(x[:, i] / np.linalg.norm(x, axis=1), stats.uniform(-1, 2).cdf)
 
 
 @pytest.mark.law

@@ -12,8 +12,10 @@ import pytest
 from lawlib import assert_cdf, assert_law
 from scipy import integrate, stats
 from sortes.mcmc import (
+    AxialModes,
     Funnel,
     GaussianMixture,
+    HyperplaneDisk,
     LogisticRegression,
     ManyWell,
     Normal,
@@ -129,8 +131,45 @@ def test_exact_draws_of_normals():
     agree(x[which == 2, 0], stats.norm(0, 3).cdf)
 
 
+@pytest.mark.law
+@pytest.mark.parametrize("dim", [1, 2, 10, 100])
+def test_exact_draws_of_axial_modes(dim):
+    """The largest modulus by quadrature; its axis and sides; the others, below it."""
+    x = AxialModes(dim).sample(N, rng=7)
+    moduli = np.abs(x)
+    largest = moduli.max(1)
+    grid = np.linspace(1e-9, 80, 200_001)
+    log = 4 * np.log(grid) - grid + (dim - 1) * np.log(-np.expm1(-grid))
+    mass = integrate.cumulative_simpson(np.exp(log - log.max()), x=grid, initial=0)
+    agree(largest, lambda t: np.interp(t, grid, mass / mass[-1]))
+    axis = moduli.argmax(1)
+    assert_law(np.bincount(axis, minlength=dim), np.full(dim, 1 / dim))
+    assert_law(np.bincount((x[:, 0] > 0).astype(int), minlength=2), [0.5, 0.5])
+    if dim > 1:
+        other = moduli[np.arange(N), (axis + 1) % dim]
+        agree(np.expm1(-other) / np.expm1(-largest), stats.uniform.cdf)
+    points = np.array([[0.5] + [0.0] * (dim - 1), [-2.0] + [1.0] * (dim - 1)])
+    ratio = 4 * np.log(4) - (1.5 + dim - 1)
+    assert np.diff(AxialModes(dim)(points))[0] == pytest.approx(ratio, rel=1e-12)
+
+
+@pytest.mark.law
+@pytest.mark.parametrize("dim", [1, 2, 30])
+def test_a_disk_is_a_normal(dim):
+    cov = (np.eye(dim) - 1 / (1 + dim)) / 2
+    points = np.random.default_rng(0).normal(size=(5, dim))
+    law = stats.multivariate_normal(np.zeros(dim), cov)
+    np.testing.assert_allclose(HyperplaneDisk(dim)(points), law.logpdf(points), rtol=1e-11)
+    x = HyperplaneDisk(dim).sample(N, rng=8)
+    z = np.linalg.solve(np.linalg.cholesky(cov), x.T)
+    agree(z[0], stats.norm.cdf)
+    agree(z[-1], stats.norm.cdf)
+    agree((z**2).sum(0), stats.chi2(dim).cdf)
+
+
 def test_draws_depend_on_the_stream_alone():
-    for target in (ManyWell(4), StudentT(2), GaussianMixture([[0], [1]]), Funnel(2)):
+    for target in (ManyWell(4), StudentT(2), GaussianMixture([[0], [1]]), Funnel(2),
+                   AxialModes(3), HyperplaneDisk(3)):  # fmt: skip
         whole = target.sample(1000, rng=0)
         assert np.array_equal(whole, target.sample(1000, rng=0, num_threads=3))
         assert np.array_equal(whole[:300], target.sample(300, rng=0))

@@ -1,12 +1,13 @@
 """Draws from a density that is known up to a factor, by Markov chains.
 
 `sample` runs chains of a kernel, `Slice`, `HitAndRunSlice`, `EllipticalSlice`,
-`GeneralizedEllipticalSlice` or `GibbsianPolarSlice`, several of them in turn or a `Mixture`, for
-any log density: a Python function of many points, a compiled one (`CLogp`), one of tensors
-(`TorchLogp`), or one that is built in (`StandardNormal`, `Normal`, `GaussianMixture`, `StudentT`,
-`Funnel`, `ManyWell`, `LogisticRegression`). The result is a `Trace`, or a `Sampling` while it runs
-in the background, which hands out `ChainProgress`; `rhat` and `ess` say whether chains have mixed
-and what their draws are worth. `sample_on_device` keeps many chains on a GPU.
+`GeneralizedEllipticalSlice`, `AdaptiveEllipticalSlice` or `GibbsianPolarSlice`, several of them in
+turn or a `Mixture`, for any log density: a Python function of many points, a compiled one
+(`CLogp`), one of tensors (`TorchLogp`), or one that is built in (`StandardNormal`, `Normal`,
+`GaussianMixture`, `StudentT`, `Funnel`, `ManyWell`, `HyperplaneDisk`, `AxialModes`,
+`LogisticRegression`). The result is a `Trace`, or a `Sampling` while it runs in the background,
+which hands out `ChainProgress`; `rhat` and `ess` say whether chains have mixed and what their draws
+are worth. `sample_on_device` keeps many chains on a GPU.
 
 `smc` goes from a prior to a posterior by particles, and gives the evidence; `Gibbs` draws blocks of
 variables given the others, by functions of the user's, by Metropolis and Hastings (`MHBlock`) or by
@@ -24,6 +25,7 @@ from sortes.mcmc.control import ChainProgress, Sampling
 from sortes.mcmc.diagnostics import ess, rhat
 from sortes.mcmc.gibbs import Gibbs, GibbsDraws, MHBlock
 from sortes.mcmc.kernels import (
+    AdaptiveEllipticalSlice,
     EllipticalSlice,
     GeneralizedEllipticalSlice,
     GibbsianPolarSlice,
@@ -37,9 +39,11 @@ from sortes.mcmc.resampling import log_mean_weight, next_temperature, resample, 
 from sortes.mcmc.sampling import sample
 from sortes.mcmc.spins import IsingModel, PottsModel, SpinTrace
 from sortes.mcmc.targets import (
+    AxialModes,
     CLogp,
     Funnel,
     GaussianMixture,
+    HyperplaneDisk,
     LogisticRegression,
     ManyWell,
     Normal,
@@ -50,6 +54,8 @@ from sortes.mcmc.tempering import Particles, smc
 from sortes.mcmc.trace import Trace
 
 __all__ = [
+    "AdaptiveEllipticalSlice",
+    "AxialModes",
     "BernoulliRBM",
     "Block",
     "BoltzmannTrace",
@@ -65,6 +71,7 @@ __all__ = [
     "GibbsDraws",
     "GibbsianPolarSlice",
     "HitAndRunSlice",
+    "HyperplaneDisk",
     "IsingModel",
     "LogisticRegression",
     "MHBlock",

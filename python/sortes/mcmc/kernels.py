@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias, TypeVar, get_args
 
 import numpy as np
 
@@ -13,7 +13,9 @@ from sortes._arrays import numbers_of
 from sortes._check import (
     FINITE,
     POSITIVE,
+    UNIT,
     AtLeastOne,
+    Count,
     Domain,
     Positive,
     count,
@@ -36,6 +38,9 @@ Adapt: TypeAlias = Literal["center", "diag", "full"]
 _END: Final = Domain("[-inf, inf]")
 _MOST_STEPS: Final = 2**53
 _MOST_DOUBLINGS: Final = 1000
+_MOST_SWEEPS: Final = 2**32 - 1
+#: From so many coordinates on, they are also updated one by one.
+_MANY: Final = 10
 
 
 class Slice:
@@ -372,16 +377,13 @@ class GeneralizedEllipticalSlice:
     variable with shape $(d + \nu)/2$ and rate $(\nu + (x - m)^T S^{-1} (x - m))/2$, and an update
     of `EllipticalSlice` with the prior $N(m, s S)$ follows, for which the rest is the likelihood.
     `sample` takes the whole log density. For laws of about one mode; a spread that fits makes the
-    cost all but independent of the dimension. Warm-up must be long enough to find it. Statistics:
-    ``n_shrink``.
+    cost all but independent of the dimension. Warm-up must be long enough to find it;
+    `AdaptiveEllipticalSlice` goes on learning. Statistics: ``n_shrink``.
 
     References
     ----------
     Nishihara, Murray and Adams, "Parallel MCMC with generalized elliptical slice sampling", Journal
     of Machine Learning Research 15, 2014, arXiv:1210.7477.
-
-    Marco and Tokdar, "Adaptive generalized elliptical slice sampling", 2026, arXiv:2605.21659: they
-    go on adapting, ever less, where this kernel stops with warm-up.
 
     Examples
     --------
@@ -404,11 +406,7 @@ class GeneralizedEllipticalSlice:
         tune: bool = True,
     ) -> None:
         self._df = real(df, "df", POSITIVE)
-        self._mean = numbers_of(mean, "mean", FINITE)
-        self._sd = numbers_of(1.0 if scale is None else scale, "scale", POSITIVE)
-        self._tril = None if cov is None else cholesky(cov, "cov")
-        if scale is not None and cov is not None:
-            raise ValueError("cov: must not be given with `scale`")
+        self._mean, self._sd, self._tril = _student(mean, scale, cov)
         self._tune = flag(tune, "tune")
 
     def __repr__(self) -> str:
@@ -432,6 +430,118 @@ class GeneralizedEllipticalSlice:
         """Accept any state."""
 
 
+class AdaptiveEllipticalSlice:
+    r"""Generalised elliptical slice sampling that learns as long as it runs (AGESS).
+
+    Parameters
+    ----------
+    df : float, default 6.0
+        The degrees of freedom of the Student distribution that ellipses are of.
+    mean : float or array_like, shape (d,), default 0.0
+        Its location at first.
+    scale : float or array_like, shape (d,), optional
+        Its scales at first, where coordinates are independent: 1 unless a covariance is given.
+    cov : array_like, shape (d, d), optional
+        The covariance at first of the normal that it is a mixture of.
+    fixed_share : float, default 0.05
+        The share of transitions that keep to the first distribution, in [0, 1): they lead from mode
+        to mode where that one is wide.
+    sweep_share : float, optional
+        The share of transitions that update all coordinates one by one, in [0, 1): 0.05 with 10
+        coordinates or more, and otherwise 0, unless given. It must leave a share to the others.
+    first_sweeps : int, default 0
+        How many of these come before anything else. The authors' package makes them for a part of
+        its burn-in; they cost `d` updates each.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of its domain, a covariance not positive definite, or both spreads are
+        given.
+    TypeError
+        If an argument has the wrong type.
+
+    Notes
+    -----
+    A transition is that of `GeneralizedEllipticalSlice`, with the location $m$ and the covariance
+    $S$ that the chain has learnt. State $n$ moves both by the weight
+    $w_n = n^{-\max(2/3,\; 1 - d^{-1/3})}$:
+
+    $$
+    S \leftarrow (1 - w_n) S + w_n (x - m)(x - m)^T, \qquad m \leftarrow (1 - w_n) m + w_n x,
+    $$
+
+    and what is learnt is put in use after 1, 2, 4, 6, 8, 10, 12, 15, ... transitions, at
+    intervals $\lfloor \sqrt k \rfloor$. A sweep takes the coordinates in an order that is drawn,
+    each with a Student distribution of its own.
+
+    Learning does not end with warm-up. No transition but the first leaves the law exactly as it is;
+    the law of the states tends to that of the density as steps become smaller. Where that is not
+    wanted, `GeneralizedEllipticalSlice` learns in warm-up alone. In return it needs no setting, and
+    its cost in evaluations hardly grows with the dimension once it has learnt.
+    Statistics: ``n_shrink``, the proposals that were not taken.
+
+    References
+    ----------
+    Marco and Tokdar, "Adaptive generalized elliptical slice sampling", 2026, arXiv:2605.21659.
+
+    Chimisov, Łatuszyński and Roberts, "Air Markov chain Monte Carlo", 2018, arXiv:1801.09309.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sortes.mcmc import AdaptiveEllipticalSlice, sample
+    >>> def logp(x):  # a ridge of unit length around a sphere
+    ...     radius = np.linalg.norm(x - 1, axis=1)
+    ...     return radius - 0.5 * radius**2
+    >>> kernel = AdaptiveEllipticalSlice()
+    >>> trace = sample(logp, kernel, np.zeros(20), warmup=2000, rng=0)
+    >>> bool(abs(trace.draws.mean() - 1) < 0.1)
+    True
+    """
+
+    def __init__(
+        self,
+        df: Positive = 6.0,
+        *,
+        mean: ArrayLike = 0.0,
+        scale: ArrayLike | None = None,
+        cov: ArrayLike | None = None,
+        fixed_share: Annotated[float, UNIT] = 0.05,
+        sweep_share: Annotated[float, UNIT] | None = None,
+        first_sweeps: Count = 0,
+    ) -> None:
+        self._df = real(df, "df", POSITIVE)
+        self._mean, self._sd, self._tril = _student(mean, scale, cov)
+        self._fixed = real(fixed_share, "fixed_share", UNIT)
+        self._sweeps = None if sweep_share is None else real(sweep_share, "sweep_share", UNIT)
+        if self._fixed + (self._sweeps or 0.0) >= 1:
+            raise ValueError(
+                f"sweep_share: must be below 1 with `fixed_share`, which is {self._fixed}, got "
+                f"{self._sweeps}"
+            )
+        self._first = count(first_sweeps, "first_sweeps", 0, _MOST_SWEEPS)
+
+    def __repr__(self) -> str:
+        return f"AdaptiveEllipticalSlice({self._df})"
+
+    def _native(self, dim: int, limit: int) -> _core.mcmc.engine.Kernel:
+        _fits(self._tril, dim, "cov")
+        mean = _spread(self._mean, dim, "mean")
+        sd = _spread(self._sd, dim, "scale")
+        sweeps = 0.05 * (dim >= _MANY) if self._sweeps is None else self._sweeps
+        return _core.mcmc.engine.Kernel.adaptive(
+            mean, sd, self._tril, self._df, self._fixed, sweeps, self._first, limit
+        )
+
+    def _fit(self, points: NDArray[np.float64]) -> AdaptiveEllipticalSlice:
+        """Refuse particles."""
+        raise ValueError("kernel: must not be AdaptiveEllipticalSlice, which learns from a chain")
+
+    def _check_init(self, init: NDArray[np.float64]) -> None:
+        """Accept any state."""
+
+
 class GibbsianPolarSlice:
     r"""Slice sampling in polar coordinates: the direction, then the radius.
 
@@ -450,6 +560,10 @@ class GibbsianPolarSlice:
         with moments, far from the origin or of unequal scales.
     refresh_threshold : bool, default False
         Whether the radius gets a level of its own instead of that of the direction.
+    fresh_direction : bool, default False
+        Whether the first direction that is proposed is any of the sphere; the great circle follows
+        where it is not taken. For laws that depend on the radius alone, of which it is always
+        taken, this is polar slice sampling.
     tune : bool, default True
         Whether warm-up changes the width of each chain.
 
@@ -471,10 +585,16 @@ class GibbsianPolarSlice:
     threads. Covariances are shrunk to their diagonal, by n / (n + 5) for n states. The width is
     converted to the new scale, and tuned anew.
 
+    Polar slice sampling draws radius and direction together from the slice. For laws without
+    symmetry nobody knows how to do that exactly; any kernel here leaves them as they are, with
+    `fresh_direction` or without.
+
     Statistics: ``n_direction``, ``n_stepout`` and ``n_radius``, the evaluations of each phase.
 
     References
     ----------
+    Roberts and Rosenthal, "The polar slice sampler", Stochastic Models 18(2), 2002.
+
     Schär, Habeck and Rudolf, "Gibbsian polar slice sampling", ICML 2023, arXiv:2302.03945.
 
     Schär, Habeck and Rudolf, "Parallel affine transformation tuning of Markov chain Monte Carlo",
@@ -499,6 +619,7 @@ class GibbsianPolarSlice:
         scale_tril: ArrayLike | None = None,
         adapt: Adapt | None = None,
         refresh_threshold: bool = False,
+        fresh_direction: bool = False,
         tune: bool = True,
     ) -> None:
         self._width = real(width, "width", POSITIVE)
@@ -508,6 +629,7 @@ class GibbsianPolarSlice:
         self._center = numbers_of(center, "center", FINITE)
         self._tril = None if scale_tril is None else tril_of(scale_tril, "scale_tril")
         self._refresh = flag(refresh_threshold, "refresh_threshold")
+        self._fresh = flag(fresh_direction, "fresh_direction")
         self._tune = flag(tune, "tune")
 
     def __repr__(self) -> str:
@@ -518,7 +640,14 @@ class GibbsianPolarSlice:
         _fits(self._tril, dim, "scale_tril")
         center = _spread(self._center, dim, "center")
         return _core.mcmc.engine.Kernel.polar(
-            self._width, center, self._tril, self._adapt, self._refresh, self._tune, limit
+            self._width,
+            center,
+            self._tril,
+            self._adapt,
+            self._refresh,
+            self._fresh,
+            self._tune,
+            limit,
         )
 
     def _fit(self, points: NDArray[np.float64]) -> GibbsianPolarSlice:
@@ -625,6 +754,7 @@ Single: TypeAlias = (
     | HitAndRunSlice
     | EllipticalSlice
     | GeneralizedEllipticalSlice
+    | AdaptiveEllipticalSlice
     | GibbsianPolarSlice
     | Mixture
 )
@@ -637,7 +767,10 @@ _WIDE: Final = 2.5
 
 def kernel_of(kernel: Any) -> Single:
     """Return a kernel as the engine takes it."""
-    alone = isinstance(kernel, EllipticalSlice | GeneralizedEllipticalSlice | GibbsianPolarSlice)
+    alone = isinstance(
+        kernel,
+        EllipticalSlice | GeneralizedEllipticalSlice | AdaptiveEllipticalSlice | GibbsianPolarSlice,
+    )
     return kernel if alone else part_of(kernel, "kernel")
 
 
@@ -647,8 +780,8 @@ def part_of(kernel: Any, name: str) -> Single:
         return InTurn(kernel, name)
     if isinstance(kernel, EllipticalSlice):
         raise TypeError(f"{name}: must not be EllipticalSlice, which takes another density")
-    if isinstance(kernel, GeneralizedEllipticalSlice):
-        raise TypeError(f"{name}: must not be GeneralizedEllipticalSlice, which stands alone")
+    if isinstance(kernel, GeneralizedEllipticalSlice | AdaptiveEllipticalSlice):
+        raise TypeError(f"{name}: must not be {type(kernel).__name__}, which stands alone")
     if isinstance(kernel, GibbsianPolarSlice) and kernel._adapt is not None:
         raise ValueError(f"{name}: `adapt` must be None beside others, got {kernel._adapt!r}")
     if not isinstance(kernel, Slice | HitAndRunSlice | GibbsianPolarSlice | Mixture):
@@ -678,6 +811,18 @@ def _kept(wanted: Any, before: Any) -> Any:
     """Return positive finite numbers, those from before where others are none."""
     fine = (wanted > 0) & np.isfinite(wanted)
     return np.where(fine, wanted, before)[()]
+
+
+def _student(
+    mean: ArrayLike, scale: ArrayLike | None, cov: ArrayLike | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64] | None]:
+    """Return location, scales and factor of a Student distribution."""
+    center = numbers_of(mean, "mean", FINITE)
+    sd = numbers_of(1.0 if scale is None else scale, "scale", POSITIVE)
+    tril = None if cov is None else cholesky(cov, "cov")
+    if scale is not None and cov is not None:
+        raise ValueError("cov: must not be given with `scale`")
+    return center, sd, tril
 
 
 def _spread(x: NDArray[np.float64], dim: int, name: str) -> NDArray[np.float64]:

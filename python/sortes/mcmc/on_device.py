@@ -286,6 +286,8 @@ def sample_on_device(
         )
     if isinstance(kernel, GibbsianPolarSlice) and kernel._adapt is not None:
         raise ValueError(f"kernel: `adapt` must be None on a device, got {kernel._adapt!r}")
+    if isinstance(kernel, GibbsianPolarSlice) and kernel._fresh:
+        raise ValueError("kernel: `fresh_direction` must be False on a device, got True")
     if not isinstance(init, torch.Tensor):
         raise TypeError(f"init: must be a tensor, got {shown(init)}")
     check_real(init, "init")

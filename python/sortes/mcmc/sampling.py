@@ -131,7 +131,8 @@ def sample(
         never accepted, plus infinity is an error.
     kernel : kernel or list of kernels
         The transitions: `Slice`, `HitAndRunSlice`, `EllipticalSlice`, `GeneralizedEllipticalSlice`,
-        `GibbsianPolarSlice` or `Mixture`. With a list, a transition is one of each, in turn.
+        `AdaptiveEllipticalSlice`, `GibbsianPolarSlice` or `Mixture`. With a list, a transition is
+        one of each, in turn.
     init : array_like, shape (d,) or (chains, d), or callable
         Where all chains begin, or each of them; or a function that returns such a point,
         ``init(generator, chain)``, called until its density is finite, 500 times at most.

@@ -390,6 +390,73 @@ class ManyWell(Target):
         self._target = _core.mcmc.targets.Target.many_well(self._dim)
 
 
+class HyperplaneDisk(Target):
+    r"""A normal that is thin across one hyperplane: proportional to $e^{-|x|^2 - (\sum_i x_i)^2}$.
+
+    Parameters
+    ----------
+    dim : int
+        How many coordinates.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If `dim` is no positive integer.
+
+    Notes
+    -----
+    Its mean is zero, and its covariance $(I - 1 1^T / (1 + d)) / 2$.
+
+    References
+    ----------
+    Schär, Habeck and Rudolf, "Gibbsian polar slice sampling", ICML 2023, arXiv:2302.03945.
+
+    Examples
+    --------
+    >>> from sortes.mcmc import HyperplaneDisk
+    >>> HyperplaneDisk(2)([[0.0, 0.0]]).round(3)  # log(3) / 2 - log(pi)
+    array([-0.595])
+    """
+
+    def __init__(self, dim: AtLeastOne) -> None:
+        self._dim = _dim_of(dim)
+        self._target = _core.mcmc.targets.Target.hyperplane_disk(self._dim)
+
+
+class AxialModes(Target):
+    r"""Two modes on each axis: proportional to $\max_i |x_i|^4 \, e^{-\sum_i |x_i|}$.
+
+    Parameters
+    ----------
+    dim : int
+        How many coordinates.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If `dim` is no positive integer.
+
+    Notes
+    -----
+    The largest modulus has a density proportional to $t^4 e^{-t} (1 - e^{-t})^{d-1}$, on an axis
+    and a side that are uniform.
+
+    References
+    ----------
+    Schär, Habeck and Rudolf, "Gibbsian polar slice sampling", ICML 2023, arXiv:2302.03945.
+
+    Examples
+    --------
+    >>> from sortes.mcmc import AxialModes
+    >>> AxialModes(1)([[1.0]]).round(3)  # -1 - log(48)
+    array([-4.871])
+    """
+
+    def __init__(self, dim: AtLeastOne) -> None:
+        self._dim = _dim_of(dim)
+        self._target = _core.mcmc.targets.Target.axial_modes(self._dim)
+
+
 class LogisticRegression(Target):
     r"""The posterior of logistic regression: likelihood times a normal prior.
 

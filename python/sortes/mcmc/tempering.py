@@ -16,7 +16,14 @@ from sortes._estimate import Estimate
 from sortes._interrupt import Interrupted, OnInterrupt
 from sortes._progress import Callback, Progress, reporter
 from sortes._rng import Rng, as_stream
-from sortes.mcmc.kernels import AnyKernel, EllipticalSlice, GibbsianPolarSlice, Single, kernel_of
+from sortes.mcmc.kernels import (
+    AdaptiveEllipticalSlice,
+    AnyKernel,
+    EllipticalSlice,
+    GibbsianPolarSlice,
+    Single,
+    kernel_of,
+)
 from sortes.mcmc.resampling import SHARE, Scheme, next_temperature
 from sortes.mcmc.sampling import Density, _check_work, _drive, _evaluator
 from sortes.mcmc.targets import CLogp, Target
@@ -207,6 +214,8 @@ def smc(
     kernel = kernel_of(kernel)
     if isinstance(kernel, GibbsianPolarSlice) and kernel._adapt is not None:
         raise ValueError(f"kernel: `adapt` must be None for particles, got {kernel._adapt!r}")
+    if isinstance(kernel, AdaptiveEllipticalSlice):
+        raise TypeError("kernel: must not be AdaptiveEllipticalSlice, which learns from a chain")
     own = isinstance(kernel, EllipticalSlice)
     if own and prior is not None:
         raise ValueError("prior: must not be given with EllipticalSlice, which has its own")

@@ -43,12 +43,24 @@ class Kernel:
         limit: int,
     ) -> Kernel: ...
     @staticmethod
+    def adaptive(
+        mean: NDArray[np.float64],
+        sd: NDArray[np.float64] | None,
+        scale_tril: NDArray[np.float64] | None,
+        df: float,
+        fixed: float,
+        sweeps: float,
+        first: int,
+        limit: int,
+    ) -> Kernel: ...
+    @staticmethod
     def polar(
         width: float,
         center: NDArray[np.float64],
         scale_tril: NDArray[np.float64] | None,
         adapt: Literal["center", "diag", "full"] | None,
         refresh: bool,
+        fresh: bool,
         tune: bool,
         limit: int,
     ) -> Kernel: ...

@@ -21,6 +21,10 @@ class Target:
     @staticmethod
     def many_well(dim: int) -> Target: ...
     @staticmethod
+    def hyperplane_disk(dim: int) -> Target: ...
+    @staticmethod
+    def axial_modes(dim: int) -> Target: ...
+    @staticmethod
     def mixture(
         weights: NDArray[np.float64],
         means: NDArray[np.float64],

@@ -11,7 +11,8 @@ use sortes::mcmc::kernel::Step;
 use sortes::mcmc::moments::Shape;
 use sortes::mcmc::slice::line::Growth;
 use sortes::mcmc::slice::{
-    Coordinate, Elliptical, Order, Polar, Ray, coordinate, elliptical, polar, ray,
+    Adaptive, Coordinate, Elliptical, Order, Polar, Ray, adaptive, coordinate, elliptical, polar,
+    ray,
 };
 use sortes::mcmc::watch::Watch;
 use sortes_core::memory::{copied, with_capacity};
@@ -39,6 +40,7 @@ enum Options {
     Coordinate(coordinate::Options),
     Ray(ray::Options),
     Elliptical(elliptical::Options),
+    Adaptive(adaptive::Options),
     Polar(polar::Options),
     /// Several, and their chances, added up; without these, in turn.
     Composite(Vec<Options>, Arc<[f64]>),
@@ -50,6 +52,19 @@ pub(crate) struct Kernel(Options);
 
 fn growth(max_steps: Option<u64>, doublings: Option<u32>) -> Growth {
     doublings.map_or(Growth::Steps(max_steps), Growth::Doublings)
+}
+
+/// A normal of independent coordinates, or with a factor of its covariance.
+fn prior(
+    mean: &[f64],
+    sd: Option<Vector<'_, f64>>,
+    scale_tril: Option<Matrix<'_, f64>>,
+) -> Arc<elliptical::Prior> {
+    let scale = match (sd, scale_tril) {
+        (_, Some(tril)) => elliptical::Scale::Lower(tril.to_vec()),
+        (sd, None) => elliptical::Scale::Diagonal(sd.map_or(Vec::new(), |sd| sd.to_vec())),
+    };
+    Arc::new(elliptical::Prior::new(mean.to_vec(), scale))
 }
 
 #[pymethods]
@@ -103,12 +118,24 @@ impl Kernel {
         tune: bool,
         limit: u32,
     ) -> Self {
-        let scale = match (sd, scale_tril) {
-            (_, Some(tril)) => elliptical::Scale::Lower(tril.to_vec()),
-            (sd, None) => elliptical::Scale::Diagonal(sd.map_or(Vec::new(), |sd| sd.to_vec())),
-        };
-        let prior = Arc::new(elliptical::Prior::new(mean.to_vec(), scale));
+        let prior = prior(&mean, sd, scale_tril);
         Self(Options::Elliptical(elliptical::Options { prior, df, tune, limit }))
+    }
+
+    #[staticmethod]
+    #[allow(clippy::too_many_arguments)] // all that it is
+    fn adaptive(
+        mean: Vector<'_, f64>,
+        sd: Option<Vector<'_, f64>>,
+        scale_tril: Option<Matrix<'_, f64>>,
+        df: f64,
+        fixed: f64,
+        sweeps: f64,
+        first: u32,
+        limit: u32,
+    ) -> Self {
+        let prior = prior(&mean, sd, scale_tril);
+        Self(Options::Adaptive(adaptive::Options { prior, df, fixed, sweeps, first, limit }))
     }
 
     #[staticmethod]
@@ -119,6 +146,7 @@ impl Kernel {
         scale_tril: Option<Matrix<'_, f64>>,
         adapt: Option<Choice<Shape>>,
         refresh: bool,
+        fresh: bool,
         tune: bool,
         limit: u32,
     ) -> Self {
@@ -128,6 +156,7 @@ impl Kernel {
             scale: scale_tril.map_or(Vec::new(), |tril| tril.to_vec()).into(),
             adapt: adapt.map(|adapt| adapt.0),
             refresh,
+            fresh,
             tune,
             limit,
         }))
@@ -184,8 +213,8 @@ fn part(options: &Options, x: Vec<f64>, logp: f64) -> Result<Part> {
         Options::Composite(parts, chances) => {
             Part::Composite(Box::new(composite(parts, chances, x, logp)?))
         }
-        Options::Elliptical(..) => {
-            return Err(Error::argument("kernel", "EllipticalSlice must stand alone"));
+        Options::Elliptical(..) | Options::Adaptive(..) => {
+            return Err(Error::argument("kernel", "an elliptical kernel must stand alone"));
         }
     })
 }
@@ -204,6 +233,7 @@ enum Any {
     Coordinate(Chains<Coordinate>),
     Ray(Chains<Ray>),
     Elliptical(Chains<Elliptical>),
+    Adaptive(Chains<Adaptive>),
     Polar(Chains<Polar>),
     Composite(Chains<Composite>),
 }
@@ -222,6 +252,10 @@ macro_rules! with_chains {
             }
             Any::Elliptical($chains) => {
                 type $kernel = Elliptical;
+                $body
+            }
+            Any::Adaptive($chains) => {
+                type $kernel = Adaptive;
                 $body
             }
             Any::Polar($chains) => {
@@ -276,6 +310,11 @@ impl Any {
                     Elliptical::new(options.clone(), x, logp)
                 })?)
             }
+            Options::Adaptive(options) => {
+                Self::Adaptive(made(init, logp, stream, run, |x, logp| {
+                    Adaptive::new(options.clone(), x, logp)
+                })?)
+            }
             Options::Polar(options) => Self::Polar(made(init, logp, stream, run, |x, logp| {
                 Polar::new(options.clone(), &x, logp)
             })?),
@@ -294,6 +333,7 @@ impl Any {
             Self::Coordinate(chains) => Self::Coordinate(chains.copied()?),
             Self::Ray(chains) => Self::Ray(chains.copied()?),
             Self::Elliptical(chains) => Self::Elliptical(chains.copied()?),
+            Self::Adaptive(chains) => Self::Adaptive(chains.copied()?),
             Self::Polar(chains) => Self::Polar(chains.copied()?),
             Self::Composite(chains) => Self::Composite(chains.copied()?),
         })
@@ -487,6 +527,7 @@ fn tape_step(
         Options::Elliptical(o) => {
             played(Elliptical::new(o.clone(), x, first).map_err(to_py)?, tape, f)
         }
+        Options::Adaptive(o) => played(Adaptive::new(o.clone(), x, first).map_err(to_py)?, tape, f),
         Options::Polar(o) => played(Polar::new(o.clone(), &x, first).map_err(to_py)?, tape, f),
         Options::Composite(parts, chances) => {
             played(composite(parts, chances, x, first).map_err(to_py)?, tape, f)

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use sortes::mcmc::slice::elliptical::{Prior, Scale};
 use sortes::mcmc::targets::{
-    Funnel, LogDensity, Logistic, ManyWell, Mixture, StandardNormal, StudentT, Weighted, exact,
+    AxialModes, Funnel, HyperplaneDisk, LogDensity, Logistic, ManyWell, Mixture, StandardNormal,
+    StudentT, Weighted, exact,
 };
 use sortes_core::memory::{copied, zeroed};
 use sortes_core::{Error, Result, Run};
@@ -42,6 +43,16 @@ impl Target {
     #[staticmethod]
     fn many_well(dim: usize) -> Self {
         Self(Arc::new(ManyWell { dim }))
+    }
+
+    #[staticmethod]
+    fn hyperplane_disk(dim: usize) -> Self {
+        Self(Arc::new(HyperplaneDisk::new(dim)))
+    }
+
+    #[staticmethod]
+    fn axial_modes(dim: usize) -> Self {
+        Self(Arc::new(AxialModes::new(dim)))
     }
 
     /// A mixture of normals. The scales are standard deviations, a row for each, or the rows of lower

@@ -79,6 +79,47 @@ impl Prior {
         squares(spare)
     }
 
+    /// Its mean.
+    pub(super) fn mean(&self) -> &[f64] {
+        &self.mean
+    }
+
+    /// The mean of a coordinate, and the diagonal entry of its factor.
+    pub(super) fn coordinate(&self, i: usize) -> (f64, f64) {
+        (self.mean[i], 1.0 / self.inverse[i])
+    }
+
+    /// The same with a whole factor of the covariance, and that factor column by column.
+    pub(super) fn factored(&self) -> Result<(Self, Vec<f64>)> {
+        let d = self.mean.len();
+        let size = d.saturating_mul(d);
+        let (mut tril, mut columns) = (zeroed(size, "covariances")?, zeroed(size, "covariances")?);
+        for (i, row) in tril.chunks_exact_mut(d).enumerate() {
+            match &self.scale {
+                Scale::Diagonal(sd) => row[i] = sd[i],
+                Scale::Lower(tril) => row.copy_from_slice(&tril[i * d..(i + 1) * d]),
+            }
+            for (j, &entry) in row[..=i].iter().enumerate() {
+                columns[j * d + i] = entry;
+            }
+        }
+        Ok((Self { scale: Scale::Lower(tril), ..self.clone() }, columns))
+    }
+
+    /// Takes another mean, and another whole factor, given column by column.
+    pub(super) fn refit(&mut self, mean: &[f64], columns: &[f64]) {
+        let d = mean.len();
+        self.mean.copy_from_slice(mean);
+        let Scale::Lower(tril) = &mut self.scale else { return };
+        for (i, row) in tril.chunks_exact_mut(d).enumerate() {
+            for (j, entry) in row[..=i].iter_mut().enumerate() {
+                *entry = columns[j * d + i];
+            }
+            self.inverse[i] = 1.0 / row[i];
+        }
+        self.constant = -(0..d).map(|i| ln(columns[i * (d + 1)]) + 0.5 * ln(TAU)).sum::<f64>();
+    }
+
     /// Its factor times some numbers.
     fn spread(&self, z: &[f64], out: &mut [f64]) {
         match &self.scale {
@@ -105,7 +146,7 @@ impl Prior {
 
 /// The log density of a Student distribution at a squared distance, up to a constant.
 #[inline]
-fn student(distance: f64, df: f64, dim: usize) -> f64 {
+pub(super) fn student(distance: f64, df: f64, dim: usize) -> f64 {
     -0.5 * (df + dim as f64) * ln_any(1.0 + distance / df)
 }
 
@@ -302,6 +343,18 @@ impl Elliptical {
             *point = mean + (x - mean) * cosine + axis * sine;
         }
         Step::Evaluate
+    }
+
+    /// Changes the distribution that ellipses are of, between transitions.
+    pub(super) fn change(&mut self, change: impl FnOnce(&mut Arc<Prior>)) {
+        change(&mut self.prior);
+        self.report();
+    }
+
+    /// That distribution.
+    #[inline]
+    pub(super) fn prior(&self) -> &Prior {
+        &self.prior
     }
 
     /// The angle of the last point that was asked about.

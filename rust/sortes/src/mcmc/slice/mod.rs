@@ -3,6 +3,7 @@
 //! Every level is `logp(x) - e` with an exponential `e > 0`, and a point is in the slice if its log
 //! density is strictly above the level: NaN and minus infinity never are, and plateaus need no care.
 
+pub mod adaptive;
 mod angle;
 pub mod coordinate;
 pub mod elliptical;
@@ -11,6 +12,7 @@ pub mod polar;
 pub mod ray;
 mod trigonometry;
 
+pub use adaptive::Adaptive;
 pub use coordinate::{Coordinate, Order};
 pub use elliptical::Elliptical;
 pub use polar::Polar;

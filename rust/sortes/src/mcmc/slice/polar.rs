@@ -32,6 +32,12 @@ pub struct Options {
     pub adapt: Option<Shape>,
     /// Whether the radius gets a level of its own.
     pub refresh: bool,
+    /// Whether the first direction that is proposed is any of the sphere. It is taken with a chance that
+    /// does not depend on the direction of the state, and then has the law of its slice; a great circle
+    /// through the state follows where it is not. For a law that depends on the radius alone it is
+    /// always taken: this is polar slice sampling (Roberts and Rosenthal, "The polar slice sampler",
+    /// Stochastic Models 18, 2002).
+    pub fresh: bool,
     /// Whether warm-up changes the width.
     pub tune: bool,
     /// The most evaluations of an update of the direction, and of one of the radius.
@@ -55,6 +61,8 @@ pub struct Polar {
     bracket: Bracket,
     line: Line,
     is_radial: bool,
+    /// Whether the direction in question is any of the sphere.
+    is_fresh: bool,
     /// Evaluations of directions.
     directions: u32,
     /// The log density that was answered last.
@@ -117,6 +125,7 @@ impl Polar {
             bracket: Bracket::default(),
             line: Line::new(Growth::Steps(None), options.limit),
             is_radial: false,
+            is_fresh: false,
             directions: 0,
             answered: logp,
             stuck: false,
@@ -167,12 +176,18 @@ impl Polar {
             self.stuck = true;
             return self.begin_radius(draws);
         }
-        self.directions += 1;
         let (sine, cosine) = sin_cos(self.bracket.angle);
         let axes = self.direction.iter().zip(&self.axis);
         for (out, (theta, y)) in self.proposal.iter_mut().zip(axes) {
             *out = theta * cosine + y * sine;
         }
+        self.propose()
+    }
+
+    /// Asks about the direction of the proposal.
+    #[inline]
+    fn propose(&mut self) -> Step {
+        self.directions += 1;
         let norm = length(&self.proposal);
         for out in &mut self.proposal {
             *out /= norm;
@@ -180,6 +195,27 @@ impl Polar {
         self.turn(true);
         self.reach(self.radius);
         Step::Evaluate
+    }
+
+    /// Draws a great circle through the direction, and asks about a point of it.
+    #[inline]
+    fn circle(&mut self, draws: &mut impl Draws) -> Step {
+        let mut norm = 0.0;
+        while norm < 1e-12 {
+            for z in &mut self.axis {
+                *z = draws.normal();
+            }
+            let along: f64 = self.axis.iter().zip(&self.direction).map(|(a, b)| a * b).sum();
+            for (z, theta) in self.axis.iter_mut().zip(&self.direction) {
+                *z -= along * theta;
+            }
+            norm = length(&self.axis);
+        }
+        for z in &mut self.axis {
+            *z /= norm;
+        }
+        self.bracket = Bracket::new(draws);
+        self.ask(draws)
     }
 
     /// The direction is settled.
@@ -230,22 +266,18 @@ impl Kernel for Polar {
     fn start(&mut self, draws: &mut impl Draws) -> Step {
         (self.stuck, self.is_radial, self.directions) = (false, false, 0);
         self.level = self.jacobian(self.radius) + self.logp - draws.exponential();
+        self.is_fresh = self.options.fresh;
+        if !self.is_fresh {
+            return self.circle(draws);
+        }
         let mut norm = 0.0;
         while norm < 1e-12 {
-            for z in &mut self.axis {
+            for z in &mut self.proposal {
                 *z = draws.normal();
             }
-            let along: f64 = self.axis.iter().zip(&self.direction).map(|(a, b)| a * b).sum();
-            for (z, theta) in self.axis.iter_mut().zip(&self.direction) {
-                *z -= along * theta;
-            }
-            norm = length(&self.axis);
+            norm = length(&self.proposal);
         }
-        for z in &mut self.axis {
-            *z /= norm;
-        }
-        self.bracket = Bracket::new(draws);
-        self.ask(draws)
+        self.propose()
     }
 
     #[inline]
@@ -260,6 +292,9 @@ impl Kernel for Polar {
             std::mem::swap(&mut self.direction, &mut self.proposal);
             self.logp = logp;
             return self.begin_radius(draws);
+        }
+        if std::mem::take(&mut self.is_fresh) {
+            return self.circle(draws);
         }
         self.bracket.shrink(draws);
         self.ask(draws)

@@ -3,6 +3,7 @@
 mod logistic;
 mod many_well;
 mod mixture;
+mod shells;
 mod weighted;
 
 use sortes_core::memory::zeroed;
@@ -14,6 +15,7 @@ use sortes_core::{Result, Run};
 pub use logistic::Logistic;
 pub use many_well::ManyWell;
 pub use mixture::Mixture;
+pub use shells::{AxialModes, HyperplaneDisk};
 pub use weighted::Weighted;
 
 use super::draws::gamma;
