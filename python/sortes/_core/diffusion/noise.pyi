@@ -6,13 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 from sortes._progress import Job
 
-Use: TypeAlias = Literal["start", "step", "mixture", "direction"]
+_Use: TypeAlias = Literal["start", "step", "mixture", "direction"]
 
 __all__ = ["brownian_keys", "brownian_values", "keys", "normals", "normals_f32"]
 
 def keys(keys: NDArray[np.uint64], steps: NDArray[np.uint32], job: Job) -> NDArray[np.uint64]: ...
 def normals(
-    of: Use,
+    of: _Use,
     keys: NDArray[np.uint64],
     ids: NDArray[np.uint64],
     round: int,
@@ -20,7 +20,7 @@ def normals(
     job: Job,
 ) -> NDArray[np.float64]: ...
 def normals_f32(
-    of: Use,
+    of: _Use,
     keys: NDArray[np.uint64],
     ids: NDArray[np.uint64],
     round: int,

@@ -69,8 +69,12 @@ vectorised! {
                 words.map(open_uniform_of)
             };
             let (pairs, rest) = part.as_chunks_mut::<2>();
-            pairs.iter_mut().zip(0..).for_each(|(pair, i)| *pair = uniforms(i));
-            rest.iter_mut().for_each(|last| *last = uniforms(pairs.len() as u32)[0]);
+            for (pair, i) in pairs.iter_mut().zip(0..) {
+                *pair = uniforms(i);
+            }
+            if let [last] = rest {
+                [*last, _] = uniforms(pairs.len() as u32);
+            }
             normal_quantiles(part);
         }
     }

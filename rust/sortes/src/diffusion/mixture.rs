@@ -5,6 +5,7 @@
 
 use std::f64::consts::{FRAC_1_SQRT_2, LN_2, PI};
 
+use sortes_core::memory::zeroed;
 use sortes_core::num::special::erfcx;
 use sortes_core::rng::elementary::{exp_negative, ln, ln_1m, ln_any};
 use sortes_core::{Result, Run};
@@ -233,7 +234,7 @@ pub fn wasserstein_1(sorted: &[f64], mixture: Mixture<'_>, run: Run<'_>) -> Resu
     let n = sorted.len();
     let Some((first, last)) = sorted.first().zip(sorted.last()) else { return Ok(0.0) };
     let below = |x: f64| mixture.integral(x, Side::Lower);
-    let mut gaps = vec![0.0; (n - 1).div_ceil(TASK)];
+    let mut gaps = zeroed::<f64>((n - 1).div_ceil(TASK), "gaps")?;
     run.fill_chunks(&mut gaps, 1, |task, gap| {
         let last = ((task + 1) * TASK).min(n - 1);
         let mut left = below(sorted[task * TASK]);

@@ -7,7 +7,7 @@ use sortes_core::rng::{Purpose, Rounds, bulk};
 use sortes_core::{Result, Run};
 
 /// How many elements are drawn at once.
-pub(super) const CHUNK: usize = 1 << 12;
+pub(super) const CHUNK: usize = 1 << 10;
 
 /// Whose noise it is: images, and the round of each.
 #[derive(Clone, Copy)]
