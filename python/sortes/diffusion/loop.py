@@ -65,7 +65,8 @@ def _compiled(plan: Plan, torch: Any, dtype: Any, device: Any) -> list[_Step]:
     }
     held = arrays["history"]
     draw = int(arrays["fresh"][0])
-    steps, matrix = [], []
+    steps: list[_Step] = []
+    matrix: list[list[float]] = []
     for k, level in enumerate(plan.levels):
         p, r = arrays["mix"][k]
         how = ("keep", 0.0) if p == 0 else ("add", p) if r == 1 else ("less", -r)
@@ -110,8 +111,8 @@ def _compiled(plan: Plan, torch: Any, dtype: Any, device: Any) -> list[_Step]:
         rows = iter(torch.tensor(matrix, dtype=dtype, device=device)[:, None].unbind())
         for k, step in enumerate(steps):
             if step.kind == "matrix":
-                row = next(rows)
-                steps[k] = step._replace(w=row if k + 1 >= held else row[:, : k + 1])
+                whole = next(rows)
+                steps[k] = step._replace(w=whole if k + 1 >= held else whole[:, : k + 1])
     return steps
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias, final
 
 from sortes._check import Domain, shown
-from sortes._optional import require
 from sortes.diffusion.loop import check_state
 from sortes.diffusion.path import Denoise, Level, level_of
 
@@ -86,7 +85,8 @@ class DynamicThreshold:
         TypeError
             If the states or the prediction are no tensor of floats, or the level has another type.
         """
-        torch = require("torch", "diffusion")
+        import torch
+
         check_state(x, torch)
         level = level_of(level)
         d = self._denoiser(x, level)
