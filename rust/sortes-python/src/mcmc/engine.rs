@@ -190,7 +190,7 @@ impl Options {
                     *part = part.clone().by_conditionals();
                 }
             }
-            Self::Ray(..) | Self::Elliptical(..) | Self::Polar(..) => {}
+            Self::Ray(..) | Self::Elliptical(..) | Self::Adaptive(..) | Self::Polar(..) => {}
         }
         self
     }

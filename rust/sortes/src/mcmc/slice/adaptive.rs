@@ -18,7 +18,7 @@ use super::elliptical::{self, Elliptical, Prior, student};
 use super::trigonometry::sin_cos;
 use crate::mcmc::draws::{Draws, gamma};
 use crate::mcmc::kernel::{Kernel, Step};
-use crate::mcmc::special::exp;
+use sortes_core::num::special::exp;
 
 /// What to make a kernel of.
 #[derive(Debug, Clone)]
