@@ -353,30 +353,24 @@ mod tests {
             (0..3).map(|k| l[k * 3 + a] * l[k * 3 + b]).sum::<f64>()
         };
         let mut mean = [0.5, -1.0, 2.0];
-        let mut cov = [[0.0; 3]; 3];
-        for a in 0..3 {
-            for b in 0..3 {
-                cov[a][b] = product(&factor, a, b);
-            }
-        }
+        let mut cov: [f64; 9] = std::array::from_fn(|i| product(&factor, i / 3, i % 3));
         let mut follower = Follower::new(&mean, factor).unwrap();
         for (n, x) in (2..).zip(X) {
             let w = f64::from(n).powf(-2.0 / 3.0);
-            for a in 0..3 {
-                for b in 0..3 {
-                    cov[a][b] = (1.0 - w) * cov[a][b] + w * (x[a] - mean[a]) * (x[b] - mean[b]);
-                }
+            for (i, cov) in cov.iter_mut().enumerate() {
+                let (a, b) = (i / 3, i % 3);
+                *cov = (1.0 - w) * *cov + w * (x[a] - mean[a]) * (x[b] - mean[b]);
             }
             for (mean, x) in mean.iter_mut().zip(x) {
                 *mean = (1.0 - w) * *mean + w * x;
             }
             follower.follow(&x);
-            for a in 0..3 {
-                assert!((follower.mean[a] - mean[a]).abs() < 1e-12);
-                for b in 0..3 {
-                    let found = product(&follower.columns, a, b);
-                    assert!((found - cov[a][b]).abs() < 1e-12, "{found} {}", cov[a][b]);
-                }
+            for (found, wanted) in follower.mean.iter().zip(mean) {
+                assert!((found - wanted).abs() < 1e-12);
+            }
+            for (i, wanted) in cov.into_iter().enumerate() {
+                let found = product(&follower.columns, i / 3, i % 3);
+                assert!((found - wanted).abs() < 1e-12, "{found} {wanted}");
             }
         }
         assert!(follower.is_sound());
