@@ -155,7 +155,10 @@ def like(valid: Any, rng: random.Random) -> Any:
     if isinstance(valid, list | tuple) and valid:
         changed = list(valid)
         changed[rng.randrange(len(changed))] = rng.choice([like, _other])(rng.choice(valid), rng)
-        return rng.choice([type(valid)(changed), changed * 2, changed[1:]])
+        same = getattr(
+            type(valid), "_make", type(valid)
+        )  # a tuple with names takes them one by one
+        return rng.choice([same(changed), changed * 2, changed[1:]])
     if isinstance(valid, dict) and valid:
         changed, key = dict(valid), rng.choice(list(valid))
         if rng.random() < 0.2:

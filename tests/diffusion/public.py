@@ -63,7 +63,7 @@ def sampling():
 
     ve = Path.ve(SIGMAS)
     call = {"denoiser": Normal(), "x": tensor()}
-    noise = torch.ones(4 * SCALE, 2, 3 * SCALE)
+    noise = torch.ones(1).expand(4 * SCALE, 2, 3 * SCALE)
     return [
         {**call, "plan": plan("unipc", ve), "return_trajectory": True},
         {**call, "plan": plan("ddpm", ve), "rng": 3, "rows": [4, 2]},
@@ -175,13 +175,13 @@ CALLS = {
     "sigmas_ays": {"n": 7, "model": "sdxl"},
     "sigmas_beta": {"n": 7, **ENDS},
     "sigmas_bong_tangent": {"n": 7, "sigma_max": 5.0},
-    "sigmas_exponential": {"n": 7, **ENDS},
-    "sigmas_flow": [{"n": 7, "shift": 3.0}, {"n": 7, "mu": 0.5}],
+    "sigmas_exponential": {"n": 7 * SCALE, **ENDS},
+    "sigmas_flow": [{"n": 7 * SCALE, "shift": 3.0}, {"n": 7 * SCALE, "mu": 0.5}],
     "sigmas_gaussian": {"n": 7, **ENDS, "sigma_data": 0.5},
-    "sigmas_karras": {"n": 7, **ENDS, "rho": 3.0},
+    "sigmas_karras": {"n": 7 * SCALE, **ENDS, "rho": 3.0},
     "sigmas_linear_quadratic": {"n": 7, "linear_steps": 4},
-    "sigmas_polyexponential": {"n": 7, **ENDS, "rho": 2.0},
-    "sigmas_vp": {"n": 7},
+    "sigmas_polyexponential": {"n": 7 * SCALE, **ENDS, "rho": 2.0},
+    "sigmas_vp": {"n": 7 * SCALE},
     "sliced_wasserstein": [
         {"x": STATES, "y": STATES[::-1] + 0.5, "num_projections": 4, "p": 2.0, "rng": 0},
         {"x": STATES, "y": mixture(), "num_projections": 4, "rng": 0},
@@ -202,3 +202,5 @@ MADE = {
     "Path": lambda: Path.ve(SIGMAS),
     "Plan": lambda: plan("ddim", Path.ve(SIGMAS)),
 }
+
+STARVED = {"wide": [200_000, 300_000]}

@@ -41,7 +41,9 @@ def state_of(x: Any, name: str = "x", *, lists: bool = False) -> Any:
         if not (lists or isinstance(x, np.ndarray | np.generic)):
             raise TypeError(f"{name}: must be an array or a tensor, got {shown(x)}")
         array = host(x, name)
-        return array if array.dtype.kind == "f" else array.astype(np.float64)
+        if array.dtype.kind != "f":
+            return array.astype(np.float64)
+        return array.astype(array.dtype.newbyteorder("="), copy=False)
     check_dense(x, name)
     if not x.is_floating_point() or x.dtype.itemsize == 1:
         raise TypeError(f"{name}: must hold floating point numbers, got {x.dtype}")

@@ -9,10 +9,8 @@ import numpy as np
 
 from sortes._arrays import vector_of
 from sortes._check import (
-    AT_LEAST_1,
     FINITE,
     POSITIVE,
-    AtLeastOne,
     Domain,
     Finite,
     Positive,
@@ -31,9 +29,12 @@ if TYPE_CHECKING:
 _NOT_NEGATIVE: Final = Domain("[0, inf)")
 _COUNT: Final = Domain("[0, 2**63)", integer=True)
 _SHARE: Final = Domain("(0, 1)")
+#: More would not fit into any memory.
+_STEPS: Final = Domain("[1, 2**40)", integer=True)
 NotNegative: TypeAlias = Annotated[float, _NOT_NEGATIVE]
 Count: TypeAlias = Annotated[int, _COUNT]
 Share: TypeAlias = Annotated[float, _SHARE]
+Steps: TypeAlias = Annotated[int, _STEPS]
 
 Betas: TypeAlias = Literal["linear", "scaled_linear", "cosine"]
 Spacing: TypeAlias = Literal["linspace", "leading", "trailing"]
@@ -68,7 +69,7 @@ _AYS: Final = MappingProxyType(
 
 
 def betas(
-    num_timesteps: AtLeastOne = 1000,
+    num_timesteps: Steps = 1000,
     *,
     kind: Betas = "linear",
     beta_start: Share | None = None,
@@ -113,7 +114,7 @@ def betas(
     >>> betas(3, kind="scaled_linear").round(5)
     array([0.00085, 0.00481, 0.012  ])
     """
-    n = AT_LEAST_1.check(num_timesteps, "num_timesteps")
+    n = _STEPS.check(num_timesteps, "num_timesteps")
     one_of(kind, "kind", get_args(Betas))
     given = {"beta_start": beta_start, "beta_end": beta_end}
     if kind == "cosine":
@@ -179,10 +180,10 @@ def zero_terminal_snr(betas: ArrayLike) -> NDArray[np.float64]:
 
 
 def timesteps_spacing(
-    n: AtLeastOne,
+    n: Steps,
     *,
     kind: Spacing = "leading",
-    num_timesteps: AtLeastOne = 1000,
+    num_timesteps: Steps = 1000,
     offset: Count = 0,
     convention: Convention = "euler",
 ) -> NDArray[np.int64]:
@@ -225,8 +226,8 @@ def timesteps_spacing(
     >>> timesteps_spacing(4, kind="trailing")
     array([999, 749, 499, 249])
     """
-    n = AT_LEAST_1.check(n, "n")
-    total = AT_LEAST_1.check(num_timesteps, "num_timesteps")
+    n = _STEPS.check(n, "n")
+    total = _STEPS.check(num_timesteps, "num_timesteps")
     one_of(kind, "kind", get_args(Spacing))
     shift = _COUNT.check(offset, "offset")
     one_of(convention, "convention", get_args(Convention))
@@ -251,11 +252,11 @@ def timesteps_spacing(
 
 
 def timesteps_beta(
-    n: AtLeastOne,
+    n: Steps,
     alpha: Positive = 0.6,
     beta: Positive = 0.6,
     *,
-    num_timesteps: AtLeastOne = 1000,
+    num_timesteps: Steps = 1000,
     endpoint: bool = True,
 ) -> NDArray[np.float64]:
     """Return times at the quantiles of a Beta law, dense at both ends, the noisiest first.
@@ -293,8 +294,8 @@ def timesteps_beta(
     >>> timesteps_beta(5).round()
     array([999., 823., 500., 176.,   0.])
     """
-    n = AT_LEAST_1.check(n, "n")
-    total = AT_LEAST_1.check(num_timesteps, "num_timesteps")
+    n = _STEPS.check(n, "n")
+    total = _STEPS.check(num_timesteps, "num_timesteps")
     a, b = POSITIVE.check(alpha, "alpha"), POSITIVE.check(beta, "beta")
     found: Sigmas = _beta_masses(n, a, b, flag(endpoint, "endpoint")) * (total - 1)
     return found
@@ -307,7 +308,7 @@ def _beta_masses(n: int, a: float, b: float, endpoint: bool) -> NDArray[np.float
 
 
 def sigmas_karras(
-    n: AtLeastOne,
+    n: Steps,
     sigma_min: Positive,
     sigma_max: Positive,
     rho: Positive = 7.0,
@@ -357,7 +358,7 @@ def sigmas_karras(
 
 
 def sigmas_exponential(
-    n: AtLeastOne, sigma_min: Positive, sigma_max: Positive, *, append_zero: bool = True
+    n: Steps, sigma_min: Positive, sigma_max: Positive, *, append_zero: bool = True
 ) -> NDArray[np.float64]:
     """Return levels of which the logarithms are evenly spaced: steps of equal length in `lam`.
 
@@ -390,7 +391,7 @@ def sigmas_exponential(
 
 
 def sigmas_polyexponential(
-    n: AtLeastOne,
+    n: Steps,
     sigma_min: Positive,
     sigma_max: Positive,
     rho: Positive = 1.0,
@@ -433,7 +434,7 @@ def sigmas_polyexponential(
 
 
 def sigmas_vp(
-    n: AtLeastOne,
+    n: Steps,
     beta_d: Positive = 19.9,
     beta_min: NotNegative = 0.1,
     eps_s: Share = 1e-3,
@@ -474,7 +475,7 @@ def sigmas_vp(
     >>> print(sigmas_vp(3).round(3))
     [1.52167e+02 3.42200e+00 1.00000e-02 0.00000e+00]
     """
-    n = AT_LEAST_1.check(n, "n")
+    n = _STEPS.check(n, "n")
     growth, base = POSITIVE.check(beta_d, "beta_d"), _NOT_NEGATIVE.check(beta_min, "beta_min")
     last = _SHARE.check(eps_s, "eps_s")
     ramp, end = _ends(n, append_zero)
@@ -483,7 +484,7 @@ def sigmas_vp(
 
 
 def sigmas_gaussian(
-    n: AtLeastOne,
+    n: Steps,
     sigma_min: Positive,
     sigma_max: Positive,
     sigma_data: Positive = 1.0,
@@ -536,9 +537,7 @@ def sigmas_gaussian(
     return np.concatenate([inner, end])
 
 
-def sigmas_ays(
-    n: AtLeastOne = 10, *, model: Tabled, final: Final_ = "table"
-) -> NDArray[np.float64]:
+def sigmas_ays(n: Steps = 10, *, model: Tabled, final: Final_ = "table") -> NDArray[np.float64]:
     """Return the published levels of Align Your Steps.
 
     Parameters
@@ -571,7 +570,7 @@ def sigmas_ays(
     >>> sigmas_ays(5, model="sd15").round(3)
     array([14.615,  3.861,  1.886,  0.963,  0.399,  0.029])
     """
-    n = AT_LEAST_1.check(n, "n")
+    n = _STEPS.check(n, "n")
     one_of(model, "model", get_args(Tabled))
     one_of(final, "final", get_args(Final_))
     table = np.log(_AYS[model])
@@ -583,7 +582,7 @@ def sigmas_ays(
 
 
 def sigmas_beta(
-    n: AtLeastOne,
+    n: Steps,
     sigma_min: Positive,
     sigma_max: Positive,
     alpha: Positive = 0.6,
@@ -631,11 +630,11 @@ def sigmas_beta(
 
 
 def sigmas_flow(
-    n: AtLeastOne,
+    n: Steps,
     shift: Positive = 1.0,
     *,
     mu: Finite | None = None,
-    num_timesteps: AtLeastOne = 1000,
+    num_timesteps: Steps = 1000,
 ) -> NDArray[np.float64]:
     r"""Return evenly spaced levels for flow models, shifted towards noise.
 
@@ -673,8 +672,8 @@ def sigmas_flow(
     >>> sigmas_flow(4, 3.0).round(3)
     array([1.   , 0.857, 0.601, 0.003, 0.   ])
     """
-    n = AT_LEAST_1.check(n, "n")
-    total = AT_LEAST_1.check(num_timesteps, "num_timesteps")
+    n = _STEPS.check(n, "n")
+    total = _STEPS.check(num_timesteps, "num_timesteps")
     factor = POSITIVE.check(shift, "shift")
     even = np.linspace(1, 1 / total, n) if n > 1 else np.ones(1)
     if mu is not None:
@@ -747,11 +746,11 @@ def shift_sigmas(
 
 
 def sigmas_linear_quadratic(
-    n: AtLeastOne,
+    n: Steps,
     sigma_max: Positive = 1.0,
     *,
     threshold: Share = 0.025,
-    linear_steps: AtLeastOne | None = None,
+    linear_steps: Steps | None = None,
 ) -> NDArray[np.float64]:
     r"""Return levels that fall evenly and slowly at first, then as a parabola.
 
@@ -788,11 +787,11 @@ def sigmas_linear_quadratic(
     >>> sigmas_linear_quadratic(4).round(4)
     array([1.    , 0.9875, 0.975 , 0.725 , 0.    ])
     """
-    n = AT_LEAST_1.check(n, "n")
+    n = _STEPS.check(n, "n")
     top, share = POSITIVE.check(sigma_max, "sigma_max"), _SHARE.check(threshold, "threshold")
     k = n // 2
     if linear_steps is not None:
-        k = AT_LEAST_1.check(linear_steps, "linear_steps")
+        k = _STEPS.check(linear_steps, "linear_steps")
         if k >= n:
             raise ValueError(f"linear_steps: must be below {n}, the number of steps, got {k}")
     if n == 1:
@@ -811,7 +810,7 @@ def sigmas_linear_quadratic(
 
 
 def sigmas_bong_tangent(
-    n: AtLeastOne,
+    n: Steps,
     sigma_max: Positive = 1.0,
     *,
     middle: Share = 0.5,
@@ -855,7 +854,7 @@ def sigmas_bong_tangent(
     >>> sigmas_bong_tangent(5).round(3)
     array([1.   , 0.932, 0.804, 0.5  , 0.132, 0.   ])
     """
-    n = AT_LEAST_1.check(n, "n")
+    n = _STEPS.check(n, "n")
     top, meet = POSITIVE.check(sigma_max, "sigma_max"), _SHARE.check(middle, "middle")
     turn, steep = _SHARE.check(pivot, "pivot"), POSITIVE.check(slope, "slope")
     if n == 1:
@@ -877,7 +876,7 @@ def sigmas_bong_tangent(
 
 
 def schedule(
-    n: AtLeastOne,
+    n: Steps,
     *,
     name: Name,
     alphas_cumprod: ArrayLike | None = None,
@@ -925,7 +924,7 @@ def schedule(
     >>> schedule(4, name="normal", alphas_cumprod=trained).round(3)
     array([14.615,  2.918,  0.932,  0.029,  0.   ])
     """
-    n = AT_LEAST_1.check(n, "n")
+    n = _STEPS.check(n, "n")
     one_of(name, "name", get_args(Name))
     trained = None if alphas_cumprod is None else _training_table(alphas_cumprod)
     ends = {"sigma_min": sigma_min, "sigma_max": sigma_max}
@@ -998,7 +997,7 @@ def _ends(n: int, append_zero: bool) -> tuple[NDArray[np.float64], NDArray[np.fl
 def _ramp(
     n: int, sigma_min: float, sigma_max: float, append_zero: bool
 ) -> tuple[NDArray[np.float64], float, float, NDArray[np.float64]]:
-    n = AT_LEAST_1.check(n, "n")
+    n = _STEPS.check(n, "n")
     low, high = POSITIVE.check(sigma_min, "sigma_min"), POSITIVE.check(sigma_max, "sigma_max")
     if low >= high:
         raise ValueError(f"sigma_min: must be below sigma_max, {high}, got {low}")

@@ -1,6 +1,7 @@
 //! Noise levels: a state is `a` times the data plus `s` times standard normal noise.
 
 use sortes_core::error::shown;
+use sortes_core::memory::with_capacity;
 use sortes_core::{Error, Result};
 
 /// What `a` and `s` have in common.
@@ -59,13 +60,14 @@ impl Levels {
     ///
     /// # Errors
     /// If there are fewer than two, they are not equally many, one is no number, or the ratio of
-    /// signal to noise does not increase.
+    /// signal to noise does not increase, or there is no memory.
     pub fn new(kind: Kind, a: &[f64], s: &[f64]) -> Result<Self> {
         if a.len() != s.len() || a.len() < 2 {
             let reason = format!("must hold at least two levels, got {} and {}", a.len(), s.len());
             return Err(Error::argument("path", reason));
         }
-        let levels: Vec<_> = a.iter().zip(s).map(|(&a, &s)| Level::new(a, s)).collect();
+        let mut levels = with_capacity(a.len(), "levels")?;
+        levels.extend(a.iter().zip(s).map(|(&a, &s)| Level::new(a, s)));
         for (i, level) in levels.iter().enumerate() {
             let is_fine = level.a >= 0.0 && level.s >= 0.0 && !level.lam.is_nan();
             let rises = i == 0 || level.lam > levels[i - 1].lam;

@@ -24,9 +24,13 @@ pub mod stages;
 pub mod statistics;
 mod tape;
 
-use sortes_core::Result;
+use sortes_core::{Result, memory};
 
 pub use tape::Plan;
+
+/// What a level takes while its rows are made, in many small pieces, with room to grow: 520 to 1730
+/// bytes were seen.
+const LEVEL_BYTES: usize = 4096;
 
 /// A solver and its options.
 #[derive(Debug, Clone)]
@@ -61,8 +65,12 @@ pub enum Solver {
 /// ```
 ///
 /// # Errors
-/// If the solver has no finite coefficients on these levels.
+/// If the solver has no finite coefficients on these levels, or there is no memory.
 pub fn plan(solver: &Solver, levels: &levels::Levels) -> Result<Plan> {
+    memory::ask::<u8>(
+        levels.steps().saturating_add(1).saturating_mul(LEVEL_BYTES),
+        "bytes of a plan",
+    )?;
     let mut tape = tape::Tape::new();
     match solver {
         Solver::OneStep(solver) => one_step::record(solver, levels, &mut tape),
