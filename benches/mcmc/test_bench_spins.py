@@ -60,7 +60,7 @@ def ours(model, sweeps, **how):
 
 @pytest.mark.parametrize("size", [256, 1024])
 def test_square_lattices(benchmark, size):
-    sweeps = 1000 if size == 256 else 200
+    sweeps = 200 if size == 256 else 50
     model = IsingModel.grid((size, size), beta=BETA)
     names = ["dwave", "jax", "numba"] + (["thrml"] if size == 256 else [])
     updates = sweeps * size**2
