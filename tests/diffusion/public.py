@@ -204,3 +204,5 @@ MADE = {
 }
 
 STARVED = {"wide": [200_000, 300_000]}
+# A run of more steps is made of so many objects that letting go of them takes half a second.
+LONG = {"wide": [50_000, 100_000, 200_000]}
