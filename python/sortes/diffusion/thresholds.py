@@ -90,13 +90,15 @@ class DynamicThreshold:
         check_state(x, torch)
         level = level_of(level)
         try:
-            return self._clipped(x, level, torch)
+            return self._clipped(x, level)
         except RuntimeError as error:  # on the CPU Torch has no error of its own for this
             if "allocate memory" in str(error):
                 raise MemoryError(f"x: there is no memory for its prediction: {error}") from error
             raise
 
-    def _clipped(self, x: torch.Tensor, level: Level, torch: Any) -> torch.Tensor:
+    def _clipped(self, x: torch.Tensor, level: Level) -> torch.Tensor:
+        import torch
+
         d = self._denoiser(x, level)
         if not isinstance(d, torch.Tensor):
             raise TypeError(f"denoiser: must return a tensor, got {shown(d)}")
