@@ -7,7 +7,14 @@ where their sigmas are made so.
 import numpy as np
 import pytest
 import torch
-from sortes.diffusion import Level, Path, plan, sample
+from sortes.diffusion import (
+    Level,
+    Path,
+    from_diffusers,
+    plan,
+    sample,
+    timesteps_spacing,
+)
 
 diffusers = pytest.importorskip("diffusers")
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # theirs, of NumPy
@@ -221,3 +228,38 @@ def test_ddim_and_ddpm(name, options, cls, config, step, n):
         e = (x - path.alpha[i] * denoiser(x, path[i])) / path.sigma[i]
         x = scheduler.step(e, t, x, generator=generator, **step).prev_sample
     assert difference(x, path, name, **options) < 2e-6
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"prediction_type": "v_prediction", "rescale_betas_zero_snr": True}],
+    ids=["epsilon", "v, zero terminal signal"],
+)
+def test_a_network_of_theirs(options):
+    """An untrained network, asked as its scheduler asks it."""
+    torch.manual_seed(0)
+    blocks = {"down_block_types": ("DownBlock2D",) * 2, "up_block_types": ("UpBlock2D",) * 2}
+    network = diffusers.UNet2DModel(
+        8, block_out_channels=(8, 16), layers_per_block=1, norm_num_groups=4, **blocks
+    )
+    network = network.eval().double()
+    scheduler = diffusers.DDIMScheduler(
+        clip_sample=False, timestep_spacing="trailing", **TRAINED, **options
+    )
+    scheduler.alphas_cumprod = scheduler.alphas_cumprod.double()
+    scheduler.set_timesteps(10)
+    x = theirs = torch.randn(2, 3, 8, 8, dtype=DOUBLE)
+    path = Path.at_timesteps(scheduler.alphas_cumprod.numpy(), scheduler.timesteps.numpy())
+    ours = sample(from_diffusers(network, scheduler, path), x, plan("ddim", path))
+    with torch.no_grad():
+        for t in scheduler.timesteps:
+            theirs = scheduler.step(network(theirs, t).sample, t, theirs).prev_sample
+    assert float((ours - theirs).abs().max() / theirs.abs().max()) < 1e-5
+
+
+@pytest.mark.parametrize("n", [61, 103])
+def test_trailing_times_are_as_many_as_asked_for(n):
+    """Theirs are one more, which is -1 (0.42)."""
+    scheduler = diffusers.DDIMScheduler(timestep_spacing="trailing")
+    scheduler.set_timesteps(n)
+    assert scheduler.timesteps.tolist() == [*timesteps_spacing(n, kind="trailing"), -1]

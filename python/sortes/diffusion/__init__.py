@@ -21,14 +21,13 @@ Noise belongs to its image, in any batch and on any device: `noise_like`, `Image
 """
 
 from sortes._estimate import Estimate
+from sortes.diffusion.adapters import from_diffusers, from_k_diffusion
 from sortes.diffusion.adaptive import AdaptiveRun, sample_adaptive
 from sortes.diffusion.denoisers import (
     Denoiser,
     Guided,
     Predicted,
     data_and_noise,
-    from_diffusers,
-    from_k_diffusion,
 )
 from sortes.diffusion.loop import sample
 from sortes.diffusion.metrics import mmd2_to_gmm, sliced_wasserstein, w1_to_gmm_1d
@@ -37,7 +36,6 @@ from sortes.diffusion.noise import BrownianNoise, ImageNoise, noise_like
 from sortes.diffusion.path import Level, Path
 from sortes.diffusion.plans import Plan, PlanRow, plan
 from sortes.diffusion.schedules import (
-    betas,
     schedule,
     shift_sigmas,
     sigmas_ays,
@@ -50,12 +48,10 @@ from sortes.diffusion.schedules import (
     sigmas_linear_quadratic,
     sigmas_polyexponential,
     sigmas_vp,
-    timesteps_beta,
-    timesteps_spacing,
-    zero_terminal_snr,
 )
 from sortes.diffusion.solvers import ModelStatistics, solver_names
 from sortes.diffusion.thresholds import DynamicThreshold
+from sortes.diffusion.timesteps import betas, timesteps_beta, timesteps_spacing, zero_terminal_snr
 
 __all__ = [
     "AdaptiveRun",

@@ -1,4 +1,4 @@
-"""Which noise levels a sampler visits: schedules of sigmas and of times."""
+"""Which noise levels a sampler visits."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from sortes._check import (
 )
 from sortes.diffusion._beta import beta_quantile
 from sortes.diffusion.path import _training_clock, _training_table
+from sortes.diffusion.timesteps import SHARE, STEPS, Share, Steps, beta_masses
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -27,18 +28,8 @@ if TYPE_CHECKING:
     Sigmas: TypeAlias = NDArray[np.float64]
 
 _NOT_NEGATIVE: Final = Domain("[0, inf)")
-_COUNT: Final = Domain("[0, 2**63)", integer=True)
-_SHARE: Final = Domain("(0, 1)")
-#: More would not fit into any memory.
-_STEPS: Final = Domain("[1, 2**40)", integer=True)
 NotNegative: TypeAlias = Annotated[float, _NOT_NEGATIVE]
-Count: TypeAlias = Annotated[int, _COUNT]
-Share: TypeAlias = Annotated[float, _SHARE]
-Steps: TypeAlias = Annotated[int, _STEPS]
 
-Betas: TypeAlias = Literal["linear", "scaled_linear", "cosine"]
-Spacing: TypeAlias = Literal["linspace", "leading", "trailing"]
-Convention: TypeAlias = Literal["euler", "dpm"]
 Tabled: TypeAlias = Literal["sd15", "sdxl", "deepfloyd_stage1", "svd"]
 Final_: TypeAlias = Literal["table", "zero"]
 Name: TypeAlias = Literal[
@@ -66,245 +57,6 @@ _AYS: Final = MappingProxyType(
         "svd": (700.0, 54.5, 15.886, 7.977, 4.248, 1.789, 0.981, 0.403, 0.173, 0.034, 0.002),
     }
 )
-
-
-def betas(
-    num_timesteps: Steps = 1000,
-    *,
-    kind: Betas = "linear",
-    beta_start: Share | None = None,
-    beta_end: Share | None = None,
-) -> NDArray[np.float64]:
-    r"""Return the variances that a network's training adds at its times.
-
-    Parameters
-    ----------
-    num_timesteps : int, default 1000
-        The number of times, T.
-    kind : {"linear", "scaled_linear", "cosine"}
-        Linear; linear in the root, as Stable Diffusion; or such that the signal falls as a squared
-        cosine.
-    beta_start, beta_end : float, optional
-        The first and the last: 1e-4 and 0.02 for ``"linear"``, 8.5e-4 and 0.012 for
-        ``"scaled_linear"``. Not for ``"cosine"``.
-
-    Returns
-    -------
-    ndarray of float64, shape (T,)
-        The variances; ``np.cumprod(1 - betas)`` are the squares of alpha.
-
-    Raises
-    ------
-    ValueError
-        If an argument is out of its domain, or not used by the kind.
-    TypeError
-        If an argument has a wrong type.
-
-    References
-    ----------
-    Ho, Jain and Abbeel, "Denoising diffusion probabilistic models", NeurIPS 2020,
-    arXiv:2006.11239.
-
-    Nichol and Dhariwal, "Improved denoising diffusion probabilistic models", ICML 2021,
-    arXiv:2102.09672.
-
-    Examples
-    --------
-    >>> from sortes.diffusion import betas
-    >>> betas(3, kind="scaled_linear").round(5)
-    array([0.00085, 0.00481, 0.012  ])
-    """
-    n = _STEPS.check(num_timesteps, "num_timesteps")
-    one_of(kind, "kind", get_args(Betas))
-    given = {"beta_start": beta_start, "beta_end": beta_end}
-    if kind == "cosine":
-        for name, value in given.items():
-            if value is not None:
-                _SHARE.check(value, name)
-                raise ValueError(f'{name}: must not be given with kind="cosine"')
-        t = np.arange(n + 1) / n
-        f = np.cos((t + 0.008) / 1.008 * np.pi / 2) ** 2
-        found: Sigmas = np.minimum(1 - f[1:] / f[:-1], 0.999)
-        return found
-    defaults = {"linear": (1e-4, 0.02), "scaled_linear": (8.5e-4, 0.012)}[kind]
-    first, last = (
-        default if value is None else _SHARE.check(value, name)
-        for (name, value), default in zip(given.items(), defaults, strict=True)
-    )
-    if kind == "linear":
-        return np.linspace(first, last, n)
-    return np.linspace(first**0.5, last**0.5, n) ** 2
-
-
-def zero_terminal_snr(betas: ArrayLike) -> NDArray[np.float64]:
-    r"""Change the variances of a training so that its last time is pure noise.
-
-    Parameters
-    ----------
-    betas : array_like, shape (T,)
-        Variances in (0, 1), at least two of them.
-
-    Returns
-    -------
-    ndarray of float64, shape (T,)
-        Variances of which the last is 1: the signal is shifted and scaled from $\alpha_1$ down to
-        exactly 0. A network that predicts noise cannot be asked there.
-
-    Raises
-    ------
-    ValueError
-        If a variance is out of its domain, or there are fewer than two.
-    TypeError
-        If something is no number.
-
-    References
-    ----------
-    Lin, Liu, Li and Yang, "Common diffusion noise schedules and sample steps are flawed", WACV
-    2024, arXiv:2305.08891.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sortes.diffusion import betas, zero_terminal_snr
-    >>> np.cumprod(1 - zero_terminal_snr(betas(3, kind="scaled_linear")))[-1]
-    np.float64(0.0)
-    """
-    given = vector_of(betas, "betas", double=True)
-    _SHARE.check_items(given, "betas")
-    if len(given) < 2:
-        raise ValueError(f"betas: must hold at least two variances, got {len(given)}")
-    root = np.sqrt(np.cumprod(1 - given))
-    root = (root - root[-1]) * root[0] / (root[0] - root[-1])
-    squares = root**2
-    return 1 - np.concatenate([squares[:1], squares[1:] / squares[:-1]])
-
-
-def timesteps_spacing(
-    n: Steps,
-    *,
-    kind: Spacing = "leading",
-    num_timesteps: Steps = 1000,
-    offset: Count = 0,
-    convention: Convention = "euler",
-) -> NDArray[np.int64]:
-    """Return some of the times of a network's training, evenly spaced, the noisiest first.
-
-    Parameters
-    ----------
-    n : int
-        How many.
-    kind : {"leading", "linspace", "trailing"}
-        Multiples of T // n; from the last to the first; or T, T - T/n, ..., less one.
-    num_timesteps : int, default 1000
-        The number of times of the training, T.
-    offset : int, default 0
-        What ``"leading"`` adds to each.
-    convention : {"euler", "dpm"}
-        diffusers counts differently in its DPM-Solver, UniPC and DEIS classes: n + 1 times without
-        the smallest. ``"trailing"`` is the same in both.
-
-    Returns
-    -------
-    ndarray of int64, shape (n,)
-        The times, decreasing, for `Path.at_timesteps`.
-
-    Raises
-    ------
-    ValueError
-        If there are fewer times than asked for, the offset leaves them, or is not used by the kind.
-    TypeError
-        If an argument has a wrong type.
-
-    Notes
-    -----
-    A single time is the last one, T - 1, for ``"linspace"`` as well. ``"trailing"`` returns n times
-    for every n: diffusers 0.42 appends the time -1 for some, of which 61 is the first.
-
-    Examples
-    --------
-    >>> from sortes.diffusion import timesteps_spacing
-    >>> timesteps_spacing(4, kind="trailing")
-    array([999, 749, 499, 249])
-    """
-    n = _STEPS.check(n, "n")
-    total = _STEPS.check(num_timesteps, "num_timesteps")
-    one_of(kind, "kind", get_args(Spacing))
-    shift = _COUNT.check(offset, "offset")
-    one_of(convention, "convention", get_args(Convention))
-    if shift and kind != "leading":
-        raise ValueError(f'offset: must not be given with kind="{kind}"')
-    if kind == "trailing" and convention == "dpm":
-        convention = "euler"
-    points = n + (convention == "dpm")
-    if points > total:
-        raise ValueError(f"n: must be at most {total - points + n}, got {n}")
-    if kind == "trailing":
-        found: NDArray[np.int64] = np.round(total * (n - np.arange(n)) / n).astype(np.int64) - 1
-        return found
-    if kind == "linspace":
-        times = np.round(np.linspace(0, total - 1, points)) if points > 1 else np.array([total - 1])
-    else:
-        times = np.arange(points) * (total // points) + shift
-        if times[-1] >= total:
-            most = total - 1 - times[-1] + shift
-            raise ValueError(f"offset: must be at most {most} for {n} of {total}, got {shift}")
-    return times[::-1][:n].astype(np.int64)
-
-
-def timesteps_beta(
-    n: Steps,
-    alpha: Positive = 0.6,
-    beta: Positive = 0.6,
-    *,
-    num_timesteps: Steps = 1000,
-    endpoint: bool = True,
-) -> NDArray[np.float64]:
-    """Return times at the quantiles of a Beta law, dense at both ends, the noisiest first.
-
-    Parameters
-    ----------
-    n : int
-        How many.
-    alpha, beta : float, default 0.6
-        The exponents of the law. ``beta57`` of other programs is 0.5 and 0.7.
-    num_timesteps : int, default 1000
-        The number of times of the training, T.
-    endpoint : bool, default True
-        Whether the last is time 0; else the n-th but last quantile, as ComfyUI has it, which then
-        rounds to integers.
-
-    Returns
-    -------
-    ndarray of float64, shape (n,)
-        The times, decreasing from T - 1.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its domain or of a wrong type.
-
-    References
-    ----------
-    Lee, Lee, Choi and others, "Beta sampling is all you need: efficient image generation strategy
-    for diffusion models using stepwise spectral analysis", 2024, arXiv:2407.12173.
-
-    Examples
-    --------
-    >>> from sortes.diffusion import timesteps_beta
-    >>> timesteps_beta(5).round()
-    array([999., 823., 500., 176.,   0.])
-    """
-    n = _STEPS.check(n, "n")
-    total = _STEPS.check(num_timesteps, "num_timesteps")
-    a, b = POSITIVE.check(alpha, "alpha"), POSITIVE.check(beta, "beta")
-    found: Sigmas = _beta_masses(n, a, b, flag(endpoint, "endpoint")) * (total - 1)
-    return found
-
-
-def _beta_masses(n: int, a: float, b: float, endpoint: bool) -> NDArray[np.float64]:
-    if endpoint:
-        return beta_quantile(np.linspace(1, 0, n), a, b)
-    return beta_quantile(1 - np.arange(n) / n, a, b)
 
 
 def sigmas_karras(
@@ -475,9 +227,9 @@ def sigmas_vp(
     >>> print(sigmas_vp(3).round(3))
     [1.52167e+02 3.42200e+00 1.00000e-02 0.00000e+00]
     """
-    n = _STEPS.check(n, "n")
+    n = STEPS.check(n, "n")
     growth, base = POSITIVE.check(beta_d, "beta_d"), _NOT_NEGATIVE.check(beta_min, "beta_min")
-    last = _SHARE.check(eps_s, "eps_s")
+    last = SHARE.check(eps_s, "eps_s")
     ramp, end = _ends(n, append_zero)
     t = 1 + ramp * (last - 1)
     return np.concatenate([np.sqrt(np.expm1(0.5 * growth * t * t + base * t)), end])
@@ -570,7 +322,7 @@ def sigmas_ays(n: Steps = 10, *, model: Tabled, final: Final_ = "table") -> NDAr
     >>> sigmas_ays(5, model="sd15").round(3)
     array([14.615,  3.861,  1.886,  0.963,  0.399,  0.029])
     """
-    n = _STEPS.check(n, "n")
+    n = STEPS.check(n, "n")
     one_of(model, "model", get_args(Tabled))
     one_of(final, "final", get_args(Final_))
     table = np.log(_AYS[model])
@@ -672,8 +424,8 @@ def sigmas_flow(
     >>> sigmas_flow(4, 3.0).round(3)
     array([1.   , 0.857, 0.601, 0.003, 0.   ])
     """
-    n = _STEPS.check(n, "n")
-    total = _STEPS.check(num_timesteps, "num_timesteps")
+    n = STEPS.check(n, "n")
+    total = STEPS.check(num_timesteps, "num_timesteps")
     factor = POSITIVE.check(shift, "shift")
     even = np.linspace(1, 1 / total, n) if n > 1 else np.ones(1)
     if mu is not None:
@@ -787,11 +539,11 @@ def sigmas_linear_quadratic(
     >>> sigmas_linear_quadratic(4).round(4)
     array([1.    , 0.9875, 0.975 , 0.725 , 0.    ])
     """
-    n = _STEPS.check(n, "n")
-    top, share = POSITIVE.check(sigma_max, "sigma_max"), _SHARE.check(threshold, "threshold")
+    n = STEPS.check(n, "n")
+    top, share = POSITIVE.check(sigma_max, "sigma_max"), SHARE.check(threshold, "threshold")
     k = n // 2
     if linear_steps is not None:
-        k = _STEPS.check(linear_steps, "linear_steps")
+        k = STEPS.check(linear_steps, "linear_steps")
         if k >= n:
             raise ValueError(f"linear_steps: must be below {n}, the number of steps, got {k}")
     if n == 1:
@@ -854,9 +606,9 @@ def sigmas_bong_tangent(
     >>> sigmas_bong_tangent(5).round(3)
     array([1.   , 0.932, 0.804, 0.5  , 0.132, 0.   ])
     """
-    n = _STEPS.check(n, "n")
-    top, meet = POSITIVE.check(sigma_max, "sigma_max"), _SHARE.check(middle, "middle")
-    turn, steep = _SHARE.check(pivot, "pivot"), POSITIVE.check(slope, "slope")
+    n = STEPS.check(n, "n")
+    top, meet = POSITIVE.check(sigma_max, "sigma_max"), SHARE.check(middle, "middle")
+    turn, steep = SHARE.check(pivot, "pivot"), POSITIVE.check(slope, "slope")
     if n == 1:
         return np.array([top, 0.0])
     points = n + 2
@@ -924,7 +676,7 @@ def schedule(
     >>> schedule(4, name="normal", alphas_cumprod=trained).round(3)
     array([14.615,  2.918,  0.932,  0.029,  0.   ])
     """
-    n = _STEPS.check(n, "n")
+    n = STEPS.check(n, "n")
     one_of(name, "name", get_args(Name))
     trained = None if alphas_cumprod is None else _training_table(alphas_cumprod)
     ends = {"sigma_min": sigma_min, "sigma_max": sigma_max}
@@ -982,7 +734,7 @@ def _at_times(n: int, name: Name, trained: NDArray[np.float64]) -> NDArray[np.fl
     if name == "ddim_uniform":
         return table[1 :: max(total // n, 1)][::-1]
     a, b = (0.5, 0.7) if name == "beta57" else (0.6, 0.6)
-    times = np.rint(_beta_masses(n, a, b, False) * (total - 1)).astype(np.int64)
+    times = np.rint(beta_masses(n, a, b, False) * (total - 1)).astype(np.int64)
     found: Sigmas = table[times[np.append(True, np.diff(times) != 0)]]
     return found
 
@@ -997,7 +749,7 @@ def _ends(n: int, append_zero: bool) -> tuple[NDArray[np.float64], NDArray[np.fl
 def _ramp(
     n: int, sigma_min: float, sigma_max: float, append_zero: bool
 ) -> tuple[NDArray[np.float64], float, float, NDArray[np.float64]]:
-    n = _STEPS.check(n, "n")
+    n = STEPS.check(n, "n")
     low, high = POSITIVE.check(sigma_min, "sigma_min"), POSITIVE.check(sigma_max, "sigma_max")
     if low >= high:
         raise ValueError(f"sigma_min: must be below sigma_max, {high}, got {low}")
