@@ -275,7 +275,7 @@ def test_any_levels_make_a_flow_path():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: sigmas_karras(0, 0.1, 1.0), "n: must be at least 1, got 0"),
+        (lambda: sigmas_karras(0, 0.1, 1.0), "n: must be in \\[1, 2\\*\\*40\\), got 0"),
         (lambda: sigmas_karras(3, 1.0, 1.0), "sigma_min: must be below sigma_max, 1.0, got 1.0"),
         (lambda: sigmas_vp(3, eps_s=1.0), r"eps_s: must be in \(0, 1\), got 1.0"),
         (lambda: timesteps_spacing(1001), "n: must be at most 1000, got 1001"),
