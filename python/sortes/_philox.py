@@ -105,6 +105,31 @@ def normals(key: tuple[Any, Any], entities: Any, step: int, purpose: int, count:
     array([[-0.005, -0.151,  1.696],
            [-0.107,  0.332, -1.321]])
     """
+    xp, draws = _sequences(key, entities, step, purpose, count)
+    bits = xp.stack([high << 20 | low >> 12 for low, high in draws], -1)  # 52 of each
+    bits = bits.reshape(len(entities), 2 * bits.shape[1])[:, :count]
+    return _normal_quantile(xp, (xp.asarray(bits, dtype=xp.float64) + 0.5) * (2 * ULP))
+
+
+def sequences(key: tuple[Any, Any], entities: Any, step: int, purpose: int, count: int) -> Any:
+    """Return the first `count` 53-bit integers of each entity's stream: `draws` has the first.
+
+    The arguments are those of `normals`.
+
+    Returns
+    -------
+    array or tensor of int64, shape (n, count)
+        Integers in [0, 2**53).
+    """
+    xp, draws = _sequences(key, entities, step, purpose, count)
+    bits = xp.stack([high << 21 | low >> 11 for low, high in draws], -1)
+    return bits.reshape(len(entities), 2 * bits.shape[1])[:, :count]
+
+
+def _sequences(
+    key: tuple[Any, Any], entities: Any, step: int, purpose: int, count: int
+) -> tuple[Any, list[tuple[Any, Any]]]:
+    """Return a namespace, and the halves of both draws of each block of each entity, low first."""
     names = entities[:, None]
     k0, k1 = (half if isinstance(half, int) else half[:, None] for half in key)
     if isinstance(entities, np.ndarray):
@@ -113,10 +138,7 @@ def normals(key: tuple[Any, Any], entities: Any, step: int, purpose: int, count:
         xp = sys.modules["torch"]
         blocks = xp.arange(-(-count // 2), device=entities.device)[None]
     words = block((k0, k1), (blocks, step, names & _MASK, purpose << 16 | names >> 32))
-    # A block holds two draws: words 0 and 1, then words 2 and 3, the low half first.
-    draws = [words[low + 1] << 20 | words[low] >> 12 for low in (0, 2)]  # 52 bits of each
-    bits = xp.stack(draws, -1).reshape(len(entities), 2 * blocks.shape[1])[:, :count]
-    return _normal_quantile(xp, (xp.asarray(bits, dtype=xp.float64) + 0.5) * (2 * ULP))
+    return xp, [(words[0], words[1]), (words[2], words[3])]
 
 
 # What follows repeats the native module operation by operation: additions, multiplications,

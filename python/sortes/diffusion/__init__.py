@@ -3,7 +3,11 @@
 A `Path` is what a sampler walks along: noise levels (`Level`) from the noisiest to the cleanest, of
 one of three kinds (variance-preserving, variance-exploding, flow). A denoiser is any function of a
 state and its level that predicts the data. `plan` makes the coefficients of a solver on a path, and
-`sample` executes them. Which levels to visit is what a schedule says:
+`sample` executes them. `paradigms` makes many steps at once (`ParallelRun`), of states at several
+levels (`Levels`); `fkc_sample` draws from powers, products and rewards of models, with weights
+(`WeightedSamples`).
+
+Which levels to visit is what a schedule says:
 `schedule` by ComfyUI's names, `sigmas_karras`, `sigmas_exponential`, `sigmas_polyexponential`,
 `sigmas_vp`, `sigmas_gaussian`, `sigmas_ays`, `sigmas_beta`, `sigmas_flow` with `shift_sigmas`,
 `sigmas_linear_quadratic`, `sigmas_bong_tangent`; `timesteps_spacing` and `timesteps_beta` among the
@@ -23,16 +27,19 @@ Noise belongs to its image, in any batch and on any device: `noise_like`, `Image
 from sortes._estimate import Estimate
 from sortes.diffusion.adapters import from_diffusers, from_k_diffusion
 from sortes.diffusion.adaptive import AdaptiveRun, sample_adaptive
+from sortes.diffusion.correctors import WeightedSamples, fkc_sample
 from sortes.diffusion.denoisers import (
     Denoiser,
     Guided,
     Predicted,
     data_and_noise,
 )
+from sortes.diffusion.levels import Levels
 from sortes.diffusion.loop import sample
 from sortes.diffusion.metrics import mmd2_to_gmm, sliced_wasserstein, w1_to_gmm_1d
 from sortes.diffusion.mixtures import GaussianMixture
 from sortes.diffusion.noise import BrownianNoise, ImageNoise, noise_like
+from sortes.diffusion.parallel import ParallelRun, paradigms
 from sortes.diffusion.path import Level, Path
 from sortes.diffusion.plans import Plan, PlanRow, plan
 from sortes.diffusion.schedules import (
@@ -63,17 +70,22 @@ __all__ = [
     "Guided",
     "ImageNoise",
     "Level",
+    "Levels",
     "ModelStatistics",
+    "ParallelRun",
     "Path",
     "Plan",
     "PlanRow",
     "Predicted",
+    "WeightedSamples",
     "betas",
     "data_and_noise",
+    "fkc_sample",
     "from_diffusers",
     "from_k_diffusion",
     "mmd2_to_gmm",
     "noise_like",
+    "paradigms",
     "plan",
     "sample",
     "sample_adaptive",

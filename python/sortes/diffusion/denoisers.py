@@ -21,8 +21,9 @@ import numpy as np
 
 from sortes._arrays import host
 from sortes._check import FINITE, POSITIVE, Domain, Finite, Positive, count, flag, one_of, shown
-from sortes._device import check_real
+from sortes._device import check_real, memory_errors
 from sortes.diffusion._states import State, is_tensor, like, namespace, state_of
+from sortes.diffusion.levels import Levels, column_of
 from sortes.diffusion.mixtures import Prediction
 from sortes.diffusion.path import (
     Kind,
@@ -82,6 +83,7 @@ class Guided(NamedTuple):
     unconditional: Any
 
 
+@memory_errors("output: there is no memory for the data and the noise")
 def data_and_noise(
     output: ArrayLike | torch.Tensor,
     x: ArrayLike | torch.Tensor,
@@ -328,9 +330,9 @@ class Denoiser:
         ----------
         x : ndarray or tensor, shape (B, ...)
             The states.
-        level : Level, int or tensor
-            Their noise level; or which one of the path; or ratios of noise to signal, with states
-            as in k-diffusion.
+        level : Level, Levels, int or tensor
+            Their noise level, or that of each; or which one of the path; or ratios of noise to
+            signal, with states as in k-diffusion.
 
         Returns
         -------
@@ -398,7 +400,7 @@ class Denoiser:
         x = _batch(x)
         at = self._asked(x, level)
         data, unconditional = self._both(x, at)
-        weight = self._scale if self._guides(level) else 1.0
+        weight = self._weights(x, level) if self._guides(level) else 1.0
         return Guided(_between(unconditional, data, weight), unconditional)
 
     def _set_guidance(
@@ -445,6 +447,8 @@ class Denoiser:
             return False
         if self._interval is None or is_tensor(level) or isinstance(level, np.ndarray):
             return True
+        if isinstance(level, Levels):
+            return any(self._guides(one) for one in set(level))
         ratio = (level if isinstance(level, Level) else self._counted(level)).ratio
         return self._interval[0] <= ratio <= self._interval[1]
 
@@ -452,6 +456,8 @@ class Denoiser:
         """Return the weight of the condition, for each state where levels are on the device."""
         if self._interval is None or isinstance(level, Level | int):
             return self._scale
+        if isinstance(level, Levels):
+            return column_of([self._scale if self._guides(one) else 1.0 for one in level], x)
         xp, (low, high) = namespace(x), self._interval
         ratio = _column(level, x)
         inside = (ratio >= low) & (ratio <= high)
@@ -466,6 +472,8 @@ class Denoiser:
         """Return how the network is asked at a level, in any of its forms."""
         if type(level) is Level:
             return self._at(level)
+        if isinstance(level, Levels):
+            return self._at_levels(x, level)
         if is_tensor(level) or isinstance(level, np.ndarray):
             return self._at_ratios(x, level)
         return self._at(level_of(level) if isinstance(level, tuple) else self._counted(level))
@@ -501,6 +509,20 @@ class Denoiser:
             t = math.log(level.ratio) / 4
         return _Question(*factors, float(round(t)) if self._round else t)
 
+    def _at_levels(self, x: Any, levels: Levels) -> _Question:
+        """Return the same for a level of each state."""
+        if len(levels) != len(x):
+            raise ValueError(f"level: must hold {len(x)} levels, one for each state, got {levels}")
+        known = {level: self._at(level) for level in set(levels)}
+        asked = [known[level] for level in levels]
+        # What all have in common stays a number.
+        factors = [
+            parts[0] if len(set(parts)) == 1 else column_of(parts, x)
+            for parts in ([question[k] for question in asked] for k in range(3))
+        ]
+        times = column_of([question.t for question in asked], x).reshape(-1)
+        return _Question(*factors, times if self._round else _as(times, x))
+
     def _at_ratios(self, x: Any, sigma: Any) -> _Question:
         """Return the same for ratios of noise to signal on the device of the states."""
         xp, ratio = namespace(x), _column(sigma, x)
@@ -530,16 +552,14 @@ class Denoiser:
 
     def _data(self, x: Any, at: _Question, args: Mapping[str, Any]) -> Any:
         """Ask the network, and return the data that it predicts."""
-        given = x if isinstance(at.gain, float) and at.gain == 1 else x * at.gain
+        given = x if isinstance(at.gain, float) and at.gain == 1 else _as(x * at.gain, x)
         if self._dtype is not None:
             given = given.to(self._dtype)
         output = _first(self._model(given, self._times(x, at.t), **args))
         if tuple(getattr(output, "shape", ())) != tuple(x.shape):
             got = tuple(output.shape) if hasattr(output, "shape") else shown(output)
             raise ValueError(f"model: must return shape {tuple(x.shape)}, got {got}")
-        if output.dtype != x.dtype:
-            output = output.to(x.dtype) if is_tensor(output) else output.astype(x.dtype)
-        return _combined(x, at.keep, output, at.take)
+        return _as(_combined(x, at.keep, _as(output, x), at.take), x)
 
     def _both(self, x: Any, at: _Question) -> tuple[Any, Any]:
         """Return the data with the condition and without it."""
@@ -565,6 +585,13 @@ class Denoiser:
         if xp is np:
             return np.full(n, value, dtype)
         return xp.full((n,), value, dtype=dtype, device=x.device)
+
+
+def _as(values: Any, x: Any) -> Any:
+    """Return numbers in the dtype of states."""
+    if values.dtype == x.dtype:
+        return values
+    return values.to(x.dtype) if is_tensor(values) else values.astype(x.dtype)
 
 
 class _Question(NamedTuple):

@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 
 from sortes._check import flag, one_of, shown
+from sortes._device import memory_errors
 from sortes._interrupt import Interrupted, OnInterrupt
 from sortes._optional import require
 from sortes._progress import Callback, Progress, reporter
 from sortes._rng import Rng, refuse_randomness
+from sortes.diffusion._steps import steps_of, sums_for
 from sortes.diffusion.noise import ImageNoise
 from sortes.diffusion.path import Denoise, Level
 from sortes.diffusion.plans import Plan
@@ -23,113 +25,6 @@ if TYPE_CHECKING:
 
 #: What callbacks are told: k-diffusion's words.
 StepInfo = dict[str, Any]
-
-
-class _Step(NamedTuple):
-    """An evaluation, what is kept of it, and the row after it, ready for tensors of a kind."""
-
-    level: Level
-    #: The step that begins here, or -1.
-    begins: int
-    #: Its state, unless it is the argument: factors of the argument, of what is kept, of noises.
-    state: tuple[float, tuple[tuple[int, float], ...], tuple[tuple[int, float], ...]] | None
-    #: Where the prediction is kept, how, and the factor of the argument or of itself in that.
-    slot: int
-    how: str
-    factor: float
-    #: The row: how it is made, its factor of the argument, and those of what is kept.
-    kind: str
-    c: float
-    w: Any
-    #: The number of its fresh noise, or -1, and the factor of that.
-    fresh: int
-    noise: float
-    #: The factors of older noises, and what is added.
-    others: tuple[tuple[int, float], ...]
-    offset: float
-
-
-def _program(plan: Plan, torch: Any, dtype: Any, device: Any) -> list[_Step]:
-    """Return the steps of a plan for tensors of a kind, made once."""
-    key = (dtype, device)
-    program = plan._programs.get(key)
-    if program is None:
-        program = plan._programs[key] = _compiled(plan, torch, dtype, device)
-    return program
-
-
-def _compiled(plan: Plan, torch: Any, dtype: Any, device: Any) -> list[_Step]:
-    arrays = {
-        name: values.tolist() if isinstance(values, np.ndarray) else values
-        for name, values in plan._arrays.items()
-    }
-    held = arrays["history"]
-    draw = int(arrays["fresh"][0])
-    steps: list[_Step] = []
-    matrix: list[list[float]] = []
-    for k, level in enumerate(plan.levels):
-        p, r = arrays["mix"][k]
-        how = ("keep", 0.0) if p == 0 else ("add", p) if r == 1 else ("less", -r)
-        state = None
-        if arrays["step"][k] >= 0:
-            c = arrays["state_c"][k]
-            lags, drawn = _terms(arrays["state_w"][k]), _terms(arrays["state_n"][k])
-            if (c, lags, drawn) != (1.0, (), ()):
-                state = (c, tuple(((k - lag) % held, f) for lag, f in lags), drawn)
-        c, used, noises = arrays["c"][k + 1], _terms(arrays["w"][k + 1]), arrays["n"][k + 1]
-        kind = _kind(c, used, held, how, device)
-        weights: Any = used[0][1] if used else 0.0
-        if kind == "matrix":
-            row = [0.0] * held
-            for lag, factor in used:
-                row[(k - lag) % held] = factor
-            matrix.append(row)
-        elif kind == "terms":
-            weights = tuple(((k - lag) % held, factor) for lag, factor in used)
-        fresh = -1
-        if arrays["fresh"][k + 1]:
-            fresh, draw = draw, draw + 1
-        keeps = held > 1 or how[0] != "keep" or bool(state and state[1])
-        steps.append(
-            _Step(
-                level=level,
-                begins=arrays["step"][k],
-                state=state,
-                slot=k % held if keeps else -1,
-                how=how[0],
-                factor=how[1],
-                kind=kind,
-                c=c,
-                w=weights,
-                fresh=fresh,
-                noise=noises[0] if fresh >= 0 else 0.0,
-                others=tuple(term for term in _terms(noises) if term[0] or fresh < 0),
-                offset=arrays["offset"][k + 1],
-            )
-        )
-    if matrix:
-        rows = iter(torch.tensor(matrix, dtype=dtype, device=device)[:, None].unbind())
-        for k, step in enumerate(steps):
-            if step.kind == "matrix":
-                whole = next(rows)
-                steps[k] = step._replace(w=whole if k + 1 >= held else whole[:, : k + 1])
-    return steps
-
-
-def _terms(row: Any) -> tuple[tuple[int, float], ...]:
-    return tuple((j, factor) for j, factor in enumerate(row) if factor)
-
-
-def _kind(
-    c: float, used: tuple[tuple[int, float], ...], held: int, how: tuple[str, float], device: Any
-) -> str:
-    """How a row is made with the fewest operations."""
-    if how[0] == "keep" and all(lag == 0 for lag, _ in used):
-        w = used[0][1] if used else 0.0
-        if c == 0:
-            return "scaled" if w != 1 else "same"
-        return "mixed" if abs(c + w - 1) <= 4e-16 else "pair"
-    return "matrix" if device.type == "cpu" and len(used) > 1 else "terms"
 
 
 @overload
@@ -266,24 +161,25 @@ def sample(
     one_of(on_interrupt, "on_interrupt", ("raise", "return"))
     if check_finite is not None:
         flag(check_finite, "check_finite")
-    draw = _draws(plan, x, noise, rows, rng, step, torch)
-    run = _Run(denoiser, plan, x, draw, torch, callback=callback, keeps=keeps)
-    if not x.shape[0]:
-        states = [x.clone() for _ in range(plan.n_steps + 1)]
-        return (states[-1], states) if keeps else x.clone()
-    stopped = False
-    with reporter(progress) as report, torch.no_grad():
-        try:
-            run.go(report)
-        except KeyboardInterrupt:
-            if on_interrupt == "raise":
-                raise Interrupted(run.result()) from None
-            stopped = True
-    result: Any = run.result()
-    looks = x.is_cpu if check_finite is None else check_finite
-    if looks and not stopped:
-        _report(run.state)
-    return result  # type: ignore[no-any-return]
+    with memory_errors("x: there is no memory for its samples"):
+        draw = _draws(plan, x, noise, rows, rng, step, torch)
+        run = _Run(denoiser, plan, x, draw, torch, callback=callback, keeps=keeps)
+        if not x.shape[0]:
+            states = [x.clone() for _ in range(plan.n_steps + 1)]
+            return (states[-1], states) if keeps else x.clone()
+        stopped = False
+        with reporter(progress) as report, torch.no_grad():
+            try:
+                run.go(report)
+            except KeyboardInterrupt:
+                if on_interrupt == "raise":
+                    raise Interrupted(run.result()) from None
+                stopped = True
+        result: Any = run.result()
+        looks = x.is_cpu if check_finite is None else check_finite
+        if looks and not stopped:
+            _report(run.state)
+        return result  # type: ignore[no-any-return]
 
 
 def _report(state: torch.Tensor) -> None:
@@ -355,6 +251,8 @@ def _brought(plan: Plan, x: Any, noise: Any, torch: Any) -> _Draw:
         if not isinstance(z, torch.Tensor) or z.shape != x.shape:
             got = tuple(z.shape) if isinstance(z, torch.Tensor) else shown(z)
             raise ValueError(f"noise: must return a tensor of shape {tuple(x.shape)}, got {got}")
+        if z.device != x.device:
+            raise ValueError(f"noise: must return a tensor on {x.device}, got {z.device}")
         return z
 
     return ask
@@ -391,102 +289,67 @@ class _Run:
     def go(self, report: Callback | None) -> None:
         """Make all steps."""
         torch, plan, draw = self._torch, self._plan, self._draw
-        addmm, lerp, mul, tensor = torch.addmm, torch.lerp, torch.mul, torch.Tensor
         denoiser, watches = self._denoiser, self._keeps or self._callback is not None
         x = self.state.contiguous()
-        shape, dtype, asked, device = x.shape, x.dtype, self._asked, x.device
+        shape, dtype, asked, tensor = x.shape, x.dtype, self._asked, torch.Tensor
         casts = dtype is not asked
-        program = _program(plan, torch, dtype, device)
-        held, noises, total = plan._arrays["history"], plan._arrays["noises"], len(program)
-        memory, slots, filled = None, [], []
-        if any(step.slot >= 0 for step in program):
-            memory = torch.empty((held, x.numel()), dtype=dtype, device=device)
-            slots = [slot.view(shape) for slot in memory.unbind()]
-            filled = [memory[: k + 1] for k in range(held)]
+        steps = steps_of(plan)
+        held, noises, total = plan._arrays["history"], plan._arrays["noises"], len(steps)
+        sums = sums_for(x, torch)
+        add, view = sums.add, sums.view
+        slots: list[Any] = []
+        if any(step.keeps for step in steps):
+            memory = torch.empty((held, *shape), dtype=dtype, device=x.device)
+            slots = [view(slot) for slot in memory.unbind()]
         drawn: list[Any] = []
-        y, flat = self._begun(x, drawn), None
+        y, z = _begun(plan, x, draw)
+        if z is not None:
+            drawn.append(view(z))
+        at = view(y)
         # What is asked for once in an evaluation costs as much as the arithmetic of a small state.
-        for k, step in enumerate(program):
-            level, begins, _, slot, how, factor, kind, c, w, fresh, noise, others, offset = step
+        for k, (level, begins, state, keeps, row, fresh) in enumerate(steps):
             d = denoiser(y.to(asked) if casts else y, level)
             if type(d) is not tensor or d.shape != shape or d.dtype is not dtype:
                 d = _answer(d, x, torch)
-            if slot >= 0:
-                if how == "keep":
-                    slots[slot].copy_(d)
-                elif how == "less":
-                    torch.sub(y, d, alpha=factor, out=slots[slot])
-                else:
-                    torch.add(d, y, alpha=factor, out=slots[slot])
+            seen = view(d)
             if begins >= 0:
-                if watches:
-                    self._watch(step, y, d, slots, drawn)
-                else:
+                if state is None or not watches:
                     self.state = y  # where a corrector follows, as predicted
-            if kind == "matrix":
-                if flat is None:
-                    flat = y.view(1, -1)
-                flat = addmm(flat, w, filled[k] if k < held else memory, beta=c)
-                y = flat.view(shape)
-            else:
-                flat = None
-                if kind == "mixed":
-                    y = lerp(d, y, c)
-                elif kind == "pair":
-                    y = mul(y, c).add_(d, alpha=w)
-                elif kind == "same":
-                    y = d.clone()
-                elif kind == "scaled":
-                    y = mul(d, w)
                 else:
-                    y = mul(y, c)
-                    for back, weight in w:
-                        y.add_(slots[back], alpha=weight)
+                    older = [slots[(k - lag) % held] for lag in state.lags]
+                    past = [drawn[back] for back in state.backs]
+                    self.state, _ = add(state, at, seen, older, past)
+                if watches:
+                    self._show(begins, level, d)
             if fresh >= 0:
-                z = draw(fresh)  # type: ignore[misc]
-                if noises > 1 or watches:
-                    drawn.insert(0, z)
-                    del drawn[noises:]
-                y.add_(z, alpha=noise)
-            for back, weight in others:
-                y.add_(drawn[back], alpha=weight)
-            if offset:
-                y.add_(offset)
+                drawn.insert(0, view(draw(fresh)))  # type: ignore[misc]
+                del drawn[noises:]
+            kept = (*keeps, slots[k % held]) if keeps else None
+            older = [slots[(k - lag) % held] for lag in row.lags] if row.lags else []
+            past = [drawn[back] for back in row.backs] if row.backs else []
+            y, at = add(row, at, seen, older, past, kept)
             if report is not None:
                 report(k + 1, total)
         self.state = y
 
-    def _begun(self, x: Any, drawn: list[Any]) -> Any:
-        """Make the first argument: the state, or what churn makes of it."""
-        row = self._plan.row(0)
-        if row.c == 1 and not row.n.any():
-            return x
-        y = x * row.c
-        if row.draws:
-            drawn.insert(0, self._draw(0))  # type: ignore[misc]
-        for back, n in _terms(row.n.tolist()):
-            y.add_(drawn[back], alpha=n)
-        return y
-
-    def _watch(self, step: _Step, y: Any, d: Any, slots: list[Any], drawn: list[Any]) -> None:
+    def _show(self, begins: int, level: Level, d: Any) -> None:
         """Show the state of a step to whoever asked for it."""
-        if step.state is None:
-            state = y
-        else:
-            c, terms, noises = step.state
-            state = y * c
-            for slot, w in terms:
-                state.add_(slots[slot], alpha=w)
-            for back, n in noises:
-                state.add_(drawn[back], alpha=n)
-        self.state = state
         if self._keeps:
-            self._trajectory.append(state)
+            self._trajectory.append(self.state)
         if self._callback is not None:
-            i = step.begins
-            sigma = float(self._plan.path.ratio[i])
-            info = {"x": state, "i": i, "sigma": sigma, "sigma_hat": step.level.ratio}
+            sigma = float(self._plan.path.ratio[begins])
+            info = {"x": self.state, "i": begins, "sigma": sigma, "sigma_hat": level.ratio}
             self._callback({**info, "denoised": d})
+
+
+def _begun(plan: Plan, x: Any, draw: _Draw | None) -> tuple[Any, Any]:
+    """Return the first argument, the state or what churn makes of it, and its noise."""
+    row = plan.row(0)
+    y = x if row.c == 1 else x * row.c
+    if not row.draws or draw is None:
+        return y, None
+    z = draw(0)
+    return y.add(z, alpha=float(row.n[0])), z
 
 
 def _answer(d: Any, x: Any, torch: Any) -> Any:

@@ -9,6 +9,7 @@ import numpy as np
 from sortes import _core
 from sortes._arrays import host, numbers_of
 from sortes._check import AT_LEAST_1, POSITIVE, AtLeastOne, items, one_of
+from sortes._device import memory_errors
 from sortes._progress import job_of
 from sortes._rng import Rng, as_stream
 from sortes.diffusion._states import (
@@ -22,6 +23,7 @@ from sortes.diffusion._states import (
     state_of,
     working,
 )
+from sortes.diffusion.levels import Levels
 from sortes.diffusion.path import Level, level_of
 
 if TYPE_CHECKING:
@@ -32,6 +34,8 @@ Prediction: TypeAlias = Literal["epsilon", "sample", "v_prediction", "flow_predi
 
 #: Data without noise.
 CLEAN: Final = Level(1.0, 0.0, 0.0)
+
+_MEMORY: Final = memory_errors("x: there is no memory for what is computed from it")
 
 
 @final
@@ -115,15 +119,15 @@ class GaussianMixture:
         """The standard deviations, of shape (K,)."""
         return self._sd.copy()
 
-    def denoise(self, x: State, level: Level) -> State:
+    def denoise(self, x: State, level: Level | Levels) -> State:
         """Predict the data of noisy states: their mean given the state. What samplers call.
 
         Parameters
         ----------
         x : array_like or tensor, shape (..., *shape)
             States at the level.
-        level : Level
-            Their noise level. Pure noise has the mean of the mixture.
+        level : Level or Levels
+            Their noise level, or that of each. Pure noise has the mean of the mixture.
 
         Returns
         -------
@@ -147,15 +151,16 @@ class GaussianMixture:
         """
         return self.predict(x, level, prediction="sample")
 
-    def predict(self, x: State, level: Level, *, prediction: Prediction) -> State:
+    @_MEMORY
+    def predict(self, x: State, level: Level | Levels, *, prediction: Prediction) -> State:
         r"""Return what a perfect network would: any parameterisation of the same knowledge.
 
         Parameters
         ----------
         x : array_like or tensor, shape (..., *shape)
             States at the level.
-        level : Level
-            Their noise level.
+        level : Level or Levels
+            Their noise level, or that of each along the first axis.
         prediction : {"epsilon", "sample", "v_prediction", "flow_prediction", "score"}
             The expectation, given the state, of the noise $\varepsilon$, the data $x_0$, of
             $\alpha \varepsilon - \sigma x_0$, of $\varepsilon - x_0$; or the gradient of the log
@@ -181,6 +186,8 @@ class GaussianMixture:
         array([[-1.5, -0.5]])
         """
         one_of(prediction, "prediction", get_args(Prediction))
+        if isinstance(level, Levels):
+            return self._each(x, level, prediction)
         state, x, level = self._flat(x, level)
         shares, _, mu, sd = self._shares(x, level)
         a, s = level.alpha, level.sigma
@@ -200,6 +207,18 @@ class GaussianMixture:
         found: State = _shaped(
             shares @ of_state[:, None] * x + shares @ (of_mean[:, None] * mu), state
         )
+        return found
+
+    def _each(self, x: Any, levels: Levels, prediction: Prediction) -> Any:
+        """Predict at a level of each state, those of one level together."""
+        state = state_of(x)
+        check_shape(state, self._shape)
+        if state.ndim == len(self._shape) or len(levels) != len(state):
+            raise ValueError(f"level: must hold one level for each state of x, got {levels}")
+        found, several = namespace(state).empty_like(state), list(levels)
+        for level in set(several):
+            at = [i for i, other in enumerate(several) if other == level]
+            found[at] = self.predict(state[at], level, prediction=prediction)
         return found
 
     def score(self, x: State, level: Level = CLEAN) -> State:
@@ -231,6 +250,7 @@ class GaussianMixture:
         """
         return self.predict(x, level, prediction="score")
 
+    @_MEMORY
     def log_prob(self, x: State, level: Level = CLEAN) -> State:
         """Return the log density.
 
@@ -321,6 +341,7 @@ class GaussianMixture:
         found = level.alpha * self._mu[k] + spread[k, None] * drawn[:, 1:]
         return found.reshape(n, *self._shape)
 
+    @_MEMORY
     def cdf(self, x: State, level: Level = CLEAN) -> State:
         """Return the mass below points, of a law of numbers.
 
@@ -357,6 +378,7 @@ class GaussianMixture:
             )
             return found
 
+    @memory_errors("p: there is no memory for the points")
     def quantile(self, p: State, level: Level = CLEAN) -> State:
         """Return the points below which there are some masses, of a law of numbers.
 
@@ -396,6 +418,7 @@ class GaussianMixture:
         found: State = back(points, state)
         return found
 
+    @_MEMORY
     def ode_map(self, x: State, start: Level, end: Level) -> State:
         r"""Follow the probability flow exactly, from one noise level to another.
 

@@ -10,7 +10,7 @@ import numpy as np
 from sortes import _core, _philox
 from sortes._arrays import integers_of
 from sortes._check import WORD, Domain, Step, shown
-from sortes._device import is_on_device, to_device, to_host
+from sortes._device import is_on_device, memory_errors, to_device, to_host
 from sortes._rng import Rng, as_streams
 from sortes.diffusion._states import State, batch_of, is_tensor, like, round_keys, state_of
 
@@ -24,7 +24,12 @@ _RATIO: Final = Domain("[1e-13, 1e13]")
 #: A level of noise over signal that the clock knows.
 Ratio: TypeAlias = Annotated[float, _RATIO]
 _DEPTH: Final = 24
+#: What noise is for, and the purpose under which it is drawn.
+_Use: TypeAlias = Literal["start", "step", "corrector"]
+_PURPOSES: Final = {"start": "latent", "step": "noise", "corrector": "corrector"}
 _END: Final = 1 << _DEPTH
+
+_MEMORY: Final = memory_errors("x: there is no memory for its noise")
 
 
 def noise_like(x: State, *, rows: ArrayLike | None = None, rng: Rng = None, step: int = 0) -> State:
@@ -204,11 +209,12 @@ class ImageNoise:
         self._calls += 1
         return found
 
-    def _drawn(self, of: Literal["start", "step"], number: int) -> Any:
+    @_MEMORY
+    def _drawn(self, of: _Use, number: int) -> Any:
         images = self._images
         if self._words is not None:
             key, ids = self._words
-            purpose = _core.PURPOSES["latent" if of == "start" else "noise"]
+            purpose = _core.PURPOSES[_PURPOSES[of]]
             return images.shaped(_philox.normals(key, ids, number, purpose, images.width))
         single = images.like.dtype.itemsize < 8
         draw = _core.diffusion.noise.normals_f32 if single else _core.diffusion.noise.normals
@@ -283,6 +289,7 @@ class BrownianNoise:
         self._words = _words(images, self._keys) if images.on_device else None
         self._last: tuple[int, Any] | None = None
 
+    @_MEMORY
     def __call__(self, sigma: Ratio, sigma_next: Ratio) -> NDArray[Any] | torch.Tensor:
         """Return the normalised increment between two levels, the noisier first.
 

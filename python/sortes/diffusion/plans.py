@@ -14,6 +14,8 @@ from sortes.diffusion.solvers import SolverOptions, made, solver_names
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from sortes.diffusion._steps import Step
+
 
 class PlanRow(NamedTuple):
     """What comes before an evaluation of a plan, and after the last.
@@ -78,8 +80,8 @@ class Plan:
     path: Path
     _arrays: dict[str, Any]
     _levels: tuple[Level, ...]
-    #: What loops made of it, for each kind of tensors.
-    _programs: dict[Any, Any]
+    #: What loops made of it.
+    _steps: list[Step]
 
     @classmethod
     def _of(cls, solver: str, path: Path, arrays: dict[str, Any]) -> Plan:
@@ -90,7 +92,7 @@ class Plan:
             path[index] if index >= 0 else path.at_lambda(lam)
             for index, lam in zip(arrays["index"].tolist(), arrays["lam"].tolist(), strict=True)
         )
-        return cls(solver, path, arrays, levels, {})
+        return cls(solver, path, arrays, levels, [])
 
     @property
     def n_steps(self) -> int:

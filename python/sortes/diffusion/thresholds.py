@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias, final
 
 from sortes._check import Domain, shown
+from sortes._device import memory_errors
+from sortes.diffusion.levels import Levels
 from sortes.diffusion.loop import check_state
 from sortes.diffusion.path import Denoise, Level, level_of
 
@@ -63,15 +65,15 @@ class DynamicThreshold:
         self._ratio = _RATIO.check(ratio, "ratio")
         self._most = _LIMIT.check(max_value, "max_value")
 
-    def __call__(self, x: Any, level: Level, /) -> torch.Tensor:
+    def __call__(self, x: Any, level: Level | Levels, /) -> torch.Tensor:
         """Return the clipped prediction.
 
         Parameters
         ----------
         x : Tensor, shape (B, ...)
             The states.
-        level : Level
-            Their level.
+        level : Level or Levels
+            Their level, or that of each.
 
         Returns
         -------
@@ -88,15 +90,11 @@ class DynamicThreshold:
         import torch
 
         check_state(x, torch)
-        level = level_of(level)
-        try:
+        level = level if isinstance(level, Levels) else level_of(level)
+        with memory_errors("x: there is no memory for its prediction"):
             return self._clipped(x, level)
-        except RuntimeError as error:  # on the CPU Torch has no error of its own for this
-            if "allocate memory" in str(error):
-                raise MemoryError(f"x: there is no memory for its prediction: {error}") from error
-            raise
 
-    def _clipped(self, x: torch.Tensor, level: Level) -> torch.Tensor:
+    def _clipped(self, x: torch.Tensor, level: Any) -> torch.Tensor:
         import torch
 
         d = self._denoiser(x, level)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sortes._progress import Job
 
-_Use: TypeAlias = Literal["start", "step", "mixture", "direction"]
+_Use: TypeAlias = Literal["start", "step", "corrector", "mixture", "direction"]
 
 __all__ = ["brownian_keys", "brownian_values", "keys", "normals", "normals_f32"]
 

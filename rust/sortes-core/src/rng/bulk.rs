@@ -62,20 +62,18 @@ vectorised! {
         block: u32,
         out: &mut [f64],
     ) {
+        let mut aside = Aside::default();
         for (i, part) in out.chunks_mut(PART).enumerate() {
             let block = block.wrapping_add((i * (PART / 2)) as u32);
-            let uniforms = |i| {
-                let words = words_of(stream, purpose, entity, block.wrapping_add(i));
-                words.map(open_uniform_of)
-            };
-            let (pairs, rest) = part.as_chunks_mut::<2>();
-            for (pair, i) in pairs.iter_mut().zip(0..) {
-                *pair = uniforms(i);
-            }
-            if let [last] = rest {
-                [*last, _] = uniforms(pairs.len() as u32);
-            }
-            normal_quantiles(part);
+            open_uniforms(stream, purpose, entity, block, part);
+            normal_quantiles(part, &mut aside);
+        }
+    }
+
+    /// Rounds each number to float32.
+    fn round_all(wide: &[f64], out: &mut [f32]) {
+        for (out, &wide) in out.iter_mut().zip(wide) {
+            *out = wide as f32;
         }
     }
 
@@ -127,30 +125,96 @@ pub fn normals(stream: Stream, purpose: Purpose, entity: u64, first: u64, out: &
     normals_of_blocks(stream, purpose, entity, first.div_ceil(2) as u32, whole);
 }
 
+/// The same, rounded to float32.
+///
+/// # Panics
+/// As [`normals`].
+pub fn normals_f32(stream: Stream, purpose: Purpose, entity: u64, first: u64, out: &mut [f32]) {
+    let mut wide = [0.0; 2 * PART];
+    for (first, out) in (first..).step_by(2 * PART).zip(out.chunks_mut(2 * PART)) {
+        let wide = &mut wide[..out.len()];
+        normals(stream, purpose, entity, first, wide);
+        round_all(wide, out);
+    }
+}
+
 /// How many numbers are taken through one operation after another: they stay in the nearest cache.
-const PART: usize = 256;
+const PART: usize = 512;
+/// How many blocks are made side by side: two vectors of the widest kind.
+const LANES: usize = 16;
+
+/// Writes the open uniforms of draws `2 * block`, `2 * block + 1`, ... of one entity.
+#[inline(always)]
+fn open_uniforms(stream: Stream, purpose: Purpose, entity: u64, block: u32, out: &mut [f64]) {
+    let group = |block: u32| {
+        // Two plain arrays: the compiler makes vectors of them, but not of an array of pairs.
+        let (mut even, mut odd) = ([0; LANES], [0; LANES]);
+        for (i, (even, odd)) in even.iter_mut().zip(&mut odd).enumerate() {
+            [*even, *odd] = words_of(stream, purpose, entity, block.wrapping_add(i as u32));
+        }
+        let mut pairs = [[0.0; 2]; LANES];
+        for (pair, (even, odd)) in pairs.iter_mut().zip(even.into_iter().zip(odd)) {
+            *pair = [open_uniform_of(even), open_uniform_of(odd)];
+        }
+        pairs
+    };
+    let (whole, rest) = out.as_chunks_mut::<{ 2 * LANES }>();
+    let mut block = block;
+    for out in whole {
+        out.copy_from_slice(group(block).as_flattened());
+        block = block.wrapping_add(LANES as u32);
+    }
+    if !rest.is_empty() {
+        rest.copy_from_slice(&group(block).as_flattened()[..rest.len()]);
+    }
+}
+
+/// The numbers outside the centre, while they are set apart.
+struct Aside {
+    /// Where they belong.
+    places: [u16; PART],
+    /// The uniforms.
+    p: [f64; PART],
+    /// How deep they lie, and the sizes of their quantiles.
+    depths: [f64; PART],
+    sizes: [f64; PART],
+}
+
+impl Default for Aside {
+    fn default() -> Self {
+        Self { places: [0; PART], p: [0.5; PART], depths: [0.0; PART], sizes: [0.0; PART] }
+    }
+}
 
 /// Turns at most [`PART`] uniforms into [normal quantiles](elementary::normal_quantile).
 ///
-/// In passes without branches: each is short enough for several vectors of it to be under way.
+/// Each pass is a loop without branches. All numbers go through the central approximation; the three
+/// in twenty outside the centre are set apart, taken through the outer one side by side, and put back.
 #[inline(always)]
-fn normal_quantiles(p: &mut [f64]) {
-    let (mut depths, mut outer) = ([0.0; PART], [0.0; PART]);
-    let (depths, outer) = (&mut depths[..p.len()], &mut outer[..p.len()]);
-    for (depth, &p) in depths.iter_mut().zip(p.iter()) {
+fn normal_quantiles(p: &mut [f64], aside: &mut Aside) {
+    let mut many = 0;
+    for (i, &p) in p.iter().enumerate() {
+        (aside.places[many % PART], aside.p[many % PART]) = (i as u16, p);
+        many += usize::from(!elementary::normal_is_central(p));
+    }
+    for p in p.iter_mut() {
+        *p = elementary::normal_centre(*p);
+    }
+    // Whole vectors: some uniforms of before, which mean nothing, are taken along.
+    let padded = many.next_multiple_of(8).min(PART);
+    let (depths, sizes) = (&mut aside.depths[..padded], &mut aside.sizes[..padded]);
+    for (depth, &p) in depths.iter_mut().zip(&aside.p[..padded]) {
         *depth = elementary::normal_depth(p);
     }
-    for (z, &depth) in outer.iter_mut().zip(depths.iter()) {
-        *z = elementary::normal_shoulder(depth);
+    for (size, &depth) in sizes.iter_mut().zip(depths.iter()) {
+        *size = elementary::normal_shoulder(depth);
     }
-    // One in 10^10 lies further out.
-    if depths.iter().any(|&depth| depth > elementary::SHOULDER_DEPTH) {
-        for (z, &depth) in outer.iter_mut().zip(depths.iter()) {
-            *z = elementary::normal_outer(depth);
+    for i in 0..many {
+        // One in 10^10 lies further out.
+        if depths[i] > elementary::SHOULDER_DEPTH {
+            sizes[i] = elementary::normal_outer(depths[i]);
         }
-    }
-    for (p, &outer) in p.iter_mut().zip(outer.iter()) {
-        *p = elementary::normal_joined(*p, outer);
+        p[usize::from(aside.places[i])] = elementary::normal_signed(aside.p[i], sizes[i]);
     }
 }
 
@@ -355,7 +419,7 @@ mod tests {
         p.extend([open_uniform_of(0), open_uniform_of(u64::MAX), 0.075, 0.925, 0.5]);
         p.extend((1..100).map(|i| f64::from(i) / 100.0));
         let mut z = p.clone();
-        normal_quantiles(&mut z);
+        normal_quantiles(&mut z, &mut Aside::default());
         for (z, p) in z.iter().zip(p) {
             assert_eq!(z.to_bits(), elementary::normal_quantile(p).to_bits(), "{p}");
         }

@@ -34,7 +34,7 @@ pub fn ln(x: f64) -> f64 {
     let shifted = x.to_bits().wrapping_sub(FRAC_1_SQRT_2_BITS).cast_signed();
     let exponent = shifted >> 52;
     let m = f64::from_bits(x.to_bits().wrapping_sub(exponent.cast_unsigned() << 52));
-    let e = exponent as f64;
+    let e = f64::from(exponent as i32); // few instruction sets convert vectors of wider integers
     e * LN_2_HIGH + (two_artanh((m - 1.0) / (m + 1.0)) + e * LN_2_LOW)
 }
 
@@ -128,10 +128,10 @@ pub fn exponential(u: f64) -> f64 {
 /// error about 1e-16.
 #[inline]
 pub fn normal_quantile(p: f64) -> f64 {
-    if (p - 0.5).abs() <= CENTRAL {
-        return normal_joined(p, 0.0);
+    if normal_is_central(p) {
+        return normal_centre(p);
     }
-    normal_joined(p, normal_outer(normal_depth(p)))
+    normal_signed(p, normal_outer(normal_depth(p)))
 }
 
 // The parts of the quantile, for loops over many items.
@@ -140,6 +140,19 @@ pub fn normal_quantile(p: f64) -> f64 {
 const CENTRAL: f64 = 0.425;
 /// How deep in the tail the second approximation reaches.
 pub(super) const SHOULDER_DEPTH: f64 = 5.0;
+
+/// Whether the central approximation reaches `p`.
+#[inline(always)]
+pub(super) fn normal_is_central(p: f64) -> bool {
+    (p - 0.5).abs() <= CENTRAL
+}
+
+/// The quantile in the centre; elsewhere the result means nothing.
+#[inline(always)]
+pub(super) fn normal_centre(p: f64) -> f64 {
+    let q = p - 0.5;
+    q * ratio(0.180_625 - q * q, &CENTRE)
+}
 
 /// How deep in its tail `p` lies: the root of minus the logarithm of the mass beyond.
 #[inline(always)]
@@ -160,23 +173,18 @@ pub(super) fn normal_outer(depth: f64) -> f64 {
     if depth <= SHOULDER_DEPTH { normal_shoulder(depth) } else { ratio(depth - 5.0, &TAIL) }
 }
 
-/// The quantile, from its size if `p` lies outside the centre.
+/// The quantile outside the centre, from its size.
 #[inline(always)]
-pub(super) fn normal_joined(p: f64, outer: f64) -> f64 {
-    let q = p - 0.5;
-    let centre = q * ratio(0.180_625 - q * q, &CENTRE);
-    let outer = if q < 0.0 { -outer } else { outer };
-    if q.abs() <= CENTRAL { centre } else { outer }
+pub(super) fn normal_signed(p: f64, size: f64) -> f64 {
+    if p - 0.5 < 0.0 { -size } else { size }
 }
 
 /// The bits of [`normal_quantile`] for `p` in `(2e-11, 0.5)`, by one formula without branches: for loops
 /// over many items. Elsewhere the result means nothing.
 #[inline(always)]
 pub fn normal_quantile_lower(p: f64) -> f64 {
-    let q = p - 0.5;
-    let centre = q * ratio(0.180_625 - q * q, &CENTRE);
-    let shoulder = -ratio((-ln(p)).sqrt() - 1.6, &SHOULDER);
-    if q >= -0.425 { centre } else { shoulder }
+    let shoulder = -normal_shoulder((-ln(p)).sqrt());
+    if p - 0.5 >= -CENTRAL { normal_centre(p) } else { shoulder }
 }
 
 /// Numerator and denominator, highest power first.

@@ -138,6 +138,10 @@ purposes! {
     Mixture = 73, "mixture";
     /// Directions in space.
     Direction = 74, "direction";
+    /// The noise of particles that are weighted.
+    Corrector = 75, "corrector";
+    /// Which of these particles go on.
+    Survivor = 76, "survivor";
 }
 
 /// One past the largest entity: entities have 48 bits.

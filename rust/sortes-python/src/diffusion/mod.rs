@@ -3,6 +3,7 @@
 mod mixture;
 mod noise;
 mod plans;
+mod steps;
 
 use pyo3::prelude::*;
 
@@ -10,5 +11,5 @@ use pyo3::prelude::*;
 #[pymodule(submodule, name = "diffusion")]
 pub(crate) mod native {
     #[pymodule_export]
-    use super::{mixture::mixture, noise::noise, plans::native as plans};
+    use super::{mixture::mixture, noise::noise, plans::native as plans, steps::steps};
 }

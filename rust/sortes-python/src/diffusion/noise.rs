@@ -8,7 +8,7 @@ use sortes_core::rng::{self, Purpose};
 use crate::prelude::*;
 
 /// Nanoseconds of a number.
-const NUMBER: f64 = 5.0;
+const NUMBER: f64 = 3.0;
 /// Keys between two looks at signals.
 const BATCH: usize = 1 << 12;
 
@@ -19,6 +19,8 @@ enum Use {
     Start,
     /// It is added to an image.
     Step,
+    /// It moves a particle that is weighted.
+    Corrector,
     /// Draws of a mixture.
     Mixture,
     /// Directions of projections.
@@ -29,6 +31,7 @@ impl Named for Use {
     const NAMES: &[(&str, Self)] = &[
         ("start", Self::Start),
         ("step", Self::Step),
+        ("corrector", Self::Corrector),
         ("mixture", Self::Mixture),
         ("direction", Self::Direction),
     ];
@@ -39,6 +42,7 @@ impl Use {
         match self {
             Self::Start => Purpose::Latent,
             Self::Step => Purpose::Noise,
+            Self::Corrector => Purpose::Corrector,
             Self::Mixture => Purpose::Mixture,
             Self::Direction => Purpose::Direction,
         }

@@ -3,7 +3,7 @@
 //! Image `i` reads the sequence (purpose, id of the image, round) of its key, an element a draw: it
 //! has the same noise alone and in any batch, on any number of threads, in any order.
 
-use sortes_core::rng::{Purpose, Rounds, bulk};
+use sortes_core::rng::{Purpose, Rounds, Stream, bulk};
 use sortes_core::{Result, Run};
 
 /// How many elements are drawn at once.
@@ -41,7 +41,7 @@ pub fn normals<T: Element>(
         let done = chunk.len() as u64;
         for (image, first, part) in pieces(chunk, task * CHUNK, width) {
             let stream = Rounds::from_key(images.keys[image]).at(images.round);
-            T::normals(|z| bulk::normals(stream, purpose, images.ids[image], first, z), part);
+            T::normals(stream, purpose, images.ids[image], first, part);
         }
         run.advance(done);
     })
@@ -69,24 +69,19 @@ pub(super) fn pieces<T>(
 
 /// A type of noise: float64, or float32 to which each normal is rounded.
 pub trait Element: Send + Sized {
-    /// Writes what `draw` makes.
-    fn normals(draw: impl FnOnce(&mut [f64]), out: &mut [Self]);
+    /// Writes draws `first`, `first + 1`, ... of an entity as normals.
+    fn normals(stream: Stream, purpose: Purpose, entity: u64, first: u64, out: &mut [Self]);
 }
 
 impl Element for f64 {
-    fn normals(draw: impl FnOnce(&mut [f64]), out: &mut [Self]) {
-        draw(out);
+    fn normals(stream: Stream, purpose: Purpose, entity: u64, first: u64, out: &mut [Self]) {
+        bulk::normals(stream, purpose, entity, first, out);
     }
 }
 
 impl Element for f32 {
-    fn normals(draw: impl FnOnce(&mut [f64]), out: &mut [Self]) {
-        let mut wide = [0.0; CHUNK];
-        let wide = &mut wide[..out.len()];
-        draw(wide);
-        for (out, z) in out.iter_mut().zip(wide) {
-            *out = *z as f32;
-        }
+    fn normals(stream: Stream, purpose: Purpose, entity: u64, first: u64, out: &mut [Self]) {
+        bulk::normals_f32(stream, purpose, entity, first, out);
     }
 }
 
