@@ -5,13 +5,23 @@ import pytest
 import torch
 from scipy import stats
 from sortes import Interrupted, Stream, _core, _device, _philox
-from sortes.diffusion import GaussianMixture, Path, fkc_sample, noise_like
+from sortes.diffusion import (
+    GaussianMixture,
+    ImageNoise,
+    Path,
+    fkc_sample,
+    noise_like,
+    plan,
+    sample,
+)
 from vectors import load
 
 VECTORS = load("diffusion/correctors.json")
 DOUBLE = torch.float64
-#: Standard errors of a two-sided test with a false alarm rate of 1e-7.
-Z = stats.norm.isf(0.5e-7)
+#: Independent groups of particles, how many in each, and the standard errors of a two-sided test
+#: with a false alarm rate of 1e-7: the error is estimated from the groups.
+GROUPS, EACH = 160, 256
+Z = stats.t.isf(0.5e-7, GROUPS - 1)
 
 
 def path_to(last, n, kind="ve"):
@@ -19,7 +29,7 @@ def path_to(last, n, kind="ve"):
     return Path.flow(ratio / (1 + ratio)) if kind == "flow" else getattr(Path, kind)(ratio)
 
 
-def particles(n, path, total, rng=1):
+def particles(path, total, n=GROUPS * EACH, rng=1):
     x = noise_like(torch.empty(n, 1, dtype=DOUBLE), rng=rng)
     return x * path.sigma[0] / total**0.5
 
@@ -28,13 +38,13 @@ def normal(mean, sd):
     return GaussianMixture([1], [[mean]], sd).denoise
 
 
-def estimate(found, groups, f):
+def estimate(found, f):
     """The weighted mean of a function, from independent groups, and its standard error."""
-    w = torch.exp(found.log_weights - found.log_weights.max()).numpy().reshape(groups, -1)
-    values = f(found.x.numpy().reshape(groups, -1))
+    w = torch.exp(found.log_weights - found.log_weights.max()).numpy().reshape(GROUPS, -1)
+    values = f(found.x.numpy().reshape(GROUPS, -1))
     above, below = (w * values).sum(1), w.sum(1)
     mean = above.sum() / below.sum()
-    error = (above - mean * below).std(ddof=1) * groups**0.5 / below.sum()
+    error = (above - mean * below).std(ddof=1) * GROUPS**0.5 / below.sum()
     return mean, error
 
 
@@ -57,44 +67,47 @@ def test_recorded_growth_of_log_weights(case):
 
 
 def moments(mean, sd, power, ratio):
-    """What the steps make of a normal law, exactly: the law of weighted particles stays normal.
+    """The mean and the variance of weighted particles of a normal law, exactly, by the rule alone.
 
-    The mean and the variance of the particles, weighted, by completing squares.
+    A particle and the one that it was are normal together; a weight completes their squares.
     """
     v = ratio**2
-    m, s2 = 0.0, v[0] / power
+    m, cov = np.full(2, -mean), np.full((2, 2), v[0] / power)  # of what they are above the mean
 
-    def weigh(m, s2, a, b):
-        """Multiply a normal density by exp(-a x^2 / 2 + b x)."""
-        precision = 1 / s2 + a
-        return (m / s2 + b) / precision, 1 / precision
+    def weigh(m, cov, rate):
+        """Multiply the density by exp(rate x^2 / 2)."""
+        gain = cov[:, 0] * rate / (1 - rate * cov[0, 0])
+        return m + gain * m[0], cov + np.outer(gain, cov[0])
 
     for i in range(len(v)):
         # Log weights grow in ln v by half of (power^2 - power) v score^2.
         rate = (power**2 - power) * v[i] / (sd**2 + v[i]) ** 2
         if i:
-            half = 0.5 * np.log(v[i - 1] / v[i])
-            m, s2 = weigh(m, s2, -rate * half, -rate * mean * half)
+            m, cov = weigh(m, cov, 0.5 * rate * np.log(v[i - 1] / v[i]))
         if i == len(v) - 1:
-            return m, s2
-        if i < len(v) - 1:
-            half = 0.5 * np.log(v[i] / v[i + 1])
-            m, s2 = weigh(m, s2, -rate * half, -rate * mean * half)
-        # d = mean + keep (x - mean); the step is d + left (x - d), and noise.
-        keep, left = sd**2 / (sd**2 + v[i]), (v[i + 1] / v[i]) ** power
-        gain = keep + left * (1 - keep)
-        noise = v[i + 1] * (1 - (v[i + 1] / v[i]) ** (2 * power - 1)) / (2 * power - 1)
-        m, s2 = mean + gain * (m - mean), gain**2 * s2 + noise
-    raise AssertionError
+            break
+        length = np.log(v[i] / v[i + 1])
+        m, cov = weigh(m, cov, 0.5 * rate * length)
+        # Predictions are this much of the particle and of the one before.
+        left, keep = np.exp(-power * length), sd**2 / (sd**2 + v[i])
+        step = np.array([left + keep * (1 - left), 0.0])
+        if i:
+            before = sd**2 / (sd**2 + v[i - 1])
+            slope = (length - (1 - left) / power) / np.log(v[i - 1] / v[i])
+            step += slope * np.array([keep, -before])
+        twice = 2 * power - 1
+        noise = v[i + 1] * np.expm1(-twice * length) / -twice
+        move = np.stack([step, [1.0, 0.0]])
+        m, cov = move @ m, move @ cov @ move.T + np.diag([noise, 0.0])
+    return mean + m[0], cov[0, 0]
 
 
 @pytest.mark.law
 @pytest.mark.parametrize("power", [0.6, 1.0, 2.0])
 def test_the_steps_have_their_exact_law(power):
-    """A normal law and ten steps, of which every number is known: no error of the steps is allowed.
+    """A normal law and ten steps, of which every number is known: no error of steps is allowed.
 
-    400 groups of 500; four comparisons of 1e-7 each. Red with left-hand weights, with the noise of
-    weight 1 and without the logarithm of the mean weight at resampling.
+    Four comparisons of 1e-7 each.
     """
     path = path_to(0.3, 10)
     mean, variance = moments(0.5, 0.8, power, path.ratio)
@@ -102,30 +115,31 @@ def test_the_steps_have_their_exact_law(power):
         found = fkc_sample(
             normal(0.5, 0.8),
             power,
-            particles(200_000, path, power),
+            particles(path, power),
             path,
-            groups=400,
+            groups=GROUPS,
             ess_threshold=threshold,
             rng=5,
         )
         if threshold and power != 1:
             assert ((found.ess < threshold).sum(0) > 0).any()
-        got, error = estimate(found, 400, lambda x: x)
+        got, error = estimate(found, lambda x: x)
         assert abs(got - mean) < Z * error
-        got, error = estimate(found, 400, lambda x: (x - mean) ** 2)
+        got, error = estimate(found, lambda x: (x - mean) ** 2)
         assert abs(got - variance) < Z * error
 
 
 def test_the_law_of_the_steps_tends_to_the_power():
-    """Of second order in the weights and of first in the path: by recursion, without chance."""
-    for power in (0.6, 2.0, 3.0):
-        wanted = 0.5, 0.8**2 / power
+    """Of second order: by recursion, without chance."""
+    for power in (0.6, 1.0, 2.0, 3.0):
         errors = []
-        for n in (50, 100, 200, 400):
-            m, s2 = moments(0.5, 0.8, power, path_to(0.01, n).ratio)
-            errors.append(abs(m - wanted[0]) + abs(s2 - wanted[1]))
-        assert errors[-1] < 0.01
-        assert errors[-1] < 0.6 * errors[-2] < 0.36 * errors[-3] + 1e-12
+        for n in (100, 200, 400):
+            ratio = path_to(0.01, n).ratio
+            mean, variance = moments(0.5, 0.8, power, ratio)
+            assert abs(mean - 0.5) < 1.3e-3  # of the noise at the start, which is no more
+            errors.append(abs(variance - (0.8**2 + ratio[-1] ** 2) / power))
+        assert errors[-1] < 1e-3
+        assert min(errors[0] / errors[1], errors[1] / errors[2]) > 3.5
 
 
 # Exact mixtures.
@@ -174,41 +188,42 @@ def mixture(law):
     return GaussianMixture(w, np.array(mu)[:, None], sd)
 
 
-def assert_groups(found, groups, law, slack):
+def assert_groups(found, law, slack):
     """Compare masses and moments with a mixture; two-sided, 1e-7 each, beyond a known error."""
     w, mu, sd = (np.array(part) for part in law)
     for end in (-1.0, -0.2, 0.4, 1.0):
         mass = (w * stats.norm.cdf(end, mu, sd)).sum()
-        got, error = estimate(found, groups, lambda x, end=end: x <= end)
+        got, error = estimate(found, lambda x, end=end: x <= end)
         assert abs(got - mass) < Z * error + slack, (end, got, mass, error)
-        assert error < 0.02
+        assert error < 0.03
     mean = (w * mu).sum()
     second = (w * (sd**2 + mu**2)).sum()
     for f, value in ((lambda x: x, mean), (lambda x: x * x, second)):
-        got, error = estimate(found, groups, f)
+        got, error = estimate(found, f)
         assert abs(got - value) < Z * error + slack
 
 
 @pytest.mark.law
-@pytest.mark.parametrize("kind", ["ve", "vp", "flow"])
-def test_the_square_of_a_mixture(kind, backend_of_sums):
-    """300 groups of 400; the error of 200 steps is below 0.004; six comparisons of 1e-7 each."""
+@pytest.mark.parametrize(("kind", "pretend"), [("ve", False), ("vp", True), ("flow", False)])
+def test_the_square_of_a_mixture(kind, pretend, monkeypatch):
+    """The error of 200 steps is below 0.004; six comparisons of 1e-7 each."""
+    monkeypatch.setattr(_device, "PRETEND", pretend)
     path = path_to(0.01, 200, kind)
-    x = particles(120_000, path, 2.0)
-    found = fkc_sample(mixture(ONE).denoise, 2.0, x, path, groups=300, rng=3)
-    assert_groups(found, 300, power_of(ONE, 2), 0.004)
+    x = particles(path, 2.0)
+    found = fkc_sample(mixture(ONE).denoise, 2.0, x, path, groups=GROUPS, rng=3)
+    assert_groups(found, power_of(ONE, 2), 0.004)
 
 
 @pytest.mark.law
 def test_the_product_of_two_mixtures():
-    """As above. Red without weights, and with the sign of either term of their growth turned."""
+    """As above; without the weights it is seen to be wrong."""
     path = path_to(0.01, 200)
-    x = particles(120_000, path, 2.0)
+    x = particles(path, 2.0)
     models = [mixture(ONE).denoise, mixture(TWO).denoise]
-    found = fkc_sample(models, [1.0, 1.0], x, path, groups=300, rng=3)
-    assert_groups(found, 300, PRODUCT, 0.004)
+    found = fkc_sample(models, [1.0, 1.0], x, path, groups=GROUPS, rng=3)
+    assert_groups(found, PRODUCT, 0.004)
     with pytest.raises(AssertionError):
-        assert_groups(found._replace(log_weights=0 * found.log_weights), 300, PRODUCT, 0.004)
+        assert_groups(found._replace(log_weights=0 * found.log_weights), PRODUCT, 0.004)
 
 
 @pytest.mark.law
@@ -217,12 +232,12 @@ def test_recorded_targets(target):
     """Guidance with a negative weight among them; two comparisons of 1e-7, error of steps 0.005."""
     models = [normal(*law) for law in zip(target["mus"], target["sds"], strict=True)]
     path = path_to(0.01, 200)
-    x = particles(100_000, path, sum(target["weights"]))
-    found = fkc_sample(models, target["weights"], x, path, groups=200, rng=3)
+    x = particles(path, sum(target["weights"]))
+    found = fkc_sample(models, target["weights"], x, path, groups=GROUPS, rng=3)
     mean, sd = target["mean_sd"]
-    got, error = estimate(found, 200, lambda x: x)
+    got, error = estimate(found, lambda x: x)
     assert abs(got - mean) < Z * error + 0.005
-    got, error = estimate(found, 200, lambda x: (x - mean) ** 2)
+    got, error = estimate(found, lambda x: (x - mean) ** 2)
     assert abs(got - sd**2) < Z * error + 0.005
 
 
@@ -238,14 +253,14 @@ def test_a_reward_tilts_a_mixture():
         found = fkc_sample(
             mixture(ONE).denoise,
             power,
-            particles(120_000, path, power),
+            particles(path, power),
             path,
             reward=lambda x: x[:, 0],
             reward_scale=-1.5,
-            groups=300,
+            groups=GROUPS,
             rng=3,
         )
-        assert_groups(found, 300, wanted, 0.006)
+        assert_groups(found, wanted, 0.006)
 
 
 @pytest.mark.law
@@ -255,16 +270,16 @@ def test_a_reward_from_the_first_level_on():
     found = fkc_sample(
         mixture(ONE).denoise,
         1.0,
-        particles(120_000, path, 1.0),
+        particles(path, 1.0),
         path,
         reward=lambda x: 0.05 * x[:, 0],
         reward_scale=np.ones(201),
-        groups=300,
+        groups=GROUPS,
         rng=3,
     )
     w, mu, sd = (np.array(part) for part in ONE)
     tilted = w * np.exp(0.05 * mu + 0.5 * 0.05**2 * sd**2)
-    assert_groups(found, 300, (tilted / tilted.sum(), mu + 0.05 * sd**2, sd), 0.006)
+    assert_groups(found, (tilted / tilted.sum(), mu + 0.05 * sd**2, sd), 0.006)
 
 
 @pytest.fixture(params=[False, True], ids=["host", "device"])
@@ -278,14 +293,27 @@ def backend_of_sums(request, monkeypatch):
 
 def test_one_model_of_weight_one_has_no_weights():
     path = path_to(0.01, 20)
-    found = fkc_sample(mixture(ONE).denoise, 1.0, particles(50, path, 1.0), path, rng=3)
+    found = fkc_sample(mixture(ONE).denoise, 1.0, particles(path, 1.0, 50), path, rng=3)
     assert float(found.log_weights.abs().max()) < 1e-12
     np.testing.assert_allclose(found.ess, 1.0, rtol=1e-12)
 
 
+def test_one_model_of_weight_one_is_a_solver():
+    """DPM-Solver++ of second order, with the same noise."""
+    path = path_to(0.05, 20)
+    x = particles(path, 1.0, 50)
+    found = fkc_sample(mixture(ONE).denoise, 1.0, x, path, rng=3)
+    noise = ImageNoise(x, rng=3)
+    drawn = torch.stack([noise._drawn("corrector", i) for i in range(20)])
+    made = plan("dpmpp_2m_sde_heun", path)
+    torch.testing.assert_close(
+        found.x, sample(mixture(ONE).denoise, x, made, noise=drawn), rtol=1e-9, atol=1e-10
+    )
+
+
 def test_a_copy_of_a_model_is_its_power():
     path = path_to(0.01, 20)
-    model, x = mixture(ONE).denoise, particles(50, path, 2.0)
+    model, x = mixture(ONE).denoise, particles(path, 2.0, 50)
     one = fkc_sample(model, 2.0, x, path, rng=3, ess_threshold=0)
     two = fkc_sample([model, model], [0.5, 1.5], x, path, rng=3, ess_threshold=0)
     torch.testing.assert_close(one.x, two.x, rtol=1e-9, atol=1e-10)
@@ -322,7 +350,6 @@ def test_ancestors(method, backend_of_sums):
 
 def test_which_uniform_decides():
     """The layout of `docs/guarantees.md`: purpose, entity and round."""
-    from sortes.diffusion import ImageNoise
     from sortes.diffusion.correctors import _combs
 
     x = np.empty((6, 1))
@@ -341,7 +368,7 @@ def test_which_uniform_decides():
 def test_groups_know_nothing_of_each_other(backend_of_sums):
     """A group alone is the group among others, by the names of its particles."""
     path = path_to(0.01, 30)
-    x = particles(60, path, 2.0)
+    x = particles(path, 2.0, 60)
     model = lambda x, level: x * 0.2 + torch.tanh(x)  # noqa: E731
     together = fkc_sample(model, 2.0, x, path, groups=3, rng=3, ess_threshold=0.8)
     assert (together.ess < 0.8).any()
@@ -356,7 +383,7 @@ def test_groups_know_nothing_of_each_other(backend_of_sums):
 
 def test_resampling_in_an_interval():
     path = path_to(0.01, 30)
-    x = particles(200, path, 3.0)
+    x = particles(path, 3.0, 200)
     whole = fkc_sample(mixture(ONE).denoise, 3.0, x, path, rng=3)
     never = fkc_sample(mixture(ONE).denoise, 3.0, x, path, rng=3, ess_threshold=0.0)
     outside = fkc_sample(mixture(ONE).denoise, 3.0, x, path, rng=3, interval=(1e3, 1e4))
@@ -369,13 +396,12 @@ def test_resampling_in_an_interval():
 def test_nothing_waits(monkeypatch):
     monkeypatch.setattr(_device, "PRETEND", True)
     path = path_to(0.01, 10)
-    x = particles(20, path, 2.0)
+    x = particles(path, 2.0, 20)
     asked = []
     for name in ("item", "tolist", "cpu", "nonzero", "__bool__", "__float__", "__int__"):
         monkeypatch.setattr(torch.Tensor, name, lambda self, *_, name=name: asked.append(name))
     fkc_sample([lambda x, level: 0 * x], [2.0], x, path, rng=3, reward=lambda x: x[:, 0], groups=2)
-    # The last look for NaN, which is for the CPU alone.
-    assert asked == ["__bool__"]
+    assert not asked
 
 
 def test_half_precision_and_odd_batches():
@@ -403,7 +429,7 @@ def test_no_weight_left_is_said():
 
 def test_progress_and_interrupts():
     path = path_to(0.1, 6)
-    x = particles(8, path, 2.0)
+    x = particles(path, 2.0, 8)
     reports = []
     model = mixture(ONE).denoise
     fkc_sample(model, 2.0, x, path, rng=0, progress=lambda *r: reports.append(r))

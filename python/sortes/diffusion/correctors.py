@@ -13,7 +13,7 @@ from sortes import _core, _philox
 from sortes._arrays import host
 from sortes._check import FINITE as _FINITE
 from sortes._check import AtLeastOne, Domain, Finite, count, items, one_of, real, shown
-from sortes._device import memory_errors, to_device
+from sortes._device import is_on_device, memory_errors, to_device
 from sortes._interrupt import Interrupted, OnInterrupt
 from sortes._optional import require
 from sortes._progress import Callback, Progress, reporter
@@ -156,8 +156,8 @@ def fkc_sample(
     In the variance $v = (\sigma / \alpha)^2$, with scores $s_m$ and $S = \sum_m w_m s_m$, particles
     follow $dx = (S + \tfrac{\beta}{2} \nabla r) |dv| + dW$ and log weights grow by
     $\left( \tfrac12 |S|^2 - \tfrac12 \sum_m w_m |s_m|^2 + \tfrac{\beta}{2} S \cdot \nabla r \right)
-    |dv| + r \, d\beta$. Steps hold the predictions of the data constant, which for one model of
-    weight 1 is ancestral sampling; weights are integrated by the trapezoidal rule in $\ln v$, so
+    |dv| + r \, d\beta$. Steps take the predictions of the data for linear in $\ln v$, which for one
+    model of weight 1 is ``dpmpp_2m_sde_heun``; weights are integrated by the trapezoidal rule, so
     that a path that ends above clean data asks once more at its end. The logarithm of the mean
     weight of a group is kept when it is resampled. Nothing waits for a device. Log weights of many
     dimensions vary much: what `ess` says decides whether the means mean anything.
@@ -187,9 +187,7 @@ def fkc_sample(
     torch = require("torch", "diffusion")
     models = [denoisers] if callable(denoisers) else denoisers
     if not isinstance(models, list | tuple) or not all(callable(model) for model in models):
-        raise TypeError(
-            f"denoisers: must be callable, or a sequence of them, got {shown(denoisers)}"
-        )
+        raise TypeError(f"denoisers: must be callable, or several, got {shown(denoisers)}")
     powers = _powers(weights, len(models))
     check_state(x, torch)
     if not isinstance(path, Path):
@@ -218,7 +216,7 @@ def fkc_sample(
                     raise Interrupted(run.result()) from None
                 return run.result()
         found = run.result()
-        if x.is_cpu and len(x) and bool(found.log_weights.isnan().any()):
+        if x.is_cpu and not is_on_device(x) and bool(found.log_weights.isnan().any()):
             warnings.warn(
                 "denoisers: log weights are not finite, of all particles of a group",
                 RuntimeWarning,
@@ -362,7 +360,7 @@ class _Particles:
         reward, gradient = self._tilt.at(self._y, self._torch)
         if reward is not None:
             self._log_weights += scales[0] * reward
-        before = None
+        before = past = None
         for i in range(last + 1):
             v = variances[i]
             growth = mean = None
@@ -376,12 +374,15 @@ class _Particles:
                 break
             parents = self._resampled(i)
             if parents is not None:
-                self._y, mean, growth, reward, gradient = (
+                self._y, mean, growth, reward, gradient, past = (
                     part if part is None else part.index_select(0, parents)
-                    for part in (self._y, mean, growth, reward, gradient)
+                    for part in (self._y, mean, growth, reward, gradient, past)
                 )
-            self._move(i, v, variances[i + 1], mean, gradient)
-            before = (v, growth, reward)
+            slope = None
+            if past is not None:
+                slope = (mean - past).div_(math.log(variances[i - 1] / v))
+            self._move(i, (v, variances[i + 1]), mean, slope, gradient)
+            before, past = (v, growth, reward), mean
             reward, gradient = self._tilt.at(self._y, self._torch)
             if report is not None:
                 report(i + 1, last)
@@ -447,10 +448,15 @@ class _Particles:
         first = torch.arange(self._groups, device=logs.device)[:, None] * each
         return (parents + first).reshape(-1)
 
-    def _move(self, i: int, v: float, end: float, mean: Any, gradient: Any) -> None:
-        """Step, with the prediction held constant."""
-        total, left = sum(self._powers), end / v
+    def _move(
+        self, i: int, ends: tuple[float, float], mean: Any, slope: Any, gradient: Any
+    ) -> None:
+        """Step, with a prediction that is linear in ln v."""
+        (v, end), total = ends, sum(self._powers)
+        left = end / v
         y = mean.lerp(self._y, left**total)
+        if slope is not None and end:
+            y = y.add_(slope, alpha=-math.log(left) - (1 - left**total) / total)
         scale = self._tilt.scales[i]
         if gradient is not None and scale and end:
             y = y.add_(gradient, alpha=0.5 * scale * end * _integral(left, 1 - total))

@@ -274,9 +274,7 @@ class _Windows:
         if self._width == 1:  # all images are at one level, as in the loop
             level: Any = self._steps[asked[0].k].level
         else:
-            level = Levels(
-                [self._steps[group.k].level for group in asked for _ in group.images], x
-            )
+            level = Levels([self._steps[group.k].level for group in asked for _ in group.images], x)
         d = _answer(self._denoiser(x.to(self._asked), level), x, torch)
         return list(d.split([len(group.images) for group in asked]))
 

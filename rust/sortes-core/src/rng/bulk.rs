@@ -146,26 +146,35 @@ const LANES: usize = 16;
 /// Writes the open uniforms of draws `2 * block`, `2 * block + 1`, ... of one entity.
 #[inline(always)]
 fn open_uniforms(stream: Stream, purpose: Purpose, entity: u64, block: u32, out: &mut [f64]) {
-    let group = |block: u32| {
-        // Two plain arrays: the compiler makes vectors of them, but not of an array of pairs.
-        let (mut even, mut odd) = ([0; LANES], [0; LANES]);
-        for (i, (even, odd)) in even.iter_mut().zip(&mut odd).enumerate() {
-            [*even, *odd] = words_of(stream, purpose, entity, block.wrapping_add(i as u32));
-        }
-        let mut pairs = [[0.0; 2]; LANES];
-        for (pair, (even, odd)) in pairs.iter_mut().zip(even.into_iter().zip(odd)) {
-            *pair = [open_uniform_of(even), open_uniform_of(odd)];
-        }
-        pairs
-    };
     let (whole, rest) = out.as_chunks_mut::<{ 2 * LANES }>();
     let mut block = block;
     for out in whole {
-        out.copy_from_slice(group(block).as_flattened());
+        some_uniforms(stream, purpose, entity, block, out);
         block = block.wrapping_add(LANES as u32);
     }
     if !rest.is_empty() {
-        rest.copy_from_slice(&group(block).as_flattened()[..rest.len()]);
+        let mut last = [0.0; 2 * LANES];
+        some_uniforms(stream, purpose, entity, block, &mut last);
+        rest.copy_from_slice(&last[..rest.len()]);
+    }
+}
+
+/// Writes the open uniforms of [`LANES`] blocks.
+#[inline(always)] // a closure would be compiled apart, for the plainest instruction set
+fn some_uniforms(
+    stream: Stream,
+    purpose: Purpose,
+    entity: u64,
+    block: u32,
+    out: &mut [f64; 2 * LANES],
+) {
+    // Two plain arrays: the compiler makes vectors of them, but not of an array of pairs.
+    let (mut even, mut odd) = ([0; LANES], [0; LANES]);
+    for i in 0..LANES {
+        [even[i], odd[i]] = words_of(stream, purpose, entity, block.wrapping_add(i as u32));
+    }
+    for i in 0..LANES {
+        (out[2 * i], out[2 * i + 1]) = (open_uniform_of(even[i]), open_uniform_of(odd[i]));
     }
 }
 
