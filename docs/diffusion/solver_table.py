@@ -20,7 +20,7 @@ LAW = GaussianMixture([0.3, 0.7], [[-1.2], [0.9]], [0.35, 0.5])
 STARTS = torch.tensor([[-1.3], [0.2], [0.8], [2.1]], dtype=torch.float64)
 OPTIONS = {"betas": (0.1, 19.9), "lower_order_final": False}
 #: Solvers whose noise cannot be left out.
-ALWAYS_NOISY = ("ddpm", "ddpm_large", "consistency", "flow_sde")
+ALWAYS_NOISY = ("ddpm", "ddpm_learned", "ddpm_large", "consistency", "flow_sde")
 
 
 def options_of(name: str, path: Path, *, quiet: bool) -> dict[str, object]:
@@ -88,7 +88,8 @@ def row(name: str) -> str:
         errors = [error(name, steps) for steps in (16, 32, 64)]
         order = f"{np.log2(errors[0] / errors[2]) / 2:.1f}"
         error_64 = f"{errors[2]:.0e}"
-    spread = [f"{variance(name, n):.3f}" for n in (20, 100)] if is_noisy(name) else ["", ""]
+    known = is_noisy(name) and name != "ddpm_learned"  # whose variance is up to the network
+    spread = [f"{variance(name, n):.3f}" for n in (20, 100)] if known else ["", ""]
     options = ", ".join(f"`{option}`" for option in SOLVERS[name].options)
     cells = [f"`{name}`", ", ".join(others), order, error_64, evaluations(name), *spread, options]
     return "| " + " | ".join(cells) + " |"

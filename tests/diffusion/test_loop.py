@@ -25,7 +25,7 @@ def start(*shape, dtype=torch.float32, seed=0):
 PLANS = [
     plan(name, PATH, **({"betas": (0.1, 19.9)} if name == "deis_tab" else {}))
     for name in SOLVERS
-    if name not in ("dpm_v3", "flow_sde")
+    if name not in ("dpm_v3", "flow_sde", "ddpm_learned")
 ]
 
 

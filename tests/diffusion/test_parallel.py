@@ -46,7 +46,7 @@ def noisy(made):
 PLANS = [
     plan(name, PATH, **({"betas": (0.1, 19.9)} if name == "deis_tab" else {}))
     for name in SOLVERS
-    if name not in ("dpm_v3", "flow_sde")
+    if name not in ("dpm_v3", "flow_sde", "ddpm_learned")
 ]
 
 

@@ -13,7 +13,8 @@ Which levels to visit is what a schedule says:
 `sigmas_linear_quadratic`, `sigmas_bong_tangent`; `timesteps_spacing` and `timesteps_beta` among the
 times of a training (`betas`, `zero_terminal_snr`).
 
-`Denoiser` makes one of a network, whatever that predicts, with guidance (`Guided`);
+`Denoiser` makes one of a network, whatever that predicts, with guidance (`Guided`) and learned
+variances (`Learned`);
 `from_diffusers` and `from_k_diffusion` know what others say about theirs. `data_and_noise` reads a
 single output (`Predicted`).
 
@@ -31,6 +32,7 @@ from sortes.diffusion.correctors import WeightedSamples, fkc_sample
 from sortes.diffusion.denoisers import (
     Denoiser,
     Guided,
+    Learned,
     Predicted,
     data_and_noise,
 )
@@ -69,6 +71,7 @@ __all__ = [
     "GaussianMixture",
     "Guided",
     "ImageNoise",
+    "Learned",
     "Level",
     "Levels",
     "ModelStatistics",

@@ -43,11 +43,30 @@ class Step(NamedTuple):
     fresh: int
 
 
-def steps_of(plan: Plan) -> list[Step]:
+class Program(NamedTuple):
+    """The steps of a plan, and its rows for the native module."""
+
+    steps: list[Step]
+    native: Any
+
+
+def program_of(plan: Plan) -> Program:
     """Return the steps of a plan, which are made once."""
-    if not plan._steps:
-        plan._steps[:] = _steps(plan)  # at once, for other threads
-    return plan._steps
+    if not plan._program:
+        steps = _steps(plan)
+        rows = [_Row(s.row.factors, s.row.lags, s.row.offset, s.keeps) for s in steps]
+        native = _core.diffusion.steps.Program(rows, plan._arrays["history"])
+        plan._program[:] = [Program(steps, native)]  # at once, for other threads
+    return plan._program[0]
+
+
+class _Row(NamedTuple):
+    """A row as the native module takes it."""
+
+    factors: list[float]
+    lags: tuple[int, ...]
+    offset: float
+    keeps: tuple[float, float] | None
 
 
 def _steps(plan: Plan) -> list[Step]:
@@ -103,27 +122,33 @@ class HostSums:
     _ALONE = 1 << 16
 
     def __init__(self, x: Any, torch: Any) -> None:
-        self._dtype, self._empty = x.dtype, torch.empty
+        self._torch, self._dtype, self._empty = torch, x.dtype, torch.empty
         threads = 1 if x.numel() < self._ALONE else min(torch.get_num_threads(), 1024)
         self._job = (threads, None)
         self._combine = _core.diffusion.steps.combine
 
-    def view(self, x: Any) -> Any:
-        """Return a tensor in the form that sums take."""
+    def ready(self, x: Any) -> Any:
+        """Return a tensor of numbers that lie one after the other in the memory of the host."""
         if x.dtype is not self._dtype:
             x = x.to(self._dtype)
-        if x.requires_grad:
-            x = x.detach()
-        return x.numpy() if x.is_contiguous() else x.contiguous().numpy()
+        return x if x.is_contiguous() else x.contiguous()
+
+    def view(self, x: Any) -> Any:
+        """Return a tensor in the form that `add` takes."""
+        return self.ready(x).detach().numpy()
+
+    def run(self, plan: Plan, x: Any) -> HostRun:
+        """Return what makes the steps of a plan."""
+        return HostRun(plan, x, self)
 
     def add(
         self, what: Sum, y: Any, d: Any, older: list[Any], noises: list[Any], kept: Kept = None
-    ) -> tuple[Any, Any]:
-        """Return a sum, and its view; the terms are views."""
+    ) -> Any:
+        """Return a sum of views."""
         out = self._empty(y.shape, dtype=self._dtype)
-        at = out.numpy()
-        self._combine(at, [y, d, *older, *noises], what.factors, what.offset, kept, self._job)
-        return out, at
+        states = [y, d, *older, *noises]
+        self._combine(out.numpy(), states, what.factors, what.offset, kept, self._job)
+        return out
 
     def within(self, x: Any, before: Any, limit: float) -> Any:
         """Say of each state whether its mean square difference from another is within a limit."""
@@ -136,20 +161,60 @@ class HostSums:
         return found
 
 
+class HostRun:
+    """A run of a plan on the CPU: the addresses of its states, and what is kept of them."""
+
+    def __init__(self, plan: Plan, x: Any, sums: HostSums) -> None:
+        self._sums, torch = sums, sums._torch
+        self._program, self._held = program_of(plan), plan._arrays["history"]
+        self._advance = self._program.native.advance
+        self._like = torch.empty_like
+        self._n, self._double = x.numel(), x.dtype is torch.float64
+        self._job = sums._job
+        self._memory, self._slots = None, 0
+        if any(step.keeps for step in self._program.steps):
+            self._memory = torch.empty((self._held, *x.shape), dtype=x.dtype)
+            self._slots = self._memory.data_ptr()
+
+    def advance(self, k: int, y: Any, d: Any, noises: list[Any]) -> Any:
+        """Return what row `k` makes of the argument, the prediction and noises, all ready."""
+        out = self._like(y)
+        at = (out.data_ptr(), y.data_ptr(), d.data_ptr(), self._slots)
+        past = [z.data_ptr() for z in noises] if noises else noises
+        self._advance(k, self._n, self._double, at, past, self._job)
+        return out
+
+    def state(self, k: int, y: Any, d: Any, noises: list[Any]) -> Any:
+        """Return the state of the step that begins at evaluation `k`."""
+        what, view = self._program.steps[k].state, self._sums.view
+        if what is None:
+            return y
+        older = [view(self._memory[(k - lag) % self._held]) for lag in what.lags]  # type: ignore[index]
+        return self._sums.add(what, view(y), view(d), older, [view(z) for z in noises])
+
+
 class DeviceSums:
     """Sums in operations of Torch, for which nothing waits."""
 
     def __init__(self, x: Any, torch: Any) -> None:
         self._torch = torch
 
-    def view(self, x: Any) -> Any:
-        """Return a tensor in the form that sums take."""
+    def ready(self, x: Any) -> Any:
+        """Return a tensor as sums take it: as it is."""
         return x
+
+    def view(self, x: Any) -> Any:
+        """Return a tensor as sums take it: as it is."""
+        return x
+
+    def run(self, plan: Plan, x: Any) -> DeviceRun:
+        """Return what makes the steps of a plan."""
+        return DeviceRun(plan, x, self)
 
     def add(
         self, what: Sum, y: Any, d: Any, older: list[Any], noises: list[Any], kept: Kept = None
-    ) -> tuple[Any, Any]:
-        """Return a sum, and its view."""
+    ) -> Any:
+        """Return a sum."""
         torch = self._torch
         if kept is not None:
             p, r, slot = kept
@@ -170,7 +235,7 @@ class DeviceSums:
             out.add_(term, alpha=factor)
         if what.offset:
             out.add_(what.offset)
-        return out, out
+        return out
 
     def within(self, x: Any, before: Any, limit: float) -> Any:
         """Say of each state whether its mean square difference from another is within a limit."""
@@ -180,6 +245,32 @@ class DeviceSums:
         """Return what `within` said, one state after the other: this waits for the device."""
         found: list[bool] = self._torch.cat(several).tolist()
         return found
+
+
+class DeviceRun:
+    """A run of a plan in operations of Torch."""
+
+    def __init__(self, plan: Plan, x: Any, sums: DeviceSums) -> None:
+        self._sums, self._steps = sums, program_of(plan).steps
+        self._held, self._slots = plan._arrays["history"], []
+        if any(step.keeps for step in self._steps):
+            shape = (self._held, *x.shape)
+            memory = sums._torch.empty(shape, dtype=x.dtype, device=x.device)
+            self._slots = memory.unbind()
+
+    def advance(self, k: int, y: Any, d: Any, noises: list[Any]) -> Any:
+        """Return what row `k` makes of the argument, the prediction and noises."""
+        step = self._steps[k]
+        kept = (*step.keeps, self._slots[k % self._held]) if step.keeps else None
+        return self._sums.add(step.row, y, d, self._older(k, step.row), noises, kept)
+
+    def state(self, k: int, y: Any, d: Any, noises: list[Any]) -> Any:
+        """Return the state of the step that begins at evaluation `k`."""
+        what = self._steps[k].state
+        return y if what is None else self._sums.add(what, y, d, self._older(k, what), noises)
+
+    def _older(self, k: int, what: Sum) -> list[Any]:
+        return [self._slots[(k - lag) % self._held] for lag in what.lags]
 
 
 #: What adds up.

@@ -56,7 +56,8 @@ def from_diffusers(
     Denoiser
         The denoiser. Flow models are fed ``num_train_timesteps`` times sigma, others a time that is
         linear in $\ln(\sigma / \alpha)$ between those of the training. States of any kind of path
-        are scaled to those of the training.
+        are scaled to those of the training. A ``variance_type`` that is learned says that there are
+        twice as many channels.
 
     Raises
     ------
@@ -94,6 +95,7 @@ def from_diffusers(
         alphas_cumprod=trained,
         t_from="sigma" if trained is None else None,
         t_scale=float(total) if trained is None else 1.0,
+        learned_variance=_has_variance(config),
         args=args,
         uncond=uncond,
         guidance_scale=guidance_scale,
@@ -139,6 +141,12 @@ def from_k_diffusion(
     array([[3.]])
     """
     return Denoiser(model, prediction="sample", kind="ve", t_from="sigma", args=args)
+
+
+def _has_variance(config: Any) -> bool:
+    """Whether a network has learned variances."""
+    kind = getattr(config, "config", config).get("variance_type")
+    return kind in ("learned", "learned_range")
 
 
 def _training_of(config: Any) -> tuple[Kind, Output, NDArray[np.float64] | None, int]:

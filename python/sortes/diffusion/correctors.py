@@ -279,9 +279,8 @@ def _combs(noise: ImageNoise, groups: int, method: str) -> Callable[[int], Any]:
     each = images.batch // groups
     first = slice(None, None, each) if each else slice(0, 0)
     ids, keys = images.ids[first].astype(np.int64), images.keys[first]
-    halves = tuple(
-        (keys >> np.uint64(shift) & np.uint64(0xFFFFFFFF)).astype(np.int64) for shift in (0, 32)
-    )
+    low = (keys & np.uint64(0xFFFFFFFF)).astype(np.int64)
+    halves = low, (keys >> np.uint64(32)).astype(np.int64)
     teeth = np.arange(each)
     purpose = _core.PURPOSES["survivor"]
 

@@ -68,6 +68,21 @@ class Predicted(NamedTuple):
     noise: Any
 
 
+class Learned(NamedTuple):
+    """What a network with learned variances says.
+
+    Attributes
+    ----------
+    data : ndarray or tensor, shape (B, C, ...)
+        The prediction of the data.
+    variance : ndarray or tensor, shape (B, C, ...)
+        The second half of its channels, as they are: what they mean is up to the sampler.
+    """
+
+    data: Any
+    variance: Any
+
+
 class Guided(NamedTuple):
     """What guidance says, and what it begins from.
 
@@ -220,6 +235,9 @@ class Denoiser:
         Whether times are rounded to integers, as int64: for networks that know no others.
     sigma_data : float, default 0.5
         The standard deviation of the data, for ``"edm"``.
+    learned_variance : bool, default False
+        Whether the network returns a variance after its prediction, in as many channels again:
+        models of Improved DDPM. `with_variance` returns it; other samplers do without.
     args, uncond : mapping, optional
         Further arguments of the network, with and without the condition.
     guidance_scale : float, optional
@@ -279,6 +297,7 @@ class Denoiser:
         alphas_cumprod: ArrayLike | None = None,
         round_timesteps: bool = False,
         sigma_data: Positive = 0.5,
+        learned_variance: bool = False,
         args: Mapping[str, Any] | None = None,
         uncond: Mapping[str, Any] | None = None,
         guidance_scale: Finite | None = None,
@@ -300,6 +319,7 @@ class Denoiser:
                 raise ValueError('kind: must not be given with prediction="edm"')
         elif self._sigma_data != 0.5:
             raise ValueError(f'sigma_data: must not be given with prediction="{prediction}"')
+        self._has_variance = flag(learned_variance, "learned_variance")
         if t_from is not None:
             one_of(t_from, "t_from", get_args(TimeFrom))
         self._t_scale = POSITIVE.check(t_scale, "t_scale")
@@ -344,15 +364,62 @@ class Denoiser:
         ValueError, TypeError
             If the level is none, or the network's result has another shape.
         """
-        x = _batch(x)
-        at = self._asked(x, level)
-        found: State
-        if self._scale is None or not self._guides(level):
-            found = self._data(x, at, self._args)
-        else:
-            data, unconditional = self._both(x, at)
-            found = _between(unconditional, data, self._weights(x, level))
+        found: State = self._predicted(_batch(x), level)[0]
         return found
+
+    def with_variance(self, x: State, level: Level | Index) -> Learned:
+        """Predict the data, and the variance that the network has learned for a step of DDPM.
+
+        Parameters
+        ----------
+        x : ndarray or tensor, shape (B, C, ...)
+            The states.
+        level : Level or int
+            Their noise level; or which one of the path.
+
+        Returns
+        -------
+        Learned
+            The prediction, and the other half of the channels; of the conditional network, where
+            there is guidance. ``plan("ddpm_learned", path)`` is the sampler that needs it.
+
+        Raises
+        ------
+        ValueError
+            If the network has no learned variance.
+        TypeError
+            If the level is none.
+
+        References
+        ----------
+        Nichol and Dhariwal, "Improved denoising diffusion probabilistic models", ICML 2021,
+        arXiv:2102.09672.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sortes.diffusion import Denoiser, Path
+        >>> def network(x, t):
+        ...     return np.concatenate([0 * x, 0 * x + 0.5], 1)
+        >>> denoiser = Denoiser(
+        ...     network, Path.ve([9.0, 0.0]), prediction="sample", learned_variance=True
+        ... )
+        >>> denoiser.with_variance(np.ones((1, 2)), 0)
+        Learned(data=array([[0., 0.]]), variance=array([[0.5, 0.5]]))
+        """
+        if not self._has_variance:
+            raise ValueError("learned_variance: must be true for a variance")
+        return Learned(*self._predicted(_batch(x), level))
+
+    def _predicted(self, x: Any, level: Any) -> tuple[Any, Any]:
+        """Return the data, and what the network says of the variance."""
+        if self._has_variance and x.ndim < 2:
+            raise ValueError(f"x: must have shape (B, C, ...), got {tuple(x.shape)}")
+        at = self._asked(x, level)
+        if self._scale is None or not self._guides(level):
+            return self._data(x, at, self._args)
+        data, unconditional, rest = self._both(x, at)
+        return _between(unconditional, data, self._weights(x, level)), rest
 
     def guided(self, x: Array, level: Level | Index) -> Guided:
         r"""Predict the data with guidance, and without condition: what CFG++ needs.
@@ -399,7 +466,7 @@ class Denoiser:
             raise ValueError("guidance_scale: must be given for guidance")
         x = _batch(x)
         at = self._asked(x, level)
-        data, unconditional = self._both(x, at)
+        data, unconditional, _ = self._both(x, at)
         weight = self._weights(x, level) if self._guides(level) else 1.0
         return Guided(_between(unconditional, data, weight), unconditional)
 
@@ -457,7 +524,8 @@ class Denoiser:
         if self._interval is None or isinstance(level, Level | int):
             return self._scale
         if isinstance(level, Levels):
-            return column_of([self._scale if self._guides(one) else 1.0 for one in level], x)
+            scale = 1.0 if self._scale is None else self._scale
+            return column_of([scale if self._guides(one) else 1.0 for one in level], x)
         xp, (low, high) = namespace(x), self._interval
         ratio = _column(level, x)
         inside = (ratio >= low) & (ratio <= high)
@@ -516,12 +584,12 @@ class Denoiser:
         known = {level: self._at(level) for level in set(levels)}
         asked = [known[level] for level in levels]
         # What all have in common stays a number.
-        factors = [
+        gain, keep, take = (
             parts[0] if len(set(parts)) == 1 else column_of(parts, x)
             for parts in ([question[k] for question in asked] for k in range(3))
-        ]
+        )
         times = column_of([question.t for question in asked], x).reshape(-1)
-        return _Question(*factors, times if self._round else _as(times, x))
+        return _Question(gain, keep, take, times if self._round else _as(times, x))
 
     def _at_ratios(self, x: Any, sigma: Any) -> _Question:
         """Return the same for ratios of noise to signal on the device of the states."""
@@ -550,28 +618,34 @@ class Denoiser:
             t = s.reshape(-1) * (self._t_scale if clock is None else clock)
         return _Question(*factors, xp.round(t) if self._round else t)
 
-    def _data(self, x: Any, at: _Question, args: Mapping[str, Any]) -> Any:
-        """Ask the network, and return the data that it predicts."""
+    def _data(self, x: Any, at: _Question, args: Mapping[str, Any]) -> tuple[Any, Any]:
+        """Ask the network, and return the data that it predicts, and its variance or None."""
         given = x if isinstance(at.gain, float) and at.gain == 1 else _as(x * at.gain, x)
         if self._dtype is not None:
             given = given.to(self._dtype)
         output = _first(self._model(given, self._times(x, at.t), **args))
-        if tuple(getattr(output, "shape", ())) != tuple(x.shape):
+        shape, rest = tuple(x.shape), None
+        if self._has_variance:
+            shape = (shape[0], 2 * shape[1], *shape[2:])
+        if tuple(getattr(output, "shape", ())) != shape:
             got = tuple(output.shape) if hasattr(output, "shape") else shown(output)
-            raise ValueError(f"model: must return shape {tuple(x.shape)}, got {got}")
-        return _as(_combined(x, at.keep, _as(output, x), at.take), x)
+            raise ValueError(f"model: must return shape {shape}, got {got}")
+        if self._has_variance:
+            output, rest = output[:, : x.shape[1]], _as(output[:, x.shape[1] :], x)
+        return _as(_combined(x, at.keep, _as(output, x), at.take), x), rest
 
-    def _both(self, x: Any, at: _Question) -> tuple[Any, Any]:
-        """Return the data with the condition and without it."""
+    def _both(self, x: Any, at: _Question) -> tuple[Any, Any, Any]:
+        """Return the data with the condition and without it, and the variance with it."""
         assert self._uncond is not None
         if not self._batched:
-            return self._data(x, at, self._args), self._data(x, at, self._uncond)
+            data, rest = self._data(x, at, self._args)
+            return data, self._data(x, at, self._uncond)[0], rest
         args = {
             name: _joined(value, self._uncond[name], name) for name, value in self._args.items()
         }
         twice = _Question(*(_doubled(part) for part in at))
-        found = self._data(namespace(x).concatenate([x, x]), twice, args)
-        return found[: len(x)], found[len(x) :]
+        found, rest = self._data(namespace(x).concatenate([x, x]), twice, args)
+        return found[: len(x)], found[len(x) :], None if rest is None else rest[: len(x)]
 
     def _times(self, x: Any, t: Any) -> Any:
         """Return one time for each state, on its device."""

@@ -15,7 +15,7 @@ from sortes._interrupt import Interrupted, OnInterrupt
 from sortes._optional import require
 from sortes._progress import Callback, Progress, reporter
 from sortes._rng import Rng, refuse_randomness
-from sortes.diffusion._steps import steps_of, sums_for
+from sortes.diffusion._steps import program_of, sums_for
 from sortes.diffusion.noise import ImageNoise
 from sortes.diffusion.path import Denoise, Level
 from sortes.diffusion.plans import Plan
@@ -80,7 +80,8 @@ def sample(
     ----------
     denoiser : callable
         The prediction of the data at a state and a `Level`, a tensor of the shape of the state. It
-        is called without gradients, with a state of the dtype of `x`.
+        is called without gradients, with a state of the dtype of `x`. For ``ddpm_learned``, a
+        `Denoiser` with `learned_variance`.
     x : Tensor of floats, shape (B, ...)
         The states at the first level: normals times ``plan.init_sigma``.
     plan : Plan
@@ -163,7 +164,10 @@ def sample(
         flag(check_finite, "check_finite")
     with memory_errors("x: there is no memory for its samples"):
         draw = _draws(plan, x, noise, rows, rng, step, torch)
-        run = _Run(denoiser, plan, x, draw, torch, callback=callback, keeps=keeps)
+        asked: Any = denoiser
+        if "learned" in plan._arrays:
+            asked, draw = _learned(plan, denoiser, draw, torch)
+        run = _Run(asked, plan, x, draw, torch, callback=callback, keeps=keeps)
         if not x.shape[0]:
             states = [x.clone() for _ in range(plan.n_steps + 1)]
             return (states[-1], states) if keeps else x.clone()
@@ -258,6 +262,32 @@ def _brought(plan: Plan, x: Any, noise: Any, torch: Any) -> _Draw:
     return ask
 
 
+def _learned(plan: Plan, denoiser: Any, draw: _Draw | None, torch: Any) -> tuple[Any, _Draw]:
+    """Return a denoiser that notes its variance, and noise that has it."""
+    ask = getattr(denoiser, "with_variance", None)
+    if ask is None:
+        raise TypeError(
+            f"denoiser: must have the method with_variance for {plan.solver}, as a Denoiser has, "
+            f"got {shown(denoiser)}"
+        )
+    kind, scales = plan._arrays["learned"]
+    noted: Any = None
+
+    def asked(x: Any, level: Level) -> Any:
+        nonlocal noted
+        data, noted = ask(x, level)
+        return data
+
+    def drawn(number: int) -> Any:
+        z = draw(number)  # type: ignore[misc]
+        spread = noted.to(z.dtype)
+        if kind == "learned_range":  # from the least variance at -1 to the largest at 1
+            return z * torch.exp((spread + 1) * (0.5 * scales[number]))
+        return z * torch.exp(0.5 * spread) / scales[number]
+
+    return asked, drawn
+
+
 class _Run:
     """A run of a plan: what it holds, and what it has reached."""
 
@@ -293,41 +323,37 @@ class _Run:
         x = self.state.contiguous()
         shape, dtype, asked, tensor = x.shape, x.dtype, self._asked, torch.Tensor
         casts = dtype is not asked
-        steps = steps_of(plan)
-        held, noises, total = plan._arrays["history"], plan._arrays["noises"], len(steps)
+        steps = program_of(plan).steps
+        noises, total = plan._arrays["noises"], len(steps)
         sums = sums_for(x, torch)
-        add, view = sums.add, sums.view
-        slots: list[Any] = []
-        if any(step.keeps for step in steps):
-            memory = torch.empty((held, *shape), dtype=dtype, device=x.device)
-            slots = [view(slot) for slot in memory.unbind()]
+        ready, on_host, run = sums.ready, x.is_cpu, sums.run(plan, x)
+        advance = run.advance
         drawn: list[Any] = []
         y, z = _begun(plan, x, draw)
         if z is not None:
-            drawn.append(view(z))
-        at = view(y)
+            drawn.append(ready(z))
         # What is asked for once in an evaluation costs as much as the arithmetic of a small state.
-        for k, (level, begins, state, keeps, row, fresh) in enumerate(steps):
+        for k, (level, begins, state, _, row, fresh) in enumerate(steps):
             d = denoiser(y.to(asked) if casts else y, level)
-            if type(d) is not tensor or d.shape != shape or d.dtype is not dtype:
+            if (
+                type(d) is not tensor
+                or d.shape != shape
+                or d.dtype is not dtype
+                or d.is_cpu is not on_host
+            ):
                 d = _answer(d, x, torch)
-            seen = view(d)
+            d = ready(d)
             if begins >= 0:
-                if state is None or not watches:
-                    self.state = y  # where a corrector follows, as predicted
-                else:
-                    older = [slots[(k - lag) % held] for lag in state.lags]
-                    past = [drawn[back] for back in state.backs]
-                    self.state, _ = add(state, at, seen, older, past)
+                self.state = y  # where a corrector follows, as predicted
                 if watches:
+                    if state is not None:
+                        self.state = run.state(k, y, d, [drawn[back] for back in state.backs])
                     self._show(begins, level, d)
             if fresh >= 0:
-                drawn.insert(0, view(draw(fresh)))  # type: ignore[misc]
+                drawn.insert(0, ready(draw(fresh)))  # type: ignore[misc]
                 del drawn[noises:]
-            kept = (*keeps, slots[k % held]) if keeps else None
-            older = [slots[(k - lag) % held] for lag in row.lags] if row.lags else []
             past = [drawn[back] for back in row.backs] if row.backs else []
-            y, at = add(row, at, seen, older, past, kept)
+            y = advance(k, y, d, past)
             if report is not None:
                 report(k + 1, total)
         self.state = y

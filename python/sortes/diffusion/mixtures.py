@@ -187,7 +187,8 @@ class GaussianMixture:
         """
         one_of(prediction, "prediction", get_args(Prediction))
         if isinstance(level, Levels):
-            return self._each(x, level, prediction)
+            each: State = self._each(x, level, prediction)
+            return each
         state, x, level = self._flat(x, level)
         shares, _, mu, sd = self._shares(x, level)
         a, s = level.alpha, level.sigma

@@ -15,7 +15,7 @@ from sortes._interrupt import Interrupted, OnInterrupt
 from sortes._optional import require
 from sortes._progress import Progress, reporter
 from sortes._rng import Rng
-from sortes.diffusion._steps import Step, steps_of, sums_for
+from sortes.diffusion._steps import Step, program_of, sums_for
 from sortes.diffusion.levels import Levels
 from sortes.diffusion.loop import _answer, _begun, _draws, check_state
 from sortes.diffusion.path import Level
@@ -154,6 +154,8 @@ def paradigms(
     torch = require("torch", "diffusion")
     if not isinstance(plan, Plan):
         raise TypeError(f"plan: must be a Plan, got {shown(plan)}")
+    if "learned" in plan._arrays:
+        raise ValueError(f"plan: must have noise of known variance, got {plan.solver}")
     if not callable(denoiser):
         raise TypeError(f"denoiser: must be callable, got {shown(denoiser)}")
     check_state(x, torch)
@@ -204,7 +206,7 @@ class _Windows:
         self._width, tol = settings
         self._asked = x.dtype
         x = x.detach().to(torch.float32) if x.dtype.itemsize < 4 else x.detach()
-        self._steps = steps_of(plan)
+        self._steps = program_of(plan).steps
         self._sums = sums_for(x, torch)
         #: The number of the newest noise when a row is added up.
         self._newest = _newest(plan, self._steps)
@@ -291,7 +293,7 @@ class _Windows:
         if step.keeps:
             slot = self._torch.empty_like(y)
             kept = (*step.keeps, view(slot))
-        made, _ = self._sums.add(step.row, y_seen, d_seen, older, noises, kept)
+        made = self._sums.add(step.row, y_seen, d_seen, older, noises, kept)
         if kept is not None:
             self._put(self._kept, k, images, slot)
         # The first state of a window is settled, so that the one after it is exact.

@@ -14,7 +14,7 @@ from sortes.diffusion.solvers import SolverOptions, made, solver_names
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from sortes.diffusion._steps import Step
+    from sortes.diffusion._steps import Program
 
 
 class PlanRow(NamedTuple):
@@ -80,8 +80,8 @@ class Plan:
     path: Path
     _arrays: dict[str, Any]
     _levels: tuple[Level, ...]
-    #: What loops made of it.
-    _steps: list[Step]
+    #: What loops made of it, if they have.
+    _program: list[Program]
 
     @classmethod
     def _of(cls, solver: str, path: Path, arrays: dict[str, Any]) -> Plan:
@@ -179,7 +179,9 @@ def plan(solver: str, path: Path, **options: Unpack[SolverOptions]) -> Plan:
         `eta`: how much of the noise is fresh, 0 for none. `s_noise`: a factor of that noise.
         `solver_type`: ``"midpoint"`` or ``"heun"`` for DPM-Solver++ of second order, ``"bh1"``,
         ``"bh2"`` or ``"heun"`` for UniPC, ``"bh1"`` or ``"heun"`` for SA-Solver, ``"phi_1"`` or
-        ``"phi_2"`` for two stages.
+        ``"phi_2"`` for two stages. `variance_type` of ``ddpm_learned``: ``"learned_range"``, a
+        share of the way between the logarithms of the least and the largest variance, or
+        ``"learned"``, their logarithm.
         `lower_order_final`: whether the last steps are of lower order; ``"auto"``: below 15 steps.
         `warmup`: ``"low_order"``, or ``"singlestep"`` for first steps of full order with more
         evaluations. `corrector`, `disable_corrector`: whether UniPC corrects, and after which
@@ -217,6 +219,9 @@ def plan(solver: str, path: Path, **options: Unpack[SolverOptions]) -> Plan:
     References
     ----------
     Song et al., "Denoising diffusion implicit models", ICLR 2021, arXiv:2010.02502.
+
+    Nichol and Dhariwal, "Improved denoising diffusion probabilistic models", ICML 2021,
+    arXiv:2102.09672.
 
     Karras et al., "Elucidating the design space of diffusion-based generative models", NeurIPS
     2022, arXiv:2206.00364.

@@ -49,6 +49,7 @@ LowerFinal: TypeAlias = Literal["auto", "clean"] | bool
 Second: TypeAlias = Literal["midpoint", "heun", "bh1", "bh2", "phi_1", "phi_2"]
 Warmup: TypeAlias = Literal["low_order", "singlestep"]
 Frame: TypeAlias = Literal["noise", "flow"]
+VarianceType: TypeAlias = Literal["learned_range", "learned"]
 NoiseScale: TypeAlias = Literal["default", "ode", "sde"]
 
 
@@ -99,6 +100,7 @@ class SolverOptions(TypedDict, total=False):
     disable_corrector: Sequence[int]
     compat: Literal["published"] | None
     frame: Frame
+    variance_type: VarianceType
     r: Annotated[float, SHARE]
     s_churn: NonNegative
     s_tmin: NonNegative
@@ -144,6 +146,23 @@ def _lower(value: LowerFinal) -> str:
 def _one_step(path: Path, *, rule: str, eta: float, s_noise: float = 1.0) -> _Rows:
     chosen = _rule(path) if rule == "ancestral" else rule
     return _Rows(path, _rows().one_step(_given(path), chosen, eta, s_noise))
+
+
+def _learned(path: Path, *, variance_type: str = "learned_range") -> _Rows:
+    """Make the steps of DDPM, and say what their noises are scaled by."""
+    rows = _rows().one_step(_given(path), "posterior", 1.0, 1.0)
+    # Variances belong to states of constant variance, whatever the kind of the path.
+    before, after = (
+        1 / np.hypot(1, np.divide(1, ratio, where=ratio > 0, out=np.full_like(ratio, np.inf)))
+        for ratio in (path.ratio[:-1], path.ratio[1:])
+    )
+    noisy = after > 0
+    if variance_type == "learned_range":
+        scales = np.log(before[noisy] / after[noisy])
+    else:
+        kept = path.ratio[1:][noisy] / path.ratio[:-1][noisy]
+        scales = after[noisy] * np.sqrt((1 - kept) * (1 + kept))
+    return _Rows(path, {**rows, "learned": (variance_type, scales.tolist())})
 
 
 def _maruyama(path: Path, *, eta: float = 0.7, s_noise: float = 1.0) -> _Rows:
@@ -437,6 +456,7 @@ _NO_CHURN = ("s_churn", "s_tmin", "s_tmax")
 SOLVERS: Final[dict[str, Solver]] = {
     "ddim": _of(_one_step, {"rule": "posterior"}, eta=0.0),
     "ddpm": _of(_one_step, {"rule": "posterior", "eta": 1.0}),
+    "ddpm_learned": _of(_learned, {}),
     "ddpm_large": _of(_one_step, {"rule": "forward", "eta": 1.0}),
     "euler": _of(_runge_kutta, {"method": "euler", "eta": 0.0, "frame": "noise"}),
     "flow_euler": _of(_one_step, {"rule": "posterior", "eta": 0.0, "s_noise": 1.0}),
@@ -614,5 +634,10 @@ def _checked(option: str, value: Any, known: str) -> Any:
         return tuple(real(beta, "betas", POSITIVE) for beta in pair)
     if option == "compat":
         return value if value is None else one_of(value, option, ("published",))
-    literals = {"warmup": Warmup, "frame": Frame, "noise_scale": NoiseScale}
+    literals = {
+        "warmup": Warmup,
+        "frame": Frame,
+        "noise_scale": NoiseScale,
+        "variance_type": VarianceType,
+    }
     return one_of(value, option, get_args(literals[option]))
