@@ -106,6 +106,7 @@ ACCEPTED: dict[tuple[str, str, str], str] = {
     ("sequences.Vocabulary", "tokens", "objects"): "None is a token that stands for no text",
     ("diffusion.*Noise", "x", "NaN"): "its shape and dtype are all that counts",
     ("diffusion.*Noise", "x", "3-d"): "images of any shape",
+    ("diffusion.Levels", "x", "NaN"): "its shape and dtype are all that counts",
     ("diffusion.Denoiser.guided", "x", "NaN"): "what is in a loop passes through, as on a device",
     ("diffusion.Denoiser.guided", "x", "3-d"): "images of any shape",
     ("diffusion.data_and_noise", "x", "NaN"): "what is in a loop passes through",

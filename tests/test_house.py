@@ -161,6 +161,7 @@ OWN_PURPOSES = {
     "DeviceStart": "chains on a device, in Torch",
     "DeviceTurn": "chains on a device, in Torch",
     "Split": "the keys of child streams",
+    "Survivor": "weighted particles, in Torch",
     "Rounds": "the key of an algorithm that counts rounds of its own",
 }
 

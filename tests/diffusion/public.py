@@ -7,9 +7,11 @@ from sortes.diffusion import (
     GaussianMixture,
     ImageNoise,
     Level,
+    Levels,
     Path,
     plan,
 )
+from sortes.diffusion._states import namespace
 
 #: How many times as many levels, or images, there are; `public.resize` sets it.
 SCALE: int = globals().get("SCALE", 1)
@@ -50,6 +52,15 @@ class Network:
         return self
 
 
+class Twice(Network):
+    """One that has learned a variance."""
+
+    def __call__(self, x, t, shift=0.0):
+        """Return twice the channels."""
+        found = super().__call__(x, t, shift)
+        return namespace(x).concatenate([found, found], 1)
+
+
 def tensor():
     """Return states at the first level."""
     import torch
@@ -69,6 +80,44 @@ def sampling():
         {**call, "plan": plan("ddpm", ve), "rng": 3, "rows": [4, 2]},
         {**call, "plan": plan("ddpm", ve), "noise": noise},
     ]
+
+
+def together():
+    """Return calls of the loop that makes many steps at once."""
+    call = {"denoiser": Normal(), "x": tensor(), "plan": plan("unipc", Path.ve(SIGMAS))}
+    noisy = {**call, "plan": plan("ddpm", Path.ve(SIGMAS)), "rng": 3, "rows": [4, 2]}
+    return [{**call, "window": 3, "tol": 0.2}, noisy]
+
+
+def correcting():
+    """Return calls of the Feynman-Kac correctors."""
+    call = {"x": tensor(), "path": Path.ve(SIGMAS), "rng": 3}
+    return [
+        {**call, "denoisers": Normal(), "weights": 2.0, "rows": [4, 2]},
+        {
+            **call,
+            "denoisers": [Normal(), Normal()],
+            "weights": [-0.5, 1.5],
+            "reward": Reward(),
+            "reward_scale": 0.5,
+            "groups": 2,
+            "ess_threshold": 0.3,
+            "interval": (0.2, 5.0),
+            "method": "stratified",
+        },
+    ]
+
+
+class Reward:
+    """A reward that copies as itself."""
+
+    def __call__(self, x):
+        """Return the first number of each."""
+        return x[:, 0]
+
+    def __deepcopy__(self, memo):
+        """Return the same."""
+        return self
 
 
 def adapting():
@@ -104,6 +153,8 @@ CALLS = {
         {"solver": "sa_solver", "path": Path.ve(SIGMAS), "eta": 0.5, "s_tmin": 0.2},
         {"solver": "heun", "path": Path.ve(SIGMAS), "s_churn": 2.0, "frame": "flow"},
     ],
+    "fkc_sample": correcting,
+    "paradigms": together,
     "sample": sampling,
     "sample_adaptive": adapting,
     "solver_names": {},
@@ -114,9 +165,12 @@ CALLS = {
         {"model": Network(), "prediction": "edm", "sigma_data": 0.7},
         {"model": Network(), "prediction": "sample", "kind": "ve", "t_from": "sigma"},
         {"model": Network(), "prediction": "epsilon", "alphas_cumprod": TRAINED},
+        {"model": Twice(), "prediction": "sample", "learned_variance": True},
     ],
     "Denoiser.__call__": {"x": STATES, "level": LEVEL},
     "Denoiser.guided": {"x": STATES, "level": LEVEL},
+    "Denoiser.with_variance": {"x": STATES, "level": LEVEL},
+    "Levels": {"levels": [LEVEL] * len(STATES), "x": STATES},
     "GaussianMixture": {"w": WEIGHTS, "mu": MEANS, "sd": SPREADS},
     "GaussianMixture.cdf": {"x": POINTS, "level": LEVEL},
     "GaussianMixture.denoise": {"x": STATES, "level": LEVEL},
@@ -195,8 +249,11 @@ CALLS = {
     "zero_terminal_snr": {"betas": np.linspace(0.01, 0.2, 5)},
 }
 MADE = {
+    "Levels": lambda: Levels([LEVEL] * len(STATES), STATES),
     "BrownianNoise": lambda: BrownianNoise(STATES, rng=0),
-    "Denoiser": lambda: Denoiser(Network(), Path.vp(SIGMAS), prediction="epsilon", **GUIDANCE),
+    "Denoiser": lambda: Denoiser(
+        Twice(), Path.vp(SIGMAS), prediction="epsilon", learned_variance=True, **GUIDANCE
+    ),
     "GaussianMixture": line,
     "ImageNoise": lambda: ImageNoise(STATES, rng=0),
     "Path": lambda: Path.ve(SIGMAS),

@@ -204,6 +204,24 @@ def test_the_device_is_waited_for_once_in_an_iteration(monkeypatch):
     assert asked == ["tolist"] * found.n_iterations.max()
 
 
+def test_a_noise_sampler_is_asked_once_and_in_order():
+    """The form of k-diffusion, of which some count their calls."""
+    made = plan("dpmpp_2m_sde", PATH)
+    x, noise = start(2, 3), torch.randn(made.n_draws, 2, 3)
+    asked = []
+
+    def sampler(sigma, sigma_next):
+        asked.append(sigma)
+        return noise[len(asked) - 1]
+
+    for window in (3, None):
+        asked.clear()
+        found = paradigms(denoiser, x, made, window=window, tol=0, noise=sampler)
+        np.testing.assert_allclose(asked, SIGMAS[: made.n_draws], rtol=1e-9)
+        wanted = sample(denoiser, x, made, noise=noise)
+        torch.testing.assert_close(found.x, wanted, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("prediction", ["epsilon", "sample", "v_prediction"])
 def test_networks_are_asked_about_levels(prediction):
     """A `Denoiser` with guidance in an interval, for several levels at once."""
@@ -275,7 +293,11 @@ def test_levels_of_a_batch(backend):
 def test_what_levels_refuse():
     x = np.zeros((2, 3))
     for make, error, message in [
-        (lambda: Levels([PATH[0]], x), ValueError, "levels: must hold one level for each of 2"),
+        (
+            lambda: Levels([PATH[0]], x),
+            ValueError,
+            "x: must hold a state for each of 1 levels, got 2",
+        ),
         (lambda: Levels([PATH[0], 3.0], x), TypeError, "levels: must be a Level, got 3.0"),
         (lambda: Levels(PATH[0].t, x), TypeError, "levels: must be a sequence of Level"),
         (lambda: Levels([], np.float64(1)), ValueError, r"x: must have shape \(B, ...\)"),

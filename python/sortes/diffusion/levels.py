@@ -60,38 +60,37 @@ class Levels:
             raise TypeError(f"levels: must be a sequence of Level, got {shown(levels)}")
         self._levels = tuple(level_of(level, "levels") for level in levels)
         if len(self._levels) != n:
-            raise ValueError(
-                f"levels: must hold one level for each of {n} states, got {len(self._levels)}"
-            )
+            many = len(self._levels)
+            raise ValueError(f"x: must hold a state for each of {many} levels, got {n} states")
         self._x = state
-        self._columns: dict[str, Any] = {}
+        self._columns: dict[str, NDArray[Any] | torch.Tensor] = {}
 
     @property
-    def alpha(self) -> Any:
+    def alpha(self) -> NDArray[Any] | torch.Tensor:
         """The factors of the data, of shape (B, 1, ...)."""
         return self._column("alpha")
 
     @property
-    def sigma(self) -> Any:
+    def sigma(self) -> NDArray[Any] | torch.Tensor:
         """The factors of the noise, of shape (B, 1, ...)."""
         return self._column("sigma")
 
     @property
-    def ratio(self) -> Any:
+    def ratio(self) -> NDArray[Any] | torch.Tensor:
         """What k-diffusion calls sigma, of shape (B, 1, ...); infinite for pure noise."""
         return self._column("ratio")
 
     @property
-    def lam(self) -> Any:
+    def lam(self) -> NDArray[Any] | torch.Tensor:
         """The logarithms of alpha / sigma, of shape (B, 1, ...)."""
         return self._column("lam")
 
     @property
-    def t(self) -> Any:
+    def t(self) -> NDArray[Any] | torch.Tensor:
         """The times that the network is fed, of shape (B,)."""
         return self._column("t").reshape(-1)
 
-    def _column(self, name: str) -> Any:
+    def _column(self, name: str) -> NDArray[Any] | torch.Tensor:
         """Return numbers of the levels in a shape that multiplies states, sent once."""
         if name not in self._columns:
             values = [getattr(level, name) for level in self._levels]
