@@ -85,7 +85,7 @@ def sampling():
 def together():
     """Return calls of the loop that makes many steps at once."""
     call = {"denoiser": Normal(), "x": tensor(), "plan": plan("unipc", Path.ve(SIGMAS))}
-    noisy = {**call, "plan": plan("ddpm", Path.ve(SIGMAS)), "rng": 3, "rows": [4, 2]}
+    noisy = {**call, "plan": plan("ddpm", Path.ve(SIGMAS)), "rng": 3, "rows": [4, 2], "window": 2}
     return [{**call, "window": 3, "tol": 0.2}, noisy]
 
 

@@ -66,28 +66,30 @@ def test_recorded_growth_of_log_weights(case):
     torch.testing.assert_close(found.x, ends, rtol=1e-12, atol=1e-12)
 
 
-def moments(mean, sd, power, ratio):
+def moments(mean, sd, power, ratio, tilt=0.0):
     """The mean and the variance of weighted particles of a normal law, exactly, by the rule alone.
 
-    A particle and the one that it was are normal together; a weight completes their squares.
+    A particle and the one that it was are normal together; a weight completes their squares. The
+    reward is the particle itself, its scale grows to `tilt`.
     """
     v = ratio**2
     m, cov = np.full(2, -mean), np.full((2, 2), v[0] / power)  # of what they are above the mean
-
-    def weigh(m, cov, rate):
-        """Multiply the density by exp(rate x^2 / 2)."""
-        gain = cov[:, 0] * rate / (1 - rate * cov[0, 0])
-        return m + gain * m[0], cov + np.outer(gain, cov[0])
-
+    last = len(v) - 1
     for i in range(len(v)):
-        # Log weights grow in ln v by half of (power^2 - power) v score^2.
+        # Log weights grow in ln v by rate x^2 / 2 + drift x, and by the reward.
         rate = (power**2 - power) * v[i] / (sd**2 + v[i]) ** 2
-        if i:
-            m, cov = weigh(m, cov, 0.5 * rate * np.log(v[i - 1] / v[i]))
-        if i == len(v) - 1:
+        drift = -0.5 * tilt * i / last * power * v[i] / (sd**2 + v[i])
+        for to, near in ((i - 1, i > 0), (i + 1, i < last)):
+            if near:
+                half = 0.5 * abs(np.log(v[i] / v[to]))
+                # The weights of a step are those of its two ends; a particle moves in between.
+                if to > i:
+                    length = 2 * half
+                gain = cov[:, 0] * rate * half / (1 - rate * half * cov[0, 0])
+                m, cov = m + gain * m[0], cov + np.outer(gain, cov[0])
+                m = m + cov[:, 0] * (drift * half + 0.5 * tilt / last)
+        if i == last:
             break
-        length = np.log(v[i] / v[i + 1])
-        m, cov = weigh(m, cov, 0.5 * rate * length)
         # Predictions are this much of the particle and of the one before.
         left, keep = np.exp(-power * length), sd**2 / (sd**2 + v[i])
         step = np.array([left + keep * (1 - left), 0.0])
@@ -99,18 +101,23 @@ def moments(mean, sd, power, ratio):
         noise = v[i + 1] * np.expm1(-twice * length) / -twice
         move = np.stack([step, [1.0, 0.0]])
         m, cov = move @ m, move @ cov @ move.T + np.diag([noise, 0.0])
+        spread = length if power == 1 else np.expm1((1 - power) * length) / (1 - power)
+        m[0] += 0.5 * tilt * i / last * v[i + 1] * spread
     return mean + m[0], cov[0, 0]
 
 
 @pytest.mark.law
-@pytest.mark.parametrize("power", [0.6, 1.0, 2.0])
-def test_the_steps_have_their_exact_law(power):
+@pytest.mark.parametrize(
+    ("power", "tilt"), [(0.6, 0.0), (1.0, 0.0), (2.0, 0.0), (1.0, 1.5), (2.0, -1.0)]
+)
+def test_the_steps_have_their_exact_law(power, tilt):
     """A normal law and ten steps, of which every number is known: no error of steps is allowed.
 
     Four comparisons of 1e-7 each.
     """
     path = path_to(0.3, 10)
-    mean, variance = moments(0.5, 0.8, power, path.ratio)
+    mean, variance = moments(0.5, 0.8, power, path.ratio, tilt)
+    given = {"reward": lambda x: x[:, 0], "reward_scale": tilt} if tilt else {}
     for threshold in (0.0, 0.9):
         found = fkc_sample(
             normal(0.5, 0.8),
@@ -120,8 +127,9 @@ def test_the_steps_have_their_exact_law(power):
             groups=GROUPS,
             ess_threshold=threshold,
             rng=5,
+            **given,
         )
-        if threshold and power != 1:
+        if threshold and (power, tilt) != (1, 0):
             assert ((found.ess < threshold).sum(0) > 0).any()
         got, error = estimate(found, lambda x: x)
         assert abs(got - mean) < Z * error
