@@ -132,7 +132,7 @@ def paradigms(
     name of the image and the number of the addition. At least one step settles in each iteration,
     so that there are never more than `sample` makes. Each image has a window of its own: what
     becomes of it does not depend on the batch. The device is waited for once in each iteration.
-    Memory is that of ``window + 2`` to ``2 * window + 8`` batches, and the noise of a window.
+    Memory is that of about four to six windows of batches, noise included, beside the model's.
 
     References
     ----------
