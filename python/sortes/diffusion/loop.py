@@ -260,7 +260,7 @@ def sample(
     >>> abs(float(sample(denoiser, x, made).std()) - 1) < 0.05
     True
     """
-    torch = require("torch", "diffusion")
+    torch = require("torch", "torch")
     if not isinstance(plan, Plan):
         raise TypeError(f"plan: must be a Plan, got {shown(plan)}")
     if not callable(denoiser):

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias, get_args
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from sortes.diffusion.denoisers import Denoiser
 from sortes.diffusion.path import Level, Path, _training_clock
 from sortes.diffusion.schedules import Name, schedule, shift_sigmas, sigmas_flow
 from sortes.diffusion.solvers import solver_names
-from sortes.diffusion.thresholds import DynamicThreshold
+from sortes.diffusion.thresholds import _LIMIT, _RATIO, DynamicThreshold
 from sortes.diffusion.timesteps import timesteps_spacing
 
 if TYPE_CHECKING:
@@ -32,6 +32,14 @@ _BETAS: Final = ("linear", "scaled_linear", "squaredcos_cap_v2")
 _SPACINGS: Final = ("trailing", "leading", "linspace")
 _SHARE: Final = Domain("(0, 1)")
 _STEPS: Final = Domain("[1, 2**31)", integer=True)
+_OFFSET: Final = Domain("[0, 2**31)", integer=True)
+ENTRY: Final = Domain("[0, 2**31)", integer=True)
+Share: TypeAlias = Annotated[float, _SHARE]
+Steps: TypeAlias = Annotated[int, _STEPS]
+Offset: TypeAlias = Annotated[int, _OFFSET]
+#: An entry of the times, and what the network is fed there.
+Entry: TypeAlias = Annotated[int, ENTRY]
+Time: TypeAlias = Annotated[float, FINITE]
 #: What schedulers of diffusers say in the words that we use, but for a few of other classes.
 _TAKEN: Final = (
     *("num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "trained_betas"),
@@ -111,6 +119,8 @@ class Training:
         """Return the levels that are asked for, and how many steps they are."""
         if n is not None:
             n = _count(n, self.total)
+        if mu is not None:
+            mu = real(mu, "mu", FINITE)
         if self.kind == "vp":
             path = self._of_betas(n, timesteps, sigmas)
         elif self.kind == "flow":
@@ -199,12 +209,11 @@ class Training:
         if config["use_dynamic_shifting"]:
             if mu is None:
                 raise ValueError("mu: must be given with use_dynamic_shifting, got None")
-            value = real(mu, "mu", FINITE)
             if config["time_shift_type"] == "exponential":
-                levels = np.asarray(shift_sigmas(levels, mu=value))
+                levels = np.asarray(shift_sigmas(levels, mu=mu))
             else:
                 with _renamed(shift="mu"):
-                    levels = np.asarray(shift_sigmas(levels, value))
+                    levels = np.asarray(shift_sigmas(levels, mu))
         else:
             levels = np.asarray(shift_sigmas(levels, config["shift"]))
         last = config["shift_terminal"]
@@ -259,34 +268,42 @@ def training_of(config: Mapping[str, Any]) -> Training:
     for name in ("clip_sample", "thresholding", "use_dynamic_shifting", "rescale_betas_zero_snr"):
         flag(config[name], name)
     total = _STEPS.check(config["num_train_timesteps"], "num_train_timesteps")
-    Domain("[0, 2**31)", integer=True).check(config["steps_offset"], "steps_offset")
+    _OFFSET.check(config["steps_offset"], "steps_offset")
+    for name in ("base_image_seq_len", "max_image_seq_len"):
+        _STEPS.check(config[name], name)
+    for name in ("base_shift", "max_shift"):
+        FINITE.check(config[name], name)
     for name in ("clip_sample_range", "shift", "sigma_min", "sigma_max", "sigma_data"):
         POSITIVE.check(config[name], name)
     for name in ("beta_start", "beta_end"):
         _SHARE.check(config[name], name)
     if config["shift_terminal"] is not None:
         _SHARE.check(config["shift_terminal"], "shift_terminal")
+    if config["variance_type"] is not None:
+        one_of(config["variance_type"], "variance_type", ("learned", "learned_range"))
+    if config["trained_betas"] is not None:
+        variances = vector_of(config["trained_betas"], "trained_betas", double=True)
+        _SHARE.check_items(variances, "trained_betas")
+        if len(variances) != total:
+            raise ValueError(
+                f"trained_betas: must have shape ({total},), that of num_train_timesteps, "
+                f"got ({len(variances)},)"
+            )
+    _RATIO.check(config["dynamic_thresholding_ratio"], "dynamic_thresholding_ratio")
+    _LIMIT.check(config["sample_max_value"], "sample_max_value")
     threshold = None
     if config["thresholding"]:
-        with _renamed(ratio="dynamic_thresholding_ratio", max_value="sample_max_value"):
-            threshold = DynamicThreshold(
-                _same,
-                ratio=config["dynamic_thresholding_ratio"],
-                max_value=config["sample_max_value"],
-            )
+        threshold = DynamicThreshold(
+            _same,
+            ratio=config["dynamic_thresholding_ratio"],
+            max_value=config["sample_max_value"],
+        )
     trained = None
     kind = {"flow_prediction": "flow", "edm": "ve"}.get(prediction, "vp")
     options: dict[str, Any]
     if kind == "vp":
-        with _renamed(betas="trained_betas"):
-            trained = _training_of(dict(config, _class_name="SortesScheduler"))[2]
+        trained = _training_of(dict(config, _class_name="SortesScheduler"))[2]
         options = {"alphas_cumprod": trained}
-        assert trained is not None
-        if len(trained) != total:
-            raise ValueError(
-                f"trained_betas: must have shape ({total},), that of num_train_timesteps, "
-                f"got ({len(trained)},)"
-            )
     elif kind == "flow":
         options = {"t_from": "sigma", "t_scale": float(total)}
     else:

@@ -9,13 +9,25 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import torch
 
-from sortes._check import shown
+from sortes._check import FINITE, Finite, Positive, flag, shown
+from sortes._device import check_real
 from sortes._optional import require
 from sortes.diffusion.loop import _Run, check_state
 from sortes.diffusion.path import Level, Path
 from sortes.diffusion.plans import Plan, plan
 from sortes.diffusion.solvers import ModelStatistics
-from sortes.integrations._diffusers_levels import Training, training_of, translated
+from sortes.diffusion.thresholds import Limit, Ratio
+from sortes.integrations._diffusers_levels import (
+    ENTRY,
+    Entry,
+    Offset,
+    Share,
+    Steps,
+    Time,
+    Training,
+    training_of,
+    translated,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -33,7 +45,7 @@ _ConfigMixin: Any = _configuration.ConfigMixin
 _NOT_SET: Final = "num_inference_steps: is not known, call set_timesteps before"
 
 
-@dataclass
+@dataclass(frozen=True, eq=False)
 class SortesSchedulerOutput(_BaseOutput):  # type: ignore[misc]
     """What a step returns.
 
@@ -169,9 +181,10 @@ class SortesScheduler(_SchedulerMixin, _ConfigMixin):  # type: ignore[misc]
         solver: str = "unipc",
         solver_options: Mapping[str, Any] | None = None,
         schedule: str | None = None,
-        num_train_timesteps: int = 1000,
-        beta_start: float = 0.0001,
-        beta_end: float = 0.02,
+        *,
+        num_train_timesteps: Steps = 1000,
+        beta_start: Share = 0.0001,
+        beta_end: Share = 0.02,
         beta_schedule: str = "linear",
         trained_betas: ArrayLike | None = None,
         rescale_betas_zero_snr: bool = False,
@@ -179,24 +192,24 @@ class SortesScheduler(_SchedulerMixin, _ConfigMixin):  # type: ignore[misc]
         variance_type: str | None = None,
         timestep_spacing: str = "trailing",
         spacing_convention: str = "euler",
-        steps_offset: int = 0,
+        steps_offset: Offset = 0,
         final_sigmas_type: str = "zero",
         clip_sample: bool = False,
-        clip_sample_range: float = 1.0,
+        clip_sample_range: Positive = 1.0,
         thresholding: bool = False,
-        dynamic_thresholding_ratio: float = 0.995,
-        sample_max_value: float = 1.0,
-        shift: float = 1.0,
+        dynamic_thresholding_ratio: Ratio = 0.995,
+        sample_max_value: Limit = 1.0,
+        shift: Positive = 1.0,
         use_dynamic_shifting: bool = False,
         time_shift_type: str = "exponential",
-        shift_terminal: float | None = None,
-        base_shift: float = 0.5,
-        max_shift: float = 1.15,
-        base_image_seq_len: int = 256,
-        max_image_seq_len: int = 4096,
-        sigma_min: float = 0.002,
-        sigma_max: float = 80.0,
-        sigma_data: float = 0.5,
+        shift_terminal: Share | None = None,
+        base_shift: Finite = 0.5,
+        max_shift: Finite = 1.15,
+        base_image_seq_len: Steps = 256,
+        max_image_seq_len: Steps = 4096,
+        sigma_min: Positive = 0.002,
+        sigma_max: Positive = 80.0,
+        sigma_data: Positive = 0.5,
     ) -> None:
         self._training: Training = training_of(self.config)
         self._options = _options(solver, solver_options)
@@ -212,8 +225,8 @@ class SortesScheduler(_SchedulerMixin, _ConfigMixin):  # type: ignore[misc]
 
     @classmethod
     def from_config(
-        cls, config: Any = None, return_unused_kwargs: bool = False, **kwargs: Any
-    ) -> Any:
+        cls, config: Any, return_unused_kwargs: bool = False, **kwargs: Any
+    ) -> SortesScheduler | tuple[SortesScheduler, dict[str, Any]]:
         """Make one from the configuration of any scheduler of diffusers.
 
         Parameters
@@ -241,11 +254,24 @@ class SortesScheduler(_SchedulerMixin, _ConfigMixin):  # type: ignore[misc]
         Notes
         -----
         Defaults of the other class are kept too, which diffusers replaces by those of the new one.
+
+        Examples
+        --------
+        >>> from diffusers import DDIMScheduler
+        >>> from sortes.integrations.diffusers import SortesScheduler
+        >>> theirs = DDIMScheduler(timestep_spacing="leading")
+        >>> ours = SortesScheduler.from_config(theirs.config, solver="dpmpp_2m")
+        >>> ours.config.timestep_spacing
+        'leading'
         """
+        flag(return_unused_kwargs, "return_unused_kwargs")
         unknown = sorted(kwargs.keys() - cls._get_init_keys(cls))
         if unknown and not return_unused_kwargs:
             raise TypeError(f"{unknown[0]}: is no argument of SortesScheduler")
-        return super().from_config(translated(config, kwargs), return_unused_kwargs, **kwargs)
+        found: SortesScheduler | tuple[SortesScheduler, dict[str, Any]] = super().from_config(
+            translated(config, kwargs), return_unused_kwargs, **kwargs
+        )
+        return found
 
     @property
     def order(self) -> int:
@@ -275,7 +301,7 @@ class SortesScheduler(_SchedulerMixin, _ConfigMixin):  # type: ignore[misc]
         """At which entry the pipeline begins, if it said so."""
         return self._begin_index
 
-    def set_begin_index(self, begin_index: int = 0) -> None:
+    def set_begin_index(self, begin_index: Entry = 0) -> None:
         """Say at which entry of `timesteps` the run begins, as image-to-image pipelines do.
 
         Parameters
@@ -289,20 +315,28 @@ class SortesScheduler(_SchedulerMixin, _ConfigMixin):  # type: ignore[misc]
             If no step begins there.
         TypeError
             If it is no integer.
+
+        Examples
+        --------
+        >>> from sortes.integrations.diffusers import SortesScheduler
+        >>> scheduler = SortesScheduler("heun")
+        >>> scheduler.set_timesteps(4)
+        >>> scheduler.set_begin_index(2)  # the second step
+        >>> scheduler.timesteps[2:]
+        tensor([749, 499, 499, 249, 249])
         """
-        if isinstance(begin_index, bool) or not isinstance(begin_index, int | np.integer):
-            raise TypeError(f"begin_index: must be an integer, got {shown(begin_index)}")
-        if self._plan is not None and begin_index not in self._starts:
-            raise ValueError(f"begin_index: must begin a step, got {begin_index}")
-        self._begin_index = int(begin_index)
+        index = ENTRY.check(begin_index, "begin_index")
+        if self._plan is not None and index not in self._starts:
+            raise ValueError(f"begin_index: must begin a step, got {index}")
+        self._begin_index = index
 
     def set_timesteps(
         self,
-        num_inference_steps: int | None = None,
+        num_inference_steps: Steps | None = None,
         device: str | torch.device | None = None,
         timesteps: Sequence[float] | None = None,
         sigmas: Sequence[float] | None = None,
-        mu: float | None = None,
+        mu: Finite | None = None,
     ) -> None:
         r"""Choose the levels of the next run.
 
@@ -328,7 +362,17 @@ class SortesScheduler(_SchedulerMixin, _ConfigMixin):  # type: ignore[misc]
             training, or levels do not decrease.
         TypeError
             If an argument has the wrong type.
+
+        Examples
+        --------
+        >>> from sortes.integrations.diffusers import SortesScheduler
+        >>> scheduler = SortesScheduler("dpmpp_2m", prediction_type="flow_prediction")
+        >>> scheduler.set_timesteps(sigmas=[1.0, 0.75, 0.25])
+        >>> scheduler.timesteps, scheduler.sigmas
+        (tensor([1000.,  750.,  250.]), tensor([1.0000, 0.7500, 0.2500, 0.0000]))
         """
+        if device is not None and not isinstance(device, str | torch.device):
+            raise TypeError(f"device: must be a device of torch or its name, got {shown(device)}")
         given = {
             "num_inference_steps": num_inference_steps,
             "timesteps": timesteps,
@@ -366,7 +410,7 @@ class SortesScheduler(_SchedulerMixin, _ConfigMixin):  # type: ignore[misc]
         self._forget()
 
     def scale_model_input(
-        self, sample: torch.Tensor, timestep: float | torch.Tensor | None = None
+        self, sample: torch.Tensor, timestep: Time | torch.Tensor | None = None
     ) -> torch.Tensor:
         """Return what the network is given: for EDM scaled to a variance of one, else the sample.
 
@@ -385,8 +429,22 @@ class SortesScheduler(_SchedulerMixin, _ConfigMixin):  # type: ignore[misc]
         Raises
         ------
         ValueError
-            If `set_timesteps` has not been called.
+            If the time is not the next entry.
+        TypeError
+            If an argument has the wrong type.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from sortes.integrations.diffusers import SortesScheduler
+        >>> scheduler = SortesScheduler(prediction_type="edm", sigma_data=0.6)
+        >>> scheduler.set_timesteps(sigmas=[0.8, 0.1])
+        >>> scheduler.scale_model_input(torch.ones(1, 2), scheduler.timesteps[0])
+        tensor([[1., 1.]])
         """
+        check_state(sample, torch, "sample")
+        if timestep is not None:
+            _check_time(timestep)
         if self._training.kind != "ve":
             return sample
         gain = self._training.asked(self._level(self._index(timestep))).gain
@@ -396,7 +454,7 @@ class SortesScheduler(_SchedulerMixin, _ConfigMixin):  # type: ignore[misc]
     def step(
         self,
         model_output: torch.Tensor,
-        timestep: float | torch.Tensor,
+        timestep: Time | torch.Tensor,
         sample: torch.Tensor,
         generator: torch.Generator | list[torch.Generator] | None = None,
         variance_noise: torch.Tensor | None = None,
@@ -430,12 +488,25 @@ class SortesScheduler(_SchedulerMixin, _ConfigMixin):  # type: ignore[misc]
             If the time is not the next entry, or shapes differ.
         TypeError
             If an argument has the wrong type.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from sortes.integrations.diffusers import SortesScheduler
+        >>> scheduler = SortesScheduler("ddim", prediction_type="flow_prediction")
+        >>> scheduler.set_timesteps(sigmas=[1.0, 0.5])
+        >>> x = torch.tensor([[2.0]])
+        >>> scheduler.step(0.5 * x, 1000.0, x).prev_sample
+        tensor([[1.5000]])
         """
         if self._plan is None:
             raise ValueError(_NOT_SET)
         check_state(sample, torch, "sample")
         check_state(model_output, torch, "model_output")
+        _check_time(timestep)
         output = self._mean(model_output, sample)
+        _check_noise(generator, variance_noise, sample)
+        flag(return_dict, "return_dict")
         with torch.no_grad():
             y = self._held(sample)
             index = self._index(timestep)
@@ -482,24 +553,17 @@ class SortesScheduler(_SchedulerMixin, _ConfigMixin):  # type: ignore[misc]
             If shapes differ.
         TypeError
             If an argument has the wrong type.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from sortes.integrations.diffusers import SortesScheduler
+        >>> scheduler = SortesScheduler(prediction_type="flow_prediction")
+        >>> x, noise = torch.zeros(1, 2), torch.ones(1, 2)
+        >>> scheduler.add_noise(x, noise, torch.tensor([250]))
+        tensor([[0.2500, 0.2500]])
         """
-        check_state(original_samples, torch, "original_samples")
-        check_state(noise, torch, "noise")
-        if noise.shape[1:] != original_samples.shape[1:]:
-            raise ValueError(
-                f"noise: must have shape {tuple(original_samples.shape)}, got {tuple(noise.shape)}"
-            )
-        if not isinstance(timesteps, torch.Tensor):
-            raise TypeError(f"timesteps: must be a tensor, got {shown(timesteps)}")
-        if self._begin_index is not None and self._plan is not None:
-            at = self._begin_index if self._step_index is None else self._step_index
-            level = self._level(at)
-            found: torch.Tensor = level.alpha * original_samples + level.sigma * noise
-            return found
-        times = timesteps.reshape(-1, *(1,) * (original_samples.ndim - 1))
-        alpha, sigma = self._training.at_times(times.to(original_samples.device))
-        dtype = original_samples.dtype
-        return alpha.to(dtype) * original_samples + sigma.to(dtype) * noise
+        return self._noisy(original_samples, noise, timesteps, ("original_samples", "timesteps"))
 
     def scale_noise(
         self, sample: torch.Tensor, timestep: torch.Tensor, noise: torch.Tensor
@@ -524,8 +588,17 @@ class SortesScheduler(_SchedulerMixin, _ConfigMixin):  # type: ignore[misc]
         ------
         ValueError, TypeError
             As `add_noise`.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from sortes.integrations.diffusers import SortesScheduler
+        >>> scheduler = SortesScheduler(prediction_type="flow_prediction")
+        >>> x, noise = torch.zeros(1, 2), torch.ones(1, 2)
+        >>> scheduler.scale_noise(x, torch.tensor([250]), noise)
+        tensor([[0.2500, 0.2500]])
         """
-        return self.add_noise(sample, noise, timestep)
+        return self._noisy(sample, noise, timestep, ("sample", "timestep"))
 
     def __len__(self) -> int:
         """Return the number of times of the training."""
@@ -536,6 +609,28 @@ class SortesScheduler(_SchedulerMixin, _ConfigMixin):  # type: ignore[misc]
         self._step_index = self._begin_index = None
         self._steps = self._returned = None
         self._noise = (None, None)
+
+    def _noisy(self, x: Any, noise: Any, times: Any, names: tuple[str, str]) -> torch.Tensor:
+        """Return noisy states at times, or at the level at which the run is."""
+        check_state(x, torch, names[0])
+        check_state(noise, torch, "noise")
+        if noise.shape[1:] != x.shape[1:]:
+            raise ValueError(f"noise: must have shape {tuple(x.shape)}, got {tuple(noise.shape)}")
+        if not isinstance(times, torch.Tensor):
+            raise TypeError(f"{names[1]}: must be a tensor, got {shown(times)}")
+        check_real(times, names[1])
+        if times.ndim > 1 or (times.ndim and len(times) not in (1, len(x), len(noise))):
+            raise ValueError(
+                f"{names[1]}: must have shape (1,) or ({len(x)},), got {tuple(times.shape)}"
+            )
+        if self._begin_index is not None and self._plan is not None:
+            at = self._begin_index if self._step_index is None else self._step_index
+            level = self._level(at)
+            found: torch.Tensor = level.alpha * x + level.sigma * noise
+            return found
+        alpha, sigma = self._training.at_times(times.reshape(-1, *(1,) * (x.ndim - 1)).to(x.device))
+        made: torch.Tensor = alpha.to(x.dtype) * x + sigma.to(x.dtype) * noise
+        return made
 
     def _level(self, index: int) -> Level:
         if self._plan is None:
@@ -602,21 +697,12 @@ class SortesScheduler(_SchedulerMixin, _ConfigMixin):  # type: ignore[misc]
         """Return the noise of the step that is being made."""
         generator, given = self._noise
         state = self._state_like
-        if given is not None:
-            check_state(given, torch, "variance_noise")
-            if given.shape != state.shape:
-                raise ValueError(
-                    f"variance_noise: must have shape {tuple(state.shape)}, "
-                    f"got {tuple(given.shape)}"
-                )
-            moved: torch.Tensor = given.to(state)
-            return moved
-        if isinstance(generator, list) and len(generator) not in (1, len(state)):
-            raise ValueError(
-                f"generator: must hold one for each of {len(state)} images, got {len(generator)}"
+        drawn: torch.Tensor = (
+            given.to(state)
+            if given is not None
+            else _randn_tensor(
+                state.shape, generator=generator, device=state.device, dtype=state.dtype
             )
-        drawn: torch.Tensor = _randn_tensor(
-            state.shape, generator=generator, device=state.device, dtype=state.dtype
         )
         return drawn
 
@@ -624,6 +710,14 @@ class SortesScheduler(_SchedulerMixin, _ConfigMixin):  # type: ignore[misc]
         """Return the state in the precision in which it is held."""
         half = sample.dtype.itemsize < 4
         y = sample.float() if half else sample
+        if self._steps is not None:
+            before = self._state_like
+            if (y.shape, y.dtype, y.device) != (before.shape, before.dtype, before.device):
+                raise ValueError(
+                    f"sample: must be as in the step before, {tuple(before.shape)} of "
+                    f"{before.dtype} on {before.device}, got {tuple(y.shape)} of {y.dtype} "
+                    f"on {y.device}"
+                )
         if half and self._returned is not None and self._returned.is_still(sample):
             y = self._returned.state
         self._state_like = y
@@ -638,6 +732,8 @@ class SortesScheduler(_SchedulerMixin, _ConfigMixin):  # type: ignore[misc]
             raise ValueError(
                 f"model_output: must have shape {tuple(sample.shape)}, got {tuple(output.shape)}"
             )
+        if output.device != sample.device:
+            raise ValueError(f"model_output: must be on {sample.device}, got {output.device}")
         return output
 
 
@@ -670,18 +766,41 @@ def _options(solver: str, given: Mapping[str, Any] | None) -> dict[str, Any]:
     return options
 
 
+def _check_noise(generator: Any, given: Any, sample: torch.Tensor) -> None:
+    """Refuse what no noise can come from."""
+    if given is not None:
+        check_state(given, torch, "variance_noise")
+        if given.shape != sample.shape:
+            raise ValueError(
+                f"variance_noise: must have shape {tuple(sample.shape)}, got {tuple(given.shape)}"
+            )
+    each = generator if isinstance(generator, list) else [generator]
+    for one in each:
+        if one is not None and not isinstance(one, torch.Generator):
+            raise TypeError(f"generator: must be a Generator or a list of them, got {shown(one)}")
+    if isinstance(generator, list) and len(generator) not in (1, len(sample)):
+        raise ValueError(
+            f"generator: must hold one for each of {len(sample)} images, got {len(generator)}"
+        )
+
+
+def _check_time(timestep: Any) -> None:
+    """Refuse what is no time."""
+    if isinstance(timestep, torch.Tensor):
+        check_real(timestep, "timestep")
+        if timestep.ndim > 1 or not timestep.numel():
+            raise ValueError(f"timestep: must have shape (), got {tuple(timestep.shape)}")
+    else:
+        FINITE.check(timestep, "timestep")
+
+
 def _on_host(timestep: Any, *, wait: bool) -> float | None:
     """Return a time that the host knows, or may wait for."""
-    if timestep is None:
+    if timestep is None or (
+        isinstance(timestep, torch.Tensor) and not timestep.is_cpu and not wait
+    ):
         return None
-    if isinstance(timestep, torch.Tensor):
-        if not timestep.is_cpu and not wait:
-            return None
-        return float(timestep.reshape(-1)[0])
-    try:
-        return float(timestep)
-    except (TypeError, ValueError):
-        raise TypeError(f"timestep: must be a number or a tensor, got {shown(timestep)}") from None
+    return float(timestep.reshape(-1)[0] if isinstance(timestep, torch.Tensor) else timestep)
 
 
 def _equal(asked: float, time: float) -> bool:
