@@ -56,7 +56,7 @@ def test_a_pipeline_is_our_loop(unconditional, solver):
     pipe.scheduler = ours
     got = images(pipe, batch_size=2, num_inference_steps=6)
     pipe.scheduler = theirs
-    made = plan(solver, ours._plan.path)
+    made = plan(solver, ours._run.path)
     generator = seeded()
     x = torch.randn(2, 3, 8, 8, generator=generator)
     noise = [torch.randn(2, 3, 8, 8, generator=generator) for _ in range(made.n_draws)]

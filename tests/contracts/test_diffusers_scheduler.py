@@ -75,7 +75,7 @@ def path_of(scheduler, n):
     """The levels of a scheduler, made by the library itself."""
     if scheduler.config.prediction_type == "flow_prediction":
         return Path.flow(sigmas_flow(n, scheduler.config.shift), t_scale=1000)
-    return scheduler._training.path(n, None, None, None)[0]
+    return scheduler._training.path(n, None, None, None)
 
 
 @pytest.mark.parametrize("kind", ["vp", "flow"])

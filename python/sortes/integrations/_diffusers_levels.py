@@ -115,19 +115,17 @@ class Training:
             torch.where(share == 0, sigma[k], ratio * between),
         )
 
-    def path(self, n: Any, timesteps: Any, sigmas: Any, mu: Any) -> tuple[Path, int]:
-        """Return the levels that are asked for, and how many steps they are."""
+    def path(self, n: Any, timesteps: Any, sigmas: Any, mu: Any) -> Path:
+        """Return the levels that are asked for."""
         if n is not None:
             n = _count(n, self.total)
         if mu is not None:
             mu = real(mu, "mu", FINITE)
         if self.kind == "vp":
-            path = self._of_betas(n, timesteps, sigmas)
-        elif self.kind == "flow":
-            path = self._of_flow(n, timesteps, sigmas, mu)
-        else:
-            path = self._of_edm(n, timesteps, sigmas)
-        return path, path.n_steps
+            return self._of_betas(n, timesteps, sigmas)
+        if self.kind == "flow":
+            return self._of_flow(n, timesteps, sigmas, mu)
+        return self._of_edm(n, timesteps, sigmas)
 
     def _of_betas(self, n: int | None, timesteps: Any, sigmas: Any) -> Path:
         config, table = self.config, self.alphas_cumprod

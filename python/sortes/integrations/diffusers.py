@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import torch
 
-from sortes._check import FINITE, Finite, Positive, flag, shown
+from sortes._check import Finite, Positive, flag, shown
 from sortes._device import check_real
 from sortes._optional import require
-from sortes.diffusion.loop import _Run, check_state
-from sortes.diffusion.path import Level, Path
-from sortes.diffusion.plans import Plan, plan
+from sortes.diffusion.loop import check_state
 from sortes.diffusion.solvers import ModelStatistics
 from sortes.diffusion.thresholds import Limit, Ratio
 from sortes.integrations._diffusers_levels import (
@@ -28,21 +26,18 @@ from sortes.integrations._diffusers_levels import (
     training_of,
     translated,
 )
+from sortes.integrations._diffusers_run import Runner, check_noise, check_time
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import ArrayLike
 
 __all__ = ["SortesScheduler", "SortesSchedulerOutput"]
 
 _schedulers: Any = require("diffusers.schedulers.scheduling_utils", extra="diffusers")
 _configuration: Any = require("diffusers.configuration_utils", extra="diffusers")
-_randn_tensor: Any = require("diffusers.utils.torch_utils", extra="diffusers").randn_tensor
 _BaseOutput: Any = require("diffusers.utils", extra="diffusers").BaseOutput
 _SchedulerMixin: Any = _schedulers.SchedulerMixin
 _ConfigMixin: Any = _configuration.ConfigMixin
-
-#: The steps of a run that has not begun.
-_NOT_SET: Final = "num_inference_steps: is not known, call set_timesteps before"
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,17 +158,7 @@ class SortesScheduler(_SchedulerMixin, _ConfigMixin):  # type: ignore[misc]
     """
 
     _compatibles: Final[list[str]] = []
-    #: What is asked of the network, where steps begin, and what it is fed.
-    _plan: Plan | None
-    _starts: NDArray[np.int64]
-    _times: list[float]
-    # The run.
-    _step_index: int | None
-    _begin_index: int | None
-    _steps: Generator[torch.Tensor, tuple[Any, Any], None] | None
-    _noise: tuple[Any, Any]
-    _state_like: torch.Tensor
-    _returned: _Returned | None
+    _run: Runner | None
 
     @_configuration.register_to_config  # type: ignore[untyped-decorator]
     def __init__(
@@ -217,8 +202,7 @@ class SortesScheduler(_SchedulerMixin, _ConfigMixin):  # type: ignore[misc]
         table = self._training.alphas_cumprod
         if table is not None:
             self.alphas_cumprod = torch.from_numpy(table).float()
-        self._plan = None
-        self._forget()
+        self._run = None
         times = np.arange(num_train_timesteps)[::-1]
         self.timesteps = torch.from_numpy(times.copy())
         self.sigmas = torch.empty(0)
@@ -276,30 +260,25 @@ class SortesScheduler(_SchedulerMixin, _ConfigMixin):  # type: ignore[misc]
     @property
     def order(self) -> int:
         """How many entries of `timesteps` make a step."""
-        if self._plan is None or self._plan.n_steps != self.num_inference_steps:
-            return 1
-        lengths = np.diff(self._starts)
-        if not len(lengths):
-            return len(self._times)
-        return int(np.bincount(lengths).argmax())
+        return 1 if self._run is None else self._run.order
 
     @property
     def init_noise_sigma(self) -> float:
         """What a pipeline multiplies its first noise by."""
         if self._training.kind != "ve":
             return 1.0
-        first = self.config.sigma_max if self._plan is None else self._plan.path.sigma[0]
+        first = self.config.sigma_max if self._run is None else self._run.path.sigma[0]
         return float(np.hypot(first, 1.0))
 
     @property
     def step_index(self) -> int | None:
         """How many entries of `timesteps` are done, if a run has begun."""
-        return self._step_index
+        return None if self._run is None else self._run.step_index
 
     @property
     def begin_index(self) -> int | None:
         """At which entry the pipeline begins, if it said so."""
-        return self._begin_index
+        return None if self._run is None else self._run.begin_index
 
     def set_begin_index(self, begin_index: Entry = 0) -> None:
         """Say at which entry of `timesteps` the run begins, as image-to-image pipelines do.
@@ -326,9 +305,10 @@ class SortesScheduler(_SchedulerMixin, _ConfigMixin):  # type: ignore[misc]
         tensor([749, 499, 499, 249, 249])
         """
         index = ENTRY.check(begin_index, "begin_index")
-        if self._plan is not None and index not in self._starts:
+        run = self._running()
+        if index not in run.starts:
             raise ValueError(f"begin_index: must begin a step, got {index}")
-        self._begin_index = index
+        run.begin_index = index
 
     def set_timesteps(
         self,
@@ -385,29 +365,14 @@ class SortesScheduler(_SchedulerMixin, _ConfigMixin):  # type: ignore[misc]
                 f"{names[-1] if names else 'num_inference_steps'}: exactly one of "
                 f"num_inference_steps, timesteps and sigmas must be given, got {got}"
             )
-        path, wanted = self._training.path(num_inference_steps, timesteps, sigmas, mu)
-        made = plan(self.config.solver, path, **self._options)
-        if made.guided:
-            raise ValueError(
-                "solver: must not be CFG++, whose second prediction a pipeline does not hand on, "
-                f"got {self.config.solver!r}"
-            )
-        first = made.row(0)
-        if first.c != 1 or first.draws:
-            raise ValueError(
-                "solver_options: s_churn must leave the first step alone (s_tmax), since the "
-                f"network is asked before it could act, got {self._options['s_churn']}"
-            )
-        self._plan = made
-        self.num_inference_steps = wanted
-        self._starts = np.flatnonzero(made._arrays["step"] >= 0)
-        self._times = [self._training.time(level) for level in made.levels]
-        whole = self._training.kind == "vp" and all(t.is_integer() for t in self._times)
-        times = torch.tensor(self._times, dtype=torch.int64 if whole else torch.float32)
+        path = self._training.path(num_inference_steps, timesteps, sigmas, mu)
+        self._run = run = Runner(self._training, path, self.config.solver, self._options)
+        self.num_inference_steps = path.n_steps
+        whole = self._training.kind == "vp" and all(t.is_integer() for t in run.times)
+        times = torch.tensor(run.times, dtype=torch.int64 if whole else torch.float32)
         self.timesteps = times if device is None else times.to(device)
         levels = path.sigma if path.kind == "flow" else path.ratio
         self.sigmas = torch.tensor(levels, dtype=torch.float32)
-        self._forget()
 
     def scale_model_input(
         self, sample: torch.Tensor, timestep: Time | torch.Tensor | None = None
@@ -444,10 +409,11 @@ class SortesScheduler(_SchedulerMixin, _ConfigMixin):  # type: ignore[misc]
         """
         check_state(sample, torch, "sample")
         if timestep is not None:
-            _check_time(timestep)
+            check_time(timestep)
         if self._training.kind != "ve":
             return sample
-        gain = self._training.asked(self._level(self._index(timestep))).gain
+        run = self._running()
+        gain = self._training.asked(run.level(run.index(timestep))).gain
         scaled: torch.Tensor = sample * gain
         return scaled
 
@@ -499,33 +465,16 @@ class SortesScheduler(_SchedulerMixin, _ConfigMixin):  # type: ignore[misc]
         >>> scheduler.step(0.5 * x, 1000.0, x).prev_sample
         tensor([[1.5000]])
         """
-        if self._plan is None:
-            raise ValueError(_NOT_SET)
+        run = self._running()
         check_state(sample, torch, "sample")
         check_state(model_output, torch, "model_output")
-        _check_time(timestep)
-        output = self._mean(model_output, sample)
-        _check_noise(generator, variance_noise, sample)
+        check_time(timestep)
+        check_noise(generator, variance_noise, sample)
         flag(return_dict, "return_dict")
+        output = self._mean(model_output, sample)
         with torch.no_grad():
-            y = self._held(sample)
-            index = self._index(timestep)
-            if self._steps is None:
-                self._begin(index, y)
-            assert self._steps is not None
-            self._noise = (generator, variance_noise)
-            at = self._training.asked(self._level(index))
-            d = at.take * output.to(y.dtype)
-            d = self._training.clipped(d if at.keep == 0 else d + at.keep * y)
-            following = self._steps.send((d, y))
-            self._step_index = index + 1
-            if self._step_index == len(self._times):
-                self._steps = None
-            found = following.to(sample.dtype)
-            self._returned = _Returned.of(found, following)
-        if not return_dict:
-            return found, d.to(sample.dtype)
-        return SortesSchedulerOutput(found, d.to(sample.dtype))
+            found, d = run.step(output, timestep, sample, (generator, variance_noise))
+        return SortesSchedulerOutput(found, d) if return_dict else (found, d)
 
     def add_noise(
         self, original_samples: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor
@@ -604,11 +553,11 @@ class SortesScheduler(_SchedulerMixin, _ConfigMixin):  # type: ignore[misc]
         """Return the number of times of the training."""
         return int(self.config.num_train_timesteps)
 
-    def _forget(self) -> None:
-        """Forget the run."""
-        self._step_index = self._begin_index = None
-        self._steps = self._returned = None
-        self._noise = (None, None)
+    def _running(self) -> Runner:
+        """Return the run, which must have levels."""
+        if self._run is None:
+            raise ValueError("num_inference_steps: is not known, call set_timesteps before")
+        return self._run
 
     def _noisy(self, x: Any, noise: Any, times: Any, names: tuple[str, str]) -> torch.Tensor:
         """Return noisy states at times, or at the level at which the run is."""
@@ -623,105 +572,14 @@ class SortesScheduler(_SchedulerMixin, _ConfigMixin):  # type: ignore[misc]
             raise ValueError(
                 f"{names[1]}: must have shape (1,) or ({len(x)},), got {tuple(times.shape)}"
             )
-        if self._begin_index is not None and self._plan is not None:
-            at = self._begin_index if self._step_index is None else self._step_index
-            level = self._level(at)
+        run = self._run
+        if run is not None and run.begin_index is not None:
+            level = run.level(run.begin_index if run.step_index is None else run.step_index)
             found: torch.Tensor = level.alpha * x + level.sigma * noise
             return found
         alpha, sigma = self._training.at_times(times.reshape(-1, *(1,) * (x.ndim - 1)).to(x.device))
         made: torch.Tensor = alpha.to(x.dtype) * x + sigma.to(x.dtype) * noise
         return made
-
-    def _level(self, index: int) -> Level:
-        if self._plan is None:
-            raise ValueError(_NOT_SET)
-        levels = self._plan.levels
-        return levels[index] if index < len(levels) else self._plan.path[-1]
-
-    def _index(self, timestep: Any) -> int:
-        """Return the entry that comes next, which the time must be where the host knows it."""
-        if self._plan is None:
-            raise ValueError(_NOT_SET)
-        running = self._steps is not None and self._step_index is not None
-        asked = _on_host(timestep, wait=not running and self._begin_index is None)
-        if running:
-            index = self._step_index
-            assert index is not None
-        elif self._begin_index is not None or asked is None:
-            index = self._begin_index or 0
-        else:
-            index = self._found(asked)
-        if asked is not None and not _equal(asked, self._times[index]):
-            raise ValueError(
-                f"timestep: must be {self._times[index]}, entry {index} of timesteps, got {asked}"
-            )
-        return index
-
-    def _found(self, asked: float) -> int:
-        """Return the entry of a time with which a step begins."""
-        starts: list[int] = self._starts.tolist()
-        nearest = min(starts, key=lambda start: abs(asked - self._times[start]))
-        if not _equal(asked, self._times[nearest]):
-            raise ValueError(
-                f"timestep: must be one of timesteps with which a step begins, got {asked}"
-            )
-        return nearest
-
-    def _begin(self, index: int, y: torch.Tensor) -> None:
-        """Begin a run at an entry, with the plan of what is left."""
-        whole = self._plan
-        assert whole is not None
-        rest = whole
-        if index:
-            step = int(np.searchsorted(self._starts, index))
-            if whole.n_steps != self.num_inference_steps:
-                raise ValueError(
-                    f"begin_index: must be 0 for {whole.solver}, which chooses its own levels, "
-                    f"got {index}"
-                )
-            options = dict(self._options)
-            if "disable_corrector" in options:
-                left = np.asarray(options["disable_corrector"]) - step
-                options["disable_corrector"] = left[left >= 0].tolist()
-            rest = plan(self.config.solver, _rest(whole.path, step), **options)
-            if rest.levels != whole.levels[index:]:
-                raise ValueError(
-                    "begin_index: must be 0 for a solver whose first steps are made otherwise, "
-                    f"got {index}"
-                )
-        run = _Run(None, rest, y, self._draw, torch, callback=None, keeps=False)
-        self._steps = run.evaluations()
-        next(self._steps)
-
-    def _draw(self, number: int) -> torch.Tensor:
-        """Return the noise of the step that is being made."""
-        generator, given = self._noise
-        state = self._state_like
-        drawn: torch.Tensor = (
-            given.to(state)
-            if given is not None
-            else _randn_tensor(
-                state.shape, generator=generator, device=state.device, dtype=state.dtype
-            )
-        )
-        return drawn
-
-    def _held(self, sample: torch.Tensor) -> torch.Tensor:
-        """Return the state in the precision in which it is held."""
-        half = sample.dtype.itemsize < 4
-        y = sample.float() if half else sample
-        if self._steps is not None:
-            before = self._state_like
-            if (y.shape, y.dtype, y.device) != (before.shape, before.dtype, before.device):
-                raise ValueError(
-                    f"sample: must be as in the step before, {tuple(before.shape)} of "
-                    f"{before.dtype} on {before.device}, got {tuple(y.shape)} of {y.dtype} "
-                    f"on {y.device}"
-                )
-        if half and self._returned is not None and self._returned.is_still(sample):
-            y = self._returned.state
-        self._state_like = y
-        return y
 
     def _mean(self, output: torch.Tensor, sample: torch.Tensor) -> torch.Tensor:
         """Return the prediction of the mean in what a network returned."""
@@ -737,25 +595,6 @@ class SortesScheduler(_SchedulerMixin, _ConfigMixin):  # type: ignore[misc]
         return output
 
 
-@dataclass
-class _Returned:
-    """What the last step returned, and the state of which it is the rounding."""
-
-    sample: torch.Tensor
-    state: torch.Tensor
-    version: int
-
-    @classmethod
-    def of(cls, sample: torch.Tensor, state: torch.Tensor) -> _Returned | None:
-        if sample.is_inference():  # whose changes cannot be seen
-            return None
-        return cls(sample, state, sample._version)
-
-    def is_still(self, sample: torch.Tensor) -> bool:
-        """Whether it is that tensor, unchanged."""
-        return sample is self.sample and sample._version == self.version
-
-
 def _options(solver: str, given: Mapping[str, Any] | None) -> dict[str, Any]:
     if given is not None and not isinstance(given, Mapping):
         raise TypeError(f"solver_options: must be a mapping, got {shown(given)}")
@@ -764,52 +603,3 @@ def _options(solver: str, given: Mapping[str, Any] | None) -> dict[str, Any]:
         tables = options["statistics"]
         options["statistics"] = ModelStatistics(*(tables[name] for name in ModelStatistics._fields))
     return options
-
-
-def _check_noise(generator: Any, given: Any, sample: torch.Tensor) -> None:
-    """Refuse what no noise can come from."""
-    if given is not None:
-        check_state(given, torch, "variance_noise")
-        if given.shape != sample.shape:
-            raise ValueError(
-                f"variance_noise: must have shape {tuple(sample.shape)}, got {tuple(given.shape)}"
-            )
-    each = generator if isinstance(generator, list) else [generator]
-    for one in each:
-        if one is not None and not isinstance(one, torch.Generator):
-            raise TypeError(f"generator: must be a Generator or a list of them, got {shown(one)}")
-    if isinstance(generator, list) and len(generator) not in (1, len(sample)):
-        raise ValueError(
-            f"generator: must hold one for each of {len(sample)} images, got {len(generator)}"
-        )
-
-
-def _check_time(timestep: Any) -> None:
-    """Refuse what is no time."""
-    if isinstance(timestep, torch.Tensor):
-        check_real(timestep, "timestep")
-        if timestep.ndim > 1 or not timestep.numel():
-            raise ValueError(f"timestep: must have shape (), got {tuple(timestep.shape)}")
-    else:
-        FINITE.check(timestep, "timestep")
-
-
-def _on_host(timestep: Any, *, wait: bool) -> float | None:
-    """Return a time that the host knows, or may wait for."""
-    if timestep is None or (
-        isinstance(timestep, torch.Tensor) and not timestep.is_cpu and not wait
-    ):
-        return None
-    return float(timestep.reshape(-1)[0] if isinstance(timestep, torch.Tensor) else timestep)
-
-
-def _equal(asked: float, time: float) -> bool:
-    """Whether a time is that of an entry, up to the rounding of float32."""
-    return abs(asked - time) <= 1e-5 * max(abs(time), 1.0)
-
-
-def _rest(path: Path, step: int) -> Path:
-    """Return what is left of a path."""
-    rest = Path(path.alpha[step:], path.sigma[step:], path.t[step:], kind=path.kind)
-    rest._clock = path._clock
-    return rest
