@@ -285,9 +285,14 @@ def test_add_noise_at_any_time():
     torch.testing.assert_close(
         vp.add_noise(x0, z, times), theirs.add_noise(x0, z, times), rtol=1e-5, atol=1e-6
     )
-    between = vp.add_noise(x0[:1], z[:1], torch.tensor([16.5]))
-    ends = [vp.add_noise(x0[:1], z[:1], torch.tensor([t])) for t in (16, 17)]
-    assert min(ends) < between < max(ends)
+    # Between two times, the logarithm of the ratio of noise to signal is linear.
+    table = vp._training.alphas_cumprod[16:18]
+    ratio = np.exp(np.log(1 / table - 1).mean() / 2)
+    level = Path.vp([ratio, 0.0])[0]
+    between = vp.add_noise(x0, z, torch.tensor([16.5]))
+    torch.testing.assert_close(between, level.alpha * x0 + level.sigma * z, rtol=1e-5, atol=1e-6)
+    rescaled = SortesScheduler(rescale_betas_zero_snr=True, prediction_type="v_prediction")
+    torch.testing.assert_close(rescaled.add_noise(x0, z, torch.tensor([999])), z)
     flow = SortesScheduler(**FLOW)
     half = flow.scale_noise(x0, torch.tensor([500.0]), z)
     torch.testing.assert_close(half, 0.5 * x0 + 0.5 * z)
@@ -311,26 +316,46 @@ def test_noise_of_each_image():
     assert not torch.equal(noise, together)
 
 
-def test_half_precision_is_kept_between_steps():
-    """The state is that of float32, unless the pipeline changes it."""
-    scheduler = SortesScheduler("ddim", **TRAINED)
+@pytest.mark.parametrize("name", ["ddim", "unipc"])
+def test_half_precision_is_kept_between_steps(name):
+    """The state is that of float32, as in our loop, unless the pipeline changes it."""
+    half = torch.bfloat16
+
+    def rounded(x, t):
+        return network(x.float(), t.float()).to(half)
 
     def made(touch):
-        scheduler.set_timesteps(50)
-        x = X.to(torch.bfloat16)
+        scheduler.set_timesteps(20)
+        x = X.to(half)
         for t in scheduler.timesteps:
-            out = network(x.float(), t.float()).to(torch.bfloat16)
-            x = touch(scheduler.step(out, t, x).prev_sample)
-            assert x.dtype is torch.bfloat16
-        return x.double()
+            x = touch(scheduler.step(rounded(x, t), t, x).prev_sample)
+            assert x.dtype is half
+        return x
 
-    exact = SortesScheduler("ddim", **TRAINED)
-    exact.set_timesteps(50)
-    wanted = run(exact, x=X.to(torch.bfloat16).double())
-    kept, rounded = made(lambda x: x), made(lambda x: x.clone())
-    assert (kept - wanted).abs().max() < (rounded - wanted).abs().max()
-    changed = made(lambda x: x.mul_(0.5))
-    torch.testing.assert_close(changed, made(lambda x: (x * 0.5).clone()))
+    scheduler = SortesScheduler(name, **TRAINED)
+    kept, forgotten = made(lambda x: x), made(lambda x: x.clone())
+    path = path_of(scheduler, 20)
+    denoiser = from_diffusers(rounded, scheduler, path, dtype=half)
+    ours = sample(denoiser, X.to(half).float(), plan(name, path)).to(half)
+    assert torch.equal(kept, ours)
+    assert not torch.equal(forgotten, ours)
+    # A change is seen, in place or not.
+    assert torch.equal(made(lambda x: x.mul_(0.5)), made(lambda x: 0.5 * x))
+
+
+@pytest.mark.parametrize("name", ["unipc", "dpmpp_3m", "heun"])
+def test_states_that_pipelines_change(name):
+    """The next row takes what the pipeline made of the state, in place or not."""
+    scheduler = SortesScheduler(name, **TRAINED)
+    ends = []
+    for touch in (lambda x: x.mul_(0.9), lambda x: 0.9 * x, lambda x: x):
+        scheduler.set_timesteps(6)
+        x = X.clone()
+        for t in scheduler.timesteps:
+            x = touch(scheduler.step(network(x, t.to(x)), t, x).prev_sample)
+        ends.append(x)
+    torch.testing.assert_close(ends[0], ends[1], rtol=1e-12, atol=1e-12)
+    assert (ends[1] - ends[2]).abs().max() > 0.01
 
 
 def test_twice_the_channels():

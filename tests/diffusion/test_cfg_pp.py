@@ -24,7 +24,8 @@ ALL = GaussianMixture([0.3, 0.7], [[-1.2], [0.9]], [0.35, 0.5])
 SOME = GaussianMixture([1.0], [[0.9]], [0.4])
 SCALE = 0.6
 NAMES = [name for name in solver_names() if name.endswith("_cfg_pp")]
-SIGMAS = np.append(np.geomspace(10.0, 0.1, 9), 0.0)
+#: Uneven steps, so that none of them passes for another.
+SIGMAS = np.array([10.0, 6.0, 4.1, 2.0, 1.1, 0.6, 0.45, 0.2, 0.1, 0.0])
 
 
 class Guiding:
