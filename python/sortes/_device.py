@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any, TypeGuard
+from contextlib import ContextDecorator
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     import torch
     from numpy.typing import NDArray
 
 
 #: Whether tensors on the CPU are treated as if they were on a device: for tests without one.
 PRETEND = False
+
+#: What Torch's errors say if there is no memory on the CPU, where they are ordinary ones.
+_NO_MEMORY: Final = ("allocate memory", "bad_alloc", "Failed to allocate a Tensor")
 
 
 def is_on_device(x: object) -> TypeGuard[torch.Tensor]:
@@ -75,3 +81,33 @@ def to_device(array: NDArray[Any], device: torch.device) -> torch.Tensor:
     if device.type == "cuda":
         tensor = tensor.pin_memory()
     return tensor.to(device, non_blocking=True)
+
+
+class memory_errors(ContextDecorator):  # noqa: N801 - a context manager
+    """Make Torch's errors of memory on the CPU those of Python.
+
+    A device's `torch.OutOfMemoryError` stays what it is: programs that free memory of the device
+    and go on look for it.
+
+    Parameters
+    ----------
+    what
+        What there is no memory for, after the name of an argument.
+    """
+
+    __slots__ = ("_what",)
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if isinstance(error, RuntimeError) and any(said in str(error) for said in _NO_MEMORY):
+            raise MemoryError(f"{self._what}: {error}") from error

@@ -118,9 +118,9 @@ CALLS = {
     "Denoiser.__call__": {"x": STATES, "level": LEVEL},
     "Denoiser.guided": {"x": STATES, "level": LEVEL},
     "GaussianMixture": {"w": WEIGHTS, "mu": MEANS, "sd": SPREADS},
-    "GaussianMixture.cdf": {"x": POINTS, "level": LEVEL},
-    "GaussianMixture.denoise": {"x": STATES, "level": LEVEL},
-    "GaussianMixture.log_prob": {"x": STATES, "level": LEVEL},
+    "GaussianMixture.cdf": lambda: [{"x": x, "level": LEVEL} for x in (POINTS, tensor())],
+    "GaussianMixture.denoise": lambda: [{"x": x, "level": LEVEL} for x in (STATES, tensor())],
+    "GaussianMixture.log_prob": lambda: [{"x": x, "level": LEVEL} for x in (STATES, tensor())],
     "GaussianMixture.ode_map": {"x": POINTS, "start": LEVEL, "end": Level(0.8, 0.6, 0.0)},
     "GaussianMixture.predict": {"x": STATES, "level": LEVEL, "prediction": "v_prediction"},
     "GaussianMixture.project": {"direction": np.array(0.6)},
@@ -163,7 +163,7 @@ CALLS = {
     },
     "from_k_diffusion": {"model": Network(), "args": {"shift": 1.0}},
     "mmd2_to_gmm": {"x": STATES[:999], "gmm": mixture(), "bandwidth": 0.7},
-    "noise_like": [RUN, {**RUN, "rows": ROWS}],
+    "noise_like": lambda: [RUN, {**RUN, "rows": ROWS}, {"x": tensor(), "rng": 0}],
     "schedule": [
         {"n": 5, "name": "karras", **ENDS},
         {"n": 5, "name": "normal", "alphas_cumprod": TRAINED},
@@ -203,6 +203,6 @@ MADE = {
     "Plan": lambda: plan("ddim", Path.ve(SIGMAS)),
 }
 
-STARVED = {"wide": [200_000, 300_000]}
+STARVED = {"wide": [60_000, 300_000]}
 # A run of more steps is made of so many objects that letting go of them takes half a second.
 LONG = {"wide": [50_000, 100_000, 200_000]}

@@ -16,6 +16,7 @@ from sortes._check import (
     real,
     shown,
 )
+from sortes._device import memory_errors
 from sortes._interrupt import Interrupted
 from sortes._optional import require
 from sortes._progress import Progress, reporter
@@ -185,7 +186,8 @@ def sample_adaptive(
     half = x.dtype.itemsize < 4
     run = _Adaptive(denoiser, path, x.detach().to(torch.float32) if half else x.detach(), x.dtype)
     run.lam, run.passed = float(finite[0]), [float(finite[0])]
-    with reporter(progress) as report, torch.no_grad():
+    memory = memory_errors("x: there is no memory for its samples")
+    with memory, reporter(progress) as report, torch.no_grad():
         try:
             if x.numel():
                 controller = _Controller(h, 1.5 if share else points, safety)

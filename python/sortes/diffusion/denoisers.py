@@ -21,7 +21,7 @@ import numpy as np
 
 from sortes._arrays import host
 from sortes._check import FINITE, POSITIVE, Domain, Finite, Positive, count, flag, one_of, shown
-from sortes._device import check_real
+from sortes._device import check_real, memory_errors
 from sortes.diffusion._states import State, is_tensor, like, namespace, state_of
 from sortes.diffusion.mixtures import Prediction
 from sortes.diffusion.path import (
@@ -82,6 +82,7 @@ class Guided(NamedTuple):
     unconditional: Any
 
 
+@memory_errors("output: there is no memory for the data and the noise")
 def data_and_noise(
     output: ArrayLike | torch.Tensor,
     x: ArrayLike | torch.Tensor,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 import numpy as np
 
 from sortes._check import flag, one_of, shown
+from sortes._device import memory_errors
 from sortes._interrupt import Interrupted, OnInterrupt
 from sortes._optional import require
 from sortes._progress import Callback, Progress, reporter
@@ -277,24 +278,25 @@ def sample(
     one_of(on_interrupt, "on_interrupt", ("raise", "return"))
     if check_finite is not None:
         flag(check_finite, "check_finite")
-    draw = _draws(plan, x, noise, rows, rng, step, torch)
-    run = _Run(denoiser, plan, x, draw, torch, callback=callback, keeps=keeps)
-    if not x.shape[0]:
-        states = [x.clone() for _ in range(plan.n_steps + 1)]
-        return (states[-1], states) if keeps else x.clone()
-    stopped = False
-    with reporter(progress) as report, torch.no_grad():
-        try:
-            run.go(report)
-        except KeyboardInterrupt:
-            if on_interrupt == "raise":
-                raise Interrupted(run.result()) from None
-            stopped = True
-    result: Any = run.result()
-    looks = x.is_cpu if check_finite is None else check_finite
-    if looks and not stopped:
-        _report(run.state)
-    return result  # type: ignore[no-any-return]
+    with memory_errors("x: there is no memory for its samples"):
+        draw = _draws(plan, x, noise, rows, rng, step, torch)
+        run = _Run(denoiser, plan, x, draw, torch, callback=callback, keeps=keeps)
+        if not x.shape[0]:
+            states = [x.clone() for _ in range(plan.n_steps + 1)]
+            return (states[-1], states) if keeps else x.clone()
+        stopped = False
+        with reporter(progress) as report, torch.no_grad():
+            try:
+                run.go(report)
+            except KeyboardInterrupt:
+                if on_interrupt == "raise":
+                    raise Interrupted(run.result()) from None
+                stopped = True
+        result: Any = run.result()
+        looks = x.is_cpu if check_finite is None else check_finite
+        if looks and not stopped:
+            _report(run.state)
+        return result  # type: ignore[no-any-return]
 
 
 def _report(state: torch.Tensor) -> None:

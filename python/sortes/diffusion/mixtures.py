@@ -9,6 +9,7 @@ import numpy as np
 from sortes import _core
 from sortes._arrays import host, numbers_of
 from sortes._check import AT_LEAST_1, POSITIVE, AtLeastOne, items, one_of
+from sortes._device import memory_errors
 from sortes._progress import job_of
 from sortes._rng import Rng, as_stream
 from sortes.diffusion._states import (
@@ -32,6 +33,8 @@ Prediction: TypeAlias = Literal["epsilon", "sample", "v_prediction", "flow_predi
 
 #: Data without noise.
 CLEAN: Final = Level(1.0, 0.0, 0.0)
+
+_MEMORY: Final = memory_errors("x: there is no memory for what is computed from it")
 
 
 @final
@@ -147,6 +150,7 @@ class GaussianMixture:
         """
         return self.predict(x, level, prediction="sample")
 
+    @_MEMORY
     def predict(self, x: State, level: Level, *, prediction: Prediction) -> State:
         r"""Return what a perfect network would: any parameterisation of the same knowledge.
 
@@ -231,6 +235,7 @@ class GaussianMixture:
         """
         return self.predict(x, level, prediction="score")
 
+    @_MEMORY
     def log_prob(self, x: State, level: Level = CLEAN) -> State:
         """Return the log density.
 
@@ -321,6 +326,7 @@ class GaussianMixture:
         found = level.alpha * self._mu[k] + spread[k, None] * drawn[:, 1:]
         return found.reshape(n, *self._shape)
 
+    @_MEMORY
     def cdf(self, x: State, level: Level = CLEAN) -> State:
         """Return the mass below points, of a law of numbers.
 
@@ -357,6 +363,7 @@ class GaussianMixture:
             )
             return found
 
+    @memory_errors("p: there is no memory for the points")
     def quantile(self, p: State, level: Level = CLEAN) -> State:
         """Return the points below which there are some masses, of a law of numbers.
 
@@ -396,6 +403,7 @@ class GaussianMixture:
         found: State = back(points, state)
         return found
 
+    @_MEMORY
     def ode_map(self, x: State, start: Level, end: Level) -> State:
         r"""Follow the probability flow exactly, from one noise level to another.
 

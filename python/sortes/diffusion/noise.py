@@ -10,7 +10,7 @@ import numpy as np
 from sortes import _core, _philox
 from sortes._arrays import integers_of
 from sortes._check import WORD, Domain, Step, shown
-from sortes._device import is_on_device, to_device, to_host
+from sortes._device import is_on_device, memory_errors, to_device, to_host
 from sortes._rng import Rng, as_streams
 from sortes.diffusion._states import State, batch_of, is_tensor, like, round_keys, state_of
 
@@ -25,6 +25,8 @@ _RATIO: Final = Domain("[1e-13, 1e13]")
 Ratio: TypeAlias = Annotated[float, _RATIO]
 _DEPTH: Final = 24
 _END: Final = 1 << _DEPTH
+
+_MEMORY: Final = memory_errors("x: there is no memory for its noise")
 
 
 def noise_like(x: State, *, rows: ArrayLike | None = None, rng: Rng = None, step: int = 0) -> State:
@@ -204,6 +206,7 @@ class ImageNoise:
         self._calls += 1
         return found
 
+    @_MEMORY
     def _drawn(self, of: Literal["start", "step"], number: int) -> Any:
         images = self._images
         if self._words is not None:
@@ -283,6 +286,7 @@ class BrownianNoise:
         self._words = _words(images, self._keys) if images.on_device else None
         self._last: tuple[int, Any] | None = None
 
+    @_MEMORY
     def __call__(self, sigma: Ratio, sigma_next: Ratio) -> NDArray[Any] | torch.Tensor:
         """Return the normalised increment between two levels, the noisier first.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias, final
 
 from sortes._check import Domain, shown
+from sortes._device import memory_errors
 from sortes.diffusion.loop import check_state
 from sortes.diffusion.path import Denoise, Level, level_of
 
@@ -89,12 +90,8 @@ class DynamicThreshold:
 
         check_state(x, torch)
         level = level_of(level)
-        try:
+        with memory_errors("x: there is no memory for its prediction"):
             return self._clipped(x, level)
-        except RuntimeError as error:  # on the CPU Torch has no error of its own for this
-            if "allocate memory" in str(error):
-                raise MemoryError(f"x: there is no memory for its prediction: {error}") from error
-            raise
 
     def _clipped(self, x: torch.Tensor, level: Level) -> torch.Tensor:
         import torch

@@ -5,6 +5,7 @@ use sortes_core::{Result, Run, order};
 
 use super::super::structure::{Graph, prefetch};
 use super::super::walks::{Lent, Moves, Plan};
+use super::digits::Digits;
 use super::rows::{self, Filler, Rows};
 
 /// Moves of one task, about, whose walks stay in a near cache; and the most walkers.
@@ -12,6 +13,8 @@ const TASK: f64 = 16_384.0;
 const TASK_WALKERS: usize = 1 << 13;
 /// The lengths of up to so many walks are kept; those of more are drawn twice.
 const KEPT: usize = 1 << 22;
+/// Up to so many visits are compared; those of more are sorted digit by digit.
+const FEW: usize = 64;
 /// More visits than this are sorted by what can be stopped.
 const LONG: usize = 1 << 14;
 /// Nodes between two looks at the stop request.
@@ -143,6 +146,9 @@ pub(super) struct Counter<'a> {
     growths: Vec<f64>,
     /// Nodes and steps of all visits; with factors, together with the load.
     keys: Vec<u64>,
+    /// The same in few bits.
+    words: Vec<u32>,
+    digits: Digits,
     items: Vec<(u64, f64)>,
     visits: Vec<Visit>,
 }
@@ -150,8 +156,17 @@ pub(super) struct Counter<'a> {
 impl<'a> Counter<'a> {
     fn new(loads: Loads<'a>, roots: &'a [f64], plan: &Plan<'_>) -> Self {
         let share = 1.0 / plan.num_walks as f64;
-        let (growths, keys, items, visits) = (vec![1.0], Vec::new(), Vec::new(), Vec::new());
-        Self { loads, roots, share, growths, keys, items, visits }
+        Self {
+            loads,
+            roots,
+            share,
+            growths: vec![1.0],
+            keys: Vec::new(),
+            words: Vec::new(),
+            digits: Digits::new(),
+            items: Vec::new(),
+            visits: Vec::new(),
+        }
     }
 
     fn clear(&mut self) {
@@ -192,39 +207,75 @@ impl<'a> Counter<'a> {
 
     /// Sums the loads of equal nodes and steps.
     fn merge(&mut self, start: u32, run: Run<'_>) -> Result<()> {
-        let (loads, roots, share) = (self.loads, self.roots, self.share);
-        let (visits, growths) = (&mut self.visits, &self.growths);
-        reserve(visits, self.keys.len().max(self.items.len()), "visits of a node's walks")?;
-        if loads.factors.is_some() {
-            // Equal keys in the order of their loads: their sum depends on nothing else.
-            sort(&mut self.items, |a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)), run)?;
-            for same in self.items.chunk_by(|a, b| a.0 == b.0) {
-                let key = same[0].0;
-                let sum: f64 = same.iter().map(|item| item.1).sum();
-                let load = sum * growths[key as u32 as usize] * share;
-                if load != 0.0 {
-                    visits.push(Visit { key, load });
-                }
-            }
+        const WHAT: &str = "visits of a node's walks";
+        let many = self.keys.len();
+        reserve(&mut self.visits, many.max(self.items.len()), WHAT)?;
+        if self.loads.factors.is_some() {
+            return self.merge_items(run);
+        }
+        // A node and a step often fit into half a word.
+        let of_steps = bits(self.growths.len());
+        let all = bits(self.loads.graph.num_nodes()) + of_steps;
+        if many <= FEW || many > LONG || all >= u32::BITS {
+            sort(&mut self.keys, u64::cmp, run)?;
+            let keys = std::mem::take(&mut self.keys);
+            self.merge_keys(start, keys.iter().copied());
+            self.keys = keys;
             return Ok(());
         }
-        sort(&mut self.keys, u64::cmp, run)?;
-        let (mut node, mut scale) = (start, share);
-        for same in self.keys.chunk_by(u64::eq) {
-            let key = same[0];
+        let mut words = std::mem::take(&mut self.words);
+        words.clear();
+        reserve(&mut words, many, WHAT)?;
+        words.extend(self.keys.iter().map(|&key| ((key >> 32) as u32) << of_steps | key as u32));
+        self.digits.sort(&mut words, all)?;
+        let step = (1 << of_steps) - 1;
+        let key = |&word: &u32| u64::from(word >> of_steps) << 32 | u64::from(word & step);
+        self.merge_keys(start, words.iter().map(key));
+        self.words = words;
+        Ok(())
+    }
+
+    /// Counts equal keys, which are sorted.
+    #[inline]
+    fn merge_keys(&mut self, start: u32, keys: impl Iterator<Item = u64>) {
+        let (mut node, mut scale) = (start, self.share);
+        let mut keys = keys.peekable();
+        while let Some(key) = keys.next() {
+            let mut count = 1u32;
+            while keys.next_if_eq(&key).is_some() {
+                count += 1;
+            }
             let to = (key >> 32) as u32;
             if to != node {
                 node = to;
-                scale = share * ratio(roots, start, to);
+                scale = self.share * ratio(self.roots, start, to);
             }
-            let load = same.len() as f64 * growths[key as u32 as usize] * scale;
+            let load = f64::from(count) * self.growths[key as u32 as usize] * scale;
             // A node that no arc leaves has no column in the matrix.
             if load != 0.0 {
-                visits.push(Visit { key, load });
+                self.visits.push(Visit { key, load });
+            }
+        }
+    }
+
+    /// Sums the loads of equal keys in the order of the loads: the sum depends on nothing else.
+    fn merge_items(&mut self, run: Run<'_>) -> Result<()> {
+        sort(&mut self.items, |a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)), run)?;
+        for same in self.items.chunk_by(|a, b| a.0 == b.0) {
+            let key = same[0].0;
+            let sum: f64 = same.iter().map(|item| item.1).sum();
+            let load = sum * self.growths[key as u32 as usize] * self.share;
+            if load != 0.0 {
+                self.visits.push(Visit { key, load });
             }
         }
         Ok(())
     }
+}
+
+/// How many bits tell so many apart.
+fn bits(count: usize) -> u32 {
+    usize::BITS - count.saturating_sub(1).leading_zeros()
 }
 
 /// The root of the ratio of the degrees of two nodes; zero where the second has no arcs.
