@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from sortes._check import Finite, Positive, flag, shown
-from sortes._device import check_real
+from sortes._device import check_real, memory_errors
 from sortes._optional import require
 from sortes.diffusion.loop import check_state
 from sortes.diffusion.solvers import ModelStatistics
@@ -472,7 +472,7 @@ class SortesScheduler(_SchedulerMixin, _ConfigMixin):  # type: ignore[misc]
         check_noise(generator, variance_noise, sample)
         flag(return_dict, "return_dict")
         output = self._mean(model_output, sample)
-        with torch.no_grad():
+        with torch.no_grad(), memory_errors("sample: there is no memory for the next one"):
             found, d = run.step(output, timestep, sample, (generator, variance_noise))
         return SortesSchedulerOutput(found, d) if return_dict else (found, d)
 
