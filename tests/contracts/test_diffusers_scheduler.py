@@ -495,3 +495,62 @@ def test_a_run_after_another():
     churned.set_timesteps(5)
     assert run(churned, generator=torch.Generator().manual_seed(0)).isfinite().all()
     assert churned.timesteps.dtype is torch.float32
+
+
+@pytest.mark.parametrize("name", ["unipc", "heun", "dpmpp_2m_sde"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_nothing_waits(name, dtype, monkeypatch):
+    """No value is read from a tensor in a run that the pipeline has begun by its index."""
+    scheduler = SortesScheduler(name, **TRAINED)
+    scheduler.set_timesteps(6)
+    scheduler.set_begin_index(0)
+    times = scheduler.timesteps.tolist()
+    x, out = X.to(dtype), torch.ones_like(X, dtype=dtype)
+    asked = []
+    for method in ("item", "tolist", "cpu", "numpy", "nonzero", "__bool__", "__float__", "__int__"):
+        monkeypatch.setattr(
+            torch.Tensor, method, lambda self, *_, method=method: asked.append(method)
+        )
+    for t in times:
+        x = scheduler.step(out, t, scheduler.scale_model_input(x, t)).prev_sample
+    assert not asked
+
+
+def test_what_cannot_begin_later():
+    """A solver that chooses its own levels, or whose first steps have more evaluations."""
+    for name, options in [("dpm_fast", {}), ("dpmpp_2m", {"warmup": "singlestep"})]:
+        scheduler = SortesScheduler(name, options, **TRAINED)
+        scheduler.set_timesteps(6)
+        begin = scheduler._run.starts[1]
+        scheduler.set_begin_index(begin)
+        with pytest.raises(ValueError, match=r"begin_index: must be 0 for"):
+            scheduler.step(X, scheduler.timesteps[begin], X)
+    corrected = SortesScheduler("unipc", {"disable_corrector": [1, 4]}, **TRAINED)
+    corrected.set_timesteps(6)
+    corrected.set_begin_index(3)
+    x = X
+    for t in corrected.timesteps[3:]:
+        x = corrected.step(network(x, t.to(x)), t, x).prev_sample
+    path = path_of(corrected, 6)
+    rest = Path(*(part[3:] for part in (path.alpha, path.sigma, path.t)), kind="vp")
+    made = plan("unipc", rest, disable_corrector=[1])
+    ours = sample(from_diffusers(network, corrected, rest), X, made)
+    torch.testing.assert_close(x, ours, rtol=1e-6, atol=1e-7)
+
+
+def test_a_step_that_fails_ends_the_run():
+    scheduler = SortesScheduler("ddpm", **TRAINED)
+    scheduler.set_timesteps(3)
+    generator = torch.Generator()
+    first, second = scheduler.timesteps[:2]
+    x = scheduler.step(X, first, X, generator=generator).prev_sample
+    with pytest.raises(ValueError, match="sample: must be as in the step before"):
+        scheduler.step(X[:2], second, X[:2])
+    with pytest.raises(TypeError, match="generator: must be a Generator or a list of them, got 3"):
+        scheduler.step(X, second, x, generator=3)
+    assert scheduler.step(X, second, x, generator=generator).prev_sample.isfinite().all()
+    statistics = {"lam": [0.0], "l": [1.0], "s": [0.0], "b": [0.0]}
+    kept = SortesScheduler("dpm_v3", {"statistics": statistics}, **TRAINED)
+    assert json.loads(kept.to_json_string())["solver_options"]["statistics"] == statistics
+    with pytest.raises(TypeError, match="solver_options: must be a mapping, got 3"):
+        SortesScheduler("ddim", 3)
