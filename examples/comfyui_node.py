@@ -14,6 +14,7 @@ from sortes.diffusion import (
     Path,
     plan,
     sample,
+    sample_adaptive,
     schedule,
     sigmas_ays,
     sigmas_gaussian,
@@ -29,6 +30,9 @@ SCHEDULES = (
 #: What needs more than a path, or is no name for people.
 LEFT_OUT = ("dpm_v3", "flow_sde")
 SOLVERS = [name for name in solver_names() if name.islower() and name not in LEFT_OUT]
+#: The one that chooses its steps.
+ADAPTIVE = "dpm_adaptive"
+SOLVERS.append(ADAPTIVE)
 
 
 class ComfyModel:
@@ -75,8 +79,11 @@ def sampler_function(
     is_flow = isinstance(model.inner_model.inner_model.model_sampling, CONST)
     # The only number that is read from the device, before the loop.
     levels = sigmas.double().cpu().numpy()
-    made = plan(solver, (Path.flow if is_flow else Path.ve)(levels), **options)
+    path = (Path.flow if is_flow else Path.ve)(levels)
     denoiser = ComfyModel(model, is_flow, dict(extra_args or {}))
+    if solver == ADAPTIVE:
+        return sample_adaptive(denoiser, x, path, **options).x
+    made = plan(solver, path, **options)
     if made.guided:
         denoiser.listen()
     randomness = {"rng": denoiser.args.get("seed") or 0} if made.n_draws else {}
@@ -108,7 +115,8 @@ class SortesSampler:
         chosen = json.loads(options or "{}")
         if not isinstance(chosen, dict):
             raise ValueError(f"options: must be a JSON object, got {options!r}")
-        plan(solver, Path.ve([2.0, 1.0, 0.5]), **chosen)  # what is wrong is said here
+        if solver != ADAPTIVE:
+            plan(solver, Path.ve([2.0, 1.0, 0.5]), **chosen)  # what is wrong is said here
         return (KSAMPLER(sampler_function, {"solver": solver, "options": chosen}),)
 
 

@@ -1,5 +1,6 @@
 """SortesScheduler in pipelines of diffusers: small, of random weights, made without downloads."""
 
+import copy
 import json
 
 import numpy as np
@@ -67,14 +68,19 @@ def test_a_pipeline_is_our_loop(unconditional, solver):
 
 
 def test_a_pipeline_is_saved_and_read(unconditional, tmp_path):
+    """With its scheduler, which diffusers finds by its module."""
     pipe, theirs = unconditional, unconditional.scheduler
-    pipe.scheduler = SortesScheduler.from_config(theirs.config, solver="dpmpp_2m")
+    options = {"solver_type": "heun"}
+    pipe.scheduler = SortesScheduler.from_config(theirs, solver="dpmpp_2m", solver_options=options)
     before = images(pipe, num_inference_steps=4)
-    pipe.scheduler.save_pretrained(tmp_path)
-    pipe.scheduler = SortesScheduler.from_pretrained(tmp_path)
-    after = images(pipe, num_inference_steps=4)
+    pipe.save_pretrained(tmp_path)
     pipe.scheduler = theirs
-    assert np.array_equal(before, after)
+    again = diffusers.DDPMPipeline.from_pretrained(tmp_path)
+    again.set_progress_bar_config(disable=True)
+    assert isinstance(again.scheduler, SortesScheduler)
+    assert again.scheduler.config.solver_options == options
+    np.testing.assert_allclose(images(again, num_inference_steps=4), before, atol=1e-5)
+    copy.deepcopy(again.scheduler)
 
 
 @pytest.fixture(scope="module")

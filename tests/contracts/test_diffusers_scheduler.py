@@ -554,3 +554,25 @@ def test_a_step_that_fails_ends_the_run():
     assert json.loads(kept.to_json_string())["solver_options"]["statistics"] == statistics
     with pytest.raises(TypeError, match="solver_options: must be a mapping, got 3"):
         SortesScheduler("ddim", 3)
+
+
+def test_levels_that_are_asked_for_again():
+    """They are made once, for as long as the configuration is the same."""
+    scheduler = SortesScheduler("dpmpp_2m", **TRAINED)
+    scheduler.set_timesteps(5)
+    first, path = run(scheduler), scheduler._run.path
+    scheduler.set_begin_index(2)
+    scheduler.set_timesteps(5)
+    assert scheduler._run.path is path
+    assert scheduler.begin_index is None
+    assert torch.equal(run(scheduler), first)
+    for given in ({"num_inference_steps": 4}, {"sigmas": [3.0, 1.0]}, {"num_inference_steps": 5}):
+        scheduler.set_timesteps(**given)
+        assert scheduler._run.path is not path
+        path = scheduler._run.path
+    assert torch.equal(run(scheduler), first)
+    # Some pipelines put another configuration in the place of that.
+    changed = {**scheduler.config, "clip_sample": True, "clip_sample_range": 0.1}
+    scheduler._internal_dict = diffusers.configuration_utils.FrozenDict(changed)
+    scheduler.set_timesteps(5)
+    assert run(scheduler).abs().max() <= 0.1

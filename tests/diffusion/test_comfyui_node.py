@@ -138,6 +138,7 @@ def test_every_solver_is_offered(node):
         (made,) = node.SortesSampler().make(name, options)
         end = made.sample(Model(False), sigmas, NOISE, model_options={}, seed=1)
         assert bool(end.isfinite().all()), name
+    assert "dpm_adaptive" in names
     with pytest.raises(ValueError, match="order: must not be given for ddim"):
         node.SortesSampler().make("ddim", '{"order": 2}')
     with pytest.raises(ValueError, match="options: must be a JSON object"):

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NamedTuple, TypeAlias, get_args
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from sortes._arrays import vector_of
 from sortes._check import FINITE, POSITIVE, Domain, flag, integer, one_of, real, shown
 from sortes._optional import require
 from sortes.diffusion.adapters import _training_of
-from sortes.diffusion.denoisers import Denoiser
+from sortes.diffusion.denoisers import Denoiser, _linear
 from sortes.diffusion.path import Level, Path, _training_clock
 from sortes.diffusion.schedules import Name, schedule, shift_sigmas, sigmas_flow
 from sortes.diffusion.solvers import solver_names
@@ -58,6 +58,18 @@ _REFUSED: Final = {
 }
 
 
+class Asked(NamedTuple):
+    """How a network is asked: it is given ``gain * x`` and ``t``.
+
+    The data are ``keep * x + take * output``.
+    """
+
+    gain: float
+    keep: float
+    take: float
+    t: float
+
+
 @dataclass
 class Training:
     """How a network was trained, and how its outputs are read."""
@@ -65,6 +77,8 @@ class Training:
     config: Mapping[str, Any]
     kind: str
     alphas_cumprod: NDArray[np.float64] | None
+    #: Whether the network returns twice the channels.
+    is_learned: bool
     _denoiser: Denoiser
     #: At which size predictions are clipped, or how they are thresholded.
     most: float | None
@@ -75,13 +89,13 @@ class Training:
         """The number of times."""
         return int(self.config["num_train_timesteps"])
 
-    def asked(self, level: Level) -> Any:
-        """Return how the network is asked at a level."""
-        return self._denoiser._at(level)
-
-    def time(self, level: Level) -> float:
-        """Return what the network is fed at a level."""
-        return float(self.asked(level).t if self.kind == "ve" else level.t)
+    def asked(self, level: Level) -> Asked:
+        """Return how the network is asked at a level, and how its output is read."""
+        if self.kind == "ve":
+            at = self._denoiser._at(level)
+            return Asked(at.gain, at.keep, at.take, at.t)
+        keep, take = _linear(self.config["prediction_type"], level.alpha, level.sigma)
+        return Asked(1.0, keep, take, level.t)
 
     def clipped(self, d: torch.Tensor) -> torch.Tensor:
         """Return a prediction of the data as the configuration wants it clipped."""
@@ -310,6 +324,7 @@ def training_of(config: Mapping[str, Any]) -> Training:
         config,
         kind,
         trained,
+        config["variance_type"] is not None,
         Denoiser(_same, prediction=prediction, **options),
         config["clip_sample_range"] if config["clip_sample"] else None,
         threshold,

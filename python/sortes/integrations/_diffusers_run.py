@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -17,6 +17,8 @@ from sortes.diffusion.path import Level, Path
 from sortes.diffusion.plans import plan
 from sortes.integrations._diffusers_levels import Training
 
+#: What times usually are.
+_PLAIN: Final = (torch.int64, torch.float32)
 _randn_tensor: Any = require("diffusers.utils.torch_utils", extra="diffusers").randn_tensor
 
 
@@ -41,13 +43,18 @@ class Runner:
             )
         #: The entries of `times` with which steps begin, and what the network is fed.
         self.starts: list[int] = np.flatnonzero(made._arrays["step"] >= 0).tolist()
-        self.times = [training.time(level) for level in made.levels]
+        self.asked = [training.asked(level) for level in made.levels]
+        self.times = [at.t for at in self.asked]
+        self._state = torch.empty(0)
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget how far the pipeline has come."""
         self.step_index: int | None = None
         self.begin_index: int | None = None
         self._steps: Generator[torch.Tensor, tuple[Any, Any], None] | None = None
         self._noise: tuple[Any, Any] = (None, None)
         self._returned: _Returned | None = None
-        self._state = torch.empty(0)
 
     @property
     def is_own(self) -> bool:
@@ -94,9 +101,11 @@ class Runner:
             self._begin(index, y)
         assert self._steps is not None
         self._noise = noise
-        at = self.training.asked(self.level(index))
-        d = at.take * output.to(y.dtype)
-        d = self.training.clipped(d if at.keep == 0 else d + at.keep * y)
+        _, keep, take, _ = self.asked[index]
+        d = output if output.dtype is y.dtype else output.to(y.dtype)
+        if keep:
+            d = torch.mul(y, keep).add_(d, alpha=take)
+        d = self.training.clipped(d)
         try:
             state = self._steps.send((d, y))
         except BaseException:
@@ -105,6 +114,8 @@ class Runner:
         self.step_index = index + 1
         if self.step_index == len(self.times):
             self._steps = None
+        if sample.dtype is state.dtype:
+            return state, d
         found = state.to(sample.dtype)
         self._returned = _Returned.of(found, state)
         return found, d.to(sample.dtype)
@@ -213,6 +224,8 @@ def check_noise(generator: Any, given: Any, sample: torch.Tensor) -> None:
 def check_time(timestep: Any) -> None:
     """Refuse what is no time."""
     if isinstance(timestep, torch.Tensor):
+        if timestep.ndim == 0 and timestep.dtype in _PLAIN and timestep.is_cpu:
+            return
         check_real(timestep, "timestep")
         if timestep.ndim > 1 or not timestep.numel():
             raise ValueError(f"timestep: must have shape (), got {tuple(timestep.shape)}")
@@ -222,11 +235,11 @@ def check_time(timestep: Any) -> None:
 
 def _on_host(timestep: Any, *, wait: bool) -> float | None:
     """Return a time that the host knows, or may wait for."""
-    if timestep is None or (
-        isinstance(timestep, torch.Tensor) and not timestep.is_cpu and not wait
-    ):
+    if not isinstance(timestep, torch.Tensor):
+        return None if timestep is None else float(timestep)
+    if not timestep.is_cpu and not wait:
         return None
-    return float(timestep.reshape(-1)[0] if isinstance(timestep, torch.Tensor) else timestep)
+    return float(timestep if timestep.ndim == 0 else timestep[0])
 
 
 def _equal(asked: float, time: float) -> bool:

@@ -36,7 +36,8 @@ __all__ = ["SortesScheduler", "SortesSchedulerOutput"]
 _schedulers: Any = require("diffusers.schedulers.scheduling_utils", extra="diffusers")
 _configuration: Any = require("diffusers.configuration_utils", extra="diffusers")
 _BaseOutput: Any = require("diffusers.utils", extra="diffusers").BaseOutput
-_SchedulerMixin: Any = _schedulers.SchedulerMixin
+# Under its own name: by it, pipelines that were saved know how to load what is defined here.
+SchedulerMixin: Any = _schedulers.SchedulerMixin
 _ConfigMixin: Any = _configuration.ConfigMixin
 
 
@@ -56,7 +57,7 @@ class SortesSchedulerOutput(_BaseOutput):  # type: ignore[misc]
     pred_original_sample: torch.Tensor | None = None
 
 
-class SortesScheduler(_SchedulerMixin, _ConfigMixin):  # type: ignore[misc]
+class SortesScheduler(SchedulerMixin, _ConfigMixin):  # type: ignore[misc]
     r"""A scheduler of diffusers that executes the plans of `sortes.diffusion`.
 
     ``pipe.scheduler = SortesScheduler.from_config(pipe.scheduler.config, solver="unipc")`` is all
@@ -197,7 +198,9 @@ class SortesScheduler(_SchedulerMixin, _ConfigMixin):  # type: ignore[misc]
         sigma_data: Positive = 0.5,
     ) -> None:
         self._training: Training = training_of(self.config)
-        self._options = _options(solver, solver_options)
+        _options(solver_options)
+        self._asked: tuple[Any, ...] | None = None
+        self._levels = (torch.empty(0), torch.empty(0))
         self.num_inference_steps: int | None = None
         table = self._training.alphas_cumprod
         if table is not None:
@@ -365,14 +368,25 @@ class SortesScheduler(_SchedulerMixin, _ConfigMixin):  # type: ignore[misc]
                 f"{names[-1] if names else 'num_inference_steps'}: exactly one of "
                 f"num_inference_steps, timesteps and sigmas must be given, got {got}"
             )
+        # Pipelines ask for the same levels time and again, and some change the configuration.
+        if self.config is not self._training.config:
+            self._training, self._asked = training_of(self.config), None
+        own = num_inference_steps is not None
+        asked = (num_inference_steps, mu, str(device)) if own else None
+        if own and asked == self._asked and self._run is not None:
+            self._run.restart()
+            self.timesteps, self.sigmas = self._levels
+            return
         path = self._training.path(num_inference_steps, timesteps, sigmas, mu)
-        self._run = run = Runner(self._training, path, self.config.solver, self._options)
+        options = _options(self.config.solver_options)
+        self._run = run = Runner(self._training, path, self.config.solver, options)
         self.num_inference_steps = path.n_steps
         whole = self._training.kind == "vp" and all(t.is_integer() for t in run.times)
         times = torch.tensor(run.times, dtype=torch.int64 if whole else torch.float32)
         self.timesteps = times if device is None else times.to(device)
         levels = path.sigma if path.kind == "flow" else path.ratio
         self.sigmas = torch.tensor(levels, dtype=torch.float32)
+        self._asked, self._levels = asked, (self.timesteps, self.sigmas)
 
     def scale_model_input(
         self, sample: torch.Tensor, timestep: Time | torch.Tensor | None = None
@@ -413,8 +427,7 @@ class SortesScheduler(_SchedulerMixin, _ConfigMixin):  # type: ignore[misc]
         if self._training.kind != "ve":
             return sample
         run = self._running()
-        gain = self._training.asked(run.level(run.index(timestep))).gain
-        scaled: torch.Tensor = sample * gain
+        scaled: torch.Tensor = sample * run.asked[run.index(timestep)].gain
         return scaled
 
     def step(
@@ -469,7 +482,8 @@ class SortesScheduler(_SchedulerMixin, _ConfigMixin):  # type: ignore[misc]
         check_state(sample, torch, "sample")
         check_state(model_output, torch, "model_output")
         check_time(timestep)
-        check_noise(generator, variance_noise, sample)
+        if generator is not None or variance_noise is not None:
+            check_noise(generator, variance_noise, sample)
         flag(return_dict, "return_dict")
         output = self._mean(model_output, sample)
         with torch.no_grad(), memory_errors("sample: there is no memory for the next one"):
@@ -583,8 +597,7 @@ class SortesScheduler(_SchedulerMixin, _ConfigMixin):  # type: ignore[misc]
 
     def _mean(self, output: torch.Tensor, sample: torch.Tensor) -> torch.Tensor:
         """Return the prediction of the mean in what a network returned."""
-        learned = str(self.config.variance_type).startswith("learned")
-        if learned and output.ndim > 1 and output.shape[1] == 2 * sample.shape[1]:
+        if self._training.is_learned and output.ndim > 1 and output.shape[1] == 2 * sample.shape[1]:
             output = output[:, : sample.shape[1]]
         if output.shape != sample.shape:
             raise ValueError(
@@ -595,7 +608,7 @@ class SortesScheduler(_SchedulerMixin, _ConfigMixin):  # type: ignore[misc]
         return output
 
 
-def _options(solver: str, given: Mapping[str, Any] | None) -> dict[str, Any]:
+def _options(given: Mapping[str, Any] | None) -> dict[str, Any]:
     if given is not None and not isinstance(given, Mapping):
         raise TypeError(f"solver_options: must be a mapping, got {shown(given)}")
     options = dict(given or {})
