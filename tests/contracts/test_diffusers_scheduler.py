@@ -525,7 +525,7 @@ def test_what_cannot_begin_later():
         scheduler.set_begin_index(begin)
         with pytest.raises(ValueError, match=r"begin_index: must be 0 for"):
             scheduler.step(X, scheduler.timesteps[begin], X)
-    corrected = SortesScheduler("unipc", {"disable_corrector": [1, 4]}, **TRAINED)
+    corrected = SortesScheduler("unipc", {"disable_corrector": [2, 4]}, **TRAINED)
     corrected.set_timesteps(6)
     corrected.set_begin_index(3)
     x = X
