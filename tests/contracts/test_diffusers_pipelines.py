@@ -326,3 +326,18 @@ def test_flux_is_our_loop(flow):
     end = sample(denoiser, asked[0]["hidden_states"], plan("unipc", path))
     flow.scheduler = theirs
     torch.testing.assert_close(got, end, rtol=1e-4, atol=1e-5)
+
+
+def test_flows_of_images_to_images(flow):
+    """The pipeline noises an image by `scale_noise` and begins in the middle."""
+    pipe = diffusers.FluxImg2ImgPipeline(**flow.components)
+    pipe.set_progress_bar_config(disable=True)
+    image = torch.rand(1, 3, 8, 8, generator=seeded(1))
+    theirs = flow.scheduler
+    ends = []
+    for scheduler in (theirs, SortesScheduler.from_config(theirs, solver="flow_euler")):
+        pipe.scheduler = scheduler
+        ends.append(flux(pipe, image=image, strength=0.6, num_inference_steps=10))
+    torch.testing.assert_close(ends[1], ends[0], rtol=1e-5, atol=1e-5)
+    pipe.scheduler = SortesScheduler.from_config(theirs, solver="heun")
+    assert flux(pipe, image=image, strength=0.6, num_inference_steps=10).isfinite().all()
