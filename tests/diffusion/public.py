@@ -5,6 +5,7 @@ from sortes.diffusion import (
     BrownianNoise,
     Denoiser,
     GaussianMixture,
+    Guided,
     ImageNoise,
     Level,
     Levels,
@@ -25,6 +26,10 @@ class Normal:
     def __call__(self, x, level):
         """Return the prediction."""
         return x * (level.alpha / (level.alpha**2 + level.sigma**2))
+
+    def guided(self, x, level):
+        """Return two predictions."""
+        return Guided(self(x, level), 0.5 * self(x, level))
 
     def __deepcopy__(self, memo):
         """Return the same."""
@@ -79,6 +84,7 @@ def sampling():
         {**call, "plan": plan("unipc", ve), "return_trajectory": True},
         {**call, "plan": plan("ddpm", ve), "rng": 3, "rows": [4, 2]},
         {**call, "plan": plan("ddpm", ve), "noise": noise},
+        {**call, "plan": plan("dpmpp_2m_cfg_pp", ve)},
     ]
 
 
@@ -172,9 +178,9 @@ CALLS = {
     "Denoiser.with_variance": {"x": STATES, "level": LEVEL},
     "Levels": {"levels": [LEVEL] * len(STATES), "x": STATES},
     "GaussianMixture": {"w": WEIGHTS, "mu": MEANS, "sd": SPREADS},
-    "GaussianMixture.cdf": {"x": POINTS, "level": LEVEL},
-    "GaussianMixture.denoise": {"x": STATES, "level": LEVEL},
-    "GaussianMixture.log_prob": {"x": STATES, "level": LEVEL},
+    "GaussianMixture.cdf": lambda: [{"x": x, "level": LEVEL} for x in (POINTS, tensor())],
+    "GaussianMixture.denoise": lambda: [{"x": x, "level": LEVEL} for x in (STATES, tensor())],
+    "GaussianMixture.log_prob": lambda: [{"x": x, "level": LEVEL} for x in (STATES, tensor())],
     "GaussianMixture.ode_map": {"x": POINTS, "start": LEVEL, "end": Level(0.8, 0.6, 0.0)},
     "GaussianMixture.predict": {"x": STATES, "level": LEVEL, "prediction": "v_prediction"},
     "GaussianMixture.project": {"direction": np.array(0.6)},
@@ -217,7 +223,7 @@ CALLS = {
     },
     "from_k_diffusion": {"model": Network(), "args": {"shift": 1.0}},
     "mmd2_to_gmm": {"x": STATES[:999], "gmm": mixture(), "bandwidth": 0.7},
-    "noise_like": [RUN, {**RUN, "rows": ROWS}],
+    "noise_like": lambda: [RUN, {**RUN, "rows": ROWS}, {"x": tensor(), "rng": 0}],
     "schedule": [
         {"n": 5, "name": "karras", **ENDS},
         {"n": 5, "name": "normal", "alphas_cumprod": TRAINED},
@@ -260,6 +266,6 @@ MADE = {
     "Plan": lambda: plan("ddim", Path.ve(SIGMAS)),
 }
 
-STARVED = {"wide": [200_000, 300_000]}
+STARVED = {"wide": [60_000, 300_000]}
 # A run of more steps is made of so many objects that letting go of them takes half a second.
 LONG = {"wide": [50_000, 100_000, 200_000]}

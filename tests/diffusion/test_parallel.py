@@ -46,7 +46,7 @@ def noisy(made):
 PLANS = [
     plan(name, PATH, **({"betas": (0.1, 19.9)} if name == "deis_tab" else {}))
     for name in SOLVERS
-    if name not in ("dpm_v3", "flow_sde", "ddpm_learned")
+    if name not in ("dpm_v3", "flow_sde", "ddpm_learned") and SOLVERS[name].guided is None
 ]
 
 
@@ -391,6 +391,11 @@ REFUSED = [
     ({"tol": np.nan}, ValueError, r"tol: must be in \[0, inf\), got nan"),
     ({"x": [1.0]}, TypeError, "x: must be a tensor"),
     ({"plan": "ddim"}, TypeError, "plan: must be a Plan, got 'ddim'"),
+    (
+        {"plan": plan("euler_cfg_pp", PATH)},
+        ValueError,
+        "plan: must take one prediction in each evaluation, got euler_cfg_pp",
+    ),
     ({"denoiser": 3}, TypeError, "denoiser: must be callable, got 3"),
     ({"denoiser": lambda x, level: x[:1]}, ValueError, r"denoiser: must return shape \(24, 3\)"),
     ({"rng": 3}, ValueError, "rng: must not be given with a plan of ddim that draws nothing"),

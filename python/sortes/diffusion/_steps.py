@@ -41,6 +41,8 @@ class Step(NamedTuple):
     row: Sum
     #: The number of the fresh noise of the row, or -1.
     fresh: int
+    #: How many evaluations ago the guidance was asked for that the row adds as a last term, or -1.
+    guidance: int
 
 
 class Program(NamedTuple):
@@ -103,8 +105,12 @@ def _steps(plan: Plan) -> list[Step]:
         if arrays["fresh"][k + 1]:
             fresh, draw = draw, draw + 1
         row = made(*(arrays[name][k + 1] for name in ("c", "w", "n", "offset")))
+        guidance = -1
+        if plan.guided and arrays["apart"][k + 1]:
+            guidance = arrays["apart_lag"][k + 1]
+            row = row._replace(factors=[*row.factors, arrays["apart"][k + 1]])
         keeps = (p, r) if k in needed else None
-        steps.append(Step(level, arrays["step"][k], state, keeps, row, fresh))
+        steps.append(Step(level, arrays["step"][k], state, keeps, row, fresh, guidance))
     return steps
 
 

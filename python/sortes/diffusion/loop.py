@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
@@ -80,8 +80,8 @@ def sample(
     ----------
     denoiser : callable
         The prediction of the data at a state and a `Level`, a tensor of the shape of the state. It
-        is called without gradients, with a state of the dtype of `x`. For ``ddpm_learned``, a
-        `Denoiser` with `learned_variance`.
+        is called without gradients, with a state of the dtype of `x`. CFG++ calls its method
+        ``guided`` instead, that of `Denoiser`, and ``ddpm_learned`` its method ``with_variance``.
     x : Tensor of floats, shape (B, ...)
         The states at the first level: normals times ``plan.init_sigma``.
     plan : Plan
@@ -150,11 +150,16 @@ def sample(
     >>> abs(float(sample(denoiser, x, made).std()) - 1) < 0.05
     True
     """
-    torch = require("torch", "diffusion")
+    torch = require("torch", "torch")
     if not isinstance(plan, Plan):
         raise TypeError(f"plan: must be a Plan, got {shown(plan)}")
     if not callable(denoiser):
         raise TypeError(f"denoiser: must be callable, got {shown(denoiser)}")
+    if plan.guided and not callable(getattr(denoiser, "guided", None)):
+        raise TypeError(
+            f"denoiser: must have the method guided of Denoiser for {plan.solver}, "
+            f"got {shown(denoiser)}"
+        )
     check_state(x, torch)
     if callback is not None and not callable(callback):
         raise TypeError(f"callback: must be callable, got {shown(callback)}")
@@ -318,24 +323,44 @@ class _Run:
 
     def go(self, report: Callback | None) -> None:
         """Make all steps."""
+        ask = self._denoiser.guided if self._plan.guided else self._denoiser
+        asked, levels = self._asked, self._plan.levels
+        casts, total = self.state.dtype is not asked, len(levels)
+        steps = self.evaluations()
+        y, send = next(steps), steps.send
+        for k, level in enumerate(levels):
+            y = send((ask(y.to(asked) if casts else y, level), y))
+            if report is not None:
+                report(k + 1, total)
+
+    def evaluations(self) -> Generator[Any, tuple[Any, Any], None]:
+        """Yield the argument of each evaluation, and the result in the end.
+
+        What is sent is the prediction, or with guidance both, and the argument, which others may
+        have changed.
+        """
         torch, plan, draw = self._torch, self._plan, self._draw
-        denoiser, watches = self._denoiser, self._keeps or self._callback is not None
+        watches, guided = self._keeps or self._callback is not None, plan.guided
         x = self.state.contiguous()
-        shape, dtype, asked, tensor = x.shape, x.dtype, self._asked, torch.Tensor
-        casts = dtype is not asked
-        steps = program_of(plan).steps
-        noises, total = plan._arrays["noises"], len(steps)
+        shape, dtype, tensor = x.shape, x.dtype, torch.Tensor
+        steps, noises = program_of(plan).steps, plan._arrays["noises"]
         sums = sums_for(x, torch)
         ready, on_host, run = sums.ready, x.is_cpu, sums.run(plan, x)
         advance = run.advance
         drawn: list[Any] = []
+        added: list[Any] = []
         y, z = _begun(plan, x, draw)
         if z is not None:
             drawn.append(ready(z))
         # What is asked for once in an evaluation costs as much as the arithmetic of a small state.
-        for k, (level, begins, state, _, row, fresh) in enumerate(steps):
-            d = denoiser(y.to(asked) if casts else y, level)
-            if (
+        for k, (level, begins, state, _, row, fresh, lag) in enumerate(steps):
+            d, given = yield y
+            if given is not y:
+                y = ready(given)
+            if guided:
+                data, d = (_answer(part, x, torch) for part in _pair(d))
+                added = [ready(data - d), *added[:2]]
+            elif (
                 type(d) is not tensor
                 or d.shape != shape
                 or d.dtype is not dtype
@@ -348,15 +373,16 @@ class _Run:
                 if watches:
                     if state is not None:
                         self.state = run.state(k, y, d, [drawn[back] for back in state.backs])
-                    self._show(begins, level, d)
+                    self._show(begins, level, data if guided else d)
             if fresh >= 0:
                 drawn.insert(0, ready(draw(fresh)))  # type: ignore[misc]
                 del drawn[noises:]
             past = [drawn[back] for back in row.backs] if row.backs else []
+            if lag >= 0:
+                past.append(added[lag])
             y = advance(k, y, d, past)
-            if report is not None:
-                report(k + 1, total)
         self.state = y
+        yield y
 
     def _show(self, begins: int, level: Level, d: Any) -> None:
         """Show the state of a step to whoever asked for it."""
@@ -376,6 +402,13 @@ def _begun(plan: Plan, x: Any, draw: _Draw | None) -> tuple[Any, Any]:
         return y, None
     z = draw(0)
     return y.add(z, alpha=float(row.n[0])), z
+
+
+def _pair(d: Any) -> tuple[Any, Any]:
+    """Return the predictions with guidance and without condition."""
+    if not isinstance(d, tuple) or len(d) != 2:
+        raise TypeError(f"denoiser: guided must return a Guided, got {shown(d)}")
+    return d
 
 
 def _answer(d: Any, x: Any, torch: Any) -> Any:

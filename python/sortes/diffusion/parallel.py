@@ -159,6 +159,8 @@ def paradigms(
         raise TypeError(f"plan: must be a Plan, got {shown(plan)}")
     if "learned" in plan._arrays:
         raise ValueError(f"plan: must have noise of known variance, got {plan.solver}")
+    if plan.guided:
+        raise ValueError(f"plan: must take one prediction in each evaluation, got {plan.solver}")
     if not callable(denoiser):
         raise TypeError(f"denoiser: must be callable, got {shown(denoiser)}")
     check_state(x, torch)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_args
 
 import numpy as np
@@ -12,7 +11,7 @@ import numpy as np
 from sortes import _core, _philox
 from sortes._arrays import host
 from sortes._check import AtLeastOne, Count, count, flag, one_of, shown
-from sortes._device import check_real
+from sortes._device import check_real, memory_errors
 from sortes._interrupt import Interrupted, OnInterrupt
 from sortes._optional import require
 from sortes._progress import Progress, reporter
@@ -303,7 +302,8 @@ def sample_on_device(
     limit = count(max_evals_per_transition, "max_evals_per_transition", 1, _MOST)
     one_of(on_interrupt, "on_interrupt", get_args(OnInterrupt))
     stream = as_stream(rng, step)
-    with torch.inference_mode(), reporter(progress, "transitions") as told, _memory(torch):
+    memory = memory_errors("draws: there is no memory for the chains")
+    with torch.inference_mode(), reporter(progress, "transitions") as told, memory:
         chains = _Chains(torch, _checked(logp, init), kernel, init, plan, limit, stream)
         try:
             chains.run(told)
@@ -315,17 +315,6 @@ def sample_on_device(
         found = chains.found(whole=True)
     _warn(found, plan.total * len(init))
     return found
-
-
-@contextmanager
-def _memory(torch: Any) -> Iterator[None]:
-    """Make Torch's errors of memory those of Python; on the CPU they are ordinary ones."""
-    try:
-        yield
-    except RuntimeError as error:
-        if isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error):
-            raise MemoryError(f"draws: there is no memory for the chains: {error}") from error
-        raise
 
 
 class _Plan(NamedTuple):

@@ -10,8 +10,10 @@
 //! |---|---|
 //! | [`modulation`] | what a visit counts at each step, for a kernel |
 //! | [`visits`] | the visits of the walks of a start, merged by node and step |
+//! | [`digits`] | words of few bits, sorted digit by digit |
 //! | [`rows`] | sparse rows that tasks fill, joined without a copy |
 
+mod digits;
 mod modulation;
 mod rows;
 mod visits;
