@@ -28,7 +28,7 @@ SCHEDULES = (
     *("linear_quadratic", "kl_optimal", "bong_tangent", "beta57", "gaussian", *TABLES),
 )
 #: What needs more than a path, or is no name for people.
-LEFT_OUT = ("dpm_v3", "flow_sde")
+LEFT_OUT = ("dpm_v3", "flow_sde", "ddpm_learned")
 SOLVERS = [name for name in solver_names() if name.islower() and name not in LEFT_OUT]
 #: The one that chooses its steps.
 ADAPTIVE = "dpm_adaptive"

@@ -30,7 +30,11 @@ TRAINED = {
     "beta_end": 0.012,
     "beta_schedule": "scaled_linear",
 }
-NAMES = [name for name in solver_names() if not name.endswith("_cfg_pp")]
+NAMES = [
+    name
+    for name in solver_names()
+    if not name.endswith("_cfg_pp") and name != "ddpm_learned"  # which more than a step is given
+]
 FLOW = {"prediction_type": "flow_prediction", "shift": 3.0}
 
 
@@ -470,6 +474,8 @@ def test_what_else_is_refused():
         scheduler.step(x, 999, x)
     with pytest.raises(ValueError, match="solver: must not be CFG"):
         SortesScheduler("euler_cfg_pp").set_timesteps(4)
+    with pytest.raises(ValueError, match="solver: must not have learned variances"):
+        SortesScheduler("ddpm_learned").set_timesteps(4)
     with pytest.raises(ValueError, match="solver_options: s_churn must leave the first step"):
         SortesScheduler("euler", {"s_churn": 2.0}).set_timesteps(4)
     with pytest.raises(ValueError, match="prediction_type: must not be 'epsilon'"):

@@ -35,6 +35,11 @@ class Runner:
                 "solver: must not be CFG++, whose second prediction a pipeline does not hand on, "
                 f"got {solver!r}"
             )
+        if "learned" in made._arrays:
+            raise ValueError(
+                "solver: must not have learned variances, which a step is not given, "
+                f"got {solver!r}"
+            )
         first = made.row(0)
         if first.c != 1 or first.draws:
             raise ValueError(

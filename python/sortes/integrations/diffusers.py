@@ -67,7 +67,7 @@ class SortesScheduler(SchedulerMixin, _ConfigMixin):  # type: ignore[misc]
     Parameters
     ----------
     solver : str, default "unipc"
-        A name of `sortes.diffusion.solver_names`, but for CFG++.
+        A name of `sortes.diffusion.solver_names`, but for CFG++ and learned variances.
     solver_options : mapping, optional
         The options of the solver, as `sortes.diffusion.plan` takes them. ``statistics`` may be a
         mapping of lists, which can be saved.
