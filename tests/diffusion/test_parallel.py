@@ -396,6 +396,7 @@ REFUSED = [
         ValueError,
         "plan: must take one prediction in each evaluation, got euler_cfg_pp",
     ),
+    ({"plan": plan("ddpm_learned", PATH)}, ValueError, "plan: must have noise of known variance"),
     ({"denoiser": 3}, TypeError, "denoiser: must be callable, got 3"),
     ({"denoiser": lambda x, level: x[:1]}, ValueError, r"denoiser: must return shape \(24, 3\)"),
     ({"rng": 3}, ValueError, "rng: must not be given with a plan of ddim that draws nothing"),
