@@ -118,6 +118,60 @@ def compiled(density):
     return numba.cfunc(status)(function[density])
 
 
+def in_c(density):
+    """Return the density as a C compiler makes it for this processor, or why not."""
+    import ctypes
+    import subprocess
+    import tempfile
+
+    def table(name, numbers):
+        texts = ", ".join(float(x).hex() for x in np.ravel(numbers))
+        return f"static const double {name}[] = {{{texts}}};\n"
+
+    x, y = design()
+    body = {
+        "normal": ("", "for (int i = 0; i < n; i++) total -= 0.5 * x[i] * x[i];"),
+        "funnel": (
+            "",
+            """for (int i = 1; i < 10; i++) total += x[i] * x[i];
+            total = -0.5 * (x[0] * x[0] / 9 + 9 * x[0] + exp(-x[0]) * total);""",
+        ),
+        # A row has the sign of its answer; a logarithm of the product of four is one of four.
+        "logistic": (
+            table("columns", (x * np.where(y, 1, -1)[:, None]).T),
+            """double eta[300] = {0};
+            for (int j = 0; j < 25; j++)
+                for (int i = 0; i < 300; i++) eta[i] += x[j] * columns[300 * j + i];
+            for (int i = 0; i < 75; i++) {
+                double more = 1;
+                for (int k = 0; k < 300; k += 75) {
+                    total += fmin(eta[i + k], 0);
+                    more *= 1 + exp(-fabs(eta[i + k]));
+                }
+                total -= log(more);
+            }
+            for (int j = 0; j < 25; j++) total -= 0.5 * x[j] * x[j];""",
+        ),
+        "process": (
+            table("counts", process()[1]),
+            "for (int i = 0; i < 50; i++) total += counts[i] * x[i] - exp(x[i]);",
+        ),
+    }[density]
+    source = f"""#include <math.h>
+    {body[0]}
+    int density(int n, const double *x, double *out, void *user) {{
+        double total = 0;
+        {body[1]}
+        *out = total;
+        return 0;
+    }}"""
+    with tempfile.TemporaryDirectory() as folder:
+        made = f"{folder}/density.so"
+        command = ["cc", "-O3", "-march=native", "-ffast-math", "-shared", "-fPIC", "-xc", "-"]
+        subprocess.run([*command, "-o", made, "-lm"], input=source, text=True, check=True)
+        return ctypes.CDLL(made).density
+
+
 def for_jax(density):
     """Return the density as JAX traces it."""
     import jax.numpy as jnp
@@ -199,6 +253,11 @@ def sortes(kernel, density, logp=None):
         return state[0].draws[:, -draws:], evaluations, evaluations, seconds
 
     return go
+
+
+def with_c(kernel, density):
+    """Return ours, with the density in C."""
+    return sortes(kernel, density, CLogp(in_c(density), DIMS[density]))
 
 
 def built_in(kernel, density):
@@ -377,6 +436,7 @@ def pymc(kernel, density):
 
 TOOLS = {
     "sortes": sortes,
+    "sortes.c": with_c,
     "sortes.built_in": built_in,
     "blackjax": blackjax,
     "emcee": emcee,
