@@ -4,7 +4,9 @@
 
 It compiles what there is to compile, and prints the seconds of that. Then it draws for every line
 that it reads, and prints the seconds, how many effective draws they gave (the fewest of any
-coordinate), and evaluations done and used. A contender is ``tool kernel density``.
+coordinate), and evaluations done and used. A contender is ``tool kernel density [width]``; ours
+tune the width in warm-up. A round is long: 64 chains that have not forgotten where they began
+count as 64 effective draws or more, whatever they are worth.
 """
 
 import json
@@ -24,6 +26,7 @@ from sortes.mcmc import (  # noqa: E402
     CLogp,
     EllipticalSlice,
     Funnel,
+    GeneralizedEllipticalSlice,
     GibbsianPolarSlice,
     HitAndRunSlice,
     LogisticRegression,
@@ -33,6 +36,8 @@ from sortes.mcmc import (  # noqa: E402
 )
 
 CHAINS = 64
+#: Of the first intervals.
+WIDTH = float(dict(enumerate(sys.argv[1].split())).get(3, 2.0))
 SCHOOLS = np.array([28.0, 8, -3, 7, -1, 1, 18, 12]), np.array([15.0, 10, 16, 11, 9, 11, 10, 18])
 
 
@@ -217,13 +222,28 @@ def begin(density, chains=CHAINS):
 
 def length(kernel, density):
     """Return how many draws of each chain make a round."""
-    draws = {"hit-and-run": 4000, "polar": 4000, "elliptical": 1000}.get(kernel, 500)
-    return draws // 8 if density == "logistic" else draws
+    steps = {
+        "coordinate": {"funnel": 4000, "logistic": 100},
+        "hit-and-run": {"funnel": 30_000, "logistic": 4000},
+        "polar": {"funnel": 15_000, "logistic": 2000},
+        "elliptical": {"process": 1000},
+        "generalized": {"logistic": 500},
+        "stretch": {"funnel": 15_000, "logistic": 15_000},
+        "ensemble": {"funnel": 2500, "logistic": 2500},
+    }
+    return steps[kernel][density]
 
 
 def warmup(density):
     """Return how many transitions come first."""
-    return 50 if density == "logistic" else 500
+    return 200 if density == "logistic" else 500
+
+
+def fitted(logp, density):
+    """Return the generalised elliptical kernel for a law, from a few draws by coordinates."""
+    first = sample(logp, Slice(WIDTH), begin(density), warmup=100, draws=100, rng=1, num_threads=1)
+    points = first.draws.reshape(-1, DIMS[density])
+    return GeneralizedEllipticalSlice(mean=points.mean(0), cov=np.cov(points.T), tune=False)
 
 
 # Contenders: each returns a function from a round to draws, evaluations and, if the tool measures
@@ -232,14 +252,15 @@ def warmup(density):
 
 def sortes(kernel, density, logp=None):
     """Return ours, with the density that numba compiled unless there is another."""
-    # With the widths that BlackJAX has.
     kernels = {
-        "coordinate": lambda: Slice(2.0, tune=False),
-        "hit-and-run": lambda: HitAndRunSlice(2.0, tune=False),
+        "coordinate": lambda: Slice(WIDTH),
+        "hit-and-run": lambda: HitAndRunSlice(WIDTH),
+        "generalized": lambda: fitted(logp, density),
         "elliptical": lambda: EllipticalSlice(prior_cov=process()[0]),
         "polar": lambda: GibbsianPolarSlice(5.0, adapt="diag" if density == "logistic" else None),
     }
-    logp, made = logp or CLogp(compiled(density), DIMS[density]), kernels[kernel]()
+    logp = logp or CLogp(compiled(density), DIMS[density])
+    made = kernels[kernel]()
     draws = length(kernel, density)
     state = [sample(logp, made, begin(density), warmup=warmup(density), draws=1, rng=0,
                     num_threads=1)]  # fmt: skip
@@ -277,10 +298,10 @@ def blackjax(kernel, density):
     slices = __import__("blackjax.mcmc.slice", fromlist=["slice"])
     algorithm = {
         "coordinate": lambda: bj.coordinate_slice(
-            logp, initial_widths=2.0, interval=slices.stepping_out, max_expansions=100
+            logp, initial_widths=WIDTH, interval=slices.stepping_out, max_expansions=100
         ),
         "hit-and-run": lambda: bj.slice_sampling(
-            logp, width=2.0, interval=slices.stepping_out, max_expansions=100
+            logp, width=WIDTH, interval=slices.stepping_out, max_expansions=100
         ),
         "elliptical": lambda: bj.elliptical_slice(
             logp, mean=jnp.zeros(50), cov=jnp.asarray(process()[0])
@@ -325,12 +346,13 @@ def emcee(kernel, density):
         CHAINS, DIMS[density], vectorised(density), vectorize=True
     )  # fmt: skip
     state = [sampler.run_mcmc(begin(density), 500)]
+    steps = length(kernel, density)
 
     def go(n):
         sampler.reset()
-        state[0] = sampler.run_mcmc(state[0], 2000)
+        state[0] = sampler.run_mcmc(state[0], steps)
         draws = sampler.get_chain().swapaxes(0, 1)
-        return draws, CHAINS * 2000, CHAINS * 2000, None
+        return draws, CHAINS * steps, CHAINS * steps, None
 
     return go
 
@@ -349,7 +371,7 @@ def zeus(kernel, density):
     state = [fresh(begin(density), 500).get_chain()[-1]]
 
     def go(n):
-        sampler = fresh(state[0], 200)
+        sampler = fresh(state[0], length(kernel, density))
         draws = sampler.get_chain()
         state[0] = draws[-1]
         return draws.swapaxes(0, 1), int(sampler.ncall), int(sampler.ncall), None
@@ -450,7 +472,7 @@ def main():
     """Serve a contender."""
     talk = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what tools print
-    tool, kernel, density = sys.argv[1].split()
+    tool, kernel, density = sys.argv[1].split()[:3]
     began = time.perf_counter()
     go = TOOLS[tool](kernel, density)
     print(json.dumps({"compile": time.perf_counter() - began}), file=talk, flush=True)
