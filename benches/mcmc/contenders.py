@@ -4,9 +4,9 @@
 
 It compiles what there is to compile, and prints the seconds of that. Then it draws for every line
 that it reads, and prints the seconds, how many effective draws they gave (the fewest of any
-coordinate), and evaluations done and used. A contender is ``tool kernel density [width]``; ours
-tune the width in warm-up. A round is long: 64 chains that have not forgotten where they began
-count as 64 effective draws or more, whatever they are worth.
+coordinate), and evaluations done and used. A contender is ``tool kernel density [width]``. A
+round is long: 64 chains that have not forgotten where they began count as 64 effective draws or
+more, whatever they are worth.
 """
 
 import json
@@ -252,9 +252,9 @@ def fitted(logp, density):
 
 def sortes(kernel, density, logp=None):
     """Return ours, with the density that numba compiled unless there is another."""
-    kernels = {
-        "coordinate": lambda: Slice(WIDTH),
-        "hit-and-run": lambda: HitAndRunSlice(WIDTH),
+    kernels = {  # with the widths that BlackJAX has
+        "coordinate": lambda: Slice(WIDTH, tune=False),
+        "hit-and-run": lambda: HitAndRunSlice(WIDTH, tune=False),
         "generalized": lambda: fitted(logp, density),
         "elliptical": lambda: EllipticalSlice(prior_cov=process()[0]),
         "polar": lambda: GibbsianPolarSlice(5.0, adapt="diag" if density == "logistic" else None),
