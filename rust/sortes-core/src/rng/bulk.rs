@@ -166,13 +166,12 @@ vectorised! {
 #[inline(always)]
 fn words_of_rounds(draws: &Draws, block: u32) -> [[u64; ROUNDS]; 2] {
     let [step, entity, high] = draws.name;
-    let mut out = [[0; ROUNDS]; 2];
-    for k in 0..ROUNDS {
-        let step = step.wrapping_add(k as u32);
-        let counter = [block, step, entity, high].map(u64::from);
-        [out[0][k], out[1][k]] = two_draws(draws.key, counter);
+    let (mut first, mut second) = ([0; ROUNDS], [0; ROUNDS]);
+    for (k, (first, second)) in (0..).zip(first.iter_mut().zip(&mut second)) {
+        let counter = [block, step.wrapping_add(k), entity, high].map(u64::from);
+        [*first, *second] = two_draws(draws.key, counter);
     }
-    out
+    [first, second]
 }
 
 /// Writes draws `first`, `first + 1`, ... of one entity as [normals](Draws::normal).

@@ -87,7 +87,7 @@ mod tests {
                 assert_eq!(plane[i / 128] >> (i / 2 % 64) & 1, u64::from(state), "{len} {i}");
             }
             let ones: u32 = even.iter().chain(&odd).map(|word| word.count_ones()).sum();
-            assert_eq!(ones as usize, states.iter().filter(|&&state| state == 1).count());
+            assert_eq!(ones, states.iter().map(|&state| u32::from(state)).sum::<u32>());
             let mut back = vec![9; len];
             join(&even, &odd, &mut back);
             assert_eq!(back, states);
