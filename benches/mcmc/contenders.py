@@ -4,7 +4,9 @@
 
 It compiles what there is to compile, and prints the seconds of that. Then it draws for every line
 that it reads, and prints the seconds, how many effective draws they gave (the fewest of any
-coordinate), and evaluations done and used. A contender is ``tool kernel density``.
+coordinate), and evaluations done and used. A contender is ``tool kernel density [width]``. A
+round is long: 64 chains that have not forgotten where they began count as 64 effective draws or
+more, whatever they are worth.
 """
 
 import json
@@ -24,6 +26,7 @@ from sortes.mcmc import (  # noqa: E402
     CLogp,
     EllipticalSlice,
     Funnel,
+    GeneralizedEllipticalSlice,
     GibbsianPolarSlice,
     HitAndRunSlice,
     LogisticRegression,
@@ -33,6 +36,8 @@ from sortes.mcmc import (  # noqa: E402
 )
 
 CHAINS = 64
+#: Of the first intervals.
+WIDTH = float(dict(enumerate(sys.argv[1].split())).get(3, 2.0))
 SCHOOLS = np.array([28.0, 8, -3, 7, -1, 1, 18, 12]), np.array([15.0, 10, 16, 11, 9, 11, 10, 18])
 
 
@@ -118,6 +123,60 @@ def compiled(density):
     return numba.cfunc(status)(function[density])
 
 
+def in_c(density):
+    """Return the density as a C compiler makes it for this processor, or why not."""
+    import ctypes
+    import subprocess
+    import tempfile
+
+    def table(name, numbers):
+        texts = ", ".join(float(x).hex() for x in np.ravel(numbers))
+        return f"static const double {name}[] = {{{texts}}};\n"
+
+    x, y = design()
+    body = {
+        "normal": ("", "for (int i = 0; i < n; i++) total -= 0.5 * x[i] * x[i];"),
+        "funnel": (
+            "",
+            """for (int i = 1; i < 10; i++) total += x[i] * x[i];
+            total = -0.5 * (x[0] * x[0] / 9 + 9 * x[0] + exp(-x[0]) * total);""",
+        ),
+        # A row has the sign of its answer; a logarithm of the product of four is one of four.
+        "logistic": (
+            table("columns", (x * np.where(y, 1, -1)[:, None]).T),
+            """double eta[300] = {0};
+            for (int j = 0; j < 25; j++)
+                for (int i = 0; i < 300; i++) eta[i] += x[j] * columns[300 * j + i];
+            for (int i = 0; i < 75; i++) {
+                double more = 1;
+                for (int k = 0; k < 300; k += 75) {
+                    total += fmin(eta[i + k], 0);
+                    more *= 1 + exp(-fabs(eta[i + k]));
+                }
+                total -= log(more);
+            }
+            for (int j = 0; j < 25; j++) total -= 0.5 * x[j] * x[j];""",
+        ),
+        "process": (
+            table("counts", process()[1]),
+            "for (int i = 0; i < 50; i++) total += counts[i] * x[i] - exp(x[i]);",
+        ),
+    }[density]
+    source = f"""#include <math.h>
+    {body[0]}
+    int density(int n, const double *x, double *out, void *user) {{
+        double total = 0;
+        {body[1]}
+        *out = total;
+        return 0;
+    }}"""
+    with tempfile.TemporaryDirectory() as folder:
+        made = f"{folder}/density.so"
+        command = ["cc", "-O3", "-march=native", "-ffast-math", "-shared", "-fPIC", "-xc", "-"]
+        subprocess.run([*command, "-o", made, "-lm"], input=source, text=True, check=True)
+        return ctypes.CDLL(made).density
+
+
 def for_jax(density):
     """Return the density as JAX traces it."""
     import jax.numpy as jnp
@@ -163,13 +222,28 @@ def begin(density, chains=CHAINS):
 
 def length(kernel, density):
     """Return how many draws of each chain make a round."""
-    draws = {"hit-and-run": 4000, "polar": 4000, "elliptical": 1000}.get(kernel, 500)
-    return draws // 8 if density == "logistic" else draws
+    steps = {
+        "coordinate": {"funnel": 4000, "logistic": 100},
+        "hit-and-run": {"funnel": 30_000, "logistic": 4000},
+        "polar": {"funnel": 15_000, "logistic": 2000},
+        "elliptical": {"process": 1000},
+        "generalized": {"logistic": 500},
+        "stretch": {"funnel": 15_000, "logistic": 15_000},
+        "ensemble": {"funnel": 2500, "logistic": 2500},
+    }
+    return steps[kernel][density]
 
 
 def warmup(density):
     """Return how many transitions come first."""
-    return 50 if density == "logistic" else 500
+    return 200 if density == "logistic" else 500
+
+
+def fitted(logp, density):
+    """Return the generalised elliptical kernel for a law, from a few draws by coordinates."""
+    first = sample(logp, Slice(WIDTH), begin(density), warmup=100, draws=100, rng=1, num_threads=1)
+    points = first.draws.reshape(-1, DIMS[density])
+    return GeneralizedEllipticalSlice(mean=points.mean(0), cov=np.cov(points.T), tune=False)
 
 
 # Contenders: each returns a function from a round to draws, evaluations and, if the tool measures
@@ -178,14 +252,15 @@ def warmup(density):
 
 def sortes(kernel, density, logp=None):
     """Return ours, with the density that numba compiled unless there is another."""
-    # With the widths that BlackJAX has.
-    kernels = {
-        "coordinate": lambda: Slice(2.0, tune=False),
-        "hit-and-run": lambda: HitAndRunSlice(2.0, tune=False),
+    kernels = {  # with the widths that BlackJAX has
+        "coordinate": lambda: Slice(WIDTH, tune=False),
+        "hit-and-run": lambda: HitAndRunSlice(WIDTH, tune=False),
+        "generalized": lambda: fitted(logp, density),
         "elliptical": lambda: EllipticalSlice(prior_cov=process()[0]),
         "polar": lambda: GibbsianPolarSlice(5.0, adapt="diag" if density == "logistic" else None),
     }
-    logp, made = logp or CLogp(compiled(density), DIMS[density]), kernels[kernel]()
+    logp = logp or CLogp(compiled(density), DIMS[density])
+    made = kernels[kernel]()
     draws = length(kernel, density)
     state = [sample(logp, made, begin(density), warmup=warmup(density), draws=1, rng=0,
                     num_threads=1)]  # fmt: skip
@@ -199,6 +274,11 @@ def sortes(kernel, density, logp=None):
         return state[0].draws[:, -draws:], evaluations, evaluations, seconds
 
     return go
+
+
+def with_c(kernel, density):
+    """Return ours, with the density in C."""
+    return sortes(kernel, density, CLogp(in_c(density), DIMS[density]))
 
 
 def built_in(kernel, density):
@@ -218,10 +298,10 @@ def blackjax(kernel, density):
     slices = __import__("blackjax.mcmc.slice", fromlist=["slice"])
     algorithm = {
         "coordinate": lambda: bj.coordinate_slice(
-            logp, initial_widths=2.0, interval=slices.stepping_out, max_expansions=100
+            logp, initial_widths=WIDTH, interval=slices.stepping_out, max_expansions=100
         ),
         "hit-and-run": lambda: bj.slice_sampling(
-            logp, width=2.0, interval=slices.stepping_out, max_expansions=100
+            logp, width=WIDTH, interval=slices.stepping_out, max_expansions=100
         ),
         "elliptical": lambda: bj.elliptical_slice(
             logp, mean=jnp.zeros(50), cov=jnp.asarray(process()[0])
@@ -266,12 +346,13 @@ def emcee(kernel, density):
         CHAINS, DIMS[density], vectorised(density), vectorize=True
     )  # fmt: skip
     state = [sampler.run_mcmc(begin(density), 500)]
+    steps = length(kernel, density)
 
     def go(n):
         sampler.reset()
-        state[0] = sampler.run_mcmc(state[0], 2000)
+        state[0] = sampler.run_mcmc(state[0], steps)
         draws = sampler.get_chain().swapaxes(0, 1)
-        return draws, CHAINS * 2000, CHAINS * 2000, None
+        return draws, CHAINS * steps, CHAINS * steps, None
 
     return go
 
@@ -290,7 +371,7 @@ def zeus(kernel, density):
     state = [fresh(begin(density), 500).get_chain()[-1]]
 
     def go(n):
-        sampler = fresh(state[0], 200)
+        sampler = fresh(state[0], length(kernel, density))
         draws = sampler.get_chain()
         state[0] = draws[-1]
         return draws.swapaxes(0, 1), int(sampler.ncall), int(sampler.ncall), None
@@ -377,6 +458,7 @@ def pymc(kernel, density):
 
 TOOLS = {
     "sortes": sortes,
+    "sortes.c": with_c,
     "sortes.built_in": built_in,
     "blackjax": blackjax,
     "emcee": emcee,
@@ -390,7 +472,7 @@ def main():
     """Serve a contender."""
     talk = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what tools print
-    tool, kernel, density = sys.argv[1].split()
+    tool, kernel, density = sys.argv[1].split()[:3]
     began = time.perf_counter()
     go = TOOLS[tool](kernel, density)
     print(json.dumps({"compile": time.perf_counter() - began}), file=talk, flush=True)

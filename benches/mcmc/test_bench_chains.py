@@ -18,6 +18,8 @@ from benches.turns import turns
 
 PYTHON = Path(__file__).parents[2] / ".peers" / "pymc6" / "bin" / "python"
 SCRIPT = Path(__file__).with_name("contenders.py")
+#: With whose compiler our density is made.
+TOOL = {"numba": "sortes", "C": "sortes.c"}
 
 
 class Contender:
@@ -108,26 +110,38 @@ def compare(benchmark, contender, section, case, ours, others, goals):
     ],
 )
 def test_slices(benchmark, contender, kernel, density):
-    built_in = {"sortes, built in": f"sortes.built_in {kernel} {density}"}
+    compilers = ("numba", "C") if density == "funnel" else ("C", "numba")  # the faster one first
+    ours = {f"sortes, {name}": f"{TOOL[name]} {kernel} {density}" for name in compilers}
+    if density != "process":
+        ours["sortes, built in"] = f"sortes.built_in {kernel} {density}"
     compare(
         benchmark,
         contender,
         "Slice samplers beside BlackJAX, 64 chains",
         {"kernel": kernel, "density": density},
-        {"sortes": f"sortes {kernel} {density}", **(built_in if density != "process" else {})},
+        ours,
         {"blackjax": f"blackjax {kernel} {density}"},
         {"blackjax": 1 / 5},
     )
 
 
-@pytest.mark.parametrize("density", ["funnel", "logistic"])
-def test_ensembles(benchmark, contender, density):
+@pytest.mark.parametrize(
+    ("density", "ours"),
+    [
+        ("funnel", {"by coordinates": "sortes coordinate", "polar": "sortes polar"}),
+        (
+            "logistic",
+            {"fitted ellipses": "sortes.c generalized", "by coordinates": "sortes.c coordinate"},
+        ),
+    ],
+)
+def test_ensembles(benchmark, contender, density, ours):
     compare(
         benchmark,
         contender,
         "Slice samplers beside ensembles, 64 chains",
         {"density": density},
-        {"sortes": f"sortes coordinate {density}", "sortes, polar": f"sortes polar {density}"},
+        {f"sortes, {name}": f"{how} {density}" for name, how in ours.items()},
         {"emcee": f"emcee stretch {density}", "zeus": f"zeus ensemble {density}"},
         {"emcee": 1 / 50, "zeus": 1 / 50},
     )

@@ -32,6 +32,7 @@ from sortes.mcmc import (
     Normal,
     Slice,
     sample,
+    sample_on_device,
     smc,
 )
 
@@ -138,6 +139,40 @@ def test_particles():
         return states
 
     check(draw)
+
+
+ON_DEVICE = {
+    "hit and run": HitAndRunSlice(2.0),
+    "hit and run, at most 3 steps": HitAndRunSlice(1.5, max_steps=3, scale_tril=[[1, 0], [1, 2]]),
+    "elliptical": EllipticalSlice(prior_var=2 * SCALE**2),
+    "polar": GibbsianPolarSlice(2.0),
+    "polar, another level": GibbsianPolarSlice(
+        2.0, center=[0.2, -0.1], scale_tril=[[1, 0], [0.5, 1]], refresh_threshold=True
+    ),
+}
+
+
+@pytest.mark.parametrize("kernel", ON_DEVICE.values(), ids=ON_DEVICE)
+def test_chains_on_a_device(kernel):
+    """A chain for each replication, each with responses of its own, all in one run."""
+    torch = pytest.importorskip("torch")
+    truth, numbers = replications()
+    signs = torch.from_numpy(2.0 * (numbers[:, None].astype(int) >> np.arange(3) & 1) - 1)
+    # The elliptical kernel has half of the precision of the prior.
+    share = 0.5 if isinstance(kernel, EllipticalSlice) else 1.0
+
+    def logp(x, share=share):
+        likelihood = torch.nn.functional.logsigmoid(signs * (x @ torch.from_numpy(X).T)).sum(1)
+        return likelihood - 0.5 * share * (x**2).sum(1) / SCALE**2
+
+    start = torch.from_numpy(begin(REPLICATIONS))
+    options = {"draws": DRAWS, "warmup": 60, "thin": 4, "rng": 1}
+    states = sample_on_device(logp, kernel, start, **options).draws
+    drawn = torch.from_numpy(truth)
+    for rank in (states < drawn[:, None]).sum(1).T:
+        uniform(rank.numpy())
+    of_states = torch.stack([logp(x, 1.0) for x in states.unbind(1)], 1)
+    uniform((of_states < logp(drawn, 1.0)[:, None]).sum(1).numpy())
 
 
 @pytest.mark.parametrize("order", ["systematic", "palindromic"])

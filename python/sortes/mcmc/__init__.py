@@ -19,28 +19,29 @@ and units in two layers (`BernoulliRBM`).
 """
 
 from sortes._estimate import Estimate
-from sortes.mcmc.blocks import Block
+from sortes.mcmc.blocks import Block, MHBlock
 from sortes.mcmc.boltzmann import BernoulliRBM, BoltzmannTrace
+from sortes.mcmc.compiled import CLogp
 from sortes.mcmc.control import ChainProgress, Sampling
 from sortes.mcmc.diagnostics import ess, rhat
-from sortes.mcmc.gibbs import Gibbs, GibbsDraws, MHBlock
-from sortes.mcmc.kernels import (
+from sortes.mcmc.ellipses import (
     AdaptiveEllipticalSlice,
     EllipticalSlice,
     GeneralizedEllipticalSlice,
-    GibbsianPolarSlice,
-    HitAndRunSlice,
-    Mixture,
-    Slice,
 )
+from sortes.mcmc.gibbs import Gibbs, GibbsDraws
+from sortes.mcmc.ising import IsingModel
+from sortes.mcmc.kernels import Mixture
+from sortes.mcmc.lines import HitAndRunSlice, Slice
 from sortes.mcmc.on_device import DeviceDraws, TorchLogp, sample_on_device
+from sortes.mcmc.polar import GibbsianPolarSlice
 from sortes.mcmc.polya_gamma import random_polyagamma
+from sortes.mcmc.potts import PottsModel
 from sortes.mcmc.resampling import log_mean_weight, next_temperature, resample, weights_ess
 from sortes.mcmc.sampling import sample
-from sortes.mcmc.spins import IsingModel, PottsModel, SpinTrace
+from sortes.mcmc.spins import SpinTrace
 from sortes.mcmc.targets import (
     AxialModes,
-    CLogp,
     Funnel,
     GaussianMixture,
     HyperplaneDisk,

@@ -13,7 +13,10 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 import numpy as np
 import torch
 
-from sortes.mcmc.kernels import EllipticalSlice, GibbsianPolarSlice, HitAndRunSlice, _spread
+from sortes.mcmc._settings import spread
+from sortes.mcmc.ellipses import EllipticalSlice
+from sortes.mcmc.lines import HitAndRunSlice
+from sortes.mcmc.polar import GibbsianPolarSlice
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -234,9 +237,9 @@ class _Elliptical:
         dim = x.shape[1]
         kernel._native(dim, limit)  # which refuses what does not fit
         self.x, self.value, self.limit = x, value, limit
-        self.mean = _tensor(_spread(kernel._mean, dim, "prior_mean"), x)
+        self.mean = _tensor(spread(kernel._mean, dim, "prior_mean"), x)
         self.tril = None if kernel._tril is None else _tensor(kernel._tril, x)
-        sd = np.ones(dim) if kernel._sd is None else _spread(kernel._sd, dim, "prior_var")
+        sd = np.ones(dim) if kernel._sd is None else spread(kernel._sd, dim, "prior_var")
         self.sd = _tensor(sd, x)
         diagonal = self.sd if self.tril is None else self.tril.diagonal()
         self.constant = -(diagonal.log() + 0.5 * math.log(math.tau)).sum()
@@ -356,7 +359,7 @@ class _Polar:
             raise ValueError("init: must have at least 2 coordinates, got 1")
         kernel._native(dim, limit)
         self.x, self.value, self.limit = x, value, limit
-        self.center = _tensor(_spread(kernel._center, dim, "center"), x)
+        self.center = _tensor(spread(kernel._center, dim, "center"), x)
         self.tril = None if kernel._tril is None else _tensor(kernel._tril, x)
         self.refreshes, self.power = kernel._refresh, dim - 1
         away = x - self.center

@@ -1,4 +1,4 @@
-"""Blocks of a Gibbs sampler that slices update, and what messages say of any block."""
+"""Blocks of a Gibbs sampler, proposed or updated by slices, and what messages say of any."""
 
 from __future__ import annotations
 
@@ -18,8 +18,65 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 State: TypeAlias = Mapping[str, Any]
+#: A proposal for a block, and the log densities of going there and back.
+Propose: TypeAlias = Callable[[State, np.random.Generator], tuple[Any, Any, Any]]
 
 _MOST: Final = 2**32 - 1
+
+
+class MHBlock:
+    r"""A block that is updated by Metropolis and Hastings' rule.
+
+    Parameters
+    ----------
+    name : str or tuple of str
+        The variable, or the variables that are proposed together.
+    propose : callable
+        ``propose(state, generator)`` returns a new value (a tuple of values for several variables),
+        the log density $q(x \to x')$ of proposing it, and that of the way back, $q(x' \to x)$.
+        Symmetric proposals may return zeros.
+    logp : callable
+        ``logp(state)``: the joint log density, or anything that differs from it by terms without
+        the block.
+
+    Raises
+    ------
+    TypeError
+        If an argument has the wrong type.
+
+    Notes
+    -----
+    The proposal is taken with probability $\min(1, e^a)$, where
+    $a = \ell(x') - \ell(x) + q(x' \to x) - q(x \to x')$. If $a$ is NaN or minus infinity, it is
+    not. With ``vectorized=True`` all of these have a leading axis of chains.
+
+    References
+    ----------
+    Hastings, "Monte Carlo sampling methods using Markov chains and their applications", Biometrika
+    57(1), 1970.
+
+    Examples
+    --------
+    >>> from sortes.mcmc import Gibbs, MHBlock
+    >>> def propose(state, rng):
+    ...     return state["x"] + rng.normal(), 0.0, 0.0
+    >>> block = MHBlock("x", propose, lambda state: -abs(state["x"]))
+    >>> found = Gibbs([block]).sample({"x": 0.0}, draws=100, rng=0)
+    >>> found.values["x"].shape
+    (4, 100)
+    """
+
+    def __init__(
+        self, name: str | tuple[str, ...], propose: Propose, logp: Callable[[State], Any]
+    ) -> None:
+        self._names = names_of(name, "name")
+        for argument, function in (("propose", propose), ("logp", logp)):
+            if not callable(function):
+                raise TypeError(f"{argument}: must be a function, got {shown(function)}")
+        self._propose, self._logp = propose, logp
+
+    def __repr__(self) -> str:
+        return f"MHBlock({label(self._names)})"
 
 
 class Block:

@@ -16,7 +16,9 @@ from sortes._interrupt import Interrupted, OnInterrupt
 from sortes._optional import require
 from sortes._progress import Progress, reporter
 from sortes._rng import Rng, as_stream
-from sortes.mcmc.kernels import EllipticalSlice, GibbsianPolarSlice, HitAndRunSlice
+from sortes.mcmc.ellipses import EllipticalSlice
+from sortes.mcmc.lines import HitAndRunSlice
+from sortes.mcmc.polar import GibbsianPolarSlice
 
 if TYPE_CHECKING:
     import torch

@@ -29,9 +29,10 @@ from sortes._check import (
 from sortes._interrupt import Interrupted, OnInterrupt
 from sortes._progress import Callback, Progress, reporter
 from sortes._rng import Rng, as_stream
+from sortes.mcmc.compiled import CLogp
 from sortes.mcmc.control import ChainProgress, Control, Plan, Sampling, Stopped, Work
 from sortes.mcmc.kernels import AnyKernel, kernel_of
-from sortes.mcmc.targets import CLogp, Target
+from sortes.mcmc.targets import Target
 from sortes.mcmc.trace import Trace
 
 if TYPE_CHECKING:

@@ -16,17 +16,13 @@ from sortes._estimate import Estimate
 from sortes._interrupt import Interrupted, OnInterrupt
 from sortes._progress import Callback, Progress, reporter
 from sortes._rng import Rng, as_stream
-from sortes.mcmc.kernels import (
-    AdaptiveEllipticalSlice,
-    AnyKernel,
-    EllipticalSlice,
-    GibbsianPolarSlice,
-    Single,
-    kernel_of,
-)
+from sortes.mcmc.compiled import CLogp
+from sortes.mcmc.ellipses import AdaptiveEllipticalSlice, EllipticalSlice
+from sortes.mcmc.kernels import AnyKernel, Single, kernel_of
+from sortes.mcmc.polar import GibbsianPolarSlice
 from sortes.mcmc.resampling import SHARE, Scheme, next_temperature
 from sortes.mcmc.sampling import Density, _check_work, _drive, _evaluator
-from sortes.mcmc.targets import CLogp, Target
+from sortes.mcmc.targets import Target
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray

@@ -62,7 +62,7 @@ vectorised! {
         block: u32,
         out: &mut [f64],
     ) {
-        let mut aside = Aside::default();
+        let mut aside = Aside::<PART>::default();
         for (i, part) in out.chunks_mut(PART).enumerate() {
             let block = block.wrapping_add((i * (PART / 2)) as u32);
             open_uniforms(stream, purpose, entity, block, part);
@@ -75,6 +75,22 @@ vectorised! {
         for (out, &wide) in out.iter_mut().zip(wide) {
             *out = wide as f32;
         }
+    }
+
+    /// Writes the [exponential](Draws::exponential) of every pair of words.
+    ///
+    /// # Panics
+    /// If there is not one pair for each item.
+    pub fn exponentials_of(words: &[[u64; 2]], out: &mut [f64]) {
+        assert_eq!(words.len(), out.len(), "one pair per draw");
+        for (out, &pair) in out.iter_mut().zip(words) {
+            *out = elementary::exponential(precise_uniform(pair));
+        }
+    }
+
+    /// Turns uniforms above 0 and below 1 into [normal quantiles](elementary::normal_quantile).
+    pub fn quantiles(p: &mut [f64]) {
+        quantiles_of(p);
     }
 
     /// Writes draws 0 and 1 (`u64`) of every item.
@@ -111,6 +127,47 @@ vectorised! {
     }
 }
 
+/// Rounds whose beginnings are made together.
+pub const ROUNDS: usize = 8;
+
+vectorised! {
+    /// Writes what the sequences of [`ROUNDS`] rounds begin with, from that of `draws` on: normals, and then
+    /// an exponential. The first of all rounds come first, then the second, ...
+    pub fn openings(draws: &Draws, out: &mut [f64]) {
+        let n = out.len() / ROUNDS - 1;
+        let (normals, exponentials) = out.split_at_mut(n * ROUNDS);
+        for (pair, block) in normals.chunks_mut(2 * ROUNDS).zip(0..) {
+            let words = words_of_rounds(draws, block);
+            for (z, words) in pair.chunks_exact_mut(ROUNDS).zip(words) {
+                for k in 0..ROUNDS {
+                    z[k] = open_uniform_of(words[k]);
+                }
+            }
+        }
+        quantiles_of(normals);
+        let [mut first, mut second] = words_of_rounds(draws, (n / 2) as u32);
+        if n % 2 == 1 {
+            first = second;
+            [second, _] = words_of_rounds(draws, (n / 2 + 1) as u32);
+        }
+        for k in 0..ROUNDS {
+            exponentials[k] = elementary::exponential(precise_uniform([first[k], second[k]]));
+        }
+    }
+}
+
+/// Both draws of a block, of each round.
+#[inline(always)]
+fn words_of_rounds(draws: &Draws, block: u32) -> [[u64; ROUNDS]; 2] {
+    let [step, entity, high] = draws.name;
+    let (mut first, mut second) = ([0; ROUNDS], [0; ROUNDS]);
+    for (k, (first, second)) in (0..).zip(first.iter_mut().zip(&mut second)) {
+        let counter = [block, step.wrapping_add(k), entity, high].map(u64::from);
+        [*first, *second] = two_draws(draws.key, counter);
+    }
+    [first, second]
+}
+
 /// Writes draws `first`, `first + 1`, ... of one entity as [normals](Draws::normal).
 ///
 /// # Panics
@@ -140,6 +197,8 @@ pub fn normals_f32(stream: Stream, purpose: Purpose, entity: u64, first: u64, ou
 
 /// How many numbers are taken through one operation after another: they stay in the nearest cache.
 const PART: usize = 512;
+/// The same where there may be few of them.
+const FEW: usize = 32;
 /// How many blocks are made side by side: two vectors of the widest kind.
 const LANES: usize = 16;
 
@@ -179,38 +238,47 @@ fn some_uniforms(
 }
 
 /// The numbers outside the centre, while they are set apart.
-struct Aside {
+struct Aside<const MOST: usize> {
     /// Where they belong.
-    places: [u16; PART],
+    places: [u16; MOST],
     /// The uniforms.
-    p: [f64; PART],
+    p: [f64; MOST],
     /// How deep they lie, and the sizes of their quantiles.
-    depths: [f64; PART],
-    sizes: [f64; PART],
+    depths: [f64; MOST],
+    sizes: [f64; MOST],
 }
 
-impl Default for Aside {
+impl<const MOST: usize> Default for Aside<MOST> {
     fn default() -> Self {
-        Self { places: [0; PART], p: [0.5; PART], depths: [0.0; PART], sizes: [0.0; PART] }
+        Self { places: [0; MOST], p: [0.5; MOST], depths: [0.0; MOST], sizes: [0.0; MOST] }
     }
 }
 
-/// Turns at most [`PART`] uniforms into [normal quantiles](elementary::normal_quantile).
+/// Turns uniforms into [normal quantiles](elementary::normal_quantile), which may be few.
+#[inline(always)]
+fn quantiles_of(p: &mut [f64]) {
+    let mut aside = Aside::<FEW>::default();
+    for part in p.chunks_mut(FEW) {
+        normal_quantiles(part, &mut aside);
+    }
+}
+
+/// Turns at most `MOST` uniforms into [normal quantiles](elementary::normal_quantile).
 ///
 /// Each pass is a loop without branches. All numbers go through the central approximation; the three
 /// in twenty outside the centre are set apart, taken through the outer one side by side, and put back.
 #[inline(always)]
-fn normal_quantiles(p: &mut [f64], aside: &mut Aside) {
+fn normal_quantiles<const MOST: usize>(p: &mut [f64], aside: &mut Aside<MOST>) {
     let mut many = 0;
     for (i, &p) in p.iter().enumerate() {
-        (aside.places[many % PART], aside.p[many % PART]) = (i as u16, p);
+        (aside.places[many % MOST], aside.p[many % MOST]) = (i as u16, p);
         many += usize::from(!elementary::normal_is_central(p));
     }
     for p in p.iter_mut() {
         *p = elementary::normal_centre(*p);
     }
     // Whole vectors: some uniforms of before, which mean nothing, are taken along.
-    let padded = many.next_multiple_of(8).min(PART);
+    let padded = many.next_multiple_of(8).min(MOST);
     let (depths, sizes) = (&mut aside.depths[..padded], &mut aside.sizes[..padded]);
     for (depth, &p) in depths.iter_mut().zip(&aside.p[..padded]) {
         *depth = elementary::normal_depth(p);
@@ -326,6 +394,7 @@ mod tests {
                 };
                 let (mut e, mut u, mut w) = (vec![0.0; len], vec![0.0; len], vec![[0; 2]; len]);
                 let (mut l, mut later, mut each) = (e.clone(), w.clone(), w.clone());
+                let mut again = e.clone();
                 let blocks: Vec<u32> = (0..len as u32).map(|i| u32::MAX - i * i).collect();
                 with_level(level, || {
                     words_at(Purpose::Item, ids, 3, &mut later);
@@ -334,10 +403,12 @@ mod tests {
                     exponentials(Purpose::Item, ids, &mut e);
                     precise_uniforms(Purpose::Item, ids, &mut u);
                     words(Purpose::Item, ids, &mut w);
+                    exponentials_of(&w, &mut again);
                 });
                 for i in 0..len {
                     let at = || ids.draws(Purpose::Item, i);
                     assert_eq!(e[i].to_bits(), at().exponential().to_bits(), "{level:?} {i}");
+                    assert_eq!(again[i].to_bits(), e[i].to_bits(), "{level:?} {i}");
                     assert_eq!(l[i].to_bits(), elementary::ln(e[i]).to_bits(), "{level:?} {i}");
                     assert_eq!(u[i].to_bits(), at().precise_uniform().to_bits(), "{level:?} {i}");
                     let mut draws = at();
@@ -363,6 +434,27 @@ mod tests {
                 let mut found = [[0; 2]; AHEAD];
                 with_level(level, || ahead(&sequence, first, &mut found));
                 assert_eq!(found.as_flattened(), expected, "{level:?} {first}");
+            }
+        }
+    }
+
+    #[test]
+    fn openings_agree_with_single_draws() {
+        let stream = Stream::new(78);
+        let of = |round| stream.at_step(round).draws(Purpose::Item, (1 << 40) + 9);
+        for n in [0, 1, 2, 7, 10, 41] {
+            for first in [0, u32::MAX - 3] {
+                for level in available_levels() {
+                    let mut found = vec![0.0; (n + 1) * ROUNDS];
+                    with_level(level, || openings(&of(first), &mut found));
+                    for k in 0..ROUNDS {
+                        let mut one = of(first.wrapping_add(k as u32));
+                        for i in 0..n {
+                            assert_eq!(found[i * ROUNDS + k], one.normal(), "{level:?} {n} {i}");
+                        }
+                        assert_eq!(found[n * ROUNDS + k], one.exponential(), "{level:?} {n}");
+                    }
+                }
             }
         }
     }
@@ -428,9 +520,12 @@ mod tests {
         p.extend([open_uniform_of(0), open_uniform_of(u64::MAX), 0.075, 0.925, 0.5]);
         p.extend((1..100).map(|i| f64::from(i) / 100.0));
         let mut z = p.clone();
-        normal_quantiles(&mut z, &mut Aside::default());
-        for (z, p) in z.iter().zip(p) {
-            assert_eq!(z.to_bits(), elementary::normal_quantile(p).to_bits(), "{p}");
+        for level in available_levels() {
+            z.copy_from_slice(&p);
+            with_level(level, || quantiles(&mut z));
+            for (z, p) in z.iter().zip(&p) {
+                assert_eq!(z.to_bits(), elementary::normal_quantile(*p).to_bits(), "{p}");
+            }
         }
         assert!(z.iter().all(|z| z.abs() < 8.3) && z.iter().any(|z| z.abs() > 8.2));
     }

@@ -57,6 +57,13 @@ impl Draws {
         self.position
     }
 
+    /// How many rounds, or steps, after another sequence of the same entity and purpose this one is.
+    #[inline]
+    pub fn rounds_after(&self, other: &Self) -> Option<u32> {
+        let is_same = self.key == other.key && self.name[1..] == other.name[1..];
+        is_same.then(|| self.name[0].wrapping_sub(other.name[0]))
+    }
+
     /// Moves to draw `position`, at the cost of at most one block.
     #[inline]
     pub fn seek(&mut self, position: u64) {

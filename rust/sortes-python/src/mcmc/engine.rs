@@ -9,6 +9,7 @@ use sortes::mcmc::composite::{Composite, Part};
 use sortes::mcmc::draws::Tape;
 use sortes::mcmc::kernel::Step;
 use sortes::mcmc::moments::Shape;
+use sortes::mcmc::slice::factor::Factor;
 use sortes::mcmc::slice::line::Growth;
 use sortes::mcmc::slice::{
     Adaptive, Coordinate, Elliptical, Order, Polar, Ray, adaptive, coordinate, elliptical, polar,
@@ -102,7 +103,7 @@ impl Kernel {
     ) -> Self {
         Self(Options::Ray(ray::Options {
             width,
-            scale_tril: scale_tril.map(|tril| tril.to_vec().into()),
+            scale_tril: scale_tril.map(|tril| Arc::new(Factor::new(&tril, tril.cols()))),
             growth: growth(max_steps, None),
             tune,
             limit,
@@ -150,10 +151,12 @@ impl Kernel {
         tune: bool,
         limit: u32,
     ) -> Self {
+        let factor = scale_tril.as_ref().map(|tril| Arc::new(Factor::new(tril, tril.cols())));
         Self(Options::Polar(polar::Options {
             width,
             center: center.to_vec(),
             scale: scale_tril.map_or(Vec::new(), |tril| tril.to_vec()).into(),
+            factor,
             adapt: adapt.map(|adapt| adapt.0),
             refresh,
             fresh,

@@ -251,6 +251,24 @@ impl LogDensity for Foreign {
         judged(status, logp, x)
     }
 
+    fn value(&self, x: &[f64]) -> f64 {
+        let mut logp = f64::NAN;
+        // SAFETY: as above.
+        let status = unsafe {
+            let f = std::mem::transmute::<usize, StatusFn>(self.address);
+            f(self.dim as c_int, x.as_ptr(), &raw mut logp, self.user as *mut c_void)
+        };
+        match status {
+            0 => logp,
+            1.. => f64::NEG_INFINITY,
+            _ => f64::INFINITY,
+        }
+    }
+
+    fn is_total(&self) -> bool {
+        self.signature == Signature::Status
+    }
+
     fn conditional(&self, i: usize, x: &[f64], scratch: &mut [f64]) -> Result<f64> {
         let Some((address, user)) = self.conditional else { return self.logp(x, scratch) };
         let mut logp = f64::NAN;

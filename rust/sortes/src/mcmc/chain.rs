@@ -219,7 +219,9 @@ impl<K: Kernel> Chain<K> {
                     }
                     Ok(_) => {
                         left -= 1;
-                        failure = Some(infinite(x, index));
+                        // Of a total target that may stand for an error.
+                        let said = if is_total { target.logp(x, scratch).err() } else { None };
+                        failure = Some(said.unwrap_or_else(|| infinite(x, index)));
                         None
                     }
                     Err(error) => {

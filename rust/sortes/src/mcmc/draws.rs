@@ -11,8 +11,28 @@ pub trait Draws {
     fn uniform(&mut self) -> f64;
     /// Exponential with mean 1, above zero.
     fn exponential(&mut self) -> f64;
+    /// Several of them, one after the other.
+    #[inline]
+    fn exponentials(&mut self, out: &mut [f64]) {
+        for e in out {
+            *e = self.exponential();
+        }
+    }
     /// Standard normal.
     fn normal(&mut self) -> f64;
+    /// Several of them, one after the other.
+    #[inline]
+    fn normals(&mut self, out: &mut [f64]) {
+        for z in out {
+            *z = self.normal();
+        }
+    }
+    /// Several normals and then an exponential, with which many transitions begin.
+    #[inline]
+    fn opening(&mut self, normals: &mut [f64]) -> f64 {
+        self.normals(normals);
+        self.exponential()
+    }
 }
 
 impl Draws for rng::Draws {
@@ -34,6 +54,8 @@ impl Draws for rng::Draws {
 
 /// How many words are made at once.
 const WORDS: usize = 2 * bulk::AHEAD;
+/// So many normals at most are made for several transitions at once.
+const MOST: usize = 64;
 
 /// The numbers of a sequence from its beginning on, whose words are made before they are asked for, many
 /// side by side.
@@ -41,16 +63,27 @@ const WORDS: usize = 2 * bulk::AHEAD;
 pub struct Ahead {
     sequence: rng::Draws,
     words: [[u64; 2]; bulk::AHEAD],
-    /// How many of these have been taken, and the block after them.
+    /// How many of these have been taken, one more than there are if the next is to be left out, and the
+    /// block after them.
     taken: usize,
     next: u32,
+    /// The normals and the exponential that a transition and those after it begin with.
+    openings: Vec<f64>,
+    of: rng::Draws,
 }
 
 impl Ahead {
     /// Of a sequence.
     #[inline]
     pub fn new(sequence: rng::Draws) -> Self {
-        Self { sequence, words: [[0; 2]; bulk::AHEAD], taken: WORDS, next: 0 }
+        Self {
+            of: sequence.clone(),
+            sequence,
+            words: [[0; 2]; bulk::AHEAD],
+            taken: WORDS,
+            next: 0,
+            openings: Vec::new(),
+        }
     }
 
     /// Begins another sequence.
@@ -64,7 +97,7 @@ impl Ahead {
         if self.taken >= WORDS {
             bulk::ahead(&self.sequence, self.next, &mut self.words);
             self.next = self.next.wrapping_add(bulk::AHEAD as u32);
-            self.taken = 0;
+            self.taken -= WORDS;
         }
         let at = self.taken;
         self.taken += 1;
@@ -84,8 +117,53 @@ impl Draws for Ahead {
     }
 
     #[inline]
+    fn exponentials(&mut self, out: &mut [f64]) {
+        let mut pairs = [[0; 2]; WORDS];
+        for out in out.chunks_mut(WORDS) {
+            for pair in &mut pairs[..out.len()] {
+                *pair = [self.word(), self.word()];
+            }
+            bulk::exponentials_of(&pairs[..out.len()], out);
+        }
+    }
+
+    #[inline]
     fn normal(&mut self) -> f64 {
         normal_quantile(open_uniform_of(self.word()))
+    }
+
+    #[inline]
+    fn normals(&mut self, out: &mut [f64]) {
+        for u in &mut *out {
+            *u = open_uniform_of(self.word());
+        }
+        bulk::quantiles(out);
+    }
+
+    #[inline]
+    fn opening(&mut self, normals: &mut [f64]) -> f64 {
+        let n = normals.len();
+        if (self.taken, self.next) != (WORDS, 0) || n > MOST {
+            self.normals(normals);
+            return self.exponential();
+        }
+        let size = (n + 1) * bulk::ROUNDS;
+        let at = match self.sequence.rounds_after(&self.of) {
+            Some(at) if at < bulk::ROUNDS as u32 && self.openings.len() == size => at as usize,
+            _ => {
+                self.openings.resize(size, 0.0);
+                bulk::openings(&self.sequence, &mut self.openings);
+                self.of = self.sequence.clone();
+                0
+            }
+        };
+        let (rows, _) = self.openings.as_chunks::<{ bulk::ROUNDS }>();
+        for (z, row) in normals.iter_mut().zip(rows) {
+            *z = row[at];
+        }
+        // These had n + 2 words.
+        (self.next, self.taken) = ((n / 2 + 1) as u32, WORDS + n % 2);
+        rows[n][at]
     }
 }
 
@@ -146,6 +224,41 @@ mod tests {
     use super::*;
 
     #[test]
+    fn openings_are_those_of_the_sequence() {
+        let stream = Stream::new(4);
+        let sequence = |round| stream.at_step(round).draws(Purpose::Chain, 5);
+        let mut ahead = Ahead::new(sequence(0));
+        let mut z = [0.0; MOST + 1];
+        // Rounds in turn, again, left out, and before; as many normals as before, or not.
+        for (round, n) in (0..20).map(|t| (t, 3)).chain([
+            (20, 4),
+            (21, 4),
+            (21, 4),
+            (25, 4),
+            (40, 4),
+            (2, 4),
+            (3, 5),
+            (4, 5),
+            (5, MOST),
+            (6, MOST + 1),
+        ]) {
+            let mut plain = sequence(round);
+            ahead.restart(sequence(round));
+            for _ in 0..2 {
+                let e = ahead.opening(&mut z[..n]);
+                assert!(z[..n].iter().all(|&z| z == plain.normal()), "{round} {n}");
+                assert_eq!(e, plain.exponential());
+                for _ in 0..2 * WORDS + 3 {
+                    assert_eq!(ahead.uniform(), plain.uniform());
+                }
+            }
+        }
+        ahead.restart(stream.at_step(6).draws(Purpose::Chain, 6));
+        ahead.opening(&mut z[..3]);
+        assert_eq!(z[0], stream.at_step(6).draws(Purpose::Chain, 6).normal());
+    }
+
+    #[test]
     fn numbers_ahead_are_those_of_the_sequence() {
         let sequence = |i| Stream::new(3).draws(Purpose::Chain, i);
         let mut ahead = Ahead::new(sequence(0));
@@ -155,8 +268,19 @@ mod tests {
             for turn in 0..2 * chain {
                 match turn % 3 {
                     0 => assert_eq!(ahead.uniform(), plain.uniform()),
-                    1 => assert_eq!(ahead.exponential(), plain.exponential()),
-                    _ => assert_eq!(ahead.normal(), plain.normal()),
+                    1 => {
+                        assert_eq!(ahead.exponential(), plain.exponential());
+                        let mut several = [0.0; 40];
+                        let few = &mut several[..turn as usize];
+                        ahead.exponentials(few);
+                        assert!(few.iter().all(|&e| e == plain.exponential()));
+                    }
+                    _ => {
+                        let mut several = [0.0; 40];
+                        let few = &mut several[..turn as usize];
+                        ahead.normals(few);
+                        assert!(few.iter().all(|&z| z == plain.normal()));
+                    }
                 }
             }
         }

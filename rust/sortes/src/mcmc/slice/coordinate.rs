@@ -4,7 +4,7 @@
 //! an update begins with its value at the state, since other coordinates have moved.
 
 use sortes_core::Result;
-use sortes_core::memory::{filled, with_capacity};
+use sortes_core::memory::{filled, with_capacity, zeroed};
 
 use super::line::{Ask, Growth, Line};
 use crate::mcmc::draws::Draws;
@@ -67,6 +67,8 @@ pub struct Coordinate {
     order: Order,
     /// Which coordinate comes when, if that is drawn.
     turns: Vec<usize>,
+    /// How far below the log density the level of each update of this transition is.
+    drops: Vec<f64>,
     /// Updates of this transition that are over.
     turn: usize,
     /// The coordinate in work, and what it was.
@@ -105,6 +107,7 @@ impl Coordinate {
             line,
             order: options.order,
             turns,
+            drops: zeroed(d, "coordinates")?,
             turn: 0,
             i: 0,
             before: 0.0,
@@ -149,7 +152,7 @@ impl Coordinate {
     /// Begins an update of the coordinate in work, whose log density this is.
     #[inline]
     fn update(&mut self, logp: f64, draws: &mut impl Draws) -> Step {
-        let (i, level) = (self.i, logp - draws.exponential());
+        let (i, level) = (self.i, logp - self.drops[self.turn]);
         let ask = self.line.begin(self.before, level, self.widths[i], self.bounds[i], draws);
         self.take(ask)
     }
@@ -218,6 +221,8 @@ impl Kernel for Coordinate {
                 }
             }
         }
+        let updates = if self.order == Order::Random { 1 } else { self.x.len() };
+        draws.exponentials(&mut self.drops[..updates]);
         self.next(draws)
     }
 

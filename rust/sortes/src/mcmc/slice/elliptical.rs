@@ -5,13 +5,12 @@
 use std::f64::consts::TAU;
 use std::sync::Arc;
 
-use sortes_core::Result;
-use sortes_core::Run;
 use sortes_core::memory::{copied, zeroed};
 use sortes_core::rng::elementary::{ln, ln_any};
+use sortes_core::{Result, Run, vectorised};
 
 use super::angle::Bracket;
-use super::ray::multiply;
+use super::factor::Factor;
 use super::trigonometry::sin_cos;
 use crate::mcmc::draws::{Draws, gamma};
 use crate::mcmc::kernel::{Kernel, Step};
@@ -31,6 +30,8 @@ pub enum Scale {
 pub struct Prior {
     mean: Vec<f64>,
     scale: Scale,
+    /// The matrix again, if there is one.
+    factor: Option<Factor>,
     /// One over the diagonal of its factor, and the log density at the mean.
     inverse: Vec<f64>,
     constant: f64,
@@ -46,7 +47,11 @@ impl Prior {
         let diagonal = entries.iter().step_by(step);
         let constant = -diagonal.clone().map(|&sd| ln(sd) + 0.5 * ln(TAU)).sum::<f64>();
         let inverse = diagonal.map(|sd| 1.0 / sd).collect();
-        Self { mean, scale, inverse, constant }
+        let factor = match &scale {
+            Scale::Diagonal(_) => None,
+            Scale::Lower(tril) => Some(Factor::new(tril, mean.len())),
+        };
+        Self { mean, scale, factor, inverse, constant }
     }
 
     /// How many coordinates.
@@ -103,7 +108,8 @@ impl Prior {
                 columns[j * d + i] = entry;
             }
         }
-        Ok((Self { scale: Scale::Lower(tril), ..self.clone() }, columns))
+        let factor = Some(Factor::new(&tril, d));
+        Ok((Self { scale: Scale::Lower(tril), factor, ..self.clone() }, columns))
     }
 
     /// Takes another mean, and another whole factor, given column by column.
@@ -117,26 +123,26 @@ impl Prior {
             }
             self.inverse[i] = 1.0 / row[i];
         }
+        if let Some(factor) = &mut self.factor {
+            factor.refit(tril, d);
+        }
         self.constant = -(0..d).map(|i| ln(columns[i * (d + 1)]) + 0.5 * ln(TAU)).sum::<f64>();
     }
 
     /// Its factor times some numbers.
     fn spread(&self, z: &[f64], out: &mut [f64]) {
-        match &self.scale {
-            Scale::Diagonal(sd) => {
-                for ((out, z), sd) in out.iter_mut().zip(z).zip(sd) {
-                    *out = sd * z;
-                }
+        if let Scale::Diagonal(sd) = &self.scale {
+            for ((out, z), sd) in out.iter_mut().zip(z).zip(sd) {
+                *out = sd * z;
             }
-            Scale::Lower(tril) => multiply(tril, z, out),
+        } else if let Some(factor) = &self.factor {
+            factor.times(z, out);
         }
     }
 
     /// A draw, with `spare` as above.
     pub fn draw(&self, draws: &mut impl Draws, spare: &mut [f64], out: &mut [f64]) {
-        for z in &mut *spare {
-            *z = draws.normal();
-        }
+        draws.normals(spare);
         self.spread(spare, out);
         for (out, mean) in out.iter_mut().zip(&self.mean) {
             *out += mean;
@@ -218,6 +224,17 @@ impl Learner {
         let sound =
             (0..d).all(|i| tril[i * d + i].is_normal()) && tril.iter().all(|a| a.is_finite());
         sound.then(|| Prior::new(mean, Scale::Lower(tril)))
+    }
+}
+
+vectorised! {
+    /// The point of an ellipse around a mean, through `x`, with another axis, at an angle.
+    fn turn(mean: &[f64], x: &[f64], axis: &[f64], by: [f64; 2], out: &mut [f64]) {
+        let ([sine, cosine], n) = (by, out.len());
+        let (mean, x, axis) = (&mean[..n], &x[..n], &axis[..n]);
+        for i in 0..n {
+            out[i] = mean[i] + (x[i] - mean[i]) * cosine + axis[i] * sine;
+        }
     }
 }
 
@@ -338,10 +355,7 @@ impl Elliptical {
         self.evaluations += 1;
         let (sine, cosine) = sin_cos(self.bracket.angle);
         self.turned = (sine, cosine);
-        let axes = self.x.iter().zip(&self.axis).zip(&self.prior.mean);
-        for (point, ((x, axis), mean)) in self.point.iter_mut().zip(axes) {
-            *point = mean + (x - mean) * cosine + axis * sine;
-        }
+        turn(&self.prior.mean, &self.x, &self.axis, [sine, cosine], &mut self.point);
         Step::Evaluate
     }
 
@@ -373,9 +387,7 @@ impl Kernel for Elliptical {
             let shape = 0.5 * (df + self.x.len() as f64);
             (0.5 * (df + self.products[0]) / gamma(shape, draws)).sqrt()
         });
-        for z in &mut self.normals {
-            *z = draws.normal();
-        }
+        let drop = draws.opening(&mut self.normals);
         if let Some(spread) = spread {
             for z in &mut self.normals {
                 *z *= spread;
@@ -384,7 +396,7 @@ impl Kernel for Elliptical {
         self.prior.spread(&self.normals, &mut self.axis);
         self.products[1] = dot(&self.white, &self.normals);
         self.products[2] = squares(&self.normals);
-        self.level = self.logp - self.student - draws.exponential();
+        self.level = self.logp - self.student - drop;
         self.bracket = Bracket::new(draws);
         self.ask()
     }

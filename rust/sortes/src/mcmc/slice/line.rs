@@ -298,11 +298,10 @@ impl Line {
     #[inline]
     fn shrink(&mut self, draws: &mut impl Draws) -> Ask {
         self.shrunk += 1;
-        if self.proposal.0 < self.x0 {
-            self.interval.0 = self.proposal.0;
-        } else {
-            self.interval.1 = self.proposal.0;
-        }
+        // Without a branch: which end it is nobody can guess.
+        let (at, (left, right)) = (self.proposal.0, self.interval);
+        let is_below = at < self.x0;
+        self.interval = (if is_below { at } else { left }, if is_below { right } else { at });
         self.propose(draws)
     }
 

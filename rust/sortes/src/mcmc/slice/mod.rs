@@ -7,6 +7,7 @@ pub mod adaptive;
 mod angle;
 pub mod coordinate;
 pub mod elliptical;
+pub mod factor;
 pub mod line;
 pub mod polar;
 pub mod ray;

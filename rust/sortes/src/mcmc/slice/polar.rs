@@ -11,8 +11,9 @@ use sortes_core::rng::elementary::{exp_negative, ln};
 use sortes_core::{Error, Result};
 
 use super::angle::Bracket;
+use super::factor::Factor;
 use super::line::{Ask, Growth, Line};
-use super::ray::{length, multiply};
+use super::ray::length;
 use super::trigonometry::sin_cos;
 use crate::mcmc::draws::Draws;
 use crate::mcmc::kernel::{Kernel, Step, Tuner};
@@ -28,6 +29,8 @@ pub struct Options {
     /// What directions are multiplied by: a number for each coordinate, the rows of a lower
     /// triangular matrix, or nothing.
     pub scale: Arc<[f64]>,
+    /// The matrix again, if it is one.
+    pub factor: Option<Arc<Factor>>,
     /// What warm-up learns from all chains, in place of the centre and of these.
     pub adapt: Option<Shape>,
     /// Whether the radius gets a level of its own.
@@ -151,14 +154,14 @@ impl Polar {
     fn turn(&mut self, is_proposal: bool) {
         let from = if is_proposal { &self.proposal } else { &self.direction };
         let scale = &*self.options.scale;
-        if scale.is_empty() {
+        if let Some(factor) = &self.options.factor {
+            factor.times(from, &mut self.turned);
+        } else if scale.is_empty() {
             self.turned.copy_from_slice(from);
-        } else if scale.len() == from.len() {
+        } else {
             for ((out, x), scale) in self.turned.iter_mut().zip(from).zip(scale) {
                 *out = x * scale;
             }
-        } else {
-            multiply(scale, from, &mut self.turned);
         }
     }
 
@@ -197,19 +200,20 @@ impl Polar {
         Step::Evaluate
     }
 
-    /// Draws a great circle through the direction, and asks about a point of it.
+    /// Makes a great circle through the direction, of normals, and asks about a point of it.
     #[inline]
     fn circle(&mut self, draws: &mut impl Draws) -> Step {
-        let mut norm = 0.0;
-        while norm < 1e-12 {
-            for z in &mut self.axis {
-                *z = draws.normal();
-            }
+        let mut norm;
+        loop {
             let along: f64 = self.axis.iter().zip(&self.direction).map(|(a, b)| a * b).sum();
             for (z, theta) in self.axis.iter_mut().zip(&self.direction) {
                 *z -= along * theta;
             }
             norm = length(&self.axis);
+            if norm >= 1e-12 {
+                break;
+            }
+            draws.normals(&mut self.axis);
         }
         for z in &mut self.axis {
             *z /= norm;
@@ -265,17 +269,15 @@ impl Kernel for Polar {
     #[inline]
     fn start(&mut self, draws: &mut impl Draws) -> Step {
         (self.stuck, self.is_radial, self.directions) = (false, false, 0);
-        self.level = self.jacobian(self.radius) + self.logp - draws.exponential();
         self.is_fresh = self.options.fresh;
+        let normals = if self.is_fresh { &mut self.proposal } else { &mut self.axis };
+        let drop = draws.opening(normals);
+        self.level = self.jacobian(self.radius) + self.logp - drop;
         if !self.is_fresh {
             return self.circle(draws);
         }
-        let mut norm = 0.0;
-        while norm < 1e-12 {
-            for z in &mut self.proposal {
-                *z = draws.normal();
-            }
-            norm = length(&self.proposal);
+        while length(&self.proposal) < 1e-12 {
+            draws.normals(&mut self.proposal);
         }
         self.propose()
     }
@@ -294,6 +296,7 @@ impl Kernel for Polar {
             return self.begin_radius(draws);
         }
         if std::mem::take(&mut self.is_fresh) {
+            draws.normals(&mut self.axis);
             return self.circle(draws);
         }
         self.bracket.shrink(draws);
@@ -360,6 +363,9 @@ impl Kernel for Polar {
             let factor = exp_negative(-change.abs());
             self.width[0] *= if change < 0.0 { factor } else { 1.0 / factor };
             self.options.scale = learnt.scale.as_slice().into();
+            let is_matrix = learnt.scale.len() > d;
+            let factor = || Arc::new(Factor::new(&learnt.scale, d));
+            self.options.factor = is_matrix.then(factor);
             self.tuner = self.tuner.is_some().then(|| Tuner::new(self.width[0]));
         }
     }

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use sortes_core::memory::{copied, zeroed};
-use sortes_core::{Result, Run, vectorised};
+use sortes_core::{Result, Run};
 
+use super::factor::Factor;
 use super::line::{Ask, Growth, Line};
 use crate::mcmc::draws::Draws;
 use crate::mcmc::kernel::{Kernel, Step, Tuner};
@@ -14,8 +15,8 @@ use crate::mcmc::kernel::{Kernel, Step, Tuner};
 pub struct Options {
     /// The width of intervals.
     pub width: f64,
-    /// What directions are multiplied by: the rows of a lower triangular matrix.
-    pub scale_tril: Option<Arc<[f64]>>,
+    /// What directions are multiplied by.
+    pub scale_tril: Option<Arc<Factor>>,
     /// How intervals are found.
     pub growth: Growth,
     /// Whether warm-up changes the width.
@@ -32,36 +33,11 @@ pub struct Ray {
     point: Vec<f64>,
     direction: Vec<f64>,
     normals: Vec<f64>,
-    scale_tril: Option<Arc<[f64]>>,
+    scale_tril: Option<Arc<Factor>>,
     width: [f64; 1],
     line: Line,
     stuck: bool,
     tuner: Option<Tuner>,
-}
-
-vectorised! {
-    /// `out = L z` for the rows of a lower triangular matrix: each sum by eight sums side by side.
-    pub(super) fn multiply(tril: &[f64], z: &[f64], out: &mut [f64]) {
-        let d = z.len();
-        assert!(tril.len() == d * d && out.len() == d); // so that few indices below are looked at
-        for i in 0..d {
-            let row = &tril[i * d..=i * d + i];
-            let (mut sums, mut at) = ([0.0; 8], 0);
-            while at + 8 <= row.len() {
-                for k in 0..8 {
-                    sums[k] += row[at + k] * z[at + k];
-                }
-                at += 8;
-            }
-            let mut rest = 0.0;
-            while at < row.len() {
-                rest += row[at] * z[at];
-                at += 1;
-            }
-            let [a, b, c, d, e, f, g, h] = sums;
-            out[i] = rest + (((a + e) + (c + g)) + ((b + f) + (d + h)));
-        }
-    }
 }
 
 /// The length of a vector, of numbers near one.
@@ -121,21 +97,20 @@ impl Kernel for Ray {
     #[inline]
     fn start(&mut self, draws: &mut impl Draws) -> Step {
         self.stuck = false;
-        let mut norm = 0.0;
+        let mut drop = draws.opening(&mut self.normals);
+        let mut norm = length(&self.normals);
         while norm == 0.0 {
-            for z in &mut self.normals {
-                *z = draws.normal();
-            }
+            drop = draws.opening(&mut self.normals);
             norm = length(&self.normals);
         }
         for z in &mut self.normals {
             *z /= norm;
         }
         match &self.scale_tril {
-            Some(tril) => multiply(tril, &self.normals, &mut self.direction),
+            Some(tril) => tril.times(&self.normals, &mut self.direction),
             None => self.direction.copy_from_slice(&self.normals),
         }
-        let level = self.logp - draws.exponential();
+        let level = self.logp - drop;
         let everywhere = (f64::NEG_INFINITY, f64::INFINITY);
         let ask = self.line.begin(0.0, level, self.width[0], everywhere, draws);
         self.take(ask)

@@ -17,6 +17,7 @@ use sortes_core::rng::bulk::words_of;
 use sortes_core::rng::{Purpose, Rounds, Stream};
 use sortes_core::{Result, Run, vectorised};
 
+use super::packing::{join, separate};
 use super::sampler::{Measured, State};
 use super::sigmoid;
 
@@ -421,10 +422,8 @@ impl Spins {
         let mut planes = [zeroed(words, "spins")?, zeroed(words, "spins")?];
         let width = lattice.width();
         for (row, states) in states.chunks_exact(lattice.shape[1]).enumerate() {
-            for (column, &state) in states.iter().enumerate() {
-                let (colour, j) = ((row + column) % 2, column / 2);
-                planes[colour][row * width + j / 64] |= u64::from(state) << (j % 64);
-            }
+            let [even, odd] = of_row(&mut planes, row, width);
+            separate(states, even, odd);
         }
         let first = chain * Self::names(&lattice);
         let digits = Arc::new(Digits::new(lattice.thresholds()));
@@ -588,6 +587,15 @@ impl Spins {
     }
 }
 
+/// The words of a row: of the sites in even columns, and of the others.
+fn of_row(planes: &mut [Vec<u64>; 2], row: usize, width: usize) -> [&mut [u64]; 2] {
+    let mut words = planes.each_mut().map(|plane| &mut plane[row * width..(row + 1) * width]);
+    if row % 2 == 1 {
+        words.reverse();
+    }
+    words
+}
+
 /// Copies words from `start` on, from the beginning again at the end.
 fn cyclic(words: &[u64], start: usize, out: &mut [u64]) {
     let (mut start, mut rest) = (start % words.len(), out);
@@ -609,10 +617,8 @@ impl State for Spins {
     fn read(&self, out: &mut [u8]) {
         let width = self.lattice.width();
         for (row, out) in out.chunks_exact_mut(self.lattice.shape[1]).enumerate() {
-            for (column, out) in out.iter_mut().enumerate() {
-                let (colour, j) = ((row + column) % 2, column / 2);
-                *out = (self.planes[colour][row * width + j / 64] >> (j % 64) & 1) as u8;
-            }
+            let here = row * width..(row + 1) * width;
+            join(&self.planes[row % 2][here.clone()], &self.planes[1 - row % 2][here], out);
         }
     }
 

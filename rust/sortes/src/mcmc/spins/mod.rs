@@ -6,6 +6,7 @@
 //! | [`gibbs`] | heat bath of one site after the other, or of all sites of a colour |
 //! | `alike` | the same by tables, where couplings have one strength |
 //! | [`lattice`] | heat bath on a square lattice, 64 spins in a word |
+//! | `packing` | states as bytes and as bits |
 //! | [`clusters`] | Swendsen-Wang and Wolff |
 //! | [`sampler`] | chains of any of these |
 //! | [`boltzmann`] | restricted Boltzmann machines |
@@ -16,6 +17,7 @@ pub mod clusters;
 pub mod gibbs;
 pub mod lattice;
 pub mod model;
+mod packing;
 pub mod sampler;
 
 use sortes_core::rng::elementary::exp_negative;

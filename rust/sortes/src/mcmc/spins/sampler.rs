@@ -7,6 +7,8 @@ use sortes_core::rng::stream::ENTITY_LIMIT;
 use sortes_core::rng::{Purpose, Stream, bulk};
 use sortes_core::{Error, Result, Run};
 
+use super::packing::states_of;
+
 /// How long a chain runs before the next one does.
 const TURN: Duration = Duration::from_millis(10);
 
@@ -247,19 +249,25 @@ pub fn random_states(
     run: Run<'_>,
 ) -> Result<Vec<u8>> {
     let mut out = zeroed(sites.saturating_mul(chains), "states of sites")?;
-    let names = sites.div_ceil(2) as u64;
+    // One of two states takes a digit, one of others a word.
+    let each = if states == 2 { 64 } else { 1 };
+    let names = sites.div_ceil(2 * each) as u64;
     check_names(chains, names)?;
     let stream = stream.rounds().at(0);
     let mut words = [[0; 2]; 256];
     for (chain, out) in (0..).zip(out.chunks_exact_mut(sites)) {
         let mut name = chain * names;
-        for out in out.chunks_mut(2 * words.len()) {
+        for out in out.chunks_mut(2 * each * words.len()) {
             run.check()?;
-            let words = &mut words[..out.len().div_ceil(2)];
+            let words = &mut words[..out.len().div_ceil(2 * each)];
             bulk::words(Purpose::Initial, bulk::Ids::From(stream, name), words);
             name += words.len() as u64;
-            for (out, &word) in out.iter_mut().zip(words.as_flattened()) {
-                *out = ((u128::from(word) * states as u128) >> 64) as u8;
+            for (out, &word) in out.chunks_mut(each).zip(words.as_flattened()) {
+                if states == 2 {
+                    states_of(word, out);
+                } else {
+                    out[0] = ((u128::from(word) * states as u128) >> 64) as u8;
+                }
             }
         }
     }

@@ -51,8 +51,8 @@ pub trait LogDensity: Send + Sync {
         self.logp(x, scratch)
     }
 
-    /// The log density of a target that always has one: a number comes back in a register, and a [`Result`]
-    /// by way of memory. Only where [`is_total`](Self::is_total).
+    /// The log density as a number, which comes back in a register, and a [`Result`] by way of memory: plus
+    /// infinity where [`logp`](Self::logp) has an error. Only where [`is_total`](Self::is_total).
     fn value(&self, _x: &[f64]) -> f64 {
         f64::NAN
     }
