@@ -1,7 +1,8 @@
 """Noise to data, by a denoiser."""
 
+from . import fitting as fitting
 from . import mixture as mixture
 from . import noise as noise
 from . import plans as plans
 
-__all__ = ["mixture", "noise", "plans"]
+__all__ = ["fitting", "mixture", "noise", "plans"]

@@ -138,6 +138,8 @@ purposes! {
     Mixture = 73, "mixture";
     /// Directions in space.
     Direction = 74, "direction";
+    /// The children of a population of schedules.
+    Evolve = 79, "evolve";
 }
 
 /// One past the largest entity: entities have 48 bits.
