@@ -1,10 +1,10 @@
-"""Measure plans that were fitted against every solver on every schedule, at equally many evaluations.
+"""Measure fitted plans against every solver on every schedule, at equally many evaluations.
 
     python examples/measure_fitting.py                         # one mixture, less than a minute
     python examples/measure_fitting.py docs/diffusion/fitting.md   # all; writes its tables
 
 How near runs of few evaluations end to where the probability flow ends: the root mean square over
-noise that nothing was fitted to. `PROBLEMS` says what is measured; add a denoiser of your own there.
+noise that nothing was fitted to. `PROBLEMS` says what is measured: add a denoiser of your own.
 """
 
 import math
@@ -44,7 +44,7 @@ SCHEDULES = (
     *("beta", "linear_quadratic", "kl_optimal", "bong_tangent", "beta57", "align_your_steps"),
 )
 #: States that are fitted to, and states that are measured.
-FITTED_TO, MEASURED = 1024, 4096
+FITTED_TO, MEASURED = 4096, 4096
 
 
 class Problem(NamedTuple):

@@ -54,8 +54,12 @@ class TestShortest:
                     assert found is None
                 else:
                     way = found.indices.tolist()
-                    assert len(way) == k + 1 and way[0] == 0 and way[-1] == n - 1
-                    assert sum(cost[pair] for pair in itertools.pairwise(way)) == pytest.approx(best)
+                    assert len(way) == k + 1
+                    assert way[0] == 0
+                    assert way[-1] == n - 1
+                    assert sum(cost[pair] for pair in itertools.pairwise(way)) == pytest.approx(
+                        best
+                    )
                     assert found.cost == pytest.approx(best, rel=1e-12)
 
     def test_ties_and_too_many_steps(self):
@@ -67,7 +71,8 @@ class TestShortest:
     def test_threads_change_nothing(self):
         cost = np.random.default_rng(3).random((1500, 1500))
         one, two = (shortest_k_path(cost, 9, num_threads=t) for t in (1, 2))
-        assert one.indices.tolist() == two.indices.tolist() and one.cost == two.cost
+        assert one.indices.tolist() == two.indices.tolist()
+        assert one.cost == two.cost
 
     def test_what_is_no_cost_is_named(self):
         for bad in (math.nan, -math.inf):
@@ -148,7 +153,8 @@ class TestAlignYourSteps:
     def test_seeds(self):
         path, x0 = Path.ve([4.0, 1.0, 0.25]), torch.ones(3, 2)
         one, same, other = (ays_cost(LAW.denoise, x0[..., None], path, rng=r) for r in (1, 1, 2))
-        assert (one == same).all() and (one != other).any()
+        assert (one == same).all()
+        assert (one != other).any()
 
     def test_refusals(self):
         x0 = torch.zeros(2, 1)
@@ -183,9 +189,7 @@ class TestStepsize:
             return y
 
         fine = ended(range(len(path)))
-        return {
-            way: float(((ended(way) - fine) ** 2).mean()) for way in subsets(path.n_steps, k)
-        }
+        return {way: float(((ended(way) - fine) ** 2).mean()) for way in subsets(path.n_steps, k)}
 
     def problems(self):
         rng = np.random.default_rng(11)
@@ -193,7 +197,9 @@ class TestStepsize:
             law = GaussianMixture(
                 rng.dirichlet([2, 2, 2]), rng.normal(size=3) * 1.5, rng.uniform(0.2, 0.8, 3)
             )
-            path = Path.ve(np.geomspace(8, 0.05, 9)) if trial % 2 else Path.flow(np.linspace(1, 0, 9))
+            path = (
+                Path.ve(np.geomspace(8, 0.05, 9)) if trial % 2 else Path.flow(np.linspace(1, 0, 9))
+            )
             x = torch.tensor(rng.normal(size=6)) * float(path.sigma[0])
             yield law.denoise, x, path, 3 + trial % 2
 
@@ -231,14 +237,16 @@ class TestStepsize:
             optimal_stepsize(denoiser, x, path, 2, at_most=fewer) for fewer in (False, True)
         )
         costs = {k: min(self.every(denoiser, x, path, k).values()) for k in (1, 2)}
-        assert len(exact.indices) == 3 and exact.cost == pytest.approx(costs[2])
+        assert len(exact.indices) == 3
+        assert exact.cost == pytest.approx(costs[2])
         assert most.cost == pytest.approx(min(costs.values()))
 
     def test_as_many_steps_as_levels_cost_nothing(self):
         path = Path.ve(np.append(np.geomspace(5, 0.1, 6), 0.0))
         x = torch.randn(4, 2, generator=torch.Generator().manual_seed(0))
         found = optimal_stepsize(LAW.denoise, x[..., None], path, 6)
-        assert found.indices.tolist() == list(range(7)) and found.cost == 0
+        assert found.indices.tolist() == list(range(7))
+        assert found.cost == 0
 
     def test_refusals(self):
         path, x = Path.ve([4.0, 1.0, 0.5]), torch.ones(2, 1)
@@ -260,8 +268,15 @@ class TestEvolution:
         """13 levels, 4 steps, 2 choices: one of 2,640 is best; it asks about fewer."""
         for seed in range(5):
             found = evolutionary_search(self.even, 13, 4, n_choices=2, rng=seed)
-            assert found.indices.tolist() == [0, 3, 6, 9, 12] and found.choices.tolist() == [0, 1, 0, 1]
-            assert found.cost == 36 and found.n_evaluated <= 1000
+            assert found.indices.tolist() == [0, 3, 6, 9, 12]
+            assert found.choices.tolist() == [
+                0,
+                1,
+                0,
+                1,
+            ]
+            assert found.cost == 36
+            assert found.n_evaluated <= 1000
 
     def test_nothing_is_tried_twice_and_small_spaces_are_searched_whole(self):
         seen = []
@@ -272,18 +287,23 @@ class TestEvolution:
 
         found = evolutionary_search(fitness, 6, 3, n_choices=2, population=30, rng=1)
         assert len(seen) == len(set(seen)) == found.n_evaluated == 48
-        best = min(self.even(np.array(way), np.array(c)) for way in subsets(5, 3)
-                   for c in itertools.product(range(2), repeat=3))
+        best = min(
+            self.even(np.array(way), np.array(c))
+            for way in subsets(5, 3)
+            for c in itertools.product(range(2), repeat=3)
+        )
         assert found.cost == best
 
     def test_the_best_never_gets_worse_and_seeds_repeat(self):
         runs = [
             evolutionary_search(self.even, 60, 6, generations=g, rng=3).cost for g in (1, 5, 20)
         ]
-        assert runs[0] >= runs[1] >= runs[2] and runs[0] > runs[2]
+        assert runs[0] >= runs[1] >= runs[2]
+        assert runs[0] > runs[2]
         again = evolutionary_search(self.even, 60, 6, generations=20, rng=3).cost
         other = evolutionary_search(self.even, 60, 6, generations=1, rng=4)
-        assert again == runs[2] and other.cost != runs[0]
+        assert again == runs[2]
+        assert other.cost != runs[0]
 
     def test_what_is_given_is_tried_first(self):
         seen = []

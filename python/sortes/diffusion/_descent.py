@@ -18,13 +18,15 @@ if TYPE_CHECKING:
 
     Doubles = NDArray[np.float64]
 
-#: By how much a parameter is moved to see what it does, in float32 and in float64: the share of what
-#: it acts on.
+#: By how much a parameter is moved to see what it does, in float32 and in float64: the share of
+#: what it acts on.
 _MOVED: Final = {4: 2e-3, 8: 1e-5}
 #: How strongly steps are drawn in at first; how much less after each that helps, more after others.
 _DAMPING: Final = (1e-2, 0.2, 4.0)
-#: How often a step is drawn in before the descent ends, and how much a step must help to go on.
+#: How often a step is drawn in before the descent ends; and it ends after this many steps of which
+#: each helped by less than this share.
 _TRIES: Final = 8
+_SLOW: Final = 3
 _LITTLE: Final = 1e-3
 
 
@@ -37,7 +39,9 @@ class Batch:
         self.path, self.torch, self._denoiser, self._report = path, torch, denoiser, report
         self._asked = x.dtype
         state = x.detach()
-        self.states = list((state.to(torch.float32) if x.dtype.itemsize < 4 else state).split(chunk))
+        self.states = list(
+            (state.to(torch.float32) if x.dtype.itemsize < 4 else state).split(chunk)
+        )
         self.targets: list[Any] = []
         self.numbers = x.numel()
         self.moved = _MOVED[self.states[0].dtype.itemsize]
@@ -196,9 +200,7 @@ class Rows:
             if len(directions):
                 steps = np.linalg.lstsq(directions.T, row - base, rcond=None)[0]
                 theta[self.starts[k] : self.starts[k + 1]] = steps
-            ys = [
-                combined(row, [y, *past]) for y, past in zip(ys, history, strict=True)
-            ]
+            ys = [combined(row, [y, *past]) for y, past in zip(ys, history, strict=True)]
         return theta
 
     def columns(self, theta: Doubles, which: int, *, rows: bool = True) -> tuple[Any, Any]:
@@ -223,7 +225,10 @@ class Rows:
             other[k - 1] += small
             moved = self._knots.through(other)
             changed = [row for row, _ in self.rows(moved, theta)]
-            begun = [*ys[:k], combined(changed[k - 1], [ys[k - 1], *_newest(ms[:k], changed[k - 1])])]
+            begun = [
+                *ys[:k],
+                combined(changed[k - 1], [ys[k - 1], *_newest(ms[:k], changed[k - 1])]),
+            ]
             later, _ = self._run(moved, changed, begun, ms[:k])
             by_level.append((later[-1] - end) / small)
         for slopes in self._knots.slopes(theta[: n - 1]).T:
@@ -290,25 +295,17 @@ class Reached(NamedTuple):
 
 
 def descend(
-    family: Family,
-    batch: Batch,
-    theta: Doubles,
-    *,
-    free: NDArray[np.bool_],
-    centre: Doubles,
-    ridge: float,
-    iterations: int,
+    family: Family, batch: Batch, theta: Doubles, ridge: Doubles, iterations: int
 ) -> Iterator[Reached]:
     """Yield better and better parameters: Levenberg and Marquardt's method.
 
-    `free` says which parameters move; `ridge` draws them to `centre`, in units of the squares of
-    their derivatives.
+    `ridge` draws each parameter to zero, in units of the mean square of its derivatives.
     """
     cost = batch.cost(family.plan(theta))
     yield Reached(theta, cost)
     damping, shrink, grow = _DAMPING
     slow = 0
-    for _ in range(iterations):
+    for _ in range(iterations if len(theta) else 0):
         gram = np.zeros((len(theta) + 1, len(theta) + 1))
         for which in range(len(batch.states)):
             residual, columns = family.columns(theta, which)
@@ -316,25 +313,17 @@ def descend(
         gram /= batch.numbers
         if not np.isfinite(gram).all():
             return
-        normal, right = gram[:-1, :-1][np.ix_(free, free)], gram[:-1, -1][free]
-        scale = np.sqrt(np.maximum(np.diag(normal), 1e-30 * max(1.0, float(np.trace(normal)))))
-        normal, right = normal / np.outer(scale, scale), right / scale
-        drawn = ridge * (theta - centre)[free] * scale
-        before = cost
-        penalty = ridge * float((((theta - centre)[free] * scale) ** 2).sum())
+        # In units of each parameter's own effect.
+        squares = np.maximum(np.diag(gram)[:-1], 1e-30 * max(1.0, float(np.trace(gram))))
+        scale = np.sqrt(squares)
+        normal, right = gram[:-1, :-1] / np.outer(scale, scale), gram[:-1, -1] / scale
+        weight = ridge * squares
+        before, penalty = cost, float(weight @ theta**2)
         for _ in range(_TRIES):
-            system = normal + (damping + ridge) * np.eye(len(scale))
-            step = np.linalg.solve(system, -(right + drawn)) / scale
-            other = theta.copy()
-            other[free] += step
-            try:
-                made = family.plan(other)
-            except ValueError:  # levels that no longer differ
-                damping *= grow
-                continue
-            now = batch.cost(made)
-            added = ridge * float((((other - centre)[free] * scale) ** 2).sum())
-            if now + added < cost + penalty:
+            system = normal + np.diag(damping + ridge)
+            other = theta - np.linalg.solve(system, right + ridge * theta * scale) / scale
+            now = _cost(family, batch, other)
+            if now + float(weight @ other**2) < cost + penalty:
                 theta, cost = other, now
                 damping = max(damping * shrink, 1e-9)
                 break
@@ -343,8 +332,16 @@ def descend(
             return
         yield Reached(theta, cost)
         slow = slow + 1 if before - cost < _LITTLE * before else 0
-        if slow >= 3:
+        if slow >= _SLOW:
             return
+
+
+def _cost(family: Family, batch: Batch, theta: Doubles) -> float:
+    try:
+        made = family.plan(theta)
+    except ValueError:  # levels that no longer differ
+        return math.inf
+    return batch.cost(made)
 
 
 def plan_of_rows(path: Path, rows: list[Doubles], name: str = "fitted") -> Plan:

@@ -11,7 +11,6 @@ import numpy as np
 from sortes import _core
 from sortes._arrays import integers_of
 from sortes._check import (
-    AT_LEAST_1,
     PROBABILITY,
     AtLeastOne,
     Domain,
@@ -158,9 +157,11 @@ def evolutionary_search(
     ]
     one_of(on_interrupt, "on_interrupt", ("raise", "return"))
     stream = as_stream(rng, step)
-    key = int(_core.diffusion.noise.keys(
-        np.array([stream.key], np.uint64), np.array([stream.step], np.uint32), None
-    )[0])
+    key = int(
+        _core.diffusion.noise.keys(
+            np.array([stream.key], np.uint64), np.array([stream.step], np.uint32), None
+        )[0]
+    )
     species = (levels, steps, choices, change)
     run = _Evolution(fitness, species, key)
     with reporter(progress, "tried") as report:
@@ -231,7 +232,9 @@ class _Evolution:
             self._costs[genome] = cost
             if cost < math.inf:
                 self._elite.append((cost, self.asked, genome))
-                self.best = self._elite[-1] if self.best is None else min(self.best, self._elite[-1])
+                self.best = (
+                    self._elite[-1] if self.best is None else min(self.best, self._elite[-1])
+                )
             if report is not None:
                 report(self.asked, total)
         self._elite = sorted(self._elite)[:parents]

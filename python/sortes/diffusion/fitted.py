@@ -109,9 +109,7 @@ class Fitted:
         os.replace(part, name)
 
     @classmethod
-    def load(
-        cls, file: str | os.PathLike[str], *, kind: Kind, solver: str | None = None
-    ) -> Fitted:
+    def load(cls, file: str | os.PathLike[str], *, kind: Kind, solver: str | None = None) -> Fitted:
         """Read the result that `save` has written.
 
         Parameters

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 _STEPS: Final = Domain("[1, 1000]", integer=True)
 #: The order that rows keep.
 _KEPT: Final = Domain("[0, 4]", integer=True)
-#: How many descents from different schedules are begun, and how long each is before the best goes on.
+#: How many steps descents have before the better half of them goes on.
 _TRIAL: Final = 6
 #: What the steps of a mixed plan are chosen from.
 _POOL: Final = (
@@ -237,8 +237,8 @@ def fit_schedule(
 
     Notes
     -----
-    Levenberg and Marquardt's method on the gaps between the levels in lam, from several schedules, of
-    which the best goes on. A step of the descent runs the solver `n` times.
+    Levenberg and Marquardt's method on the gaps between the levels in lam, from several schedules,
+    of which the best goes on. A step of the descent runs the solver `n` times.
 
     Examples
     --------
@@ -320,8 +320,8 @@ def fit_steps(
     Raises
     ------
     ValueError
-        If an argument is out of its domain, a step of the pool draws noise, there are no states, the
-        fine path has fewer than `n` steps, or states, targets or predictions are not finite.
+        If an argument is out of its domain, a step of the pool draws noise, there are no states,
+        the fine path has too few steps, or states, targets or predictions are not finite.
     TypeError
         If an argument has a wrong type.
     Interrupted
@@ -354,9 +354,12 @@ def fit_steps(
     Plan('steps', n_steps=3, n_evaluations=3, n_draws=0)
     """
     steps = _STEPS.check(n, "n")
-    kinds = _POOL if pool is None else [
-        _checked(one, f"item {i} ", "pool") for i, one in enumerate(several(pool, "pool", "StepSpecs"))
-    ]
+    kinds = list(_POOL)
+    if pool is not None:
+        kinds = [
+            _checked(one, f"item {i} ", "pool")
+            for i, one in enumerate(several(pool, "pool", "StepSpecs"))
+        ]
     if not len(kinds):
         raise ValueError("pool: must hold at least one StepSpec, got 0")
     for i, kind in enumerate(kinds):
@@ -450,34 +453,30 @@ class _Fit:
         if np.isfinite(rmse) and (self._best is None or rmse < self._best.rmse):
             self._best = Fitted(made, rmse)
 
-    def _descend(self, family: Family, theta: Any, iterations: int, **options: Any) -> Any:
+    def _descend(self, family: Family, theta: Any, ridge: Any, iterations: int) -> Any:
         """Return the best parameters that a descent reaches, and their cost."""
-        free = options.pop("free", np.ones(len(theta), bool))
         reached = None
-        for reached in descend(
-            family,
-            self._batch,
-            theta,
-            free=free,
-            iterations=iterations if free.any() else 0,
-            **options,
-        ):
+        for reached in descend(family, self._batch, theta, ridge, iterations):
             self._keep(family.plan(reached.theta), reached.cost)
         return reached
 
-    def levels(self, make: Callable[[Path], Plan]) -> Any:
+    def levels(self, make: Callable[[Path], Plan]) -> None:
         """Fit the levels of a solver."""
         family = Schedules(self._batch, self._knots, make)
-        return self._levels(family, self._iterations)
+        self._race(family, self._starts(), np.zeros(self._n - 1))
 
-    def _levels(self, family: Family, iterations: int) -> Any:
-        """Move levels from several schedules, of which the best goes on."""
-        options = {"centre": np.zeros(self._n - 1), "ridge": 0.0}
-        starts = [
-            self._descend(family, z, min(_TRIAL, iterations), **options) for z in self._starts()
-        ]
-        best = min(starts, key=lambda reached: reached.cost)
-        return self._descend(family, best.theta, max(0, iterations - _TRIAL), **options)
+    def _race(self, family: Family, starts: list[Any], ridge: Any) -> None:
+        """Descend from several starts; the better half goes on, again and again."""
+        left = self._iterations
+        turn = _TRIAL
+        while len(starts) > 1 and left > 0:
+            turn = min(turn, left)
+            reached = [self._descend(family, theta, ridge, turn) for theta in starts]
+            reached.sort(key=lambda one: one.cost)
+            starts = [one.theta for one in reached[: (len(starts) + 1) // 2]]
+            left, turn = left - turn, 2 * turn
+        for theta in starts:
+            self._descend(family, theta, ridge, left)
 
     def _starts(self) -> list[NDArray[np.float64]]:
         """Return schedules to begin with: even in lam, of Karras, of normal data."""
@@ -499,24 +498,26 @@ class _Fit:
         n, knots = self._n, self._knots
         family = Rows(self._batch, knots, n, form)
         classical = _Classical(family, n)
-        begun = self._levels(classical, self._iterations // 3)
-        theta = np.zeros(family.starts[-1])
-        theta[: n - 1] = begun.theta
-        # Rows in turn, on the levels of the fine path that are nearest.
-        fine = self._path.lam
+        starts = []
+        for z in self._starts():
+            turn = min(_TRIAL, self._iterations)
+            theta = np.zeros(family.starts[-1])
+            theta[: n - 1] = self._descend(classical, z, np.zeros(n - 1), turn).theta
+            starts += [theta, *self._in_turn(family, theta, ridge)]
+        self._race(family, starts, np.where(np.arange(len(theta)) < n - 1, 0.0, ridge))
+
+    def _in_turn(self, family: Rows, theta: Any, ridge: float) -> list[Any]:
+        """Fit rows in turn, on the levels of the fine path that are nearest, if they differ."""
+        n, knots, fine = self._n, self._knots, self._path.lam
         inner = np.flatnonzero((fine > knots.low) & (fine < knots.high))
-        starts = [theta]
-        places = inner[:0]
-        if n > 1 and len(inner):
-            places = inner[np.abs(fine[inner, None] - knots.lam(begun.theta)).argmin(0)]
-        if len(set(places.tolist())) == n - 1:
-            near = theta.copy()
-            near[: n - 1] = knots.numbers(fine[places])
-            starts.append(family.in_turn(near, self._passed(places), ridge))
-        options = {"ridge": ridge, "centre": theta * (np.arange(len(theta)) < n - 1)}
-        begun = [self._descend(family, one, min(_TRIAL, self._iterations), **options) for one in starts]
-        best = min(begun, key=lambda reached: reached.cost)
-        self._descend(family, best.theta, max(0, self._iterations - _TRIAL), **options)
+        if not len(inner):
+            return []
+        places = inner[np.abs(fine[inner, None] - knots.lam(theta[: n - 1])).argmin(0)]
+        if len(set(places.tolist())) < n - 1:
+            return []
+        near = theta.copy()
+        near[: n - 1] = knots.numbers(fine[places])
+        return [family.in_turn(near, self._passed(places), ridge)]
 
     def _passed(self, places: NDArray[np.int64]) -> list[list[Any]]:
         """Return the states of the fine solver at some levels, and the targets."""
@@ -552,7 +553,7 @@ class _Fit:
         steps = [pool[i] for i in found.choices.tolist()]
         family = Schedules(batch, self._knots, lambda levels: plan_from_steps(steps, levels))
         z = self._knots.numbers(path.lam[found.indices[1:-1]])
-        self._descend(family, z, self._iterations, centre=np.zeros(n - 1), ridge=0.0)
+        self._descend(family, z, np.zeros(n - 1), self._iterations)
 
 
 class _Classical:

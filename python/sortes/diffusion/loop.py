@@ -406,6 +406,8 @@ class _Run:
             slots = [slot.view(shape) for slot in memory.unbind()]
             filled = [memory[: k + 1] for k in range(held)]
         drawn: list[Any] = []
+        # A noise that is added when it is fresh, and never again, need not be held.
+        remembers = watches or any(step.others for step in program)
         y, flat = self._begun(x, drawn), None
         # What is asked for once in an evaluation costs as much as the arithmetic of a small state.
         for k, step in enumerate(program):
@@ -446,7 +448,7 @@ class _Run:
                         y.add_(slots[back], alpha=weight)
             if fresh >= 0:
                 z = draw(fresh)  # type: ignore[misc]
-                if noises > 1 or watches:
+                if remembers:
                     drawn.insert(0, z)
                     del drawn[noises:]
                 y.add_(z, alpha=noise)

@@ -55,8 +55,8 @@ def plan_from_steps(steps: Sequence[StepSpec], path: Path) -> Plan:
     steps : sequence of StepSpec, shape (N,)
         How each step of the path is made.
     path : Path
-        The noise levels. A step to clean data takes its last prediction, and one from pure noise its
-        first.
+        The noise levels. A step to clean data takes its last prediction, and one from pure noise
+        its first.
 
     Returns
     -------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 _POINTS: Final = Domain("[1, 8]", integer=True)
 #: How many numbers of a batch are multiplied at once.
 _CHUNK: Final = 1 << 14
-#: The child of the caller's stream that makes the noise of `ays_cost`.
-_AYS_CHILD: Final = 0x415953
 
 
 class ChosenLevels(NamedTuple):
@@ -186,7 +185,8 @@ def ays_cost(
     if not np.isfinite(path.lam).all():
         raise ValueError("path: must have signal and noise at both ends")
     clean = x0.detach().to(torch.float32) if x0.dtype.itemsize < 4 else x0.detach()
-    draw = ImageNoise(clean, rng=as_stream(rng, step).child(_AYS_CHILD)).draw
+    # A child: with the same seed, `sample` adds other noise.
+    draw = ImageNoise(clean, rng=as_stream(rng, step).split(1)[0]).draw
     # Nodes between neighbours, the cleanest first, and their weights in log rho.
     nodes, weights = np.polynomial.legendre.leggauss(inner)
     lam = path.lam
@@ -289,10 +289,10 @@ def optimal_stepsize(
     Notes
     -----
     Round after round, every level keeps the states that are nearest to the fine solver's there, and
-    the next round steps from them. It is greedy at each level, since a state goes on and not its cost
-    alone: more `beam` comes nearer to the best levels, at as many times the evaluations, of which
-    there are about $N + N (k - 1)$ of the whole batch for one. Distances follow from products of
-    states and predictions, which are summed in float64. The states of two rounds are held.
+    the next round steps from them. It is greedy at each level, since a state goes on and not its
+    cost alone: more `beam` comes nearer to the best levels, at as many times the evaluations, of
+    which there are about $N + N (k - 1)$ of the whole batch for one. Distances follow from products
+    of states and predictions, which are summed in float64. The states of two rounds are held.
 
     References
     ----------
@@ -368,7 +368,7 @@ class _Stepsizes:
         states: list[tuple[tuple[int, ...], Any]] = [((0,), x)]
         best: tuple[float, tuple[int, ...]] = (math.inf, ())
         for round_ in range(1, k + 1):
-            # The last round ends at the last level, and before it there must be levels for the rest.
+            # The last round ends at the last level; before it there are levels for the rest.
             states = [s for s in states if s[0][-1] <= (n - 1 if fewer else n - 1 - (k - round_))]
             predictions = [
                 self._seen[ways][1] if ways in self._seen else self._data(x, ways[-1])
@@ -421,7 +421,7 @@ class _Stepsizes:
     def cost(self, levels: list[int]) -> float:
         """Return the mean square of the distance from the fine solver's end."""
         x, d = self._seen[(0,)]
-        for i, j in zip(levels, levels[1:], strict=False):
+        for i, j in itertools.pairwise(levels):
             x = self._step(x, d if i == 0 else self._data(x, i), i, j)
         return float((x.double() - self._fine[-1].double()).square().mean())
 
