@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 #: By how much a parameter is moved to see what it does, in float32 and in float64: the share of
 #: what it acts on.
 _MOVED: Final = {4: 2e-3, 8: 1e-5}
+#: The least gap between levels that a descent begins with, as a share of all.
+_GAP: Final = 1e-4
 #: How strongly steps are drawn in at first; how much less after each that helps, more after others.
 _DAMPING: Final = (1e-2, 0.2, 4.0)
 #: How often a step is drawn in before the descent ends; and it ends after this many steps of which
@@ -91,8 +93,10 @@ class Knots:
 
     def numbers(self, lam: Doubles) -> Doubles:
         """Return the numbers of levels between the first and the last."""
-        gaps = np.log(np.diff(np.concatenate([[self.low], lam, [self.high]])))
-        z: Doubles = gaps[:-1] - gaps[-1]
+        gaps = np.diff(np.concatenate([[self.low], lam, [self.high]]))
+        # A level at an end has no number; one close by has.
+        logs = np.log(np.maximum(gaps, _GAP * (self.high - self.low)))
+        z: Doubles = logs[:-1] - logs[-1]
         return z
 
     def slopes(self, z: Doubles) -> Doubles:

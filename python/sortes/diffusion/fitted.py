@@ -6,11 +6,11 @@ import json
 import math
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NoReturn, final, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, final, get_args
 
 import numpy as np
 
-from sortes._check import one_of, shown
+from sortes._check import Domain, one_of, shown
 from sortes.diffusion.path import Kind, Path, _restored
 from sortes.diffusion.plans import Plan
 from sortes.diffusion.solvers import solver_names
@@ -18,6 +18,7 @@ from sortes.diffusion.solvers import solver_names
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+_ERROR: Final = Domain("[0, inf]")
 _FORMAT: Final = "sortes.diffusion.Fitted"
 _VERSION: Final = 1
 #: The solvers of plans that `plan` does not make.
@@ -37,6 +38,7 @@ _SHAPES: Final = {
     "state_w": (0, "history"),
     "state_n": (0, "noises"),
 }
+_SAVED: Final = ("history", "noises", *_SHAPES, "intervals")
 _TYPES: Final = {"fresh": np.bool_, "index": np.int64, "step": np.int64}
 
 
@@ -52,6 +54,13 @@ class Fitted:
     rmse : float
         The root mean square of how far it ends from where it should, on the states that it was
         fitted to. On others it is larger: measure it there.
+
+    Raises
+    ------
+    ValueError
+        If `rmse` is negative or NaN.
+    TypeError
+        If something has a wrong type.
 
     Examples
     --------
@@ -72,7 +81,12 @@ class Fitted:
     """
 
     plan: Plan
-    rmse: float
+    rmse: Annotated[float, _ERROR]
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.plan, Plan):
+            raise TypeError(f"plan: must be a Plan, got {shown(self.plan)}")
+        object.__setattr__(self, "rmse", _ERROR.check(self.rmse, "rmse"))
 
     @property
     def path(self) -> Path:
@@ -213,7 +227,7 @@ def _described(found: Fitted) -> dict[str, Any]:
             "t": _plain(path.t),
             "clock": clock if isinstance(clock, float) else [_plain(part) for part in clock],
         },
-        "plan": {name: _plain(values) for name, values in found.plan._arrays.items()},
+        "plan": {name: _plain(found.plan._arrays[name]) for name in _SAVED},
     }
 
 
@@ -225,8 +239,8 @@ def _read(found: dict[str, Any]) -> Fitted:
     parts, arrays = found.get("path"), found.get("plan")
     if not isinstance(parts, dict) or not isinstance(arrays, dict):
         _refuse("is damaged: it has no path or no plan")
-    rmse = _numbers(found.get("rmse"), "rmse", 0)
-    if not rmse >= 0:
+    rmse = float(_numbers(found.get("rmse"), "rmse", 0))
+    if rmse not in _ERROR:
         _refuse(f"is damaged: rmse is {rmse}")
     alpha, sigma, t = (_numbers(parts.get(name), name, 1) for name in ("alpha", "sigma", "t"))
     clock = parts.get("clock")
@@ -235,7 +249,8 @@ def _read(found: dict[str, Any]) -> Fitted:
         if len(clock) != 2:
             _refuse("is damaged: clock")
         nodes = _numbers(clock[0], "clock", 1), _numbers(clock[1], "clock", 1)
-    elif not isinstance(clock, float) or not 0 < clock < math.inf:
+    scale = clock if isinstance(clock, float) else 0.0
+    if nodes is None and not 0 < scale < math.inf:
         _refuse("is damaged: clock")
     kind = found.get("kind")
     try:
@@ -243,8 +258,8 @@ def _read(found: dict[str, Any]) -> Fitted:
     except (ValueError, TypeError) as error:
         _refuse(f"is damaged: {error}")
     if nodes is None:
-        path = _restored(path.alpha, path.sigma, path.t, path.kind, clock)
-    return Fitted(Plan._of(solver, path, _arrays(arrays, path)), float(rmse))
+        path = _restored(path.alpha, path.sigma, path.t, path.kind, scale)
+    return Fitted(Plan._of(solver, path, _arrays(arrays, path)), rmse)
 
 
 def _numbers(x: Any, name: str, dims: int) -> NDArray[np.float64]:
@@ -279,7 +294,7 @@ def _arrays(given: dict[str, Any], path: Path) -> dict[str, Any]:
     evaluations = len(_numbers(given.get("lam"), "lam", 1))
     arrays: dict[str, Any] = dict(sizes)
     for name, (more, columns) in _SHAPES.items():
-        width = sizes.get(columns, columns) if columns else None  # type: ignore[call-overload]
+        width = sizes[columns] if isinstance(columns, str) else columns
         values = _numbers(given.get(name), name, 1 if width is None else 2)
         shape = (evaluations + more,) if width is None else (evaluations + more, width)
         if values.shape != shape:
@@ -300,4 +315,17 @@ def _arrays(given: dict[str, Any], path: Path) -> dict[str, Any]:
         _refuse("is damaged: index or step")
     if path.kind == "ve" and (arrays["lam"] == -np.inf).any():
         _refuse("is damaged: lam")
+    # A row combines what there is: predictions before it, and noises that have been drawn.
+    drawn = np.cumsum(arrays["fresh"])
+    for name, there in (
+        ("w", np.arange(evaluations + 1)),
+        ("state_w", np.arange(1, evaluations + 1)),
+        ("n", drawn),
+        ("state_n", drawn[:-1]),
+    ):
+        if arrays[name][np.arange(arrays[name].shape[1]) >= there[:, None]].any():
+            _refuse(f"is damaged: {name} combines what is not there")
+    p, r = arrays["mix"].T
+    if not ((r == 1) | (p == 1)).all():
+        _refuse("is damaged: mix")
     return arrays

@@ -20,6 +20,8 @@ from sortes.diffusion.noise import ImageNoise
 from sortes.diffusion.path import Denoise, Path
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import torch
     from numpy.typing import ArrayLike, NDArray
 
@@ -56,7 +58,7 @@ def shortest_k_path(
     ----------
     cost : array_like, shape (M, M)
         Item (i, j) is the cost of a step from level i to a later level j; infinite if it is
-        forbidden. Items on the diagonal and below are not read.
+        forbidden. Items on the diagonal and below say nothing.
     k : int
         How many steps, at least 1.
     num_threads : int, optional
@@ -186,7 +188,7 @@ def ays_cost(
         raise ValueError("path: must have signal and noise at both ends")
     clean = x0.detach().to(torch.float32) if x0.dtype.itemsize < 4 else x0.detach()
     # A child: with the same seed, `sample` adds other noise.
-    draw = ImageNoise(clean, rng=as_stream(rng, step).split(1)[0]).draw
+    draw: Callable[[int], Any] = ImageNoise(clean, rng=as_stream(rng, step).split(1)[0]).draw
     # Nodes between neighbours, the cleanest first, and their weights in log rho.
     nodes, weights = np.polynomial.legendre.leggauss(inner)
     lam = path.lam

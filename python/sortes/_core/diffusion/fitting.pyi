@@ -5,7 +5,6 @@ from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-
 from sortes._progress import Job
 
 __all__ = ["children", "fitted", "row", "shortest", "stepsize_round"]
@@ -31,8 +30,8 @@ def children(
 ) -> NDArray[np.uint32]: ...
 def row(path: _Given, form: tuple[int, int, int], k: int) -> tuple[_Doubles, _Doubles]: ...
 def fitted(
-    base: Sequence[float],
-    directions: Sequence[float],
+    base: _Doubles | Sequence[float],
+    directions: _Doubles | Sequence[float],
     gram: _Doubles,
     target: _Doubles,
     ridge: float,

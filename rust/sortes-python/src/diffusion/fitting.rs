@@ -2,8 +2,8 @@
 
 use sortes::diffusion::fitting::evolution::{self, Species};
 use sortes::diffusion::fitting::rows::{self, Form, Row};
-use sortes::diffusion::fitting::stepsize::{self, States};
 use sortes::diffusion::fitting::shortest as programme;
+use sortes::diffusion::fitting::stepsize::{self, States};
 use sortes_core::rng::Rounds;
 
 use super::plans::Given;
@@ -39,8 +39,7 @@ fn stepsize_round(
     let (x_fine, d_fine, fine) = of_fine;
     let states = States { at: &at, own: &own, x_fine: &x_fine, d_fine: &d_fine, fine: &fine };
     let size = Size::new(at.len().saturating_mul(fine.len()), STEP).serial();
-    let steps =
-        job.run(size, |run| stepsize::round(states, &path.levels()?, beam, run))?;
+    let steps = job.run(size, |run| stepsize::round(states, &path.levels()?, beam, run))?;
     let numbers = |of: fn(&stepsize::Step) -> usize| {
         Array(steps.iter().map(|step| of(step) as i64).collect())
     };

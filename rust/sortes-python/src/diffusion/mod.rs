@@ -11,5 +11,7 @@ use pyo3::prelude::*;
 #[pymodule(submodule, name = "diffusion")]
 pub(crate) mod native {
     #[pymodule_export]
-    use super::{fitting::native as fitting, mixture::mixture, noise::noise, plans::native as plans};
+    use super::{
+        fitting::native as fitting, mixture::mixture, noise::noise, plans::native as plans,
+    };
 }

@@ -23,8 +23,8 @@ pub struct Found {
 /// The cheapest path of exactly `k` edges; of equal ones that with the smallest predecessors, the
 /// last edge first. None if all cross a forbidden edge, whose cost is infinite.
 ///
-/// `cost` has `n` rows of `n`: that of going from the level of the row to that of the column, of
-/// which those above the diagonal are read.
+/// `cost` has `n` rows of `n`: that of going from the level of the row to that of the column. What is
+/// not above the diagonal says nothing, but must be no NaN.
 ///
 /// ```
 /// use sortes::diffusion::fitting::shortest::shortest;
@@ -36,7 +36,7 @@ pub struct Found {
 /// ```
 ///
 /// # Errors
-/// If a cost above the diagonal is NaN or minus infinity, there is no memory, or the work has been
+/// If a cost is NaN, or minus infinity above the diagonal, there is no memory, or the work has been
 /// asked to stop.
 ///
 /// # Panics
@@ -47,10 +47,9 @@ pub fn shortest(cost: &[f64], n: usize, k: usize, run: Run<'_>) -> Result<Option
         if i % ROWS == 0 {
             run.check()?;
         }
-        let above = &row[i + 1..];
-        if let Some(at) = above.iter().position(|c| c.is_nan() || *c == f64::NEG_INFINITY) {
-            let (j, bad) = (i + 1 + at, shown(above[at]));
-            let reason = format!("item ({i}, {j}) must be a number or inf, got {bad}");
+        let is_bad = |(j, c): (usize, &f64)| c.is_nan() || (j > i && *c == f64::NEG_INFINITY);
+        if let Some(j) = row.iter().enumerate().position(is_bad) {
+            let reason = format!("item ({i}, {j}) must be a number or inf, got {}", shown(row[j]));
             return Err(Error::argument("cost", reason));
         }
     }

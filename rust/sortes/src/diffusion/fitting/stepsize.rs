@@ -118,8 +118,7 @@ mod tests {
             of.iter().flat_map(|x| T.map(|t| dot(*x, t))).collect()
         };
         let (x_fine, d_fine, fine) = (table(X), table(D), T.map(|t| dot(t, t)));
-        let states =
-            States { at: &AT, own: &own, x_fine: &x_fine, d_fine: &d_fine, fine: &fine };
+        let states = States { at: &AT, own: &own, x_fine: &x_fine, d_fine: &d_fine, fine: &fine };
         let kept = round(states, &levels, 2, Run::alone()).unwrap();
         assert_eq!(kept.iter().map(|step| step.to).collect::<Vec<_>>(), [1, 2, 2, 3, 3]);
         for to in 1..4 {
