@@ -21,7 +21,8 @@ from sortes.diffusion import (
     plan_from_steps,
     sample,
 )
-from sortes.diffusion._descent import Batch, Knots, Rows, Schedules
+from sortes.diffusion._descent import Batch, Knots, Rows, Schedules, descend
+from sortes.diffusion.fitting import _Fit
 
 LAW = GaussianMixture([0.3, 0.7], [[-1.2], [0.9]], [0.35, 0.5])
 DOUBLE = torch.float64
@@ -166,6 +167,31 @@ class TestDescent:
                 difference = (ends[0] - ends[1]) / 2e-5
                 torch.testing.assert_close(column, difference, rtol=1e-3, atol=1e-4)
 
+    def test_where_a_descent_ends(self):
+        """Of a linear problem: at the solution of its normal equations, with each ridge."""
+        rng = np.random.default_rng(5)
+        matrix, right = rng.normal(size=(40, 3)), rng.normal(size=40)
+        ridge = np.array([0.0, 0.3, 2.0])
+
+        class Linear:
+            torch, states, numbers = torch, [0], 40
+
+            def cost(self, theta):
+                return float(((matrix @ theta - right) ** 2).mean())
+
+            def plan(self, theta):
+                return theta
+
+            def columns(self, theta, which):
+                return torch.tensor(matrix @ theta - right), [*torch.tensor(matrix.T)]
+
+        problem = Linear()
+        *_, last = descend(problem, problem, np.ones(3), ridge, 200)
+        squares = (matrix**2).sum(0)
+        solution = np.linalg.solve(matrix.T @ matrix + np.diag(ridge * squares), matrix.T @ right)
+        np.testing.assert_allclose(last.theta, solution, atol=2e-2)
+        assert last.cost == problem.cost(last.theta)
+
 
 class TestFits:
     """What is public."""
@@ -198,6 +224,34 @@ class TestFits:
             assert found.rmse == pytest.approx(
                 float((ends - fine).square().mean().sqrt()), rel=1e-9
             )
+
+    def test_the_best_of_all_is_returned(self, monkeypatch):
+        """Descents that end later, elsewhere, do not hide it."""
+        seen = []
+        keep = _Fit._keep
+
+        def watching(self, made, cost):
+            seen.append(math.sqrt(cost))
+            keep(self, made, cost)
+
+        monkeypatch.setattr(_Fit, "_keep", watching)
+        x = states(PATHS["ve"], 100, 1)
+        for fit in (fit_plan, fit_schedule):
+            seen.clear()
+            found = fit(LAW.denoise, x, PATHS["ve"], 4, max_iterations=1)
+            assert found.rmse == min(seen)
+            assert seen[-1] > min(seen)
+
+    def test_states_on_the_way(self):
+        """The targets of rows in turn are the fine solver's states at their levels."""
+        path, x = PATHS["ve"], states(PATHS["ve"], 10, 1)
+        fit = _Fit(LAW.denoise, x, path, 3, None, 0, 4, "raise")
+        fit._batch = Batch(LAW.denoise, x, path, 4, None, torch)
+        fit._aim()
+        _, fine = sample(LAW.denoise, x, plan("dpmpp_3m", path), return_trajectory=True)
+        passed = fit._passed(np.array([20, 45]))
+        for at, place in enumerate([20, 45, 60]):
+            torch.testing.assert_close(torch.cat([part[at] for part in passed]), fine[place])
 
     def test_targets_can_be_given(self):
         path, x = PATHS["ve"], states(PATHS["ve"], 300, 1)
@@ -465,6 +519,19 @@ class TestFiles:
             file.write_text(text)
             with pytest.raises(ValueError, match="file: holds no"):
                 Fitted.load(file, kind="flow")
+
+    @pytest.mark.parametrize(
+        ("name", "at"), [("w", (0, 0)), ("w", (2, 2)), ("state_w", (0, 1)), ("state_w", (1, 2))]
+    )
+    def test_what_is_not_there_yet(self, name, at, tmp_path):
+        """A row that combines predictions of later evaluations would read any memory."""
+        file = tmp_path / "plan.json"
+        RESULTS["rows"].save(file)
+        whole = json.loads(file.read_text())
+        whole["plan"][name][at[0]][at[1]] = 0.5
+        file.write_text(json.dumps(whole))
+        with pytest.raises(ValueError, match=f"file: is damaged: {name} combines what is not"):
+            Fitted.load(file, kind="flow")
 
     def test_names_of_files(self, tmp_path):
         found = Fitted(plan("ddim", Path.ve([2.0, 1.0])), 1.0)

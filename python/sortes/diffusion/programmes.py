@@ -298,7 +298,7 @@ def optimal_stepsize(
 
     References
     ----------
-    Pei, Hu and Gao, "Optimal stepsize for diffusion sampling", 2025, arXiv:2503.21774.
+    Pei, Hu and Gu, "Optimal stepsize for diffusion sampling", 2025, arXiv:2503.21774.
 
     Examples
     --------

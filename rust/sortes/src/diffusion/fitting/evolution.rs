@@ -5,8 +5,8 @@
 //! needed are drawn; each step's choice is that of one of them. Then one level may move, or one
 //! choice change.
 //!
-//! Li, Ma, Zheng, Wu, Xie, Wang, Ji, "AutoDiffusion: training-free optimization of time steps and
-//! architectures for automated diffusion model acceleration", ICCV 2023, arXiv:2309.10438.
+//! Li et al., "AutoDiffusion: training-free optimization of time steps and architectures for automated
+//! diffusion model acceleration", ICCV 2023, arXiv:2309.10438.
 
 use sortes_core::memory::with_capacity;
 use sortes_core::rng::{Draws, Purpose, Rounds};

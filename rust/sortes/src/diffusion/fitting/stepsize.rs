@@ -5,7 +5,7 @@
 //! there make it less so. Steps are those of first order, `x' = c x + w D`, whose distance from a
 //! given state follows from products of `x`, `D` and that state.
 //!
-//! Xu, Chen, Mou, Yu, Zhang, "Optimal stepsize for diffusion sampling", 2025, arXiv:2503.21774.
+//! Pei, Hu and Gu, "Optimal stepsize for diffusion sampling", 2025, arXiv:2503.21774.
 
 use sortes_core::error::shown;
 use sortes_core::memory::with_capacity;

@@ -1,7 +1,7 @@
 //! Steps of different kinds in one run: each has its order, what it takes from the past, its noise,
 //! and perhaps a corrector.
 //!
-//! Liu, Ning, Lin, Yang, Wang, "A unified sampling framework for solver searching of diffusion
+//! Liu, Ning, Yang and Wang, "A unified sampling framework for solver searching of diffusion
 //! probabilistic models", ICLR 2024, arXiv:2312.07243.
 
 use super::levels::{Level, Levels};
