@@ -193,6 +193,19 @@ class TestDescent:
         assert last.cost == problem.cost(last.theta)
 
 
+def stopping(after):
+    """A denoiser that Ctrl-C stops after this many calls."""
+
+    def denoiser(x, level):
+        denoiser.left -= 1
+        if denoiser.left < 0:
+            raise KeyboardInterrupt
+        return LAW.denoise(x, level)
+
+    denoiser.left = after
+    return denoiser
+
+
 class TestFits:
     """What is public."""
 
@@ -226,7 +239,7 @@ class TestFits:
             )
 
     def test_the_best_of_all_is_returned(self, monkeypatch):
-        """Descents that end later, elsewhere, do not hide it."""
+        """What was tried later, and was not better, does not hide it."""
         seen = []
         keep = _Fit._keep
 
@@ -235,12 +248,11 @@ class TestFits:
             keep(self, made, cost)
 
         monkeypatch.setattr(_Fit, "_keep", watching)
-        x = states(PATHS["ve"], 100, 1)
-        for fit in (fit_plan, fit_schedule):
-            seen.clear()
-            found = fit(LAW.denoise, x, PATHS["ve"], 4, max_iterations=1)
-            assert found.rmse == min(seen)
-            assert seen[-1] > min(seen)
+        path, x = PATHS["ve"], states(PATHS["ve"], 100, 1)
+        stopped = fit_steps(stopping(600), x, path, 4, rng=0, on_interrupt="return")
+        assert stopped.rmse == min(seen) < seen[-1]
+        seen.clear()
+        assert fit_plan(LAW.denoise, x, path, 4, max_iterations=9).rmse == min(seen)
 
     def test_states_on_the_way(self):
         """The targets of rows in turn are the fine solver's states at their levels."""
@@ -249,7 +261,7 @@ class TestFits:
         fit._batch = Batch(LAW.denoise, x, path, 4, None, torch)
         fit._aim()
         _, fine = sample(LAW.denoise, x, plan("dpmpp_3m", path), return_trajectory=True)
-        passed = fit._passed(np.array([20, 45]))
+        passed = fit._passed(fit._batch, np.array([20, 45]))
         for at, place in enumerate([20, 45, 60]):
             torch.testing.assert_close(torch.cat([part[at] for part in passed]), fine[place])
 
@@ -269,14 +281,34 @@ class TestFits:
         assert errors[0] > errors[-1]
 
     def test_batches_change_nothing_but_rounding(self):
+        """A step of a descent from the same place: sums over all parts."""
         path, x = PATHS["ve"], states(PATHS["ve"], 60, 1)
-        fits = [
-            fit_plan(LAW.denoise, x, path, 3, max_iterations=1, batch_size=b).plan
-            for b in (None, 60, 17)
-        ]
-        for k in range(4):
-            np.testing.assert_array_equal(fits[0].row(k).w, fits[1].row(k).w)
-            np.testing.assert_allclose(fits[0].row(k).w, fits[2].row(k).w, rtol=1e-3, atol=1e-3)
+        reached = []
+        for size in (60, 17):
+            batch = Batch(LAW.denoise, x, path, size, None, torch)
+            batch.targets = list(LAW.ode_map(x, path[0], path[-1]).split(size))
+            rows = Rows(batch, Knots(path, 3), 3, (3, 2, 0))
+            theta = np.zeros(rows.starts[-1])
+            reached.append([*descend(rows, batch, theta, np.zeros(len(theta)), 1)])
+        for one, other in zip(*reached, strict=True):
+            assert one.cost == pytest.approx(other.cost, rel=1e-6)
+            np.testing.assert_allclose(one.theta, other.theta, rtol=1e-5, atol=1e-7)
+        assert reached[0][1].cost < reached[0][0].cost
+
+    @pytest.mark.parametrize("fit", [fit_plan, fit_schedule, fit_steps])
+    def test_batches_are_small(self, fit):
+        path, x = PATHS["ve"], states(PATHS["ve"], 60, 1)
+        seen = set()
+
+        def denoiser(x, level):
+            seen.add(len(x))
+            return LAW.denoise(x, level)
+
+        found = fit(denoiser, x, path, 3, max_iterations=2, batch_size=17)
+        assert seen == {17, 9}
+        fine = sample(LAW.denoise, x, plan("dpmpp_3m", path))
+        error = float((sample(LAW.denoise, x, found.plan) - fine).square().mean().sqrt())
+        assert found.rmse == pytest.approx(error, rel=1e-9)
 
     def test_runs_repeat(self):
         path, x = PATHS["vp"], states(PATHS["vp"], 100, 1, torch.float32)
@@ -344,16 +376,6 @@ class TestFits:
     def test_ctrl_c_keeps_the_best(self, fit):
         path, x = PATHS["ve"], states(PATHS["ve"], 50, 1)
         random = {"rng": 0} if fit is fit_steps else {}
-
-        def stopping(after):
-            def denoiser(x, level):
-                denoiser.left -= 1
-                if denoiser.left < 0:
-                    raise KeyboardInterrupt
-                return LAW.denoise(x, level)
-
-            denoiser.left = after
-            return denoiser
 
         with pytest.raises(sortes.Interrupted) as stop:
             fit(stopping(300), x, path, 3, **random)

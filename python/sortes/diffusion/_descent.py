@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from copy import copy
+from itertools import count
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 import numpy as np
@@ -47,14 +49,23 @@ class Batch:
         self.targets: list[Any] = []
         self.numbers = x.numel()
         self.moved = _MOVED[self.states[0].dtype.itemsize]
-        self.asked = 0
+        self._asked_before = count(1)
+
+    def first(self) -> Batch:
+        """Return the first part of it: itself if there is one part."""
+        if len(self.states) == 1:
+            return self
+        part = copy(self)
+        part.states, part.targets = self.states[:1], self.targets[:1]
+        part.numbers = part.states[0].numel()
+        return part
 
     def data(self, x: Any, level: Any) -> Any:
         """Ask the denoiser."""
         d = self._denoiser(x.to(self._asked), level)
-        self.asked += 1
-        if self._report is not None and x is not None:
-            self._report(self.asked, 0)
+        asked = next(self._asked_before)
+        if self._report is not None:
+            self._report(asked, 0)
         return _answer(d, x, self.torch)
 
     def ran(self, plan: Plan, which: int, callback: Any = None) -> Any:

@@ -96,7 +96,8 @@ def fit_plan(
     max_iterations : int, default 60
         How many steps the descent has at most.
     batch_size : int, optional
-        How many states are evaluated at once; all without it.
+        How many states are evaluated at once; all without it. The beginnings of the fit are
+        compared on the first of these batches alone.
     on_interrupt : {"raise", "return"}
         Whether Ctrl-C raises `sortes.Interrupted`, whose ``partial`` is the best so far, or returns
         that. Before there is any, it is a ``KeyboardInterrupt``.
@@ -205,7 +206,8 @@ def fit_schedule(
     max_iterations : int, default 60
         How many steps the descent has at most.
     batch_size : int, optional
-        How many states are evaluated at once; all without it.
+        How many states are evaluated at once; all without it. The beginnings of the fit are
+        compared on the first of these batches alone.
     on_interrupt : {"raise", "return"}
         Whether Ctrl-C raises `sortes.Interrupted`, whose ``partial`` is the best so far, or returns
         that. Before there is any, it is a ``KeyboardInterrupt``.
@@ -453,30 +455,42 @@ class _Fit:
         if np.isfinite(rmse) and (self._best is None or rmse < self._best.rmse):
             self._best = Fitted(made, rmse)
 
-    def _descend(self, family: Family, theta: Any, ridge: Any, iterations: int) -> Any:
-        """Return the best parameters that a descent reaches, and their cost."""
+    def _descend(
+        self, family: Family, batch: Batch, theta: Any, ridge: Any, iterations: int
+    ) -> Any:
+        """Return the best parameters that a descent on some states reaches, and their cost."""
         reached = None
-        for reached in descend(family, self._batch, theta, ridge, iterations):
-            self._keep(family.plan(reached.theta), reached.cost)
+        for reached in descend(family, batch, theta, ridge, iterations):
+            if batch is self._batch:
+                self._keep(family.plan(reached.theta), reached.cost)
         return reached
 
     def levels(self, make: Callable[[Path], Plan]) -> None:
         """Fit the levels of a solver."""
-        family = Schedules(self._batch, self._knots, make)
+
+        def family(batch: Batch) -> Schedules:
+            return Schedules(batch, self._knots, make)
+
         self._race(family, self._starts(), np.zeros(self._n - 1))
 
-    def _race(self, family: Family, starts: list[Any], ridge: Any) -> None:
-        """Descend from several starts; the better half goes on, again and again."""
+    def _race(self, made: Callable[[Batch], Family], starts: list[Any], ridge: Any) -> None:
+        """Descend from several starts on the first states; the better half goes on, to the best.
+
+        That one goes on with all states.
+        """
+        batch = self._batch.first()
+        family = made(batch)
         left = self._iterations
         turn = _TRIAL
-        while len(starts) > 1 and left > 0:
-            turn = min(turn, left)
-            reached = [self._descend(family, theta, ridge, turn) for theta in starts]
+        while len(starts) > 1:
+            turn = min(turn, left // 2)
+            reached = [self._descend(family, batch, theta, ridge, turn) for theta in starts]
             reached.sort(key=lambda one: one.cost)
             starts = [one.theta for one in reached[: (len(starts) + 1) // 2]]
+            best = family.plan(starts[0])
+            self._keep(best, self._batch.cost(best))
             left, turn = left - turn, 2 * turn
-        for theta in starts:
-            self._descend(family, theta, ridge, left)
+        self._descend(made(self._batch), self._batch, starts[0], ridge, left)
 
     def _starts(self) -> list[NDArray[np.float64]]:
         """Return schedules to begin with: even in lam, of Karras, of normal data."""
@@ -496,17 +510,22 @@ class _Fit:
     def rows(self, form: tuple[int, int, int], ridge: float) -> None:
         """Fit levels and rows."""
         n, knots = self._n, self._knots
-        family = Rows(self._batch, knots, n, form)
-        classical = _Classical(family, n)
+
+        def family(batch: Batch) -> Rows:
+            return Rows(batch, knots, n, form)
+
+        batch = self._batch.first()
+        first = family(batch)
+        classical = _Classical(first, n)
         starts = []
         for z in self._starts():
             turn = min(_TRIAL, self._iterations)
-            theta = np.zeros(family.starts[-1])
-            theta[: n - 1] = self._descend(classical, z, np.zeros(n - 1), turn).theta
-            starts += [theta, *self._in_turn(family, theta, ridge)]
+            theta = np.zeros(first.starts[-1])
+            theta[: n - 1] = self._descend(classical, batch, z, np.zeros(n - 1), turn).theta
+            starts += [theta, *self._in_turn(first, batch, theta, ridge)]
         self._race(family, starts, np.where(np.arange(len(theta)) < n - 1, 0.0, ridge))
 
-    def _in_turn(self, family: Rows, theta: Any, ridge: float) -> list[Any]:
+    def _in_turn(self, family: Rows, batch: Batch, theta: Any, ridge: float) -> list[Any]:
         """Fit rows in turn, on the levels of the fine path that are nearest, if they differ."""
         n, knots, fine = self._n, self._knots, self._path.lam
         inner = np.flatnonzero((fine > knots.low) & (fine < knots.high))
@@ -517,11 +536,10 @@ class _Fit:
             return []
         near = theta.copy()
         near[: n - 1] = knots.numbers(fine[places])
-        return [family.in_turn(near, self._passed(places), ridge)]
+        return [family.in_turn(near, self._passed(batch, places), ridge)]
 
-    def _passed(self, places: NDArray[np.int64]) -> list[list[Any]]:
+    def _passed(self, batch: Batch, places: NDArray[np.int64]) -> list[list[Any]]:
         """Return the states of the fine solver at some levels, and the targets."""
-        batch = self._batch
         fine = plan("dpmpp_3m", self._path)
         wanted = set(places.tolist())
         out = []
@@ -553,7 +571,7 @@ class _Fit:
         steps = [pool[i] for i in found.choices.tolist()]
         family = Schedules(batch, self._knots, lambda levels: plan_from_steps(steps, levels))
         z = self._knots.numbers(path.lam[found.indices[1:-1]])
-        self._descend(family, z, np.zeros(n - 1), self._iterations)
+        self._descend(family, batch, z, np.zeros(n - 1), self._iterations)
 
 
 class _Classical:

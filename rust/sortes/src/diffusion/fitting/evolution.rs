@@ -184,7 +184,12 @@ mod tests {
     fn without_mutation_children_are_made_of_their_parents() {
         let species = Species { mutation: 0.0, ..SPECIES };
         let parents = [[1, 2, 3, 0, 0, 0, 0], [5, 6, 7, 1, 1, 1, 2]];
-        for genome in made(species, &parents.concat(), 300) {
+        let all = made(species, &parents.concat(), 300);
+        // Of both, in one child.
+        let has = |genome: &[u32], parent: usize, i: usize| genome[i] == parents[parent][i];
+        assert!(all.iter().any(|genome| has(genome, 0, 3) && has(genome, 1, 4)));
+        assert!(all.iter().any(|genome| has(genome, 0, 0) && has(genome, 1, 2)));
+        for genome in all {
             let (levels, choices) = genome.split_at(3);
             assert!(levels.iter().all(|level| [1, 2, 3, 5, 6, 7].contains(level)));
             for (i, choice) in choices.iter().enumerate() {
