@@ -19,6 +19,7 @@ from sortes.diffusion import (
 #: How many times as many levels, or images, there are; `public.resize` sets it.
 SCALE: int = globals().get("SCALE", 1)
 SIGMAS = np.append(np.geomspace(10, 0.1, 4 * SCALE), 0.0)
+SIDE = int(4 * SCALE**0.5)
 TRAINED = np.cumprod(1 - np.linspace(1e-4, 0.02, 100))
 
 
@@ -185,7 +186,7 @@ CALLS = {
         "steps": [StepSpec(1 + i % 2) for i in range(len(SIGMAS) - 1)],
         "path": Path.ve(SIGMAS),
     },
-    "shortest_k_path": {"cost": np.ones((4 * SCALE, 4 * SCALE)), "k": 3},
+    "shortest_k_path": {"cost": np.ones((SIDE, SIDE)), "k": 3},
     "plan": [
         {"solver": "dpmpp_2m", "path": Path.ve(SIGMAS), "solver_type": "heun"},
         {"solver": "sa_solver", "path": Path.ve(SIGMAS), "eta": 0.5, "s_tmin": 0.2},

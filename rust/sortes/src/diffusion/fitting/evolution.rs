@@ -5,7 +5,7 @@
 //! needed are drawn; each step's choice is that of one of them. Then one level may move, or one
 //! choice change.
 //!
-//! Li et al., "AutoDiffusion: training-free optimization of time steps and architectures for automated
+//! Li et al., "`AutoDiffusion`: training-free optimization of time steps and architectures for automated
 //! diffusion model acceleration", ICCV 2023, arXiv:2309.10438.
 
 use sortes_core::memory::with_capacity;

@@ -121,12 +121,12 @@ mod tests {
         let states = States { at: &AT, own: &own, x_fine: &x_fine, d_fine: &d_fine, fine: &fine };
         let kept = round(states, &levels, 2, Run::alone()).unwrap();
         assert_eq!(kept.iter().map(|step| step.to).collect::<Vec<_>>(), [1, 2, 2, 3, 3]);
-        for to in 1..4 {
+        for (to, target) in T.iter().enumerate().skip(1) {
             let mut all: Vec<(f64, usize)> = (0..3)
                 .filter(|&i| AT[i] < to)
                 .map(|i| {
                     let c = levels.get(to).s / levels.get(AT[i]).s;
-                    let off = [0, 1].map(|e| c * X[i][e] + (1.0 - c) * D[i][e] - T[to][e]);
+                    let off = [0, 1].map(|e| c * X[i][e] + (1.0 - c) * D[i][e] - target[e]);
                     (dot(off, off), i)
                 })
                 .collect();
