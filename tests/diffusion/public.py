@@ -89,9 +89,10 @@ def adapting():
 
 
 def fitting():
-    """Return what fits share: a fine path of as many levels as the data are large."""
+    """Return what fits share, which ask about their states some hundred times."""
     path = Path.ve(np.append(np.geomspace(10, 0.1, 8), 0.0))
-    return {"denoiser": Normal(), "x": tensor(), "path": path, "n": 3, "max_iterations": 2}
+    x = tensor()[:, : 3 * (1 + SCALE // 10)]
+    return {"denoiser": Normal(), "x": x, "path": path, "n": 3, "max_iterations": 2}
 
 
 def stepping():
@@ -168,7 +169,7 @@ CALLS = {
     },
     "fit_plan": lambda: [
         {**fitting(), "history": 2, "order": 3, "keep_order": 1, "ridge": 1e-3},
-        {**fitting(), "target": tensor() / 10, "batch_size": 1},
+        {**fitting(), "target": fitting()["x"] / 10, "batch_size": 1},
     ],
     "fit_schedule": lambda: [
         {**fitting(), "solver": "dpmpp_2m", "solver_type": "heun"},
@@ -183,8 +184,8 @@ CALLS = {
     },
     "optimal_stepsize": stepping,
     "plan_from_steps": {
-        "steps": [StepSpec(1 + i % 2) for i in range(len(SIGMAS) - 1)],
-        "path": Path.ve(SIGMAS),
+        "steps": [StepSpec(1 + i % 2) for i in range(SIDE)],
+        "path": Path.ve(np.geomspace(10, 0.1, SIDE + 1)),
     },
     "shortest_k_path": {"cost": np.ones((SIDE, SIDE)), "k": 3},
     "plan": [
