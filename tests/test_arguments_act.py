@@ -131,7 +131,8 @@ def _seen(public: Public, given: tables.Arguments) -> list[Any] | None:
 
 
 @pytest.mark.parametrize("public", bad.FAMILIES, ids=str)
-def test_every_argument_acts(public):
+def test_every_argument_acts(public, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     assert idle(public) == []
 
 

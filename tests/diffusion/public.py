@@ -1,9 +1,7 @@
 """Valid calls of what the family offers."""
 
-import atexit
-import shutil
-
 import numpy as np
+from public import FOLDER
 from sortes.diffusion import (
     BrownianNoise,
     Denoiser,
@@ -114,14 +112,9 @@ def stepping():
 
 def file():
     """Return the name of a file that holds a fitted plan."""
-    import os
-    import tempfile
-
-    folder = tempfile.mkdtemp()
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    name = os.path.join(folder, "plan.json")
+    name = FOLDER / "plan.json"
     Fitted(plan("ddim", Path.ve(SIGMAS)), 0.5).save(name)
-    return name
+    return str(name)
 
 
 def mixture():
