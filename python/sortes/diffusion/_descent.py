@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 import numpy as np
 
 from sortes import _core
+from sortes.diffusion._states import doubled
 from sortes.diffusion.loop import _answer, sample
 from sortes.diffusion.path import Path, _restored
 from sortes.diffusion.plans import Plan
@@ -77,7 +78,7 @@ class Batch:
         """Return the mean square of how far a plan ends from the targets."""
         total = 0.0
         for which, target in enumerate(self.targets):
-            total += float((self.ran(plan, which) - target).double().square().sum())
+            total += float(doubled(self.ran(plan, which) - target).square().sum())
         return total / self.numbers if math.isfinite(total) else math.inf
 
 
@@ -294,12 +295,12 @@ _CHUNK: Final = 1 << 16
 def products(parts: list[Any], torch: Any) -> Doubles:
     """Return the products of tensors with each other, summed in float64, on the host."""
     flat = [part.reshape(-1) for part in parts]
-    total = torch.zeros((len(flat), len(flat)), dtype=torch.float64, device=flat[0].device)
+    total: Any = 0.0
     for start in range(0, flat[0].numel(), _CHUNK):
-        some = torch.stack([part[start : start + _CHUNK] for part in flat]).double()
-        total += some @ some.T
-    out: Doubles = total.cpu().numpy()
-    return out
+        some = doubled(torch.stack([part[start : start + _CHUNK] for part in flat]))
+        total = total + some @ some.T
+    found: Doubles = total.cpu().numpy()
+    return found
 
 
 class Reached(NamedTuple):

@@ -25,6 +25,7 @@ from sortes._optional import require
 from sortes._progress import Progress, reporter
 from sortes._rng import Rng
 from sortes.diffusion._descent import Batch, Family, Knots, Rows, Schedules, descend
+from sortes.diffusion._states import doubled
 from sortes.diffusion.evolution import evolutionary_search
 from sortes.diffusion.fitted import Fitted
 from sortes.diffusion.loop import check_state
@@ -500,7 +501,7 @@ class _Fit:
         share = np.arange(1, n) / n
         low, high = np.exp(-knots.low), np.exp(-knots.high)
         karras = (low ** (1 / 7) + share * (high ** (1 / 7) - low ** (1 / 7))) ** 7
-        data = self._batch.targets[0].double()
+        data = doubled(self._batch.targets[0])
         spread = max(float(data.std(correction=0)), 1e-6)
         ends = np.arctan(low / spread), np.arctan(high / spread)
         normal = spread * np.tan(ends[0] + share * (ends[1] - ends[0]))

@@ -15,6 +15,7 @@ from sortes._device import memory_errors
 from sortes._optional import require
 from sortes._progress import Progress, job_of, reporter
 from sortes._rng import Rng, as_stream
+from sortes.diffusion._states import doubled
 from sortes.diffusion.loop import _answer, check_state
 from sortes.diffusion.noise import ImageNoise
 from sortes.diffusion.path import Denoise, Path
@@ -194,7 +195,6 @@ def ays_cost(
     lam = path.lam
     n = path.n_steps
     table = np.full((n + 1, n + 1), np.inf)
-    held = torch.empty((n + 1, clean.numel()), dtype=torch.float64, device=clean.device)
     parts = np.zeros((n + 1, n))
     memory = memory_errors("x0: there is no memory for the predictions of its levels")
     with memory, torch.no_grad(), reporter(progress, "evaluations") as report:
@@ -217,9 +217,11 @@ def ays_cost(
             done += 1
             if report is not None:
                 report(done, total)
-            return d.reshape(-1).double()
+            return doubled(d.reshape(-1))
 
-        held[0] = predicted(float(lam[0]))
+        first = predicted(float(lam[0]))
+        held = torch.empty((n + 1, len(first)), dtype=first.dtype, device=first.device)
+        held[0] = first
         number = 1
         for i in range(n):
             middle, half = (lam[i] + lam[i + 1]) / 2, (lam[i + 1] - lam[i]) / 2
@@ -393,22 +395,23 @@ class _Stepsizes:
     def _round(self, states: list[Any], predictions: list[Any], beam: int) -> Any:
         """Return the best steps to each level from all states: from which, to which."""
         torch, path = self._torch, self._path
-        n, many, device = path.n_steps, len(states), self._fine[0].device
-        doubles = {"dtype": torch.float64, "device": device}
-        own, squares = torch.zeros((many, 3), **doubles), torch.zeros(n + 1, **doubles)
-        x_fine, d_fine = torch.zeros((2, many, n + 1), **doubles)
+        # The products: own, of the fine solver's states, and with these of states and predictions.
+        own: Any = 0.0
+        squares: Any = 0.0
+        x_fine: Any = 0.0
+        d_fine: Any = 0.0
         xs = [x.reshape(-1) for _, x in states]
         ds = [d.reshape(-1) for d in predictions]
         fine = [t.reshape(-1) for t in self._fine]
         for start in range(0, fine[0].numel(), _CHUNK):
             part = slice(start, start + _CHUNK)
-            x = torch.stack([x[part] for x in xs]).double()
-            d = torch.stack([d[part] for d in ds]).double()
-            ends = torch.stack([t[part] for t in fine]).double()
-            own += torch.stack([(x * x).sum(1), (x * d).sum(1), (d * d).sum(1)], 1)
-            squares += ends.square().sum(1)
-            x_fine += x @ ends.T
-            d_fine += d @ ends.T
+            x = doubled(torch.stack([x[part] for x in xs]))
+            d = doubled(torch.stack([d[part] for d in ds]))
+            ends = doubled(torch.stack([t[part] for t in fine]))
+            own = own + torch.stack([(x * x).sum(1), (x * d).sum(1), (d * d).sum(1)], 1)
+            squares = squares + ends.square().sum(1)
+            x_fine = x_fine + x @ ends.T
+            d_fine = d_fine + d @ ends.T
         tables = [t.cpu().numpy().ravel() for t in (own, x_fine, d_fine, squares)]
         found = _core.diffusion.fitting.stepsize_round(
             (path.kind, path.alpha, path.sigma),
@@ -425,7 +428,7 @@ class _Stepsizes:
         x, d = self._seen[(0,)]
         for i, j in itertools.pairwise(levels):
             x = self._step(x, d if i == 0 else self._data(x, i), i, j)
-        return float((x.double() - self._fine[-1].double()).square().mean())
+        return float((doubled(x) - doubled(self._fine[-1])).square().mean())
 
     def moved(self, levels: list[int], cost: float) -> tuple[list[int], float]:
         """Move single levels to neighbours as long as that helps."""
