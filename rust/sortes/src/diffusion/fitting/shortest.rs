@@ -20,6 +20,30 @@ pub struct Found {
     pub cost: f64,
 }
 
+/// What each of some levels costs by one edge more, and where that begins.
+#[derive(Clone)]
+struct Levels {
+    best: [f64; CHUNK],
+    /// As wide as the costs, so that both are chosen by one mask.
+    from: [u64; CHUNK],
+}
+
+impl Levels {
+    const NONE: Self = Self { best: [f64::INFINITY; CHUNK], from: [0; CHUNK] };
+
+    /// Takes the edges from level `i` where they are better, to levels from number `start` on.
+    fn update(&mut self, start: usize, cost: f64, edges: &[f64], i: usize) {
+        let best = &mut self.best[start..start + edges.len()];
+        let from = &mut self.from[start..start + edges.len()];
+        for ((best, from), edge) in best.iter_mut().zip(from).zip(edges) {
+            let total = cost + edge;
+            let is_better = total < *best;
+            *best = if is_better { total } else { *best };
+            *from = if is_better { i as u64 } else { *from };
+        }
+    }
+}
+
 /// The cheapest path of exactly `k` edges; of equal ones that with the smallest predecessors, the
 /// last edge first. None if all cross a forbidden edge, whose cost is infinite.
 ///
@@ -60,32 +84,27 @@ pub fn shortest(cost: &[f64], n: usize, k: usize, run: Run<'_>) -> Result<Option
     let mut best = filled(n, f64::INFINITY, "costs")?;
     best[0] = 0.0;
     let mut from: Vec<u32> = zeroed(k.saturating_mul(n), "levels")?;
-    let mut next = filled(n, (f64::INFINITY, 0), "costs")?;
+    let mut next = filled(n.div_ceil(CHUNK), Levels::NONE, "costs")?;
     run.expect(k as u64);
     for round in 0..k {
-        run.fill_chunks(&mut next, CHUNK, |task, chunk| {
+        run.fill_chunks(&mut next, 1, |task, chunk| {
             let first = task * CHUNK;
-            chunk.fill((f64::INFINITY, 0));
-            for i in 0..(first + chunk.len()).min(n) {
-                if best[i] == f64::INFINITY {
-                    continue;
-                }
-                let start = (i + 1).max(first);
-                let row = &cost[i * n + start..i * n + first + chunk.len()];
-                for (out, edge) in chunk[start - first..].iter_mut().zip(row) {
-                    let total = best[i] + edge;
-                    if total < out.0 {
-                        *out = (total, i as u32);
+            let end = n.min(first + CHUNK);
+            for levels in chunk {
+                *levels = Levels::NONE;
+                for i in (0..end).filter(|&i| best[i] < f64::INFINITY) {
+                    let start = (i + 1).clamp(first, end);
+                    levels.update(start - first, best[i], &cost[i * n + start..i * n + end], i);
+                    if i % ROWS == 0 && run.cancel.is_cancelled() {
+                        return;
                     }
-                }
-                if i % ROWS == 0 && run.cancel.is_cancelled() {
-                    return;
                 }
             }
         })?;
-        for (j, &(total, i)) in next.iter().enumerate() {
-            best[j] = total;
-            from[round * n + j] = i;
+        for (j, best) in best.iter_mut().enumerate() {
+            let levels = &next[j / CHUNK];
+            *best = levels.best[j % CHUNK];
+            from[round * n + j] = levels.from[j % CHUNK] as u32;
         }
         run.advance(1);
     }
