@@ -192,9 +192,10 @@ def main(page: File | None) -> None:
     ):
         table = "\n".join([head, *rows])
         text = re.sub(
-            f"(<!-- {mark} begin -->\n\n).*(\n\n<!-- {mark} end -->)",
-            lambda part, table=table: part[1] + table + part[2],
+            f"(<!-- {mark} begin -->\n\n)(?:.*\n\n)?(<!-- {mark} end -->)",
+            lambda part, table=table: f"{part[1]}{table}\n\n{part[2]}",
             text,
+            count=1,
             flags=re.DOTALL,
         )
     page.write_text(text, encoding="utf-8")
