@@ -38,7 +38,7 @@ test: ## run every test: Rust, Python, each instruction set; all but those of te
 	$(MAKE) build
 	$(MAKE) test-simd
 	$(MAKE) test-python
-	@echo 'The tests against vLLM, SGLang and llama.cpp are left to: make test-peers'
+	@echo 'The tests against vLLM, SGLang, llama.cpp and k-diffusion are left to: make test-peers'
 
 test-rust: ## run the Rust tests only
 	@unset MAKEFLAGS; if cargo nextest --version >/dev/null 2>&1; then cargo nextest run; else cargo test --tests; fi

@@ -106,7 +106,7 @@ def classical(evaluations: int) -> list[tuple[str, str, Plan]]:
                 except ValueError:
                     continue
                 if made.n_evaluations <= evaluations:
-                    if not made.n_draws:
+                    if not made.n_draws and not made.guided:
                         out.append((name, of, made))
                     break
     return out

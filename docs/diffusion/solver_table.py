@@ -2,18 +2,21 @@
 
     python docs/diffusion/solver_table.py
 
-writes it anew; a test says so where the page is behind.
+writes it anew; a test says so where the page is behind. What it says of peers, and of the time that
+a step takes, was recorded by `peer_figures.py`.
 """
 
+import json
 import re
 from pathlib import Path as File
 
 import numpy as np
 import torch
-from sortes.diffusion import GaussianMixture, ModelStatistics, Path, plan, sample
+from sortes.diffusion import GaussianMixture, Guided, ModelStatistics, Path, plan, sample
 from sortes.diffusion.solvers import ALIASES, SOLVERS
 
 PAGE = File(__file__).parent / "solvers.md"
+PEERS = File(__file__).parent / "peers.json"
 #: Between these lines of the page the table stands.
 MARKS = ("<!-- the table begins -->", "<!-- the table ends -->")
 LAW = GaussianMixture([0.3, 0.7], [[-1.2], [0.9]], [0.35, 0.5])
@@ -21,6 +24,32 @@ STARTS = torch.tensor([[-1.3], [0.2], [0.8], [2.1]], dtype=torch.float64)
 OPTIONS = {"betas": (0.1, 19.9), "lower_order_final": False}
 #: Solvers whose noise cannot be left out.
 ALWAYS_NOISY = ("ddpm", "ddpm_large", "consistency", "flow_sde")
+
+
+class Known:
+    """A denoiser whose guidance changes nothing."""
+
+    def __init__(self, denoise) -> None:
+        self.denoise = denoise
+
+    def __call__(self, x: torch.Tensor, level: object) -> torch.Tensor:
+        """Predict the data."""
+        return self.denoise(x, level)
+
+    def guided(self, x: torch.Tensor, level: object) -> Guided:
+        """Predict them twice."""
+        d = self.denoise(x, level)
+        return Guided(d, d)
+
+
+def normal(x: torch.Tensor, level: object) -> torch.Tensor:
+    """Predict standard normal data."""
+    return x * (level.alpha / (level.alpha**2 + level.sigma**2))
+
+
+def slope(errors: list[float]) -> float:
+    """Return the order that errors at 16, 32 and 64 steps show."""
+    return float(np.log2(errors[0] / errors[2]) / 2)
 
 
 def options_of(name: str, path: Path, *, quiet: bool) -> dict[str, object]:
@@ -42,7 +71,7 @@ def error(name: str, steps: int) -> float:
     """Return the largest error after this many steps without noise."""
     path = Path.vp(np.geomspace(20, 0.05, steps + 1))
     made = plan(name, path, **options_of(name, path, quiet=True))
-    end = sample(LAW.denoise, STARTS, made)
+    end = sample(Known(LAW.denoise), STARTS, made)
     return float((end - LAW.ode_map(STARTS, made.path[0], made.path[-1])).abs().max())
 
 
@@ -58,11 +87,7 @@ def variance(name: str, steps: int) -> float:
     x[0] = made.init_sigma
     noise = torch.zeros(made.n_draws, made.n_draws + 1, 1, dtype=torch.float64)
     noise[range(made.n_draws), range(1, made.n_draws + 1)] = 1
-
-    def denoiser(x: torch.Tensor, level: object) -> torch.Tensor:
-        return x * (level.alpha / (level.alpha**2 + level.sigma**2))
-
-    return float((sample(denoiser, x, made, noise=noise) ** 2).sum())
+    return float((sample(Known(normal), x, made, noise=noise) ** 2).sum())
 
 
 def evaluations(name: str) -> str:
@@ -80,27 +105,44 @@ def is_noisy(name: str) -> bool:
     return bool(plan(name, path, **options_of(name, path, quiet=False)).n_draws)
 
 
-def row(name: str) -> str:
+def both(ours: float | None, theirs: float | None, form: str) -> str:
+    """Return a figure, and that of the peer beside it."""
+    if ours is None:
+        return ""
+    return f"{ours:{form}}" + ("" if theirs is None else f" ({theirs:{form}})")
+
+
+def row(name: str, peer: dict) -> str:
     """Return the row of a solver."""
     others = [f"`{other}`" for other, (known, _) in ALIASES.items() if known == name]
-    order = error_64 = ""
+    order = error_64 = None
     if name not in (*ALWAYS_NOISY, "dpm_fast"):
         errors = [error(name, steps) for steps in (16, 32, 64)]
-        order = f"{np.log2(errors[0] / errors[2]) / 2:.1f}"
-        error_64 = f"{errors[2]:.0e}"
-    spread = [f"{variance(name, n):.3f}" for n in (20, 100)] if is_noisy(name) else ["", ""]
-    options = ", ".join(f"`{option}`" for option in SOLVERS[name].options)
-    cells = [f"`{name}`", ", ".join(others), order, error_64, evaluations(name), *spread, options]
+        order, error_64 = slope(errors), errors[2]
+    spread = [variance(name, n) for n in (20, 100)] if is_noisy(name) else [None, None]
+    theirs = peer.get("variance", [None, None])
+    cells = [
+        f"`{name}`",
+        ", ".join(others),
+        both(order, peer.get("order"), ".1f"),
+        both(error_64, peer.get("error"), ".0e"),
+        evaluations(name),
+        *(both(mine, other, ".3f") for mine, other in zip(spread, theirs, strict=True)),
+        both(peer.get("us"), peer.get("peer_us"), ".0f"),
+        peer.get("peer", ""),
+        ", ".join(f"`{option}`" for option in SOLVERS[name].options),
+    ]
     return "| " + " | ".join(cells) + " |"
 
 
 def table() -> str:
     """Return the table."""
-    header = (
-        "| solver | also called | order | error at 64 | evaluations | variance at 20 | at 100 "
-        "| options |\\n|---|---|--:|--:|--:|--:|--:|---|\\n"
-    )
-    return header.replace("\\n", "\n") + "\n".join(row(name) for name in SOLVERS)
+    heads = ["solver", "also called", "order", "error at 64", "evaluations", "variance at 20"]
+    heads += ["at 100", "µs a step", "peer", "options"]
+    rules = ["---", "---", *["--:"] * 6, "---", "---"]
+    peers = json.loads(PEERS.read_text("utf-8"))["solvers"]
+    lines = [f"| {' | '.join(heads)} |", f"|{'|'.join(rules)}|"]
+    return "\n".join([*lines, *(row(name, peers.get(name, {})) for name in SOLVERS)])
 
 
 def written(page: str) -> str:

@@ -3,6 +3,7 @@
 import ast
 import importlib
 import sys
+import types
 import warnings
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 PEERS = Path(__file__).parents[2] / ".peers"
 # What install_peers.sh installs, each with a fixture of its name, and what of it was compiled.
-INSTALLED = {"vllm", "sglang", "llama_cpp", "pymc"}
+INSTALLED = {"vllm", "sglang", "llama_cpp", "pymc", "k_diffusion"}
 COMPILED = {"llama_cpp"}
 
 
@@ -112,3 +113,19 @@ def pymc():
 def llama_cpp():
     """llama-cpp-python, with the library that it has compiled."""
     return peer("llama_cpp", "llama_cpp")[0]
+
+
+@pytest.fixture(scope="session")
+def k_diffusion():
+    """The samplers of k-diffusion, without the rest of its package, which training needs."""
+    peer("k_diffusion", "torchsde", "torchdiffeq")
+    package = types.ModuleType("k_diffusion")
+    package.__path__ = [str(PEERS / "k_diffusion" / "k_diffusion")]
+    images = {"torchvision": {}, "torchvision.transforms": {"functional": None}}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "k_diffusion", package)
+        for name, members in images.items():  # for pictures alone
+            module = types.ModuleType(name)
+            vars(module).update(members)
+            patch.setitem(sys.modules, name, sys.modules.get(name, module))
+        yield peer("k_diffusion", "k_diffusion.sampling")[0]

@@ -5,7 +5,8 @@
 #
 # llama-cpp-python is compiled into PYTHON's own environment. vLLM and SGLang only have to
 # be importable, so they lie without their GPU requirements in a folder each, .peers/vllm and
-# .peers/sglang, which the tests append to the search path. PecanPy, for the benches alone, needs an
+# .peers/sglang, which the tests append to the search path; the samplers of k-diffusion lie without the
+# needs of its training in .peers/k_diffusion. PecanPy, for the benches alone, needs an
 # older NumPy and so an environment of its own, .peers/pecanpy; the peers of spin models, for the benches
 # too, have .peers/spins. So do PyMC 5 and 6: .peers/pymc5, and .peers/pymc6, with the samplers of the
 # benches, for which a Python 3.12 or newer must be found beside PYTHON. A peer that cannot be installed is
@@ -46,6 +47,14 @@ in_folder() {
     shift 2
     pip install --target "$folder" --no-deps "$package" &&
         pip install --target "$folder" --upgrade "$@"
+}
+
+# alone NAME PACKAGE...: packages without what they need, which the environment has or no test uses.
+alone() {
+    folder=$peers/$1
+    rm -rf "$folder"
+    shift
+    pip install --target "$folder" --no-deps "$@"
 }
 
 # in_environment FOLDER PACKAGE...: packages, in an environment of their own.
@@ -91,6 +100,8 @@ once "$peers/vllm.stamp" vllm 0.33.0 in_folder vllm 0.33.0 \
     msgspec cbor2 pyzmq aiohttp openai-harmony openai pybase64 uvloop cloudpickle pydantic cachetools
 once "$peers/sglang.stamp" sglang 0.5.23 in_folder sglang 0.5.23 \
     orjson starlette ipython dill pybase64 msgspec pyzmq aiohttp
+once "$peers/k_diffusion.stamp" k-diffusion 0.1.1.post1 alone k_diffusion \
+    k-diffusion==0.1.1.post1 torchsde==0.2.6 torchdiffeq==0.2.5 trampoline==0.1.2 boltons
 once "$peers/pymc5.stamp" pymc 5.28.5 environment_of "$python" "$peers/pymc5" pymc==5.28.5 \
     numba==0.65.1 pytest
 once "$peers/pymc6.stamp" pymc 6.4.0 environment_of "$(newer)" "$peers/pymc6" pymc==6.4.0 \

@@ -96,6 +96,28 @@ def _tokenizer():
     return tiny_model.tokenizer()
 
 
+def _scheduler():
+    from sortes.integrations.diffusers import SortesScheduler
+
+    made = SortesScheduler("ddpm")
+    made.set_timesteps(4)
+    return made
+
+
+def _step():
+    import torch
+
+    x = torch.linspace(-1, 1, 6).reshape(2, 3)
+    return {"model_output": 0.5 * x, "timestep": 999.0, "sample": x, "variance_noise": x}
+
+
+def _noisy(sample, timestep):
+    import torch
+
+    x = torch.linspace(-1, 1, 6).reshape(2, 3)
+    return {sample: x, "noise": x.flip(0), timestep: torch.tensor([5, 9])}
+
+
 COLUMNS = {"id": "id", "weight": "weight", "value": "value"}
 XTC = {"xtc_probability": 0.5, "xtc_threshold": 0.1}
 FIRE = {"fire_temperature": 20.0, "fire_top_k": 2, "positions": [0]}
@@ -106,6 +128,19 @@ DRY = {
 CALLS = {
     "integrations.arrow": {"sketch_arrow": _arrow, "sketch_parquet": _parquet},
     "integrations.dask": {"sketch_dask": _dask},
+    "integrations.diffusers": {
+        "SortesScheduler": [
+            {"solver": "dpmpp_2m", "schedule": "karras", "num_train_timesteps": 100},
+            {"solver": "euler", "prediction_type": "flow_prediction", "shift": 3.0},
+        ],
+        "SortesScheduler.add_noise": lambda: _noisy("original_samples", "timesteps"),
+        "SortesScheduler.from_config": {"config": {"beta_schedule": "linear"}, "solver": "ddim"},
+        "SortesScheduler.scale_model_input": lambda: {"sample": _step()["sample"]},
+        "SortesScheduler.scale_noise": lambda: _noisy("sample", "timestep"),
+        "SortesScheduler.set_begin_index": {"begin_index": 2},
+        "SortesScheduler.set_timesteps": {"num_inference_steps": 5},
+        "SortesScheduler.step": _step,
+    },
     "integrations.gpytorch": {"kernel_operator": _estimate},
     "integrations.llama_cpp": {
         "SortesLogitsProcessor": {"logit_bias": {1: 0.5}, "rng": 0, "top_p": 0.9}
@@ -150,3 +185,4 @@ CALLS = {
         "from_generation_config": _config,
     },
 }
+MADE = {"integrations.diffusers": {"SortesScheduler": _scheduler}}

@@ -1,7 +1,7 @@
 """Plans beside the schedulers of diffusers: the same where these are right, and where they are not.
 
-The data are two points, whose denoiser is a hyperbolic tangent. The schedulers compute in float64
-where their sigmas are made so.
+The model is smooth and nowhere constant. The schedulers compute in float64 where their sigmas are
+made so.
 """
 
 import numpy as np
@@ -30,8 +30,9 @@ X = torch.tensor([[-1.3], [0.2], [0.8], [2.1]], dtype=DOUBLE)
 
 
 def denoiser(x, level):
-    """The prediction of data that are 1 or -1."""
-    return torch.tanh(x * (level.alpha / level.sigma**2))
+    """A prediction that depends on everything, most of all on the state where there is no noise."""
+    ratio, data = level.ratio, x * (level.alpha / (level.alpha**2 + level.sigma**2))
+    return data + 0.3 * torch.sin(2 * data) / (1 + ratio)
 
 
 def draws(n):
@@ -42,7 +43,8 @@ def draws(n):
 def difference(theirs, path, name, **options):
     made = plan(name, path, **options)
     noise = torch.stack(draws(made.n_draws)) if made.n_draws else None
-    return float((sample(denoiser, X * made.init_sigma, made, noise=noise) - theirs).abs().max())
+    ours = sample(denoiser, X * made.init_sigma, made, noise=noise)
+    return float((ours - theirs).abs().max() / theirs.abs().max())
 
 
 def constant_variance(scheduler, n, *, explicit=False):
@@ -185,8 +187,10 @@ def test_schedulers_of_sigmas(name, options, n):
         e = (x - denoiser(x, level)) / level.sigma
         given = {"generator": generator} if "Ancestral" in name else {}
         x = scheduler.step(e, t, x, **given).prev_sample
-    # LMS integrates numerically, to 1e-4.
-    assert difference(x, path, name, **options) < (1e-4 if "LMS" in name else 3e-6)
+    # LMS integrates numerically; KDPM2Ancestral has its levels in float32, and is the same to 1e-13
+    # with these in float64.
+    limit = 1e-4 if name.startswith(("LMS", "KDPM2Ancestral")) else 3e-6
+    assert difference(x, path, name, **options) < limit
 
 
 @pytest.mark.parametrize("n", [8, 20])

@@ -7,6 +7,7 @@ from sortes.diffusion import (
     Denoiser,
     Fitted,
     GaussianMixture,
+    Guided,
     ImageNoise,
     Level,
     Path,
@@ -27,6 +28,10 @@ class Normal:
     def __call__(self, x, level):
         """Return the prediction."""
         return x * (level.alpha / (level.alpha**2 + level.sigma**2))
+
+    def guided(self, x, level):
+        """Return two predictions."""
+        return Guided(self(x, level), 0.5 * self(x, level))
 
     def __deepcopy__(self, memo):
         """Return the same."""
@@ -77,6 +82,7 @@ def sampling():
         {**call, "plan": plan("unipc", ve), "return_trajectory": True},
         {**call, "plan": plan("ddpm", ve), "rng": 3, "rows": [4, 2]},
         {**call, "plan": plan("ddpm", ve), "noise": noise},
+        {**call, "plan": plan("dpmpp_2m_cfg_pp", ve)},
     ]
 
 

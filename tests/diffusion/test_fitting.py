@@ -426,6 +426,10 @@ class TestFits:
                 fit_plan(**{**valid, **changed})
         with pytest.raises(ValueError, match="solver: must draw no noise, got 'ddpm'"):
             fit_schedule(**valid, solver="ddpm")
+        with pytest.raises(ValueError, match=r"solver: must not be one of CFG\+\+, got"):
+            fit_schedule(**valid, solver="euler_cfg_pp")
+        with pytest.raises(ValueError, match=r"plan: must not be one of CFG\+\+, got"):
+            Fitted(plan("euler_cfg_pp", path), 1.0)
         with pytest.raises(ValueError, match="order: must not be given for ddim"):
             fit_schedule(**valid, solver="ddim", order=2)
         with pytest.raises(ValueError, match=r"pool: item 1 must draw no noise, got eta=0\.5"):

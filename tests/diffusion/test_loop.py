@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 import torch
 from sortes import Interrupted, _device
-from sortes.diffusion import DynamicThreshold, Path, plan, sample, sample_adaptive, solver_names
+from sortes.diffusion import (
+    DynamicThreshold,
+    Guided,
+    Path,
+    plan,
+    sample,
+    sample_adaptive,
+    solver_names,
+)
 from sortes.diffusion.solvers import SOLVERS
 
 SIGMAS = np.append(np.geomspace(14.6, 0.03, 6), 0.0)
@@ -14,6 +22,20 @@ PATH = Path.ve(SIGMAS)
 def denoiser(x, level):
     """The prediction of normal data, element by element."""
     return x * (level.alpha / (level.alpha**2 + level.sigma**2))
+
+
+def guided(denoiser):
+    """The same, with another prediction beside it that has no condition: for CFG++."""
+
+    def both(x, level):
+        d = denoiser(x, level)
+        return Guided(d, 0.5 * d)
+
+    denoiser.guided = both
+    return denoiser
+
+
+guided(denoiser)
 
 
 def start(*shape, dtype=torch.float32, seed=0):
@@ -53,7 +75,7 @@ def test_evaluations_are_those_of_the_plan(made):
 
     x = start(2, 3, 4)
     before = x.clone()
-    end = sample(watched, x, made, **({"rng": 0} if made.n_draws else {}))
+    end = sample(guided(watched), x, made, **({"rng": 0} if made.n_draws else {}))
     assert levels == list(made.levels)
     assert shapes == {(x.shape, torch.float32, True)}
     assert torch.equal(x, before)
@@ -343,6 +365,10 @@ def test_every_name_is_found():
         *("dpmpp_2m_sde_heun_gpu", "dpmpp_3m_sde", "dpmpp_3m_sde_gpu", "ddpm", "lcm", "ipndm"),
         *("ipndm_v", "deis", "res_multistep", "res_multistep_ancestral", "gradient_estimation"),
         *("er_sde", "seeds_2", "seeds_3", "sa_solver", "sa_solver_pece", "ddim", "uni_pc"),
-        "uni_pc_bh2",
+        *("uni_pc_bh2", "euler_cfg_pp", "euler_ancestral_cfg_pp", "dpmpp_2s_ancestral_cfg_pp"),
+        *("dpmpp_2m_cfg_pp", "res_multistep_cfg_pp", "res_multistep_ancestral_cfg_pp"),
+        "gradient_estimation_cfg_pp",
     }
+    # All 44 but dpm_adaptive, which is sample_adaptive.
+    assert len(comfy) == 43
     assert comfy <= set(names)

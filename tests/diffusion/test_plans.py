@@ -8,7 +8,15 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from sortes.diffusion import GaussianMixture, ModelStatistics, Path, plan, sample, solver_names
+from sortes.diffusion import (
+    GaussianMixture,
+    Guided,
+    ModelStatistics,
+    Path,
+    plan,
+    sample,
+    solver_names,
+)
 from sortes.diffusion.solvers import ALIASES, SOLVERS
 from vectors import load
 
@@ -457,6 +465,16 @@ def options_for(name, path):
     return {}
 
 
+class AtAPoint:
+    """Data that are 0.7, and 0.2 without condition."""
+
+    def __call__(self, x, level):
+        return torch.full_like(x, 0.7)
+
+    def guided(self, x, level):
+        return Guided(self(x, level), torch.full_like(x, 0.2))
+
+
 @pytest.mark.parametrize("kind", PATHS)
 @pytest.mark.parametrize("steps", [1, 2, 4])
 @pytest.mark.parametrize("name", solver_names())
@@ -473,7 +491,7 @@ def test_from_pure_noise_to_clean_data(name, kind, steps):
     made = plan(name, path, **options_for(name, path))
     x = torch.tensor([[-1.0], [0.5]], dtype=DOUBLE) * made.init_sigma
     noise = torch.ones(made.n_draws, 2, 1, dtype=DOUBLE) if made.n_draws else None
-    end = sample(lambda x, level: torch.full_like(x, 0.7), x, made, noise=noise)
+    end = sample(AtAPoint(), x, made, noise=noise)
     if name == "flow_sde":
         assert bool(end.isfinite().all())
     else:

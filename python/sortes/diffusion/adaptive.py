@@ -159,7 +159,7 @@ def sample_adaptive(
     >>> torch.allclose(tight.x, x * (1.01 / 101) ** 0.5, atol=1e-2)
     True
     """
-    torch = require("torch", "diffusion")
+    torch = require("torch", "torch")
     if not callable(denoiser):
         raise TypeError(f"denoiser: must be callable, got {shown(denoiser)}")
     check_state(x, torch)

@@ -58,7 +58,7 @@ class Fitted:
     Raises
     ------
     ValueError
-        If `rmse` is negative or NaN.
+        If `rmse` is negative or NaN, or the plan is one of CFG++.
     TypeError
         If something has a wrong type.
 
@@ -86,6 +86,8 @@ class Fitted:
     def __post_init__(self) -> None:
         if not isinstance(self.plan, Plan):
             raise TypeError(f"plan: must be a Plan, got {shown(self.plan)}")
+        if self.plan.guided:
+            raise ValueError(f"plan: must not be one of CFG++, got {shown(self.plan)}")
         object.__setattr__(self, "rmse", _ERROR.check(self.rmse, "rmse"))
 
     @property

@@ -226,8 +226,8 @@ def fit_schedule(
     Raises
     ------
     ValueError
-        If an argument is out of its domain, the solver draws noise, there are no states, the fine
-        path has fewer than `n` steps, or states, targets or predictions are not finite.
+        If an argument is out of its domain, the solver draws noise or is one of CFG++, there are no
+        states, the fine path has too few steps, or states, targets or predictions are not finite.
     TypeError
         If an argument has a wrong type.
     Interrupted
@@ -258,6 +258,8 @@ def fit_schedule(
     steps = _STEPS.check(n, "n")
     fit = _Fit(denoiser, x, path, steps, target, max_iterations, batch_size, on_interrupt)
     made = plan(solver, fit.coarse(), **options)
+    if made.guided:
+        raise ValueError(f"solver: must not be one of CFG++, got {solver!r}")
     if made.n_draws:
         raise ValueError(f"solver: must draw no noise, got {solver!r}, which draws some")
     return fit.run(progress, lambda: fit.levels(lambda levels: plan(solver, levels, **options)))
@@ -387,7 +389,7 @@ class _Fit:
         batch_size: Any,
         on_interrupt: Any,
     ) -> None:
-        torch = self._torch = require("torch", "diffusion")
+        torch = self._torch = require("torch", "torch")
         if not callable(denoiser):
             raise TypeError(f"denoiser: must be callable, got {shown(denoiser)}")
         check_state(x, torch)

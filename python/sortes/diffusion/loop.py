@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 import numpy as np
@@ -48,6 +48,9 @@ class _Step(NamedTuple):
     #: The factors of older noises, and what is added.
     others: tuple[tuple[int, float], ...]
     offset: float
+    #: How many evaluations ago guidance was asked for that is added, and its factor.
+    lag: int
+    apart: float
 
 
 def _program(plan: Plan, torch: Any, dtype: Any, device: Any) -> list[_Step]:
@@ -106,6 +109,8 @@ def _compiled(plan: Plan, torch: Any, dtype: Any, device: Any) -> list[_Step]:
                 noise=noises[0] if fresh >= 0 else 0.0,
                 others=tuple(term for term in _terms(noises) if term[0] or fresh < 0),
                 offset=arrays["offset"][k + 1],
+                lag=arrays["apart_lag"][k + 1] if plan.guided else 0,
+                apart=arrays["apart"][k + 1] if plan.guided else 0.0,
             )
         )
     if matrix:
@@ -186,7 +191,8 @@ def sample(
     ----------
     denoiser : callable
         The prediction of the data at a state and a `Level`, a tensor of the shape of the state. It
-        is called without gradients, with a state of the dtype of `x`.
+        is called without gradients, with a state of the dtype of `x`. CFG++ calls its method
+        ``guided`` instead, that of `Denoiser`.
     x : Tensor of floats, shape (B, ...)
         The states at the first level: normals times ``plan.init_sigma``.
     plan : Plan
@@ -255,11 +261,16 @@ def sample(
     >>> abs(float(sample(denoiser, x, made).std()) - 1) < 0.05
     True
     """
-    torch = require("torch", "diffusion")
+    torch = require("torch", "torch")
     if not isinstance(plan, Plan):
         raise TypeError(f"plan: must be a Plan, got {shown(plan)}")
     if not callable(denoiser):
         raise TypeError(f"denoiser: must be callable, got {shown(denoiser)}")
+    if plan.guided and not callable(getattr(denoiser, "guided", None)):
+        raise TypeError(
+            f"denoiser: must have the method guided of Denoiser for {plan.solver}, "
+            f"got {shown(denoiser)}"
+        )
     check_state(x, torch)
     if callback is not None and not callable(callback):
         raise TypeError(f"callback: must be callable, got {shown(callback)}")
@@ -392,14 +403,29 @@ class _Run:
 
     def go(self, report: Callback | None) -> None:
         """Make all steps."""
+        ask = self._denoiser.guided if self._plan.guided else self._denoiser
+        asked, levels = self._asked, self._plan.levels
+        casts, total = self.state.dtype is not asked, len(levels)
+        steps = self.evaluations()
+        y, send = next(steps), steps.send
+        for k, level in enumerate(levels):
+            y = send((ask(y.to(asked) if casts else y, level), y))
+            if report is not None:
+                report(k + 1, total)
+
+    def evaluations(self) -> Generator[Any, tuple[Any, Any], None]:
+        """Yield the argument of each evaluation, and the result in the end.
+
+        What is sent is the prediction, or with guidance both, and the argument, which others may
+        have changed.
+        """
         torch, plan, draw = self._torch, self._plan, self._draw
         addmm, lerp, mul, tensor = torch.addmm, torch.lerp, torch.mul, torch.Tensor
-        denoiser, watches = self._denoiser, self._keeps or self._callback is not None
+        watches, guided = self._keeps or self._callback is not None, plan.guided
         x = self.state.contiguous()
-        shape, dtype, asked, device = x.shape, x.dtype, self._asked, x.device
-        casts = dtype is not asked
+        shape, dtype, device = x.shape, x.dtype, x.device
         program = _program(plan, torch, dtype, device)
-        held, noises, total = plan._arrays["history"], plan._arrays["noises"], len(program)
+        held, noises = plan._arrays["history"], plan._arrays["noises"]
         memory, slots, filled = None, [], []
         if any(step.slot >= 0 for step in program):
             memory = torch.empty((held, x.numel()), dtype=dtype, device=device)
@@ -408,12 +434,18 @@ class _Run:
         drawn: list[Any] = []
         # A noise that is added when it is fresh, and never again, need not be held.
         remembers = watches or any(step.others for step in program)
+        added: list[Any] = []
         y, flat = self._begun(x, drawn), None
         # What is asked for once in an evaluation costs as much as the arithmetic of a small state.
         for k, step in enumerate(program):
-            level, begins, _, slot, how, factor, kind, c, w, fresh, noise, others, offset = step
-            d = denoiser(y.to(asked) if casts else y, level)
-            if type(d) is not tensor or d.shape != shape or d.dtype is not dtype:
+            _, begins, _, slot, how, factor, kind, c, w, fresh, noise, others, offset, *_ = step
+            d, given = yield y
+            if given is not y:
+                y, flat = given, None
+            if guided:
+                data, d = (_answer(part, x, torch) for part in _pair(d))
+                added = [data - d, *added[:2]]
+            elif type(d) is not tensor or d.shape != shape or d.dtype is not dtype:
                 d = _answer(d, x, torch)
             if slot >= 0:
                 if how == "keep":
@@ -424,7 +456,7 @@ class _Run:
                     torch.add(d, y, alpha=factor, out=slots[slot])
             if begins >= 0:
                 if watches:
-                    self._watch(step, y, d, slots, drawn)
+                    self._watch(step, y, data if guided else d, slots, drawn)
                 else:
                     self.state = y  # where a corrector follows, as predicted
             if kind == "matrix":
@@ -456,9 +488,10 @@ class _Run:
                 y.add_(drawn[back], alpha=weight)
             if offset:
                 y.add_(offset)
-            if report is not None:
-                report(k + 1, total)
+            if guided and step.apart:
+                y.add_(added[step.lag], alpha=step.apart)
         self.state = y
+        yield y
 
     def _begun(self, x: Any, drawn: list[Any]) -> Any:
         """Make the first argument: the state, or what churn makes of it."""
@@ -491,6 +524,13 @@ class _Run:
             sigma = float(self._plan.path.ratio[i])
             info = {"x": state, "i": i, "sigma": sigma, "sigma_hat": step.level.ratio}
             self._callback({**info, "denoised": d})
+
+
+def _pair(d: Any) -> tuple[Any, Any]:
+    """Return the predictions with guidance and without condition."""
+    if not isinstance(d, tuple) or len(d) != 2:
+        raise TypeError(f"denoiser: guided must return a Guided, got {shown(d)}")
+    return d
 
 
 def _answer(d: Any, x: Any, torch: Any) -> Any:

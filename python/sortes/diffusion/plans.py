@@ -98,6 +98,11 @@ class Plan:
         return self.path.n_steps
 
     @property
+    def guided(self) -> bool:
+        """Whether it needs predictions with guidance and without condition: CFG++."""
+        return "apart" in self._arrays
+
+    @property
     def n_evaluations(self) -> int:
         """How often the model is asked."""
         return len(self._levels)
@@ -182,7 +187,8 @@ def plan(solver: str, path: Path, **options: Unpack[SolverOptions]) -> Plan:
         `warmup`: ``"low_order"``, or ``"singlestep"`` for first steps of full order with more
         evaluations. `corrector`, `disable_corrector`: whether UniPC corrects, and after which
         steps not. `corrector_order`: points of the corrector of SA-Solver, 0 for none.
-        `compat`: ``"published"`` for third orders as their authors have them. `frame`: whether
+        `compat`: ``"published"`` for third orders as their authors have them, and for CFG++ as
+        ComfyUI has it. `frame`: whether
         derivatives are those of the noise or of the flow. `r`: where the second stage is, in
         (0, 1]. `s_churn`, `s_tmin`, `s_tmax`: the churn of EDM, and between which ratios of noise
         to signal it acts (for SA-Solver: the fresh noise). `gamma`: of gradient estimation.
@@ -239,6 +245,9 @@ def plan(solver: str, path: Path, **options: Unpack[SolverOptions]) -> Plan:
 
     Cui et al., "Elucidating the solution space of extended reverse-time SDE for diffusion models",
     2023, arXiv:2309.06169.
+
+    Chung et al., "CFG++: manifold-constrained classifier free guidance for diffusion models", ICLR
+    2025, arXiv:2406.08070.
 
     Zhang et al., "Improved order analysis and design of exponential integrator for diffusion models
     sampling", 2023, arXiv:2308.02157.

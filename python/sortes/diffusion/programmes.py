@@ -177,7 +177,7 @@ def ays_cost(
     >>> levels.n_steps
     4
     """
-    torch = require("torch", "diffusion")
+    torch = require("torch", "torch")
     if not callable(denoiser):
         raise TypeError(f"denoiser: must be callable, got {shown(denoiser)}")
     check_state(x0, torch, "x0")
@@ -315,7 +315,7 @@ def optimal_stepsize(
     >>> len(found.indices), found.cost < 0.1
     (4, True)
     """
-    torch = require("torch", "diffusion")
+    torch = require("torch", "torch")
     if not callable(denoiser):
         raise TypeError(f"denoiser: must be callable, got {shown(denoiser)}")
     check_state(x, torch)

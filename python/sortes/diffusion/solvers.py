@@ -34,6 +34,7 @@ from sortes._check import (
     several,
     shown,
 )
+from sortes.diffusion._cfg_pp import add_guidance
 from sortes.diffusion.path import Path
 
 if TYPE_CHECKING:
@@ -406,6 +407,8 @@ class Solver:
     fixed: Mapping[str, Any] = field(default_factory=dict)
     defaults: Mapping[str, Any] = field(default_factory=dict)
     hidden: frozenset[str] = frozenset()
+    #: How guidance ends its steps, for CFG++.
+    guided: str | None = None
 
     @property
     def options(self) -> list[str]:
@@ -425,9 +428,10 @@ def _of(
     make: Callable[..., _Rows],
     fixed: Mapping[str, Any],
     hidden: Iterable[str] = (),
+    guided: str | None = None,
     **defaults: Any,
 ) -> Solver:
-    return Solver(make, fixed, defaults, frozenset(hidden))
+    return Solver(make, fixed, defaults, frozenset(hidden), guided)
 
 
 _NO_NOISE = ("eta", "s_noise", "ancestral")
@@ -492,6 +496,35 @@ SOLVERS: Final[dict[str, Solver]] = {
     "gradient_estimation": _of(_gradient, {}),
     "er_sde": _of(_er_sde, {}),
     "dpm_v3": _of(_v3, {}),
+    # CFG++, for denoisers with guidance.
+    "euler_cfg_pp": _of(_one_step, {"rule": "posterior", "eta": 0.0, "s_noise": 1.0}, guided="end"),
+    "euler_ancestral_cfg_pp": _of(_one_step, {"rule": "posterior"}, guided="end", eta=1.0),
+    "dpmpp_2s_ancestral_cfg_pp": _of(
+        _two_stages, {"solver_type": "phi_1", "ancestral": True}, guided="end", eta=1.0
+    ),
+    "dpmpp_2m_cfg_pp": _of(
+        _multistep,
+        {"order": 2, "solver_type": "midpoint"},
+        (*_NO_NOISE, "warmup"),
+        guided="midpoint",
+        lower_order_final=False,
+    ),
+    "res_multistep_cfg_pp": _of(
+        _multistep,
+        {"order": 2, "solver_type": "heun"},
+        (*_NO_NOISE, "warmup"),
+        guided="before",
+        lower_order_final=False,
+    ),
+    "res_multistep_ancestral_cfg_pp": _of(
+        _multistep,
+        {"order": 2, "solver_type": "heun", "ancestral": True},
+        ("warmup",),
+        guided="before",
+        eta=1.0,
+        lower_order_final=False,
+    ),
+    "gradient_estimation_cfg_pp": _of(_gradient, {}, guided="end"),
 }
 #: Other names: those of ComfyUI and of diffusers, with what they set.
 ALIASES: Final[dict[str, tuple[str, dict[str, Any]]]] = {
@@ -567,7 +600,12 @@ def made(name: str, path: Path, options: Mapping[str, Any]) -> tuple[str, _Rows]
     for option in solver.required:
         if option not in chosen:
             raise ValueError(f"{option}: must be given for {name}")
-    return known, solver.make(path, **solver.fixed, **chosen)
+    if solver.guided is None:
+        return known, solver.make(path, **solver.fixed, **chosen)
+    compat = chosen.pop("compat", None)
+    rows = solver.make(path, **solver.fixed, **chosen)
+    add_guidance(rows.path, rows.arrays, solver.guided, compat)
+    return known, rows
 
 
 _KINDS: Final[Mapping[str, Sequence[str]]] = {

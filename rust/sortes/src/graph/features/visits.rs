@@ -92,9 +92,10 @@ pub(super) fn counted<K: Zero + Copy + Send, V: Zero + Copy + Send>(
     // 2. The walks, and what they leave.
     rows::filled(starts, per, bounds, run, |first, count, out| {
         let own = plan.part(first, count);
-        let (mut lent, mut counter) = (Lent::default(), Counter::new(loads, &roots, plan));
+        let mut lent = Lent::default();
         let lengths = &*tasks[first / per].0;
         lent.walk(loads.graph, &own, lengths, loads.factors.is_some(), run)?;
+        let mut counter = Counter::new(loads, &roots, plan, lent.longest());
         let mut walks = lent.walks();
         for start in 0..count {
             counter.clear();
@@ -144,25 +145,32 @@ pub(super) struct Counter<'a> {
     share: f64,
     /// What the moves up to a step multiply the load by.
     growths: Vec<f64>,
-    /// Nodes and steps of all visits; with factors, together with the load.
-    keys: Vec<u64>,
-    /// The same in few bits.
+    /// Bits of a step in a word, if nodes and steps fit into words.
+    of_steps: Option<u32>,
+    /// Nodes and steps of all visits: in words, or as keys; with factors, together with the load.
     words: Vec<u32>,
+    keys: Vec<u64>,
+    /// Where each run of equal keys ends.
+    ends: Vec<usize>,
     digits: Digits,
     items: Vec<(u64, f64)>,
     visits: Vec<Visit>,
 }
 
 impl<'a> Counter<'a> {
-    fn new(loads: Loads<'a>, roots: &'a [f64], plan: &Plan<'_>) -> Self {
+    fn new(loads: Loads<'a>, roots: &'a [f64], plan: &Plan<'_>, longest: usize) -> Self {
         let share = 1.0 / plan.num_walks as f64;
+        let of_steps = bits(longest.saturating_add(1));
+        let fits = bits(loads.graph.num_nodes()) + of_steps < u32::BITS;
         Self {
             loads,
             roots,
             share,
             growths: vec![1.0],
-            keys: Vec::new(),
+            of_steps: fits.then_some(of_steps),
             words: Vec::new(),
+            keys: Vec::new(),
+            ends: Vec::new(),
             digits: Digits::new(),
             items: Vec::new(),
             visits: Vec::new(),
@@ -170,6 +178,7 @@ impl<'a> Counter<'a> {
     }
 
     fn clear(&mut self) {
+        self.words.clear();
         self.keys.clear();
         self.items.clear();
         self.visits.clear();
@@ -180,8 +189,13 @@ impl<'a> Counter<'a> {
         let key = |(t, &node): (usize, &u32)| u64::from(node) << 32 | t as u64;
         match self.loads.factors {
             None => {
-                reserve(&mut self.keys, nodes.len(), WHAT)?;
-                self.keys.extend(nodes.iter().enumerate().map(key));
+                if let Some(of_steps) = self.of_steps {
+                    reserve(&mut self.words, nodes.len(), WHAT)?;
+                    self.words.extend((0..).zip(nodes).map(|(t, &node)| node << of_steps | t));
+                } else {
+                    reserve(&mut self.keys, nodes.len(), WHAT)?;
+                    self.keys.extend(nodes.iter().enumerate().map(key));
+                }
                 for &node in nodes {
                     prefetch(self.roots, node as usize);
                 }
@@ -207,55 +221,68 @@ impl<'a> Counter<'a> {
 
     /// Sums the loads of equal nodes and steps.
     fn merge(&mut self, start: u32, run: Run<'_>) -> Result<()> {
-        const WHAT: &str = "visits of a node's walks";
-        let many = self.keys.len();
-        reserve(&mut self.visits, many.max(self.items.len()), WHAT)?;
+        let many = self.words.len() + self.keys.len() + self.items.len();
+        reserve(&mut self.visits, many, "visits of a node's walks")?;
         if self.loads.factors.is_some() {
             return self.merge_items(run);
         }
-        // A node and a step often fit into half a word.
-        let of_steps = bits(self.growths.len());
-        let all = bits(self.loads.graph.num_nodes()) + of_steps;
-        if many <= FEW || many > LONG || all >= u32::BITS {
+        let Some(of_steps) = self.of_steps else {
             sort(&mut self.keys, u64::cmp, run)?;
             let keys = std::mem::take(&mut self.keys);
-            self.merge_keys(start, keys.iter().copied());
+            self.merge_keys(start, &keys, |key| key)?;
             self.keys = keys;
             return Ok(());
+        };
+        if many <= FEW || many > LONG {
+            sort(&mut self.words, u32::cmp, run)?;
+        } else {
+            let all = bits(self.loads.graph.num_nodes()) + of_steps;
+            self.digits.sort(&mut self.words, all)?;
         }
-        let mut words = std::mem::take(&mut self.words);
-        words.clear();
-        reserve(&mut words, many, WHAT)?;
-        words.extend(self.keys.iter().map(|&key| ((key >> 32) as u32) << of_steps | key as u32));
-        self.digits.sort(&mut words, all)?;
+        let words = std::mem::take(&mut self.words);
         let step = (1 << of_steps) - 1;
-        let key = |&word: &u32| u64::from(word >> of_steps) << 32 | u64::from(word & step);
-        self.merge_keys(start, words.iter().map(key));
+        let key = |word: u32| u64::from(word >> of_steps) << 32 | u64::from(word & step);
+        self.merge_keys(start, &words, key)?;
         self.words = words;
         Ok(())
     }
 
     /// Counts equal keys, which are sorted.
     #[inline]
-    fn merge_keys(&mut self, start: u32, keys: impl Iterator<Item = u64>) {
-        let (mut node, mut scale) = (start, self.share);
-        let mut keys = keys.peekable();
-        while let Some(key) = keys.next() {
-            let mut count = 1u32;
-            while keys.next_if_eq(&key).is_some() {
-                count += 1;
-            }
-            let to = (key >> 32) as u32;
-            if to != node {
-                node = to;
-                scale = self.share * ratio(self.roots, start, to);
-            }
-            let load = f64::from(count) * self.growths[key as u32 as usize] * scale;
+    fn merge_keys<T: Copy + PartialEq>(
+        &mut self,
+        start: u32,
+        sorted: &[T],
+        key: impl Fn(T) -> u64,
+    ) -> Result<()> {
+        // 1. Where the key changes: without branches, as nothing foretells it.
+        self.ends.clear();
+        reserve(&mut self.ends, sorted.len() + 1, "visits of a node's walks")?;
+        self.ends.resize(sorted.len() + 1, 0);
+        let mut runs = 0;
+        for (i, pair) in (1..).zip(sorted.windows(2)) {
+            self.ends[runs] = i;
+            runs += usize::from(pair[0] != pair[1]);
+        }
+        if !sorted.is_empty() {
+            self.ends[runs] = sorted.len();
+            runs += 1;
+        }
+
+        // 2. The load of each key.
+        let mut begin = 0;
+        for &end in &self.ends[..runs] {
+            let key = key(sorted[begin]);
+            let count = (end - begin) as f64;
+            begin = end;
+            let scale = self.share * ratio(self.roots, start, (key >> 32) as u32);
+            let load = count * self.growths[key as u32 as usize] * scale;
             // A node that no arc leaves has no column in the matrix.
             if load != 0.0 {
                 self.visits.push(Visit { key, load });
             }
         }
+        Ok(())
     }
 
     /// Sums the loads of equal keys in the order of the loads: the sum depends on nothing else.
@@ -281,11 +308,9 @@ fn bits(count: usize) -> u32 {
 /// The root of the ratio of the degrees of two nodes; zero where the second has no arcs.
 #[inline]
 fn ratio(roots: &[f64], start: u32, to: u32) -> f64 {
-    match roots[to as usize] {
-        _ if start == to => 1.0,
-        0.0 => 0.0,
-        root => roots[start as usize] / root,
-    }
+    let root = roots[to as usize];
+    let quotient = if root == 0.0 { 0.0 } else { roots[start as usize] / root };
+    if start == to { 1.0 } else { quotient }
 }
 
 /// Sorts items; few of them at once.

@@ -44,10 +44,12 @@ struct Lanes {
     node: [u32; ROOM + WIDTH],
     /// The first walker of the ensemble who stands at the same node.
     first: [u32; ROOM + WIDTH],
-    /// Which ensemble a walker belongs to, and where each ensemble ends.
-    ensemble: [u32; ROOM],
+    /// How many walkers each ensemble has, and where those that have some end.
+    sizes: [usize; ROOM],
     ends: [usize; ROOM],
     ensembles: usize,
+    /// Walkers of an ensemble at the beginning.
+    size: usize,
     row: [Row; ROOM],
     arc: [u32; ROOM],
     fraction: [u32; ROOM],
@@ -55,9 +57,10 @@ struct Lanes {
     words: [[u64; 2]; ROOM],
     /// Where the next node of each walk goes, less the number of moves made.
     next_at: [usize; ROOM],
-    /// Which walker of the part.
-    walker: [u32; ROOM],
+    /// Which walker of the block.
+    walker: [u8; ROOM],
     moves: [usize; ROOM],
+    /// Where the edges of each walk go, by the walker of the block.
     edges_at: [usize; ROOM],
     /// The first number of moves that a walker who still walks does not exceed.
     next_end: usize,
@@ -69,20 +72,31 @@ impl Lanes {
             active: 0,
             node: [0; ROOM + WIDTH],
             first: [0; ROOM + WIDTH],
-            ensemble: [0; ROOM],
+            sizes: [0; ROOM],
             ends: [0; ROOM],
             ensembles: 0,
+            size: 1,
             row: [Row { start: 0, degree: 0 }; ROOM],
             arc: [0; ROOM],
             fraction: [0; ROOM],
             entity: [0; ROOM],
             words: [[0; 2]; ROOM],
             next_at: [0; ROOM],
-            walker: [0; ROOM],
+            walker: EVERYBODY,
             moves: [0; ROOM],
             edges_at: [0; ROOM],
             next_end: 0,
         }
+    }
+
+    /// So many walkers, in ensembles of so many.
+    fn of(count: usize, ensemble: usize) -> Self {
+        let mut lanes = Self { active: count, size: ensemble, ..Self::empty() };
+        for walker in 0..count {
+            lanes.sizes[walker / ensemble] += 1;
+        }
+        lanes.part();
+        lanes
     }
 
     fn begin<O: Id>(
@@ -92,11 +106,8 @@ impl Lanes {
         ensemble: usize,
     ) -> Self {
         let mut lanes = Self {
-            active: count,
-            ensemble: std::array::from_fn(|lane| (lane / ensemble) as u32),
             entity: std::array::from_fn(|lane| part.first + (kernel.first + lane) as u64),
-            walker: std::array::from_fn(|lane| (kernel.first + lane) as u32),
-            ..Self::empty()
+            ..Self::of(count, ensemble)
         };
         for lane in 0..count {
             let place = part.begin(kernel.plan, kernel.first + lane);
@@ -113,32 +124,38 @@ impl Lanes {
         if self.next_end > t {
             return;
         }
-        let (mut kept, mut next_end) = (0, usize::MAX);
+        // The words of an even move are not made yet.
+        let has_words = t % 2 == 1;
+        let mut kept = 0;
         for lane in 0..self.active {
             let moves = self.moves[lane];
             if moves > t {
                 self.node[kept] = self.node[lane];
-                self.ensemble[kept] = self.ensemble[lane];
                 self.entity[kept] = self.entity[lane];
-                self.words[kept] = self.words[lane];
+                if has_words {
+                    self.words[kept] = self.words[lane];
+                }
                 self.next_at[kept] = self.next_at[lane];
                 self.walker[kept] = self.walker[lane];
                 self.moves[kept] = moves;
-                self.edges_at[kept] = self.edges_at[lane];
-                next_end = next_end.min(moves);
                 kept += 1;
+            } else {
+                self.sizes[usize::from(self.walker[lane]) / self.size] -= 1;
             }
         }
-        (self.active, self.next_end) = (kept, next_end);
+        self.active = kept;
+        self.next_end = self.moves[..kept].iter().copied().min().unwrap_or(usize::MAX);
         self.part();
     }
 
     /// Finds where ensembles end.
     fn part(&mut self) {
+        let mut end = 0;
         self.ensembles = 0;
-        for lane in 1..=self.active {
-            if lane == self.active || self.ensemble[lane] != self.ensemble[lane - 1] {
-                self.ends[self.ensembles] = lane;
+        for &size in &self.sizes[..ROOM.div_ceil(self.size)] {
+            if size > 0 {
+                end += size;
+                self.ends[self.ensembles] = end;
                 self.ensembles += 1;
             }
         }
@@ -149,7 +166,7 @@ impl Lanes {
             node: self.node[lane],
             moves: self.moves[lane],
             nodes_at: self.next_at[lane] - 1,
-            edges_at: self.edges_at[lane],
+            edges_at: self.edges_at[usize::from(self.walker[lane])],
         }
     }
 }
@@ -313,7 +330,8 @@ fn steps<O: Id, const WEIGHTED: bool, const EDGES: bool>(
             lanes.node[lane] = next;
             part.nodes[lanes.next_at[lane] + t] = O::of(next);
             if EDGES {
-                part.edges[lanes.edges_at[lane] + t] = i64::from(graph.edge_id(arc));
+                part.edges[lanes.edges_at[usize::from(lanes.walker[lane])] + t] =
+                    i64::from(graph.edge_id(arc));
             }
         }
     }
@@ -392,7 +410,7 @@ fn at_dead_end<O: Id, const EDGES: bool>(
     match kernel.plan.dangling {
         Dangling::Error => return Err(dead_end(lanes.entity[lane], lanes.node[lane])),
         Dangling::Stop => {
-            part.end(lanes.walker[lane] as usize, lanes.place(lane), t);
+            part.end(kernel.first + usize::from(lanes.walker[lane]), lanes.place(lane), t);
             lanes.moves[lane] = t;
             lanes.next_end = 0;
             return Ok(());
@@ -402,7 +420,7 @@ fn at_dead_end<O: Id, const EDGES: bool>(
     }
     part.nodes[lanes.next_at[lane] + t] = O::of(lanes.node[lane]);
     if EDGES {
-        part.edges[lanes.edges_at[lane] + t] = -1;
+        part.edges[lanes.edges_at[usize::from(lanes.walker[lane])] + t] = -1;
     }
     Ok(())
 }
@@ -472,9 +490,7 @@ mod tests {
         let mut conflicts = 0;
         for count in [17, 40, 64] {
             for known in [1, 5, 40, alike.len()] {
-                let ensemble = std::array::from_fn(|lane| (lane / count) as u32);
-                let mut lanes = Lanes { active: 2 * count, ensemble, ..Lanes::empty() };
-                lanes.part();
+                let mut lanes = Lanes::of(2 * count, count);
                 for lane in 0..lanes.active {
                     lanes.node[lane] = alike[draws.u64() as usize % known];
                 }

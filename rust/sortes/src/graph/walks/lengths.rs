@@ -1,10 +1,10 @@
 //! How many moves each walk makes: drawn in advance, so that the lengths of an ensemble can depend on
 //! each other and still not on where its walkers go.
 
-use sortes_core::memory::with_capacity;
+use sortes_core::memory::{with_capacity, zeroed};
 use sortes_core::rng::elementary::{ln, ln_1m};
-use sortes_core::rng::{Draws, Purpose, Stream};
-use sortes_core::{Error, Result};
+use sortes_core::rng::{Draws, Purpose, Stream, bulk};
+use sortes_core::{Error, Result, vectorised};
 
 /// The law of the number of moves, where they are not fixed.
 #[derive(Debug, Clone)]
@@ -70,11 +70,36 @@ impl Law {
 
     /// The largest number of moves that a share of `u` of all walks reaches.
     fn at(&self, u: f64, decay: f64) -> u64 {
+        let mut out = [0];
+        self.all_at(&mut [u], decay, &mut out);
+        out[0]
+    }
+
+    /// The same for many shares, which are overwritten.
+    fn all_at(&self, shares: &mut [f64], decay: f64, out: &mut [u64]) {
         match self {
-            Self::Geometric(1.0) => 0,
+            Self::Geometric(1.0) => out.fill(0),
             // The largest k with u <= (1 - p)^k.
-            Self::Geometric(_) => (ln(u) / decay) as u64,
-            Self::Survival(tails) => tails.partition_point(|&tail| u <= tail) as u64,
+            Self::Geometric(_) => {
+                times(shares, decay);
+                for (out, time) in out.iter_mut().zip(shares) {
+                    *out = *time as u64;
+                }
+            }
+            Self::Survival(tails) => {
+                for (out, u) in out.iter_mut().zip(shares) {
+                    *out = tails.partition_point(|tail| *u <= *tail) as u64;
+                }
+            }
+        }
+    }
+}
+
+vectorised! {
+    /// When what decays so fast is left at these shares.
+    fn times(shares: &mut [f64], decay: f64) {
+        for share in shares {
+            *share = ln(*share) / decay;
         }
     }
 }
@@ -104,41 +129,43 @@ impl<'a> Lengths<'a> {
         Self { law, termination, most, stream, decay: law.decay() }
     }
 
-    /// Writes the lengths of the ensemble whose first walker is numbered `first`.
+    /// Writes the lengths of ensembles of `m`, one after the other, of which the first walker is numbered
+    /// `first`.
     ///
     /// # Errors
-    /// If there is no memory for its strata.
-    pub(super) fn fill(&self, first: u64, out: &mut [u64]) -> Result<()> {
-        let draws = |walker: u64| self.stream.draws(Purpose::Length, first + walker);
-        let m = out.len();
-        match self.termination {
-            Termination::Iid => {
-                for (walker, out) in (0..).zip(&mut *out) {
-                    *out = self.at(draws(walker).precise_uniform());
-                }
-            }
-            Termination::Antithetic => {
+    /// If there is no memory for their uniforms.
+    pub(super) fn fill(&self, first: u64, m: usize, out: &mut [u64]) -> Result<()> {
+        if self.termination == Termination::Antithetic {
+            for (ensemble, out) in (first..).step_by(m).zip(out.chunks_mut(m)) {
                 let (early, late) = out.split_at_mut(m / 2);
-                for (walker, (a, b)) in (0..).zip(early.iter_mut().zip(late)) {
-                    [*a, *b] = self.pair(&mut draws(walker));
+                for (walker, (a, b)) in (ensemble..).zip(early.iter_mut().zip(late)) {
+                    [*a, *b] = self.pair(&mut self.stream.draws(Purpose::Length, walker));
                 }
             }
-            Termination::Stratified | Termination::Systematic => {
-                let mut draws = draws(0);
+        } else {
+            // A walker has the first block of its words, the order of strata the next of the first one.
+            let mut shares = zeroed::<f64>(out.len(), "uniforms of lengths")?;
+            let ids = bulk::Ids::From(self.stream, first);
+            bulk::precise_uniforms(Purpose::Length, ids, &mut shares);
+            if self.termination != Termination::Iid {
                 let mut strata = with_capacity(m, "strata of lengths")?;
-                strata.extend(0..m as u64);
-                for last in (1..m).rev() {
-                    strata.swap(last, draws.below(last as u64 + 1) as usize);
-                }
-                let shared = draws.precise_uniform();
-                for (out, stratum) in out.iter_mut().zip(strata) {
-                    let within = match self.termination {
-                        Termination::Systematic => shared,
-                        _ => draws.precise_uniform(),
-                    };
-                    *out = self.at((stratum as f64 + within) / m as f64);
+                for (ensemble, shares) in (first..).step_by(m).zip(shares.chunks_mut(m)) {
+                    let mut draws = self.stream.draws(Purpose::Length, ensemble);
+                    draws.seek(2);
+                    strata.clear();
+                    strata.extend((0..m).map(|stratum| stratum as f64));
+                    for last in (1..m).rev() {
+                        strata.swap(last, draws.below(last as u64 + 1) as usize);
+                    }
+                    if self.termination == Termination::Systematic {
+                        shares.fill(shares[0]);
+                    }
+                    for (share, stratum) in shares.iter_mut().zip(&strata) {
+                        *share = (stratum + *share) / m as f64;
+                    }
                 }
             }
+            self.law.all_at(&mut shares, self.decay, out);
         }
         for length in out {
             *length = (*length).min(self.most);
@@ -178,12 +205,9 @@ mod tests {
 
     fn drawn(law: &Law, termination: Termination, m: usize, ensembles: u64) -> Vec<Vec<u64>> {
         let lengths = Lengths::new(law, termination, u64::MAX, Stream::new(3));
-        let one = |ensemble| {
-            let mut out = vec![0; m];
-            lengths.fill(ensemble * m as u64, &mut out).unwrap();
-            out
-        };
-        (0..ensembles).map(one).collect()
+        let mut out = vec![0; m * ensembles as usize];
+        lengths.fill(0, m, &mut out).unwrap();
+        out.chunks(m).map(<[u64]>::to_vec).collect()
     }
 
     #[test]

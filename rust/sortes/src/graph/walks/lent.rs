@@ -76,6 +76,11 @@ impl Lent {
         }
     }
 
+    /// How many moves the longest of them makes.
+    pub(in super::super) fn longest(&self) -> usize {
+        self.moves.iter().copied().max().map_or(0, |moves| moves as usize)
+    }
+
     /// The walks, in order.
     pub(in super::super) fn walks(&self) -> impl Iterator<Item = Walk<'_>> {
         self.lengths.iter().zip(&self.moves).scan(0, |next, (&length, &moves)| {
@@ -99,9 +104,7 @@ impl Plan<'_> {
         if let Moves::Random(law, termination, most) = self.moves {
             let most = most.map_or(u64::MAX, u64::from);
             let lengths = Lengths::new(law, termination, most, self.stream);
-            for (i, one) in out.chunks_mut(self.num_walks).enumerate() {
-                lengths.fill(first + (i * self.num_walks) as u64, one)?;
-            }
+            lengths.fill(first, self.num_walks, out)?;
         }
         Ok(nodes_of(out))
     }

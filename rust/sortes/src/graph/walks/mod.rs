@@ -528,11 +528,7 @@ fn made<O: Id>(
             // Lengths belong together by start, whoever repels whom.
             let chunk = plan.num_walks * (TASK_WALKERS / plan.num_walks).max(1);
             run.try_fill_chunks(&mut moves, chunk, |task, part| {
-                let begin = first + (task * chunk) as u64;
-                for (i, one) in part.chunks_mut(plan.num_walks).enumerate() {
-                    lengths.fill(begin + (i * plan.num_walks) as u64, one)?;
-                }
-                Ok(())
+                lengths.fill(first + (task * chunk) as u64, plan.num_walks, part)
             })?;
             let total = moves.iter().fold(0u64, |sum, &n| sum.saturating_add(n.saturating_add(1)));
             (total, total)
