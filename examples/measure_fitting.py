@@ -43,10 +43,10 @@ SCHEDULES = (
     *("normal", "karras", "exponential", "sgm_uniform", "simple", "ddim_uniform"),
     *("beta", "linear_quadratic", "kl_optimal", "bong_tangent", "beta57", "align_your_steps"),
 )
-#: States that are fitted to, and states that are measured.
-FITTED_TO, MEASURED = 4096, 4096
-#: How many of these are evaluated at once; beginnings are compared on as many.
-BATCH = 1024
+#: Numbers of states that are fitted to, at most so many states, and states that are measured.
+NUMBERS, FITTED_TO, MEASURED = 1 << 16, 4096, 4096
+#: Into how many parts these are cut; beginnings are compared on the first.
+PARTS = 4
 
 
 class Problem(NamedTuple):
@@ -69,7 +69,19 @@ def mixtures() -> dict[str, Problem]:
     return {name: Problem(law.denoise, law.shape) for name, law in laws.items()}
 
 
-PROBLEMS: dict[str, Problem] = mixtures()
+def digits() -> Problem:
+    """Return a network that was trained on digits: seconds."""
+    from digits_denoiser import denoiser, train
+
+    known = denoiser(train())
+    return Problem(known, (1, 8, 8))
+
+
+#: What is measured, made when it is needed.
+PROBLEMS: dict[str, Callable[[], Problem]] = {
+    **{name: lambda problem=problem: problem for name, problem in mixtures().items()},
+    "a network for digits": digits,
+}
 
 
 def states(problem: Problem, n: int, seed: int) -> torch.Tensor:
@@ -135,7 +147,8 @@ class Measured(NamedTuple):
 def measure(name: str, problem: Problem, counts: tuple[int, ...]) -> Measured:
     """Measure a problem."""
     x, target = {}, {}
-    for of, many in (("fit", FITTED_TO), ("new", MEASURED)):
+    fits = min(FITTED_TO, NUMBERS // math.prod(problem.shape))
+    for of, many in (("fit", fits), ("new", MEASURED)):
         x[of] = states(problem, many, seed={"fit": 1, "new": 2}[of])
         target[of] = sample(problem.denoise, x[of], plan("dpmpp_3m", FINE))
     new = x["new"], target["new"]
@@ -143,7 +156,9 @@ def measure(name: str, problem: Problem, counts: tuple[int, ...]) -> Measured:
     best = {n: best_classical(problem, *new, n) for n in counts}
     for n in counts:
         found, seconds = timed(
-            lambda n=n: fit_plan(problem.denoise, x["fit"], FINE, n, batch_size=BATCH)
+            lambda n=n: fit_plan(
+                problem.denoise, x["fit"], FINE, n, batch_size=len(x["fit"]) // PARTS
+            )
         )
         steps, _ = timed(lambda n=n: fit_steps(problem.denoise, x["fit"], FINE, n, rng=0))
         error = rmse(problem, *new, found.plan)
@@ -181,10 +196,10 @@ def main(page: File | None) -> None:
     """Measure one problem, or all of them for a page."""
     torch.set_num_threads(1)
     if page is None:
-        name, problem = next(iter(PROBLEMS.items()))
-        measure(name, problem, (5,))
+        name, made = next(iter(PROBLEMS.items()))
+        measure(name, made(), (5,))
         return
-    found = [measure(name, problem, (5, 8, 10)) for name, problem in PROBLEMS.items()]
+    found = [measure(name, made(), (5, 8, 10)) for name, made in PROBLEMS.items()]
     text = page.read_text(encoding="utf-8")
     for mark, head, rows in (
         ("plans", PLANS, [row for one in found for row in one.plans]),
