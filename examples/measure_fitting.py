@@ -43,8 +43,8 @@ SCHEDULES = (
     *("normal", "karras", "exponential", "sgm_uniform", "simple", "ddim_uniform"),
     *("beta", "linear_quadratic", "kl_optimal", "bong_tangent", "beta57", "align_your_steps"),
 )
-#: Numbers of states that are fitted to, at most so many states, and states that are measured.
-NUMBERS, FITTED_TO, MEASURED = 1 << 16, 4096, 4096
+#: How many states are fitted to, and how many others are measured: so many, or so many numbers.
+STATES, NUMBERS = 4096, 1 << 16
 #: Into how many parts these are cut; beginnings are compared on the first.
 PARTS = 4
 
@@ -147,9 +147,9 @@ class Measured(NamedTuple):
 def measure(name: str, problem: Problem, counts: tuple[int, ...]) -> Measured:
     """Measure a problem."""
     x, target = {}, {}
-    fits = min(FITTED_TO, NUMBERS // math.prod(problem.shape))
-    for of, many in (("fit", fits), ("new", MEASURED)):
-        x[of] = states(problem, many, seed={"fit": 1, "new": 2}[of])
+    many = min(STATES, NUMBERS // math.prod(problem.shape))
+    for seed, of in enumerate(("fit", "new"), 1):
+        x[of] = states(problem, many, seed)
         target[of] = sample(problem.denoise, x[of], plan("dpmpp_3m", FINE))
     new = x["new"], target["new"]
     plans, schedules = [], []
