@@ -38,6 +38,9 @@ IDLE = {
     "mcmc.Sampling.wait.timeout": "says how long it waits for chains that are through",
     "mcmc.sample.on_limit": "makes an error of that warning",
     "mcmc.*.on_interrupt": "says what Ctrl-C does",
+    "diffusion.*.on_interrupt": "says what Ctrl-C does",
+    "diffusion.fit_*.batch_size": "how many states go to the denoiser at once",
+    "diffusion.Fitted.load.solver": "makes an error of a result of another solver",
     "graph.graphlet_concentration.allow_missing": "makes a result of an error",
     "graph.iter_walks.*": "an iterator: it is tried at `random_walks`",
     "mcmc.smc.vectorized": "says how functions are called, with the same results",
@@ -128,7 +131,8 @@ def _seen(public: Public, given: tables.Arguments) -> list[Any] | None:
 
 
 @pytest.mark.parametrize("public", bad.FAMILIES, ids=str)
-def test_every_argument_acts(public):
+def test_every_argument_acts(public, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     assert idle(public) == []
 
 

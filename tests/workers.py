@@ -35,7 +35,10 @@ def run(script: str, arguments: list[object], folder: Path, **environment: str) 
     while True:
         log.write_text("")
         command = [sys.executable, script, *map(str, arguments), str(first), str(log)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
+        # There, since trials may write files.
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, env=env, cwd=folder
+        )
         if done.returncode == 0:
             last = json.loads(done.stdout.splitlines()[-1])
             found.counts.update(last["counts"])

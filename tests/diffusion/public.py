@@ -1,15 +1,18 @@
 """Valid calls of what the family offers."""
 
 import numpy as np
+from public import FOLDER
 from sortes.diffusion import (
     BrownianNoise,
     Denoiser,
+    Fitted,
     GaussianMixture,
     Guided,
     ImageNoise,
     Level,
     Levels,
     Path,
+    StepSpec,
     plan,
 )
 from sortes.diffusion._states import namespace
@@ -17,6 +20,7 @@ from sortes.diffusion._states import namespace
 #: How many times as many levels, or images, there are; `public.resize` sets it.
 SCALE: int = globals().get("SCALE", 1)
 SIGMAS = np.append(np.geomspace(10, 0.1, 4 * SCALE), 0.0)
+SIDE = int(4 * SCALE**0.5)
 TRAINED = np.cumprod(1 - np.linspace(1e-4, 0.02, 100))
 
 
@@ -34,6 +38,11 @@ class Normal:
     def __deepcopy__(self, memo):
         """Return the same."""
         return self
+
+
+def _spread(indices, choices):
+    """Return how uneven levels are."""
+    return float((np.diff(indices) ** 2).sum() + choices.sum())
 
 
 LEVEL = Level(0.6, 0.8, 3.0)
@@ -132,6 +141,37 @@ def adapting():
     return [{**call, "order": 2}, {**call, "eta": 1.0, "rng": 3, "rows": [4, 2]}]
 
 
+def fitting():
+    """Return what fits share, which ask about their states some hundred times."""
+    path = Path.ve(np.append(np.geomspace(10, 0.1, 8), 0.0))
+    x = tensor()[:, : 3 * (1 + SCALE // 10)]
+    return {"denoiser": Normal(), "x": x, "path": path, "n": 3, "max_iterations": 2}
+
+
+def stepping():
+    """Return calls of the programme: where a beam acts, and where fewer steps are better."""
+    import torch
+
+    path = Path.ve(np.geomspace(8, 0.1, 7))
+    states = [[-3.2, -8.8], [-1.6, -1.6]]
+    return [
+        {
+            "denoiser": line().denoise,
+            "x": torch.tensor(x * SCALE, dtype=torch.float64),
+            "path": path,
+            "k": 3,
+        }
+        for x in states
+    ]
+
+
+def file():
+    """Return the name of a file that holds a fitted plan."""
+    name = FOLDER / "plan.json"
+    Fitted(plan("ddim", Path.ve(SIGMAS)), 0.5).save(name)
+    return str(name)
+
+
 def mixture():
     """Two normals on the plane."""
     return GaussianMixture(WEIGHTS, MEANS, SPREADS)
@@ -153,7 +193,49 @@ GUIDANCE = {
 CALLS = {
     "DynamicThreshold": {"denoiser": Normal(), "ratio": 0.9, "max_value": 2.0},
     "DynamicThreshold.__call__": lambda: {"x": tensor(), "level": Level(1.0, 10.0, 10.0)},
+    "Fitted.load": lambda: {"file": file(), "kind": "ve", "solver": "ddim"},
+    "Fitted.save": lambda: {"file": file()},
     "Plan.row": {"k": 1},
+    "ays_cost": lambda: {
+        "denoiser": Normal(),
+        "x0": tensor() / 10,
+        "path": Path.ve(np.geomspace(10, 0.1, 5)),
+        "points": 3,
+        "rng": 0,
+    },
+    "evolutionary_search": {
+        "fitness": _spread,
+        "n_levels": 9,
+        "k": 3,
+        "n_choices": 2,
+        "population": 6,
+        "n_parents": 3,
+        "mutation": 0.7,
+        "generations": 3,
+        "initial": [[0, 2, 4, 8]],
+        "rng": 0,
+    },
+    "fit_plan": lambda: [
+        {**fitting(), "history": 2, "order": 3, "keep_order": 1, "ridge": 1e-3},
+        {**fitting(), "target": fitting()["x"] / 10, "batch_size": 1},
+    ],
+    "fit_schedule": lambda: [
+        {**fitting(), "solver": "dpmpp_2m", "solver_type": "heun"},
+        {**fitting(), "path": Path.ve(np.geomspace(10, 0.1, 8)), "solver": "dpmpp_2m"},
+    ],
+    "fit_steps": lambda: {
+        **fitting(),
+        "pool": [StepSpec(1), StepSpec(2)],
+        "population": 4,
+        "generations": 2,
+        "rng": 0,
+    },
+    "optimal_stepsize": stepping,
+    "plan_from_steps": {
+        "steps": [StepSpec(1 + i % 2) for i in range(SIDE)],
+        "path": Path.ve(np.geomspace(10, 0.1, SIDE + 1)),
+    },
+    "shortest_k_path": {"cost": np.ones((SIDE, SIDE)), "k": 3},
     "plan": [
         {"solver": "dpmpp_2m", "path": Path.ve(SIGMAS), "solver_type": "heun"},
         {"solver": "sa_solver", "path": Path.ve(SIGMAS), "eta": 0.5, "s_tmin": 0.2},
@@ -208,6 +290,7 @@ CALLS = {
     "Path.at_timesteps": {"alphas_cumprod": TRAINED, "timesteps": [99, 40, 3], "final": "first"},
     "Path.flow": {"sigmas": SIGMAS / 20, "t_scale": 1000.0},
     "Path.at_lambda": {"lam": 0.3},
+    "Path.take": {"indices": [0, 2, 4]},
     "betas": {"num_timesteps": 50, "kind": "scaled_linear", "beta_start": 1e-3, "beta_end": 0.1},
     "data_and_noise": {
         "output": STATES,
@@ -254,8 +337,12 @@ CALLS = {
     "w1_to_gmm_1d": {"x": POINTS, "gmm": line()},
     "zero_terminal_snr": {"betas": np.linspace(0.01, 0.2, 5)},
 }
+#: The best of a generation of one is what is given.
+BESIDE = {"evolutionary_search initial": {"population": 1, "generations": 1}}
+VALUES = {"evolutionary_search initial": [[[0, 1, 2, 8]]]}
 MADE = {
     "Levels": lambda: Levels([LEVEL] * len(STATES), STATES),
+    "Fitted": lambda: Fitted(plan("ddim", Path.ve(SIGMAS)), 0.5),
     "BrownianNoise": lambda: BrownianNoise(STATES, rng=0),
     "Denoiser": lambda: Denoiser(
         Twice(), Path.vp(SIGMAS), prediction="epsilon", learned_variance=True, **GUIDANCE

@@ -160,3 +160,30 @@ def test_indices():
     assert path[-1] == path[1]
     with pytest.raises(IndexError, match=r"^i: must be in \[-2, 2\), got 2"):
         path[2]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        Path.ve(SIGMAS),
+        Path.vp(SIGMAS, alphas_cumprod=TRAINED),
+        Path.flow(flow_of(SIGMAS), t_scale=1000.0),
+        Path.ve(SIGMAS, [9.0, 7.0, 4.0, 2.0, 1.0]),
+    ],
+)
+def test_some_of_the_levels(path):
+    some = path.take(np.array([0, 2, 3]))
+    assert [*some] == [path[0], path[2], path[3]]
+    assert some.kind == path.kind
+    for lam in (-1.0, 0.3, 2.5):
+        assert some.at_lambda(lam) == path.at_lambda(lam)
+    for indices, message in [
+        ([1], "indices: must hold at least two levels, got 1"),
+        ([0, 2, 2], "indices: item 2 must be above the one before, 2, got 2"),
+        ([3, 1], "indices: item 1 must be above the one before, 3, got 1"),
+        ([0, 5], r"indices: item 1 must be in \[0, 5\), got 5"),
+    ]:
+        with pytest.raises(ValueError, match=f"^{message}"):
+            path.take(indices)
+    with pytest.raises(TypeError, match=r"^indices: "):
+        path.take([0.5, 1.0])

@@ -21,6 +21,11 @@ single output (`Predicted`).
 Noise belongs to its image, in any batch and on any device: `noise_like`, `ImageNoise`, and
 `BrownianNoise`, which agrees when steps are split.
 
+`fit_plan`, `fit_schedule` and `fit_steps` make plans for one denoiser, `Fitted`, as near to a fine
+solver's results as few evaluations come. `optimal_stepsize`, `shortest_k_path` with `ays_cost`, and
+`evolutionary_search` choose among given levels; `plan_from_steps` makes plans whose steps differ
+(`StepSpec`).
+
 `GaussianMixture` has its denoiser in closed form, to check samplers with; `mmd2_to_gmm`,
 `w1_to_gmm_1d` and `sliced_wasserstein` measure how far samples are from it.
 """
@@ -36,14 +41,24 @@ from sortes.diffusion.denoisers import (
     Predicted,
     data_and_noise,
 )
+from sortes.diffusion.evolution import Evolved, evolutionary_search
+from sortes.diffusion.fitted import Fitted
+from sortes.diffusion.fitting import fit_plan, fit_schedule, fit_steps
 from sortes.diffusion.levels import Levels
 from sortes.diffusion.loop import sample
 from sortes.diffusion.metrics import mmd2_to_gmm, sliced_wasserstein, w1_to_gmm_1d
+from sortes.diffusion.mixed import StepSpec, plan_from_steps
 from sortes.diffusion.mixtures import GaussianMixture
 from sortes.diffusion.noise import BrownianNoise, ImageNoise, noise_like
 from sortes.diffusion.parallel import ParallelRun, paradigms
 from sortes.diffusion.path import Level, Path
 from sortes.diffusion.plans import Plan, PlanRow, plan
+from sortes.diffusion.programmes import (
+    ChosenLevels,
+    ays_cost,
+    optimal_stepsize,
+    shortest_k_path,
+)
 from sortes.diffusion.schedules import (
     schedule,
     shift_sigmas,
@@ -65,9 +80,12 @@ from sortes.diffusion.timesteps import betas, timesteps_beta, timesteps_spacing,
 __all__ = [
     "AdaptiveRun",
     "BrownianNoise",
+    "ChosenLevels",
     "Denoiser",
     "DynamicThreshold",
     "Estimate",
+    "Evolved",
+    "Fitted",
     "GaussianMixture",
     "Guided",
     "ImageNoise",
@@ -80,20 +98,29 @@ __all__ = [
     "Plan",
     "PlanRow",
     "Predicted",
+    "StepSpec",
     "WeightedSamples",
+    "ays_cost",
     "betas",
     "data_and_noise",
+    "evolutionary_search",
+    "fit_plan",
+    "fit_schedule",
+    "fit_steps",
     "fkc_sample",
     "from_diffusers",
     "from_k_diffusion",
     "mmd2_to_gmm",
     "noise_like",
+    "optimal_stepsize",
     "paradigms",
     "plan",
+    "plan_from_steps",
     "sample",
     "sample_adaptive",
     "schedule",
     "shift_sigmas",
+    "shortest_k_path",
     "sigmas_ays",
     "sigmas_beta",
     "sigmas_bong_tangent",

@@ -84,6 +84,11 @@ def host_doubles(x: Any, name: str) -> NDArray[np.float64]:
     return np.ascontiguousarray(x, np.float64)
 
 
+def doubled(x: Any) -> Any:
+    """Return a tensor in float64, on its device or, where that has none, on the host."""
+    return (x.cpu() if x.device.type == "mps" else x).double()
+
+
 def back(values: NDArray[np.float64], x: Any) -> Any:
     """Return float64 of the host in the form of a state, of its shape."""
     return like(values.reshape(tuple(x.shape)), x)

@@ -420,6 +420,43 @@ class Path:
                 a, s = 1 / (1 + noise), 1 / (1 + signal)
         return Level(float(a), float(s), self._time(value, float(s)))
 
+    def take(self, indices: ArrayLike) -> Path:
+        """Return the path through some of the levels.
+
+        Parameters
+        ----------
+        indices : array_like of int, shape (K + 1,)
+            Which levels, increasing.
+
+        Returns
+        -------
+        Path
+            The path, of the same kind and with the same times.
+
+        Raises
+        ------
+        ValueError
+            If there are fewer than two, they do not increase, or one is out of range.
+        TypeError
+            If one is no integer.
+
+        Examples
+        --------
+        >>> from sortes.diffusion import Path
+        >>> Path.ve([80.0, 9.0, 2.0, 0.0]).take([0, 2, 3]).sigma
+        array([80.,  2.,  0.])
+        """
+        at = integers_of(indices, "indices", Domain(f"[0, {len(self)})", integer=True))
+        if len(at) < 2:
+            raise ValueError(f"indices: must hold at least two levels, got {len(at)}")
+        if (falls := np.flatnonzero(np.diff(at) <= 0)).size:
+            first = int(falls[0]) + 1
+            raise ValueError(
+                f"indices: item {first} must be above the one before, {at[first - 1]}, "
+                f"got {at[first]}"
+            )
+        return _restored(self._alpha[at], self._sigma[at], self._t[at], self._kind, self._clock)
+
     def __len__(self) -> int:
         """Return the number of levels, N + 1."""
         return len(self._lam)

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["adams", "er_sde", "heun", "one_step", "slopes", "stages", "statistics"]
+__all__ = ["adams", "er_sde", "heun", "mixed", "one_step", "slopes", "stages", "statistics"]
 
 _Given: TypeAlias = tuple[str, NDArray[np.float64], NDArray[np.float64]]
 _Rows: TypeAlias = dict[str, Any]
@@ -39,6 +39,7 @@ def slopes(
     path: _Given, frame: str, clock: str, numbers: Sequence[float], order: int, lower_final: str
 ) -> _Rows: ...
 def er_sde(path: _Given, order: int, scale: str, published: bool, s_noise: float) -> _Rows: ...
+def mixed(path: _Given, steps: Sequence[tuple[int, str, float, bool]]) -> _Rows: ...
 def statistics(
     path: _Given, order: int, lower_final: str, tables: Mapping[str, Sequence[float]]
 ) -> _Rows: ...

@@ -142,6 +142,8 @@ purposes! {
     Corrector = 75, "corrector";
     /// Which of these particles go on.
     Survivor = 76, "survivor";
+    /// The children of a population of schedules.
+    Evolve = 77, "evolve";
 }
 
 /// One past the largest entity: entities have 48 bits.

@@ -1,5 +1,6 @@
 //! The family `diffusion`: one native module for each of its parts.
 
+mod fitting;
 mod mixture;
 mod noise;
 mod plans;
@@ -11,5 +12,8 @@ use pyo3::prelude::*;
 #[pymodule(submodule, name = "diffusion")]
 pub(crate) mod native {
     #[pymodule_export]
-    use super::{mixture::mixture, noise::noise, plans::native as plans, steps::steps};
+    use super::{
+        fitting::native as fitting, mixture::mixture, noise::noise, plans::native as plans,
+        steps::steps,
+    };
 }

@@ -8,6 +8,7 @@ use sortes::diffusion::plans::er_sde::{ErSde, Scale};
 use sortes::diffusion::plans::frame::Frame;
 use sortes::diffusion::plans::heun::{Churn, Heun, Method};
 use sortes::diffusion::plans::levels::{Kind, Levels};
+use sortes::diffusion::plans::mixed::{Mixed, Of, Step};
 use sortes::diffusion::plans::one_step::{OneStep, Rule};
 use sortes::diffusion::plans::slopes::{Clock, Slopes};
 use sortes::diffusion::plans::stages::{Stages, Weights};
@@ -72,15 +73,35 @@ impl Named for Scale {
         &[("default", Self::Default), ("ode", Self::Ode), ("sde", Self::Sde)];
 }
 
+impl Named for Of {
+    const NAMES: &[(&str, Self)] = &[
+        ("data", Self::Data),
+        ("noise_in_lambda", Self::NoiseInLambda),
+        ("noise_in_ratio", Self::NoiseInRatio),
+    ];
+}
+
 /// The levels of a path.
 #[derive(FromPyObject)]
-struct Given<'py> {
+pub(super) struct Given<'py> {
     #[pyo3(item(0))]
     kind: Choice<Kind>,
     #[pyo3(item(1))]
     alpha: Vector<'py, f64>,
     #[pyo3(item(2))]
     sigma: Vector<'py, f64>,
+}
+
+impl Given<'_> {
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.alpha.len()
+    }
+
+    /// The levels.
+    pub(super) fn levels(&self) -> sortes_core::Result<Levels> {
+        Levels::new(self.kind.0, &self.alpha, &self.sigma)
+    }
 }
 
 /// The arrays of a plan, by name.
@@ -122,11 +143,8 @@ impl<'py> IntoPyObject<'py> for Rows {
 
 fn made(py: Python<'_>, path: &Given<'_>, solver: &Solver) -> PyResult<Rows> {
     let job = Job::plain(py);
-    job.run(Size::new(path.alpha.len(), STEP).serial(), |_| {
-        let levels = Levels::new(path.kind.0, &path.alpha, &path.sigma)?;
-        kernels::plan(solver, &levels)
-    })
-    .map(Rows)
+    job.run(Size::new(path.count(), STEP).serial(), |_| kernels::plan(solver, &path.levels()?))
+        .map(Rows)
 }
 
 /// One evaluation for each step, no memory.
@@ -272,9 +290,23 @@ fn statistics(
     made(py, &path, &Solver::Statistics(solver))
 }
 
+/// Steps of different kinds: of each the order, of what, the share of noise, whether it is corrected.
+#[pyfunction]
+fn mixed(
+    py: Python<'_>,
+    path: Given<'_>,
+    steps: Vec<(usize, Choice<Of>, f64, bool)>,
+) -> PyResult<Rows> {
+    let steps = steps
+        .into_iter()
+        .map(|(order, of, eta, corrects)| Step { order, of: of.0, eta, corrects })
+        .collect();
+    made(py, &path, &Solver::Mixed(Mixed { steps }))
+}
+
 /// What each step of a solver combines.
 #[pymodule(submodule, name = "plans")]
 pub(crate) mod native {
     #[pymodule_export]
-    use super::{adams, er_sde, heun, one_step, slopes, stages, statistics};
+    use super::{adams, er_sde, heun, mixed, one_step, slopes, stages, statistics};
 }

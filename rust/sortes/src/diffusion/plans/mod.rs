@@ -10,6 +10,7 @@
 //! | [`slopes`] | DEIS, LMS, iPNDM, gradient estimation |
 //! | [`er_sde`] | ER-SDE-Solvers |
 //! | [`statistics`] | DPM-Solver-v3 |
+//! | [`mixed`] | steps of different kinds in one run |
 //! | [`frame`] | coordinates of the probability flow |
 
 pub mod adams;
@@ -17,8 +18,9 @@ pub mod er_sde;
 pub mod frame;
 pub mod heun;
 pub mod levels;
+pub mod mixed;
 pub mod one_step;
-mod quadrature;
+pub(super) mod quadrature;
 pub mod slopes;
 pub mod stages;
 pub mod statistics;
@@ -49,6 +51,8 @@ pub enum Solver {
     ErSde(er_sde::ErSde),
     /// DPM-Solver-v3.
     Statistics(statistics::Statistics),
+    /// Steps of different kinds.
+    Mixed(mixed::Mixed),
 }
 
 /// The rows of a solver on a path.
@@ -80,6 +84,7 @@ pub fn plan(solver: &Solver, levels: &levels::Levels) -> Result<Plan> {
         Solver::Slopes(solver) => slopes::record(solver, levels, &mut tape),
         Solver::ErSde(solver) => er_sde::record(solver, levels, &mut tape),
         Solver::Statistics(solver) => statistics::record(solver, levels, &mut tape)?,
+        Solver::Mixed(solver) => mixed::record(solver, levels, &mut tape),
     }
     tape.finish()
 }

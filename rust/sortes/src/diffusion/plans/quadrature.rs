@@ -1,7 +1,7 @@
 //! Integrals of exponentials, polynomials and smooth functions.
 
 /// The moments `H int_0^1 exp(-H (1 - u)) u^k du` for `k < n`, of either sign of `H`.
-pub(super) fn moments(h: f64, n: usize) -> Vec<f64> {
+pub(in crate::diffusion) fn moments(h: f64, n: usize) -> Vec<f64> {
     if h == f64::INFINITY {
         return vec![1.0; n];
     }
@@ -26,7 +26,7 @@ pub(super) fn moments(h: f64, n: usize) -> Vec<f64> {
 
 /// Weights of values at `nodes` that integrate every polynomial of lower degree as `moments` say:
 /// the solution of `sum_j w_j u_j^k = m_k`.
-pub(super) fn weights(nodes: &[f64], moments: &[f64]) -> Vec<f64> {
+pub(in crate::diffusion) fn weights(nodes: &[f64], moments: &[f64]) -> Vec<f64> {
     // Of Newton's divided differences: w_j is the integral of the Lagrange polynomial l_j.
     let n = nodes.len();
     (0..n)
@@ -47,7 +47,7 @@ pub(super) fn weights(nodes: &[f64], moments: &[f64]) -> Vec<f64> {
 }
 
 /// The Lagrange polynomial `j` of `nodes` at `x`.
-pub(super) fn lagrange(nodes: &[f64], j: usize, x: f64) -> f64 {
+pub(in crate::diffusion) fn lagrange(nodes: &[f64], j: usize, x: f64) -> f64 {
     let others = nodes.iter().enumerate().filter(|&(i, _)| i != j);
     others.map(|(_, u)| (x - u) / (nodes[j] - u)).product()
 }

@@ -78,6 +78,11 @@ impl Lin {
         rest.plus(inner, self.x)
     }
 
+    /// What `other` says of the state, in terms of this combination of it.
+    pub(super) fn inverse_of(&self, other: &Self) -> Self {
+        other.of(&self.inverse())
+    }
+
     /// The state in terms of this combination of it.
     fn inverse(&self) -> Self {
         let rest = Self { x: 0.0, ..self.clone() };
