@@ -10,6 +10,9 @@ from sortes.diffusion import Path, plan, sample
 
 from benches.turns import peer, turns
 
+# Theirs, of NumPy.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
 STEPS = 20
 TRAINED = {
     "num_train_timesteps": 1000,
