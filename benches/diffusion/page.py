@@ -1,5 +1,5 @@
-"""The model returns the same prediction each time: what is measured is all else, on one thread of the
-CPU. Batches are of 4 x 64 x 64 numbers in float32.
+"""The model returns the same prediction each time: what is measured is all else, on one thread of
+the CPU. Batches are of 4 x 64 x 64 numbers in float32.
 """
 
 import math
@@ -25,7 +25,7 @@ def brief(records):
         return []
     mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
     return [
-        f"20 steps of DPM-Solver++ 2M beside the model: {ms(loops[0])} ms; over {len(ratios)} solvers"
-        f" diffusers takes {mean:.0f} times as long, as a geometric mean.",
+        f"20 steps of DPM-Solver++ 2M beside the model: {ms(loops[0])} ms; over {len(ratios)}"
+        f" solvers diffusers takes {mean:.0f} times as long, as a geometric mean.",
         "",
     ]
