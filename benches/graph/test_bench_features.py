@@ -71,7 +71,7 @@ def test_features_of_cora(benchmark):
         {"fast-graph-gp": fast_graph_gp(pairs, nodes, num_walks)},
         goal={"fast-graph-gp": 1 / 200},
         seconds=1,
-        least=1,
+        least=3,
     )
 
 

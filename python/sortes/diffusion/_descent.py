@@ -12,6 +12,7 @@ import numpy as np
 
 from sortes import _core
 from sortes.diffusion._states import doubled
+from sortes.diffusion._states import products as inner
 from sortes.diffusion.loop import _answer, sample
 from sortes.diffusion.path import Path, _restored
 from sortes.diffusion.plans import Plan
@@ -298,7 +299,7 @@ def products(parts: list[Any], torch: Any) -> Doubles:
     total: Any = 0.0
     for start in range(0, flat[0].numel(), _CHUNK):
         some = doubled(torch.stack([part[start : start + _CHUNK] for part in flat]))
-        total = total + some @ some.T
+        total = total + inner(some, some)
     found: Doubles = total.cpu().numpy()
     return found
 

@@ -15,7 +15,7 @@ from sortes._device import memory_errors
 from sortes._optional import require
 from sortes._progress import Progress, job_of, reporter
 from sortes._rng import Rng, as_stream
-from sortes.diffusion._states import doubled
+from sortes.diffusion._states import doubled, products
 from sortes.diffusion.loop import _answer, check_state
 from sortes.diffusion.noise import ImageNoise
 from sortes.diffusion.path import Denoise, Path
@@ -410,8 +410,8 @@ class _Stepsizes:
             ends = doubled(torch.stack([t[part] for t in fine]))
             own = own + torch.stack([(x * x).sum(1), (x * d).sum(1), (d * d).sum(1)], 1)
             squares = squares + ends.square().sum(1)
-            x_fine = x_fine + x @ ends.T
-            d_fine = d_fine + d @ ends.T
+            x_fine = x_fine + products(x, ends)
+            d_fine = d_fine + products(d, ends)
         tables = [t.cpu().numpy().ravel() for t in (own, x_fine, d_fine, squares)]
         found = _core.diffusion.fitting.stepsize_round(
             (path.kind, path.alpha, path.sigma),

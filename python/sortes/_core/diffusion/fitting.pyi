@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sortes._progress import Job
 
-__all__ = ["children", "fitted", "row", "shortest", "stepsize_round"]
+__all__ = ["children", "fitted", "products", "row", "shortest", "stepsize_round"]
 
 _Doubles: TypeAlias = NDArray[np.float64]
 _Given: TypeAlias = tuple[str, _Doubles, _Doubles]
@@ -36,3 +36,4 @@ def fitted(
     target: _Doubles,
     ridge: float,
 ) -> _Doubles: ...
+def products(left: _Doubles, right: _Doubles) -> _Doubles: ...

@@ -8,8 +8,10 @@
 //! | [`stepsize`] | a round of the programme over step sizes: costs of states that steps make |
 //! | [`evolution`] | a population of choices of levels, and how the next one is made |
 //! | [`rows`] | rows of coefficients by least squares, from products of what they combine |
+//! | [`products`] | those products, summed in one order |
 
 pub mod evolution;
+pub mod products;
 pub mod rows;
 pub mod shortest;
 pub mod stepsize;
