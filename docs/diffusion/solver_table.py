@@ -41,6 +41,10 @@ class Known:
         d = self.denoise(x, level)
         return Guided(d, d)
 
+    def with_variance(self, x: torch.Tensor, level: object) -> tuple[torch.Tensor, torch.Tensor]:
+        """Predict the data, and a variance halfway between the two."""
+        return self.denoise(x, level), torch.zeros_like(x)
+
 
 def normal(x: torch.Tensor, level: object) -> torch.Tensor:
     """Predict standard normal data."""
