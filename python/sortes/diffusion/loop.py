@@ -287,8 +287,9 @@ def _learned(plan: Plan, denoiser: Any, draw: _Draw | None, torch: Any) -> tuple
         z = draw(number)  # type: ignore[misc]
         spread = noted.to(z.dtype)
         if kind == "learned_range":  # from the least variance at -1 to the largest at 1
-            return z * torch.exp((spread + 1) * (0.5 * scales[number]))
-        return z * torch.exp(0.5 * spread) / scales[number]
+            half = 0.5 * scales[number]
+            return torch.mul(spread, half).add_(half).exp_().mul_(z)
+        return torch.mul(spread, 0.5).exp_().mul_(z).div_(scales[number])
 
     return asked, drawn
 
