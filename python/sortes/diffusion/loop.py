@@ -348,6 +348,13 @@ class _Run:
         sums = sums_for(x, torch)
         ready, on_host, run = sums.ready, x.is_cpu, sums.run(plan, x)
         advance = run.advance
+
+        def fits(d: Any) -> bool:
+            """Whether a prediction can be used as it is."""
+            return (
+                type(d) is tensor and d.shape == shape and d.dtype is dtype and d.is_cpu is on_host
+            )
+
         drawn: list[Any] = []
         added: list[Any] = []
         y, z = _begun(plan, x, draw)
@@ -359,15 +366,13 @@ class _Run:
             if given is not y:
                 y = ready(given)
             if guided:
-                data, d = (_answer(part, x, torch) for part in _pair(d))
-                added = [ready(data - d), *added[:2]]
-            elif (
-                type(d) is not tensor
-                or d.shape != shape
-                or d.dtype is not dtype
-                or d.is_cpu is not on_host
-            ):
+                data, d = _pair(d)
+                if not fits(data):
+                    data = _answer(data, x, torch)
+            if not fits(d):
                 d = _answer(d, x, torch)
+            if guided:
+                added = [ready(data - d), *added[:2]]
             d = ready(d)
             if begins >= 0:
                 self.state = y  # where a corrector follows, as predicted
