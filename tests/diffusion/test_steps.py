@@ -98,3 +98,21 @@ def test_what_does_not_lie_one_after_the_other():
     assert torch.equal(sample(denoiser, x, made, noise=one), sample(denoiser, x, made, noise=whole))
     flat = sample(lambda x, level: torch.ones(1).expand(x.shape), x, made, noise=noise)
     assert torch.equal(flat, sample(lambda x, level: torch.ones_like(x), x, made, noise=noise))
+
+
+def test_views_of_negatives_are_read_as_what_they_are():
+    """Their memory holds the numbers without the sign. Red where it is read as it is."""
+    made = plan("dpmpp_3m_sde", PATH)
+    x, d = torch.linspace(-2, 2, 12).reshape(2, 2, 3)
+    noise = torch.linspace(-1, 1, made.n_draws * 6).reshape(-1, 2, 3)
+    wanted = sample(lambda *_: -d, -x, made, noise=-noise)
+    turned, opposite, others = (torch._neg_view(of) for of in (x, d, noise))
+    assert turned.is_neg()
+    assert turned.is_contiguous()
+    assert torch.equal(sample(lambda *_: opposite, turned, made, noise=others), wanted)
+
+
+def test_a_sparse_prediction_is_refused():
+    message = "denoiser: must return a dense tensor, got torch.sparse_coo"
+    with pytest.raises(TypeError, match=message):
+        sample(lambda x, level: x.to_sparse(), torch.ones(2, 3), plan("ddim", PATH))

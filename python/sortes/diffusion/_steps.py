@@ -137,7 +137,8 @@ class HostSums:
         """Return a tensor of numbers that lie one after the other in the memory of the host."""
         if x.dtype is not self._dtype:
             x = x.to(self._dtype)
-        return x if x.is_contiguous() else x.contiguous()
+        # A view of the negative, such as the imaginary part of a conjugate, holds other numbers.
+        return x if x.is_contiguous() and not x.is_neg() else x.resolve_neg().contiguous()
 
     def view(self, x: Any) -> Any:
         """Return a tensor in the form that `add` takes."""

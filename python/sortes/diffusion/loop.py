@@ -343,16 +343,22 @@ class _Run:
         torch, plan, draw = self._torch, self._plan, self._draw
         watches, guided = self._keeps or self._callback is not None, plan.guided
         x = self.state.contiguous()
-        shape, dtype, tensor = x.shape, x.dtype, torch.Tensor
-        steps, noises = program_of(plan).steps, plan._arrays["noises"]
         sums = sums_for(x, torch)
-        ready, on_host, run = sums.ready, x.is_cpu, sums.run(plan, x)
+        ready = sums.ready
+        x = ready(x)
+        shape, dtype, tensor, dense = x.shape, x.dtype, torch.Tensor, torch.strided
+        steps, noises = program_of(plan).steps, plan._arrays["noises"]
+        on_host, run = x.is_cpu, sums.run(plan, x)
         advance = run.advance
 
         def fits(d: Any) -> bool:
             """Whether a prediction can be used as it is."""
             return (
-                type(d) is tensor and d.shape == shape and d.dtype is dtype and d.is_cpu is on_host
+                type(d) is tensor
+                and d.shape == shape
+                and d.dtype is dtype
+                and d.is_cpu is on_host
+                and d.layout is dense
             )
 
         drawn: list[Any] = []
@@ -421,6 +427,8 @@ def _answer(d: Any, x: Any, torch: Any) -> Any:
     """Return what the denoiser said as a tensor of the state's dtype."""
     if not isinstance(d, torch.Tensor):
         raise TypeError(f"denoiser: must return a tensor, got {shown(d)}")
+    if d.layout is not torch.strided:
+        raise TypeError(f"denoiser: must return a dense tensor, got {d.layout}")
     if d.shape != x.shape:
         raise ValueError(f"denoiser: must return shape {tuple(x.shape)}, got {tuple(d.shape)}")
     if d.device != x.device or not d.dtype.is_floating_point:
