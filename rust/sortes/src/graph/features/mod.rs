@@ -159,14 +159,33 @@ mod tests {
 
     #[test]
     fn every_node_of_the_walks_is_counted() {
-        let (graph, law) = (ring(300), Law::Geometric(0.2));
-        let nodes: Vec<i64> = (0..300).collect();
-        let plan = plan(&law, &nodes, 3);
-        let loads = Loads { graph: &graph, growth: 1.0, factors: None };
-        let counted = visits(&plan, loads, Run::alone()).unwrap();
-        let Walks { nodes, .. } =
-            super::super::walks::walks::<i64>(&graph, &plan, false, Run::alone()).unwrap();
-        let total: f64 = counted.numbers.iter().sum();
-        assert!((total * 3.0 - nodes.len() as f64).abs() < 1e-6);
+        let graph = ring(5000);
+        let nodes: Vec<i64> = (0..30).collect();
+        // A few visits, some, many, and steps that do not fit into half a word beside a node.
+        for (p_halt, num_walks, starts, least) in
+            [(0.2, 3, 30, 1), (0.1, 50, 30, 200), (1e-4, 4, 4, 1 << 15), (5e-7, 1, 2, 1 << 19)]
+        {
+            let law = Law::Geometric(p_halt);
+            let plan = plan(&law, &nodes[..starts], num_walks);
+            let loads = Loads { graph: &graph, growth: 1.0, factors: None };
+            let counted = visits(&plan, loads, Run::alone()).unwrap();
+            let Walks { nodes, offsets, .. } =
+                super::super::walks::walks::<i64>(&graph, &plan, false, Run::alone()).unwrap();
+            assert!(nodes.len() / starts > least, "{p_halt}: {}", nodes.len());
+            let offsets = offsets.unwrap();
+            let walks = offsets.windows(2).map(|of| &nodes[of[0] as usize..of[1] as usize]);
+            let walks: Vec<&[i64]> = walks.collect();
+            for (start, walks) in walks.chunks(num_walks).enumerate() {
+                let key = |(t, &node): (usize, &i64)| (node as u64) << 32 | t as u64;
+                let mut keys: Vec<u64> =
+                    walks.iter().flat_map(|walk| walk.iter().enumerate().map(key)).collect();
+                keys.sort_unstable();
+                let row = counted.offsets[start] as usize..counted.offsets[start + 1] as usize;
+                let wanted = keys.chunk_by(u64::eq).map(|same| (same[0], same.len() as f64));
+                let found = counted.names[row.clone()].iter().zip(&counted.numbers[row]);
+                let found = found.map(|(&key, load)| (key, (load * num_walks as f64).round()));
+                assert!(found.eq(wanted), "{p_halt} {start}");
+            }
+        }
     }
 }
