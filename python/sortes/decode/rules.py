@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from types import MappingProxyType
 from typing import (
     TYPE_CHECKING,
@@ -52,6 +52,9 @@ Boundary: TypeAlias = Literal["smallest", "lenient", "ties_all", "exclude"]
 #: Delta degrees of freedom.
 DDOF: Final = Domain("[0, 1]", integer=True)
 Ddof: TypeAlias = Annotated[Literal[0, 1], DDOF]
+
+#: What arguments are that stay as they are.
+_FROZEN: Final = frozenset((float, int, bool, str, type(None)))
 
 #: Each numeric parameter with its neutral value.
 DEFAULTS: Final[Mapping[str, float]] = MappingProxyType(
@@ -318,10 +321,19 @@ class Rules:
         return f"Rules({', '.join(f'{name}={value!r}' for name, value in self._given.items())})"
 
 
+@lru_cache(256, typed=True)
+def _compiled(**args: Unpack[RuleArgs]) -> Rules:
+    """Return the rules of arguments that later calls are likely to bring again."""
+    return Rules(**args)
+
+
 def as_rules(rules: Rules | None, args: RuleArgs) -> Rules:
     """Return the rules of a call, which come compiled or as arguments."""
     if rules is None:
-        return Rules(**args) if args else _NO_RULES
+        if not args:
+            return _NO_RULES
+        # Values that cannot change under their names are compiled once: others by each call.
+        return (_compiled if _FROZEN.issuperset(map(type, args.values())) else Rules)(**args)
     if not isinstance(rules, Rules):
         raise TypeError(f"rules: must be a sortes.Rules, got {type(rules).__name__}")
     if args:

@@ -157,6 +157,15 @@ class HostSums:
         self._combine(out.numpy(), states, what.factors, what.offset, kept, self._job)
         return out
 
+    def spread(self, noise: Any, said: Any, shift: float, slope: float) -> Any:
+        """Return noise times ``exp(shift + slope * said)``."""
+        noise, said = self.ready(noise), self.ready(said)
+        out = self._torch.empty_like(noise)
+        at = (out.data_ptr(), said.data_ptr(), noise.data_ptr())
+        double = self._dtype is self._torch.float64
+        _core.diffusion.steps.spread(out.numel(), double, at, shift, slope, self._job)
+        return out
+
     def within(self, x: Any, before: Any, limit: float) -> Any:
         """Say of each state whether its mean square difference from another is within a limit."""
         difference = (x.numpy() - before.numpy()).reshape(len(x), -1)
@@ -243,6 +252,11 @@ class DeviceSums:
         if what.offset:
             out.add_(what.offset)
         return out
+
+    def spread(self, noise: Any, said: Any, shift: float, slope: float) -> Any:
+        """Return noise times ``exp(shift + slope * said)``."""
+        said = said.to(noise.dtype)
+        return self._torch.mul(said, slope).add_(shift).exp_().mul_(noise)
 
     def within(self, x: Any, before: Any, limit: float) -> Any:
         """Say of each state whether its mean square difference from another is within a limit."""

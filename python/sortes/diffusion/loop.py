@@ -171,7 +171,7 @@ def sample(
         draw = _draws(plan, x, noise, rows, rng, step, torch)
         asked: Any = denoiser
         if "learned" in plan._arrays:
-            asked, draw = _learned(plan, denoiser, draw, torch)
+            asked, draw = _learned(plan, denoiser, draw, x, torch)
         run = _Run(asked, plan, x, draw, torch, callback=callback, keeps=keeps)
         if not x.shape[0]:
             states = [x.clone() for _ in range(plan.n_steps + 1)]
@@ -267,7 +267,9 @@ def _brought(plan: Plan, x: Any, noise: Any, torch: Any) -> _Draw:
     return ask
 
 
-def _learned(plan: Plan, denoiser: Any, draw: _Draw | None, torch: Any) -> tuple[Any, _Draw]:
+def _learned(
+    plan: Plan, denoiser: Any, draw: _Draw | None, x: Any, torch: Any
+) -> tuple[Any, _Draw]:
     """Return a denoiser that notes its variance, and noise that has it."""
     ask = getattr(denoiser, "with_variance", None)
     if ask is None:
@@ -275,7 +277,13 @@ def _learned(plan: Plan, denoiser: Any, draw: _Draw | None, torch: Any) -> tuple
             f"denoiser: must have the method with_variance for {plan.solver}, as a Denoiser has, "
             f"got {shown(denoiser)}"
         )
+    # The factor of a noise is exp(shift + slope * what the network says).
     kind, scales = plan._arrays["learned"]
+    if kind == "learned_range":  # from the least variance at -1 to the largest at 1
+        slopes = shifts = [0.5 * scale for scale in scales]
+    else:
+        slopes, shifts = [0.5] * len(scales), [-math.log(scale) for scale in scales]
+    spread = sums_for(x.float() if x.dtype.itemsize < 4 else x, torch).spread
     noted: Any = None
 
     def asked(x: Any, level: Level) -> Any:
@@ -284,12 +292,7 @@ def _learned(plan: Plan, denoiser: Any, draw: _Draw | None, torch: Any) -> tuple
         return data
 
     def drawn(number: int) -> Any:
-        z = draw(number)  # type: ignore[misc]
-        spread = noted.to(z.dtype)
-        if kind == "learned_range":  # from the least variance at -1 to the largest at 1
-            half = 0.5 * scales[number]
-            return torch.mul(spread, half).add_(half).exp_().mul_(z)
-        return torch.mul(spread, 0.5).exp_().mul_(z).div_(scales[number])
+        return spread(draw(number), noted, shifts[number], slopes[number])  # type: ignore[misc]
 
     return asked, drawn
 

@@ -9,7 +9,7 @@ from sortes._progress import Job
 #: Factors of the first two states, and the array that their combination goes to.
 _Second: TypeAlias = tuple[float, float, NDArray[Any]]
 
-__all__ = ["Program", "combine"]
+__all__ = ["Program", "combine", "spread"]
 
 class _Row(Protocol):
     @property
@@ -27,6 +27,14 @@ def combine(
     factors: list[float],
     offset: float,
     kept: _Second | None,
+    job: Job,
+) -> None: ...
+def spread(
+    n: int,
+    double: bool,
+    addresses: tuple[int, int, int],
+    shift: float,
+    slope: float,
     job: Job,
 ) -> None: ...
 

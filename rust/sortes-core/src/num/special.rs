@@ -1,11 +1,28 @@
 //! Special functions, with the same bits on every platform.
 
 use crate::rng::elementary::exp_negative;
+use crate::simd::exp::{EXP, LN2_HI, LN2_LO, MAGIC};
 
 /// `exp(x)` for `|x|` up to 700.
 #[inline(always)]
 pub fn exp(x: f64) -> f64 {
     if x <= 0.0 { exp_negative(x) } else { 1.0 / exp_negative(-x) }
+}
+
+/// `exp(x)` of any number, in single precision, to two units in the last place: zero where it is no
+/// normal number, and NaN of NaN.
+///
+/// Without branches, for loops over many items.
+#[inline(always)]
+pub fn exp_f32(x: f32) -> f32 {
+    let shifted = x * std::f32::consts::LOG2_E + MAGIC;
+    let n = shifted - MAGIC;
+    let r = (x - n * LN2_HI) - n * LN2_LO;
+    let sum = EXP.iter().fold(0.0, |sum, &c| sum * r + c);
+    let power = f32::from_bits((shifted.to_bits() << 23).wrapping_add(127 << 23));
+    let result = ((sum * r + 1.0) * r + 1.0) * power;
+    let result = if x < -87.0 { 0.0 } else { result };
+    if x > 88.0 { f32::INFINITY } else { result }
 }
 
 #[inline(always)]

@@ -47,13 +47,14 @@ impl Wanted {
 const UNDERFLOW: f32 = -87.33;
 const LOG2_E: f32 = std::f32::consts::LOG2_E;
 /// `1.5 * 2^23`: adding it rounds to an integer, which then stands in the low mantissa bits.
-const MAGIC: f32 = 12_582_912.0;
+pub(crate) const MAGIC: f32 = 12_582_912.0;
 /// ln 2 in two parts, the first short enough for exact products with small integers.
-const LN2_HI: f32 = 0.693_359_4;
-const LN2_LO: f32 = -2.121_944_4e-4;
+pub(crate) const LN2_HI: f32 = 0.693_359_4;
+pub(crate) const LN2_LO: f32 = -2.121_944_4e-4;
 /// Minimax coefficients of `(e^r - 1 - r) / r^2` on `|r| <= ln 2 / 2` (relative error of the
 /// exponential 3.1e-9, far below rounding).
-const EXP: [f32; 5] = [1.381_454e-3, 8.368_745e-3, 4.166_839e-2, 1.666_652_1e-1, 4.999_999_4e-1];
+pub(crate) const EXP: [f32; 5] =
+    [1.381_454e-3, 8.368_745e-3, 4.166_839e-2, 1.666_652_1e-1, 4.999_999_4e-1];
 
 vectorised! {
     /// Sums of `exp((l - max) * scale)` over the logits inside `window` (both ends included).

@@ -20,7 +20,7 @@ mod avx2;
 mod avx512;
 mod dispatch;
 pub mod distance;
-mod exp;
+pub(crate) mod exp;
 mod lanes;
 mod logits;
 mod portable;

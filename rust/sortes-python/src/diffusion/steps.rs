@@ -4,12 +4,15 @@ use numpy::ndarray::IxDyn;
 use pyo3::exceptions::PyTypeError;
 use pyo3::types::PyList;
 use sortes::diffusion::combine::{self as kernel, Kept, Number, Terms};
+use sortes::diffusion::spread::{Spread, spread as spread_kernel};
 
 use crate::args::{Elements, Out};
 use crate::prelude::*;
 
 /// Nanoseconds of an element of a term.
 const ELEMENT: f64 = 0.15;
+/// Of an element of noise with a learned variance.
+const SPREAD: f64 = 0.6;
 
 type State<'py, T> = Elements<'py, T, IxDyn>;
 type OutState<'py, T> = Out<'py, T, IxDyn>;
@@ -210,9 +213,61 @@ impl Program {
     }
 }
 
+/// Writes noise with a learned variance: `n` numbers at each address, float32, or float64 if `double`.
+#[pyfunction]
+fn spread(
+    n: usize,
+    double: bool,
+    addresses: (usize, usize, usize),
+    shift: f64,
+    slope: f64,
+    job: Job<'_>,
+) -> PyResult<()> {
+    let (out, said, noise) = addresses;
+    let size = if double { size_of::<f64>() } else { size_of::<f32>() };
+    if n == 0 {
+        return Ok(());
+    }
+    if ![out, said, noise].iter().all(|x| *x != 0 && x.is_multiple_of(size)) {
+        return Err(PyTypeError::new_err("expected addresses of states"));
+    }
+    // SAFETY: as in `advance`.
+    unsafe {
+        if double {
+            spread_at::<f64>(n, (out, said, noise), shift, slope, &job)
+        } else {
+            spread_at::<f32>(n, (out, said, noise), shift as f32, slope as f32, &job)
+        }
+    }
+}
+
+/// Writes noise with a learned variance.
+///
+/// # Safety
+/// The addresses must be those of arrays of `n` numbers of type `T`, of which nobody writes to the
+/// others, or reads `out`, meanwhile.
+unsafe fn spread_at<T: Spread>(
+    n: usize,
+    (out, said, noise): (usize, usize, usize),
+    shift: T,
+    slope: T,
+    job: &Job<'_>,
+) -> PyResult<()> {
+    use std::ptr::{with_exposed_provenance, with_exposed_provenance_mut};
+    // SAFETY: as above.
+    let (said, noise, out) = unsafe {
+        (
+            std::slice::from_raw_parts(with_exposed_provenance::<T>(said), n),
+            std::slice::from_raw_parts(with_exposed_provenance::<T>(noise), n),
+            std::slice::from_raw_parts_mut(with_exposed_provenance_mut::<T>(out), n),
+        )
+    };
+    job.run(Size::new(n, SPREAD), |run| spread_kernel(said, noise, shift, slope, out, run))
+}
+
 /// What a step makes of states.
 #[pymodule(submodule)]
 pub(crate) mod steps {
     #[pymodule_export]
-    use super::{Program, combine};
+    use super::{Program, combine, spread};
 }
