@@ -17,6 +17,7 @@ from sortes.decode import (
     truncate,
 )
 from sortes.decode._table import PARAMETERS
+from sortes.decode.rules import as_rules
 
 ROWS = np.zeros((2, 5), np.float32)
 FUNCTIONS = [truncate, keep_mask, cutoffs, distribution, sample]
@@ -331,3 +332,19 @@ def test_tensors_without_values():
 def test_threads(threads):
     with pytest.raises(ValueError, match=r"^num_threads: "):
         sample(ROWS, num_threads=threads)
+
+
+def test_keywords_that_cannot_change_are_compiled_once_and_others_each_time():
+    torch = pytest.importorskip("torch")
+    known = as_rules(None, {"top_k": 1, "order": "hf"})
+    assert as_rules(None, {"top_k": 1, "order": "hf"}) is known
+    assert as_rules(None, {"top_k": 1, "order": "vllm"}) is not known
+    logits = np.tile(np.array([3.0, 2.0, 1.0], np.float32), (2, 1))
+    for k in (np.ones(2), torch.ones(2)):
+        assert keep_mask(logits, top_k=k).sum() == 2
+        k += 1
+        assert keep_mask(logits, top_k=k).sum() == 4
+    order = ["top_k", "temperature"]
+    assert as_rules(None, {"order": order}).order == ("top_k", "temperature")
+    order.reverse()
+    assert as_rules(None, {"order": order}).order == ("temperature", "top_k")
