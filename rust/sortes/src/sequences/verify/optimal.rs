@@ -27,13 +27,8 @@ use sortes_core::{Error, Result};
 struct Item {
     p: f64,
     q: f64,
+    ratio: f64,
     token: u32,
-}
-
-impl Item {
-    fn ratio(&self) -> f64 {
-        self.p / self.q
-    }
 }
 
 /// A part of `[0, 1]` that is taken: where it begins, its length, and the integral over it.
@@ -78,7 +73,10 @@ impl Plan {
     ) -> Result<Self> {
         let mut items = sorted(target, draft)?;
         let total: f64 = items.iter().map(|item| item.q).sum();
-        items.iter_mut().for_each(|item| item.q /= total);
+        for item in &mut items {
+            item.q /= total;
+            item.ratio = item.p / item.q;
+        }
         let taken = with_capacity(items.len() + 2, "tokens of a law")?;
         let (raised, uncut) = (0, items.len());
         let mut plan = Self { k, items, ends: (0.0, f64::INFINITY), raised, uncut, taken, total };
@@ -111,7 +109,7 @@ impl Plan {
         for i in 0..at {
             (p, q) = (p + self.items[i].p, q + self.items[i].q);
             let level = (due - p_head + p) / q;
-            if i + 1 == at || level <= self.items[i + 1].ratio() {
+            if i + 1 == at || level <= self.items[i + 1].ratio {
                 (self.raised, self.ends.0) = (i + 1, level.max(0.0));
                 break;
             }
@@ -121,7 +119,7 @@ impl Plan {
         for i in (at..self.items.len()).rev() {
             (p, q) = (p + self.items[i].p, q + self.items[i].q);
             let level = (1.0 - due - (rest - p)) / q;
-            if i == at || level >= self.items[i - 1].ratio() {
+            if i == at || level >= self.items[i - 1].ratio {
                 (self.uncut, self.ends.1) = (i, level.max(self.ends.0));
                 break;
             }
@@ -199,8 +197,8 @@ impl Plan {
         if self.k == 2 {
             return (0.5 * (wanted - length)).clamp(0.0, most);
         }
-        // Convex and rising: Newton's steps from above do not pass the solution.
-        let mut from = most;
+        // Convex and rising: from the second step on, Newton's come from above and pass no solution.
+        let mut from = self.taken.last().map_or(most, |below| below.from.min(most));
         for _ in 0..64 {
             let (mut mean, mut slope, to) = (1.0, 0.0, from + length);
             let mut power = 1.0;
@@ -278,12 +276,13 @@ fn sorted(target: &mut Kept<'_, '_>, draft: &mut Kept<'_, '_>) -> Result<Vec<Ite
     for (at, (p, q)) in p.iter().zip(&q).enumerate() {
         if *q > 0.0 {
             let token = ids.as_ref().map_or(at as u32, |ids| ids[at]);
-            items.push(Item { p: f64::from(*p) / z_p, q: f64::from(*q) / z_q, token });
+            let (p, q) = (f64::from(*p) / z_p, f64::from(*q) / z_q);
+            items.push(Item { p, q, ratio: p / q, token });
         }
     }
     if items.is_empty() {
         return Err(Error::row("draft_logits", 0, "no finite logit"));
     }
-    items.sort_unstable_by(|a, b| a.ratio().total_cmp(&b.ratio()).then(a.token.cmp(&b.token)));
+    items.sort_unstable_by(|a, b| a.ratio.total_cmp(&b.ratio).then(a.token.cmp(&b.token)));
     Ok(items)
 }

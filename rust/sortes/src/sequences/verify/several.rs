@@ -192,17 +192,19 @@ fn one_number(laws: &mut Laws, k: usize) -> f64 {
     if at_high >= 0.0 {
         return high;
     }
+    let mut last = low;
     for _ in 0..STEPS {
         let rho = ((low * at_high - high * at_low) / (at_high - at_low)).clamp(low, high);
         let found = gap(rho);
-        if found == 0.0 || high - low <= 4.0 * f64::EPSILON * high {
+        if found == 0.0 || (rho - last).abs() <= 4.0 * f64::EPSILON * rho {
             return rho;
         }
+        last = rho;
         if found > 0.0 {
             (low, at_low, at_high) = (rho, found, at_high / 2.0);
         } else {
             (high, at_high, at_low) = (rho, found, at_low / 2.0);
         }
     }
-    0.5 * (low + high)
+    last
 }

@@ -115,6 +115,8 @@ impl Texts<'_> {
     ) -> Result<R> {
         let draft = self.draft.ok_or_else(|| Error::argument("draft_logits", "must be given"))?;
         self.target(row, place, &label, run, |mut p| {
+            // Now, while its row is in the cache.
+            p.z();
             let found = draft.keep(draft_row, place, run, |mut q| f(&mut p, &mut q));
             named(found, "draft_logits", &label)
         })
