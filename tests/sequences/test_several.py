@@ -224,7 +224,10 @@ def test_what_is_refused():
     refused(r"^drafts: item \(0, 0\) must be a draw of the draft", draft.argsort(1)[:, :2], target, draft,
             top_k=2)  # fmt: skip
     refused(r"^drafts: must have one column", drafts[:, :0], target, draft)
-    refused(r"^target_logits: must have shape \(2, 'V'\)", drafts, target[0], draft)
+    refused(r"^target_logits: must be of \(2,\) texts, as many as the others, got \(\)", drafts, target[0],
+            draft)  # fmt: skip
+    refused(r"^drafts: must be of \(2,\) texts", drafts[0], target, draft)
+    refused(r"^draft_logits: must be of \(2,\) texts", drafts, target, draft[:1])
     refused(r"^draft_logits: must have the 9 tokens of target_logits, got 8", drafts, target, draft[:, :8])
     refused(r"^xtc_probability: must not be given", drafts, target, draft, xtc_probability=0.5)
     torn = target.copy()
@@ -233,7 +236,7 @@ def test_what_is_refused():
     refused(r"^draft_logits: row 1: contains NaN", drafts, target, torn)
     with pytest.raises(ValueError, match=r"^p: must sum to one, got 0.5"):
         acceptance_rate([0.5, 0], [0.5, 0.5])
-    with pytest.raises(ValueError, match=r"^q: item 1 must be in \[0, 1\], got -0.5"):
+    with pytest.raises(ValueError, match=r"^q: item 1 must be in \[0, inf\), got -0.5"):
         acceptance_rate([0.5, 0.5], [1.5, -0.5])
     with pytest.raises(ValueError, match=r"^q: must have the shape of p"):
         optimal_acceptance([0.5, 0.5], [0.2, 0.3, 0.5], 2)

@@ -263,7 +263,9 @@ def test_what_is_refused():
             draft[..., :7].copy(), **block)  # fmt: skip
     refused(r"^draft_logits: must have shape \(2, 3, 8\), got \(2, 2, 8\)", tokens, target,
             draft[:, :2], **block)  # fmt: skip
-    refused(r"^draft_tokens: must have shape \(2, 3\)", tokens[:, :2], target)
+    refused(r"^target_logits: must have \(2, 3\) rows, draft_tokens having shape \(2, 2\), got \(2, 4\)",
+            tokens[:, :2], target)  # fmt: skip
+    refused(r"^draft_tokens: must have as many axes", tokens[0], target)
     refused(r"^draft_tokens: must hold integers", tokens + 0.5, target, error=TypeError)
     refused(r"^target_logits: must have shape", tokens[0], target[0, 0])
     refused(r"^lengths: item 1 must be in \[0, 3\], got 4", tokens, target, lengths=[0, 4])

@@ -59,7 +59,7 @@ def stack_of(x: Any, name: str, axes: int) -> Stack:
     if torch is not None and isinstance(x, torch.Tensor):
         check_dense(x, name)
     elif getattr(x, "dtype", None) is None or not hasattr(x, "reshape"):
-        x = host(x, name, "f") if np.ndim(x) else np.asarray(x)
+        x = host(x, name, None)
     shape = tuple(x.shape)
     if len(shape) <= axes:
         wanted = "(..., V)" if axes == 0 else "(..., g + 1, V)"
@@ -90,12 +90,13 @@ def shapes_fit(tokens: tuple[int, ...], rows: tuple[int, ...]) -> None:
     --------
     >>> shapes_fit((2, 3), (2, 4))
     """
-    wanted = (*rows[:-1], rows[-1] - 1)
-    if rows[-1] == 0:
-        raise ValueError(f"target_logits: must have shape (..., g + 1, V), got {(*rows, 'V')}")
-    if tokens != wanted:
-        reason = "one row of target_logits less than these have"
-        raise ValueError(f"draft_tokens: must have shape {wanted}, {reason}, got {tokens}")
+    if len(tokens) != len(rows):
+        axes = "as many axes as the rows of target_logits have"
+        raise ValueError(f"draft_tokens: must have {axes}, {len(rows)}, got shape {tokens}")
+    wanted = (*tokens[:-1], tokens[-1] + 1)
+    if rows != wanted:
+        reason = f"draft_tokens having shape {tokens}"
+        raise ValueError(f"target_logits: must have {wanted} rows, {reason}, got {rows}")
 
 
 def lengths_of(lengths: Any, lead: tuple[int, ...], most: int) -> NDArray[np.int64]:

@@ -20,7 +20,16 @@ import numpy as np
 
 from sortes import _core
 from sortes._arrays import host, numbers_of
-from sortes._check import AT_LEAST_1, COUNT, PROBABILITY, AtLeastOne, Count, flag, items, one_of
+from sortes._check import (
+    AT_LEAST_1,
+    COUNT,
+    NON_NEGATIVE,
+    PROBABILITY,
+    AtLeastOne,
+    Count,
+    flag,
+    one_of,
+)
 from sortes._device import is_on_device
 from sortes._progress import Progress, job_of
 from sortes._rng import Rng
@@ -207,12 +216,12 @@ def verify_multi(
     draft = stack_of(draft_logits, "draft_logits", 0)
     tokens = tokens_of(drafts, "drafts")
     lead, k = tokens.shape[:-1], tokens.shape[-1]
-    if target.shape != lead:
-        wanted, got = (*lead, "V"), (*target.shape, target.rows.array.shape[-1])
-        raise ValueError(f"target_logits: must have shape {wanted}, got {got}")
-    if draft.shape != lead:
-        wanted, got = (*lead, "V"), (*draft.shape, draft.rows.array.shape[-1])
-        raise ValueError(f"draft_logits: must have shape {wanted}, got {got}")
+    shapes = {"drafts": lead, "target_logits": target.shape, "draft_logits": draft.shape}
+    for name, shape in shapes.items():
+        others = {other for which, other in shapes.items() if which != name}
+        if shape not in others and (len(others) == 1 or name == "drafts"):
+            reason = f"as many as the others, got {shape}"
+            raise ValueError(f"{name}: must be of {others.pop()} texts, {reason}")
     if k == 0:
         raise ValueError(f"drafts: must have one column at least, got shape {tokens.shape}")
     texts = math.prod(lead)
@@ -364,7 +373,7 @@ def expected_accepted_tokens(
     rate = numbers_of(alpha, "alpha", PROBABILITY)
     gamma = COUNT.check(gamma, "gamma")
     below = np.minimum(rate, 1 - 1e-9)
-    with np.errstate(under="ignore"):
+    with np.errstate(divide="ignore", under="ignore"):
         known = -np.expm1((gamma + 1.0) * np.log1p(below - 1)) / (1 - below)
     return np.asarray(np.where(rate > below, gamma + 1.0, known))[()]
 
@@ -376,7 +385,7 @@ def _two_laws(p: Any, q: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]
         law = np.asarray(host(given, name, "iuf"), np.float64)
         if not law.ndim or not law.shape[-1]:
             raise ValueError(f"{name}: must have shape (..., V), got {law.shape}")
-        items((law >= 0) & (law <= 1 + _SUM), law, name, "must be in [0, 1]")
+        NON_NEGATIVE.check_items(law, name)
         sums = law.sum(-1)
         if not np.all(np.abs(sums - 1) <= _SUM):
             worst = sums.flat[np.abs(sums - 1).argmax()]

@@ -2,7 +2,7 @@
 
 use sortes::sequences::verify::{self as kernels, Drafts, Method, Scheme, Texts};
 
-use crate::decode::{Given, ROW, Streams};
+use crate::decode::{Given, ROW, Streams, any_rows};
 use crate::prelude::*;
 
 /// Nanoseconds of a logit that is read at a position: rules, and a draw.
@@ -43,8 +43,8 @@ fn verify_tokens(
 ) -> PyResult<()> {
     let (call, method) = (given.call(streams.as_slice()), method.0);
     let drafts = Drafts { tokens: &tokens, most: tokens.cols(), lengths: lengths.as_deref() };
-    let target = given.logits.any();
-    let draft = draft.as_ref().map(Logits::any);
+    let target = any_rows(&given.logits);
+    let draft = draft.as_ref().map(any_rows);
     let texts = Texts { call: &call, shape: &shape, name: "target_logits", target, draft };
     let each = match method {
         Method::Draw => SCAN,
@@ -72,7 +72,7 @@ fn verify_multi(
     job: Job<'_>,
 ) -> PyResult<()> {
     let (call, scheme) = (given.call(streams.as_slice()), scheme.0);
-    let (target, draft) = (given.logits.any(), Some(draft.any()));
+    let (target, draft) = (any_rows(&given.logits), Some(any_rows(&draft)));
     let texts = Texts { call: &call, shape: &shape, name: "target_logits", target, draft };
     let each = match scheme {
         Scheme::Recursive => 2.0 * SCAN * drafts.cols() as f64,
@@ -93,7 +93,7 @@ fn race_sample(
     job: Job<'_>,
 ) -> PyResult<()> {
     let call = given.call(streams.as_slice());
-    let target = given.logits.any();
+    let target = any_rows(&given.logits);
     let shape = [target.rows()];
     let texts = Texts { call: &call, shape: &shape, name: "logits", target, draft: None };
     let size = Size::new(shape[0], ROW + target.cols() as f64 * (SCAN + EXPONENTIAL));
