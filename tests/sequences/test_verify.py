@@ -14,7 +14,13 @@ from sortes.decode import distribution, sample
 from sortes.sequences import race_sample, verify_tokens
 
 TEXTS, G, V = 6, 5, 700
-RULES = [{}, {"top_k": 50}, {"top_p": 0.9, "temperature": 0.8}, {"min_p": 0.05}, {"temperature": 0.0}]
+RULES = [
+    {},
+    {"top_k": 50},
+    {"top_p": 0.9, "temperature": 0.8},
+    {"min_p": 0.05},
+    {"temperature": 0.0},
+]
 METHODS = ["draw", "race", "token", "block"]
 
 
@@ -36,13 +42,19 @@ def given(method, draft):
     return (draft,) if method in ("token", "block") else ()
 
 
-@pytest.mark.parametrize("rules", [*RULES, {"xtc_probability": 0.5, "xtc_threshold": 0.05}], ids=str)
+@pytest.mark.parametrize(
+    "rules", [*RULES, {"xtc_probability": 0.5, "xtc_threshold": 0.05}], ids=str
+)
 @pytest.mark.parametrize(("method", "how"), [("draw", sample), ("race", race_sample)])
 def test_the_text_is_that_of_plain_decoding(method, how, rules):
     """Whatever was drafted, by whomever."""
     target, draft = logits()
     plain = drafted(target, how, 7, 30, **rules)
-    drafts = [drafted(draft, how, 7, 30, **rules), drafted(draft, sample, 8, 0), plain[:, :G].copy()]
+    drafts = [
+        drafted(draft, how, 7, 30, **rules),
+        drafted(draft, sample, 8, 0),
+        plain[:, :G].copy(),
+    ]
     drafts[-1][:3, 2] += 1
     for tokens in drafts:
         found = verify_tokens(tokens, target, method=method, rng=7, step=30, **rules)
@@ -58,8 +70,8 @@ def test_the_text_is_that_of_plain_decoding(method, how, rules):
 def test_decisions_are_those_of_the_papers(method, reference, rules):
     """With the same uniforms; the references' laws are enumerated beside the vectors.
 
-    Red when the residual forgets `pi`, when `h` leaves out `1 - pi`, when the first yes counts instead
-    of the last, and when a number decides about its neighbour.
+    Red when the residual forgets the draft, when `h` is `pi`, when a number decides about its
+    neighbour, and when ratios are off by 3 %.
     """
     texts, g, width = 2000, 4, 60
     target, draft = logits(3, 0.6, (texts, g, width))
@@ -91,7 +103,9 @@ def test_threads_and_parts_of_a_batch(method):
     target, draft = logits(1)
     how = race_sample if method == "race" else sample
     tokens = drafted(draft, how, 3, 5, top_p=0.95)
-    whole = verify_tokens(tokens, target, *given(method, draft), method=method, rng=3, step=5, top_p=0.95)
+    whole = verify_tokens(
+        tokens, target, *given(method, draft), method=method, rng=3, step=5, top_p=0.95
+    )
     for threads in (1, 2, 7):
         again = verify_tokens(tokens, target, *given(method, draft), method=method, rng=3, step=5,
                               top_p=0.95, num_threads=threads)  # fmt: skip
@@ -105,7 +119,9 @@ def test_threads_and_parts_of_a_batch(method):
         for got, want in zip(zip(*parts, strict=True), whole, strict=True):
             assert np.array_equal(np.concatenate(got), want)
     streams = [sortes.Stream(text) for text in range(TEXTS)]
-    listed = verify_tokens(tokens, target, *given(method, draft), method=method, rng=streams, step=5)
+    listed = verify_tokens(
+        tokens, target, *given(method, draft), method=method, rng=streams, step=5
+    )
     alone = verify_tokens(tokens[2], target[2], *given(method, draft[2]), method=method,
                           rng=streams[2], step=5, rows=2)  # fmt: skip
     assert np.array_equal(listed.tokens[2], alone.tokens)
@@ -126,7 +142,7 @@ for method in METHODS:
 for method in ("rrs", "kseq", "optimal"):
     found = verify_multi(tokens[:, :1].repeat(3, 1), target[:, 0], draft[:, 0], method=method,
                          replacement=True, rng=1)
-    print(method, found.index.tolist(), found.token.tolist())
+    print(method, found.accepted.tolist(), found.token.tolist())
 """
 
 
@@ -153,10 +169,13 @@ def test_ragged_drafts(method):
     for text, length in enumerate(lengths):
         short[text, length:], torn[text, length + 1 :] = -7, np.nan
         torn_draft[text, length:] = np.nan
-    found = verify_tokens(short, torn, *given(method, torn_draft), method=method, lengths=lengths, rng=2)
+    found = verify_tokens(
+        short, torn, *given(method, torn_draft), method=method, lengths=lengths, rng=2
+    )
     for text, length in enumerate(lengths):
         alone = verify_tokens(tokens[text, :length], target[text, : length + 1],
-                              *given(method, draft[text, :length]), method=method, rng=2, rows=text)  # fmt: skip
+                              *given(method, draft[text, :length]), method=method, rng=2,
+                              rows=text)  # fmt: skip
         assert found.num_accepted[text] == alone.num_accepted
         assert np.array_equal(found.tokens[text, : length + 1], alone.tokens)
         assert np.all(found.tokens[text, length + 1 :] == -1)
@@ -165,7 +184,9 @@ def test_ragged_drafts(method):
 def test_without_a_draft_it_is_a_draw():
     target = logits()[0][:, 0]
     for method, how in (("draw", sample), ("race", race_sample)):
-        found = verify_tokens(np.empty((TEXTS, 0), int), target[:, None], method=method, rng=1, step=2)
+        found = verify_tokens(
+            np.empty((TEXTS, 0), int), target[:, None], method=method, rng=1, step=2
+        )
         assert np.array_equal(found.tokens[:, 0], how(target, rng=1, step=2))
         assert not found.num_accepted.any()
 
@@ -205,7 +226,9 @@ def test_axes_and_kinds_of_arrays():
         assert np.array_equal(found.num_accepted.numpy(), wide.num_accepted)
     # Every other text of a larger array, and lists.
     wide = np.repeat(target, 2, 0)[::2]
-    assert np.array_equal(verify_tokens(tokens, wide, draft, method="block", rng=1).tokens, want.tokens)
+    assert np.array_equal(
+        verify_tokens(tokens, wide, draft, method="block", rng=1).tokens, want.tokens
+    )
     listed = verify_tokens(tokens.tolist(), target, draft.tolist(), method="block", rng=1)
     assert np.array_equal(listed.tokens, want.tokens)
 
@@ -257,13 +280,17 @@ def test_what_is_refused():
     block = {"method": "block", "rng": 0}
     refused(r"^draft_logits: must be given with method='token'", tokens, target, method="token")
     refused(r"^draft_logits: must not be given with method='draw'", tokens, target, draft)
-    refused(r"^draft_logits: must not be given with method='race'", tokens, target, draft, method="race")
-    refused(r"^xtc_probability: must not be given", tokens, target, draft, xtc_probability=0.5, **block)
+    refused(
+        r"^draft_logits: must not be given with method='race'", tokens, target, draft, method="race"
+    )
+    refused(
+        r"^xtc_probability: must not be given", tokens, target, draft, xtc_probability=0.5, **block
+    )
     refused(r"^draft_logits: must have the 8 tokens of target_logits, got 7", tokens, target,
             draft[..., :7].copy(), **block)  # fmt: skip
     refused(r"^draft_logits: must have shape \(2, 3, 8\), got \(2, 2, 8\)", tokens, target,
             draft[:, :2], **block)  # fmt: skip
-    refused(r"^target_logits: must have \(2, 3\) rows, draft_tokens having shape \(2, 2\), got \(2, 4\)",
+    refused(r"^target_logits: must have \(2, 3\) rows, draft_tokens having shape \(2, 2\), got",
             tokens[:, :2], target)  # fmt: skip
     refused(r"^draft_tokens: must have as many axes", tokens[0], target)
     refused(r"^draft_tokens: must hold integers", tokens + 0.5, target, error=TypeError)
@@ -291,7 +318,7 @@ def test_what_is_refused():
     # The draft did not have the rules, or the token is none of its.
     off = draft.argmin(-1)
     for method in ("token", "block"):
-        refused(r"^draft_tokens: item \(0, 0\) must be a draw of the draft, got \d+: .* zero", off, target,
+        refused(r"^draft_tokens: item \(0, 0\) must be a draw of the draft, got \d+: .*", off, target,
                 draft, method=method, rng=0, top_k=2)  # fmt: skip
     with pytest.raises(ValueError, match=r"^logits: row 1: contains NaN"):
         race_sample(np.array([[0, 1], [np.nan, 0]]), rng=0)

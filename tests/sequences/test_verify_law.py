@@ -55,8 +55,8 @@ def test_texts_have_the_law_of_the_target(number, method):
     """200,000 texts of gamma + 1 tokens, the rest drawn plainly: a shift of 0.005 of a text of
     probability 0.2 is seen with 99 %. The drafts come from the seed that verifies.
 
-    Red when a draft's number decides about its successor (token), when the residual is drawn with the
-    number that rejected, and when `block` stops at the first no.
+    Red when the residual is drawn with the number that rejected, when `h` is a tenth too small, and
+    when drawn tokens forget their step.
     """
     chain = CHAINS[number]
     g, rng = chain.gamma, np.random.default_rng(number)
@@ -75,7 +75,9 @@ def test_texts_have_the_law_of_the_target(number, method):
         open_ = texts[:, i] < 0
         texts[open_, i] = draws_of(chain.target, texts[open_, :i].tolist(), rng)
     names = chain.texts(g + 1)
-    counts = np.bincount(np.ravel_multi_index(texts.T, (chain.vocab,) * (g + 1)), minlength=len(names))
+    counts = np.bincount(
+        np.ravel_multi_index(texts.T, (chain.vocab,) * (g + 1)), minlength=len(names)
+    )
     assert_law(counts, [chain.probability(chain.target, text) for text in names])
     if method in ("token", "block"):
         assert_mean(found.num_accepted.astype(float), chain.law(method)[1])
@@ -115,7 +117,9 @@ def test_one_drafted_token(case):
     assert_law(np.bincount(found.tokens[:, 0], minlength=len(p)), p)
 
 
-@pytest.mark.parametrize("case", VECTORS["deterministic_children"], ids=lambda c: str(c["children"]))
+@pytest.mark.parametrize(
+    "case", VECTORS["deterministic_children"], ids=lambda c: str(c["children"])
+)
 def test_fixed_drafts_stand_as_often_as_the_target_draws_them(case):
     """By drawing: one child after the other with what the draws before have left."""
     p = np.array(case["target"], float)
@@ -145,7 +149,7 @@ def test_the_tokens_of_a_race_have_the_law_of_the_row():
 
 
 def test_a_block_is_verified_by_numbers_of_its_own_step():
-    """Two calls in a row, as a loop makes them: the second must not know what the first has rejected.
+    """Two calls in a row, as a loop makes them: the second must not know what the first refused.
 
     With uniforms that belong to positions, the second call would read those that were too large in
     the first. The law of both tokens that follow is compared.

@@ -1,4 +1,4 @@
-"""Verifiers as their papers state them, in float64, with given uniforms; and exact laws by enumeration."""
+"""Verifiers as their papers state them, with given uniforms; and exact laws by enumeration."""
 
 import itertools
 
@@ -134,7 +134,9 @@ class Chain:
                     start = (*text[:stand], x)
                     for rest in self.texts(self.gamma - stand):
                         whole = start + rest
-                        more = [self.target[whole[:i]][whole[i]]
-                                for i in range(stand + 1, self.gamma + 1)]
+                        more = [
+                            self.target[whole[:i]][whole[i]]
+                            for i in range(stand + 1, self.gamma + 1)
+                        ]
                         found[whole] += drafted * chance * p * float(np.prod(more))
         return found, mean

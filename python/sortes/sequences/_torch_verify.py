@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from sortes import _core
-from sortes._device import is_on_device, to_device
+from sortes._device import check_dense, is_on_device, to_device
 from sortes._rng import as_streams
 from sortes.decode import _torch
 from sortes.sequences._drafts import flat, lengths_of, shapes_fit, tokens_of
@@ -22,6 +22,10 @@ def by_drawing(
     draft_tokens: Any, logits: torch.Tensor, lengths: Any, request: Request
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Draw the target's token at every place at once, and compare: nothing waits for the device."""
+    check_dense(logits, "target_logits")
+    if logits.ndim < 2:
+        got = tuple(logits.shape)
+        raise ValueError(f"target_logits: must have shape (..., g + 1, V), got {got}")
     *lead, each, width = logits.shape
     texts = math.prod(lead)
     tokens = draft_tokens if is_on_device(draft_tokens) else tokens_of(draft_tokens, "draft_tokens")
@@ -37,7 +41,7 @@ def by_drawing(
     streams = as_streams(request.rng, texts, request.step)
     of_text = [streams] * texts if isinstance(streams, _core.Stream) else streams
     places = [stream.advance(place) for stream in of_text for place in range(each)]
-    mask = request.mask
+    mask: Any = request.mask
     if mask is not None:
         mask = mask.reshape(-1, mask.shape[-1])
     asked = request._replace(mask=mask, rows=np.repeat(ids, each), rng=places, step=0)
@@ -45,7 +49,7 @@ def by_drawing(
     drawn = drawn.reshape(texts, each)
 
     # 2. The draft is followed up to the first place at which it differs.
-    if not is_on_device(tokens):
+    if not isinstance(tokens, torch.Tensor):
         tokens = to_device(tokens, logits.device)
     places_of = torch.arange(each, device=logits.device)
     agree = drawn[:, :-1] == tokens.reshape(texts, each - 1)

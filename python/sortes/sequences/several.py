@@ -56,13 +56,13 @@ class VerifiedDraft(NamedTuple, Generic[Array]):
 
     Attributes
     ----------
-    index : int64, shape (...)
-        The draft that is taken, -1 if none is.
+    accepted : int64, shape (...)
+        Which draft is taken, -1 if none is.
     token : int64, shape (...)
         That draft, or what is drawn in its place.
     """
 
-    index: Array
+    accepted: Array
     token: Array
 
 
@@ -169,23 +169,24 @@ def verify_multi(
       solves $1 - (1 - \beta)^k = \rho \beta$ with $\beta = \sum_x \min(q(x), p(x) / \rho)$; what
       falls is replaced by a draw from $\max(p - \rho q, 0)$. Acceptance $1 - (1 - \beta)^k$.
     - ``"optimal"``: the acceptance of `optimal_acceptance`, which no scheme exceeds for independent
-      drafts. With tokens in the order of $p / q$ each gets a part of $[0, 1]$ of length $q(x)$, each
-      draft a uniform number on the part of its token, and the draft with the largest number is
+      drafts. With tokens in the order of $p / q$ each gets a part of $[0, 1]$ of length $q(x)$,
+      each draft a uniform number on the part of its token, and the draft with the largest number is
       selected; the parts are such that the selected token has the law
-      $m = q \min(C, \max(c, p / q))$, and it is then taken with probability $\min(1, p / m)$. A sort
-      of what the draft keeps: microseconds for hundreds of tokens, milliseconds for whole vocabularies.
+      $m = q \min(C, \max(c, p / q))$, and it is then taken with probability $\min(1, p / m)$. A
+      sort of what the draft keeps: microseconds for hundreds of tokens, milliseconds for whole
+      vocabularies.
 
     Drafts without replacement and ``"rrs"`` accept about as often as the optimum of independent
-    drafts, and cost less. The drafts must be independent of the numbers used here; ``rng`` may be the
-    one by which they were drawn.
+    drafts, and cost less. The drafts must be independent of the numbers used here; ``rng`` may be
+    the one by which they were drawn.
 
     References
     ----------
     Jeon, Gagrani, Goel, Park, Lee and Lott, "Recursive Speculative Decoding: Accelerating LLM
     Inference via Sampling Without Replacement", arXiv:2402.14160.
 
-    Sun, Suresh, Ro, Beirami, Jain and Yu, "SpecTr: Fast Speculative Decoding via Optimal Transport",
-    NeurIPS 2023, arXiv:2310.15141.
+    Sun, Suresh, Ro, Beirami, Jain and Yu, "SpecTr: Fast Speculative Decoding via Optimal
+    Transport", NeurIPS 2023, arXiv:2310.15141.
 
     Khisti, Ebrahimi, Dbouk, Behboodi, Memisevic and Louizos, "Multi-Draft Speculative Sampling:
     Canonical Decomposition and Theoretical Limits", ICLR 2025, arXiv:2410.18234.
@@ -199,7 +200,7 @@ def verify_multi(
     >>> from sortes.sequences import verify_multi
     >>> target, draft = np.log([0.5, 0.3, 0.2]), np.log([0.2, 0.3, 0.5])
     >>> verify_multi([1, 0], target, draft, rng=0)
-    VerifiedDraft(index=array(0), token=array(1))
+    VerifiedDraft(accepted=array(0), token=array(1))
     """
     one_of(method, "method", get_args(Scheme))
     chosen = as_rules(rules, rule_args)
@@ -300,9 +301,9 @@ def optimal_acceptance(
     Notes
     -----
     The least is found among the beginnings of the tokens in the order of $p / q$. For independent
-    drafts $Q(H) = q(H)^k$, and ``verify_multi(..., method="optimal")`` reaches the value; for two it is
-    that of Khisti et al. A sort. Without replacement $Q$ is an integral over the time of a race, by a sum
-    of some hundred terms for each token, to about 1e-12.
+    drafts $Q(H) = q(H)^k$, and ``verify_multi(..., method="optimal")`` reaches the value; for two
+    it is that of Khisti et al. A sort. Without replacement $Q$ is an integral over the time of a
+    race, by a sum of some hundred terms for each token, to about 1e-12.
 
     References
     ----------
@@ -338,7 +339,7 @@ def optimal_acceptance(
 def expected_accepted_tokens(
     alpha: Annotated[ArrayLike, PROBABILITY], gamma: Count
 ) -> NDArray[np.float64]:
-    r"""Return how many tokens a call of the target gives on average, the one behind the draft included.
+    r"""Return how many tokens a call of the target gives on average, the one behind included.
 
     Parameters
     ----------
@@ -399,10 +400,10 @@ def _two_laws(p: Any, q: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]
 def _all_in(q: NDArray[np.float64], k: int) -> NDArray[np.float64]:
     """Return for each beginning how likely `k` draws without replacement are all in it.
 
-    In a race at the rates `q` that is: at least `k` of it arrive before the first of the others, which
-    comes at a time with the exponential law of their rate.
+    In a race at the rates `q` that is: at least `k` of it arrive before the first of the others,
+    which comes at a time with the exponential law of their rate.
     """
-    k = min(k, np.count_nonzero(q))
+    k = min(k, int(np.count_nonzero(q)))
     rest = np.maximum(q[::-1].cumsum()[::-1] - q, 0.0)
     rest[q.cumsum() >= 1.0 - 1e-15] = 0.0
     least = rest[rest > 0].min(initial=1.0)

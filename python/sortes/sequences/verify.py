@@ -44,7 +44,7 @@ Method = Literal["draw", "race", "token", "block"]
 
 
 class VerifiedTokens(NamedTuple, Generic[Array]):
-    """How far drafts stand, and the texts that they become; arrays of the kind of the target's logits.
+    """How far drafts stand, and the texts they become; arrays of the kind of the target's logits.
 
     Attributes
     ----------
@@ -219,7 +219,10 @@ def verify_tokens(
                 *_torch_verify.by_drawing(draft_tokens, target_logits, lengths, request)
             )
 
-    target, tokens = stack_of(target_logits, "target_logits", 1), tokens_of(draft_tokens, "draft_tokens")
+    target, tokens = (
+        stack_of(target_logits, "target_logits", 1),
+        tokens_of(draft_tokens, "draft_tokens"),
+    )
     shapes_fit(tokens.shape, target.shape)
     lead, most = tokens.shape[:-1], tokens.shape[-1]
     texts = math.prod(lead)
@@ -301,8 +304,8 @@ def race_sample(
     Notes
     -----
     The law is that of `sortes.decode.sample`. The token is $\arg\min_v E_v / p_v$ with independent
-    standard exponentials, each a function of the seed, the row's stream id, the step and the token's
-    id, exact where the race is decided. Two laws $p$ and $q$ with the same of these draw the same
+    standard exponentials, each a function of the seed, the row's stream id, the step and the
+    token's id, exact where the race is decided. Two laws $p$ and $q$ with the same of these draw the same
     token with probability
 
     $$\sum_x \left(\sum_y \max\left(\frac{p_y}{p_x}, \frac{q_y}{q_x}\right)\right)^{-1}
