@@ -24,14 +24,26 @@ LAW = {"logit_bias": BIAS, "mask": np.tile([np.arange(V) != 3, np.arange(V) < V]
 #: Of the samples of many rows, or of one.
 SAMPLES = np.log(np.tile([0.4, 0.3], (HIGH, WIDE)) / WIDE)
 SAMPLES = SAMPLES if TALL else SAMPLES[0]
+#: Laws of many rows, or of one.
+SHARES = np.tile([0.9, 0.1], (HIGH, WIDE)) / WIDE
 #: Of those of one row.
 LOGPROBS = np.log(np.tile([0.4, 0.3], SCALE) / SCALE)
+#: Rows of many texts, so that whatever acts is seen in one of them; fewer where they are long.
+MANY = np.tile(LOGITS, (20 if SCALE == 1 else 1, 1))
+#: A draft of one token of each text beside two rows of the target, and several drafts of each row:
+#: likely ones, but for a token that the mask leaves out.
+PLACES = MANY.reshape(len(MANY) // 2, 2, -1)
+DRAFTING = 1.5 * MANY[::-1]
+LIKELY = np.argsort(np.where(np.arange(V * WIDE) % V == 3, np.inf, -DRAFTING), 1)[:, 1:4]
+DRAFT = {"draft_tokens": LIKELY[1::2, :1], "target_logits": PLACES, "rng": 0, "step": 1,
+         "rows": np.arange(len(PLACES)) + 3}  # fmt: skip
+BOTH = {"logit_bias": BIAS, "mask": np.tile(np.arange(V) != 3, WIDE)}
 #: Tokens of which the third ends a text, and an expression that two tokens may leave open.
 VOCABULARY = Vocabulary([b"a", b"b", None] * min(SCALE, 2**18), eos_token_id=2)
 AUTOMATON = TokenAutomaton("a|[ab]{3,5}", VOCABULARY)
 #: Values that act: texts that end at once, or match.
 VALUES = {**RULE_VALUES, "eos_token_id": [list(range(V))], "automaton": [AUTOMATON],
-          "width": [100 * SCALE]}  # fmt: skip
+          "width": [100 * SCALE], "lengths": [0]}  # fmt: skip
 BESIDE = {**RULE_BESIDE, "ensure_completion": {"automaton": AUTOMATON}}
 
 
@@ -103,19 +115,32 @@ CALLS = {
     "Vocabulary": {"tokens": [b"a", b"b", None] * min(SCALE, 2**18), "eos_token_id": 2},
     "Vocabulary.from_tokenizer": {"tokenizer": Letters(), "eos_token_id": 2},
     "Vocabulary.token": {"token_id": 0},
+    "acceptance_rate": {"p": SHARES, "q": SHARES[..., ::-1]},
     "conditional_gumbel": {"logprobs": SAMPLES, "maximum": 1.0, "rng": 0},
     "distinct_mean": {"values": np.arange(2.0 * SCALE), "logprobs": LOGPROBS,
                       "kappa": -1.0 - np.log(SCALE), "method": "threshold"},
+    "expected_accepted_tokens": {"alpha": np.linspace(0, 1, SCALE), "gamma": 3},
     "gumbel_topk": {"logits": LOGITS, "k": WIDE, "rng": 0},
     "log_survival": {"x": LOGPROBS},
+    "optimal_acceptance": {"p": SHARES, "q": SHARES[..., ::-1], "k": 2},
     "priority_sample": {"model": skewed, "num_samples": 9 * TEXTS, "priority": "sequence",
                         **{k: v for k, v in SEARCH.items() if k != "rng"}},
+    "race_sample": {"logits": MANY, **BOTH, "rng": 0},
     "sample_without_replacement": {"model": skewed, "num_samples": 2 * TEXTS, **SEARCH},
     "self_normalized_weights": {"logprobs": SAMPLES, "kappa": -1.0},
     "stochastic_beam_search": {"model": skewed, "num_beams": 2 * TEXTS,
                                **{k: v for k, v in SEARCH.items() if k != "node_batch_size"}},
     "threshold_weights": {"logprobs": SAMPLES, "kappa": -1.0},
     "unordered_set_weights": {"logprobs": SAMPLES},
+    "verify_multi": [
+        {"drafts": LIKELY, "target_logits": MANY, "draft_logits": DRAFTING, **BOTH,
+         "rng": 0, "method": method}
+        for method in ("rrs", "optimal")
+    ],
+    "verify_tokens": [
+        {**DRAFT, **BOTH, "method": "draw"},
+        {**DRAFT, **BOTH, "method": "block", "draft_logits": DRAFTING[1::2, None]},
+    ],
     "arithmetic_codes": {"n": 3 * SCALE, "codebook": "stratified", "rng": 0},
 }  # fmt: skip
 

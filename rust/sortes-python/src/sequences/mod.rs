@@ -4,6 +4,7 @@ mod arithmetic;
 mod automaton;
 mod gumbel;
 mod tree;
+mod verify;
 mod weights;
 
 use pyo3::prelude::*;
@@ -13,6 +14,7 @@ use pyo3::prelude::*;
 pub(crate) mod native {
     #[pymodule_export]
     use super::{
-        arithmetic::arithmetic, automaton::automaton, gumbel::gumbel, tree::tree, weights::weights,
+        arithmetic::arithmetic, automaton::automaton, gumbel::gumbel, tree::tree, verify::verify,
+        weights::weights,
     };
 }

@@ -9,10 +9,12 @@
 //! | [`automaton`] | regular expressions: which tokens may follow |
 //! | [`gumbel`] | distinct items by perturbed log weights |
 //! | [`tree`] | the best-first search from which distinct sequences come |
+//! | [`verify`] | whether drafted tokens stand, and what replaces them |
 //! | [`weights`] | what makes sums over distinct samples estimates |
 
 pub mod arithmetic;
 pub mod automaton;
 pub mod gumbel;
 pub mod tree;
+pub mod verify;
 pub mod weights;
