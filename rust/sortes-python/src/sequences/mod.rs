@@ -2,6 +2,7 @@
 
 mod arithmetic;
 mod automaton;
+mod draft_trees;
 mod gumbel;
 mod tree;
 mod weights;
@@ -13,6 +14,6 @@ use pyo3::prelude::*;
 pub(crate) mod native {
     #[pymodule_export]
     use super::{
-        arithmetic::arithmetic, automaton::automaton, gumbel::gumbel, tree::tree, weights::weights,
+        arithmetic::arithmetic, automaton::automaton, draft_trees::draft_trees, gumbel::gumbel, tree::tree, weights::weights,
     };
 }
