@@ -19,6 +19,12 @@ from sortes.sequences.draft_trees import DraftTree, DraftTreeBuilder, Frontier
 from sortes.sequences.gumbel import GumbelTopK, conditional_gumbel, gumbel_topk, log_survival
 from sortes.sequences.priority import PrioritySequences, priority_sample
 from sortes.sequences.search import FoundSequence, SequenceSearch
+from sortes.sequences.tree_verification import (
+    VerifiedPath,
+    VerifiedPaths,
+    verify_paths,
+    verify_tree,
+)
 from sortes.sequences.vocabulary import Vocabulary
 from sortes.sequences.weights import (
     distinct_mean,
@@ -40,6 +46,8 @@ __all__ = [
     "PrioritySequences",
     "SequenceSearch",
     "TokenAutomaton",
+    "VerifiedPath",
+    "VerifiedPaths",
     "Vocabulary",
     "arithmetic_codes",
     "conditional_gumbel",
@@ -52,4 +60,6 @@ __all__ = [
     "stochastic_beam_search",
     "threshold_weights",
     "unordered_set_weights",
+    "verify_paths",
+    "verify_tree",
 ]

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 import numpy as np
 
 from sortes import _core
-from sortes._arrays import host, integers_of, numbers_of
+from sortes._arrays import host, integers_of, numbers_of, rows_of
 from sortes._check import AT_LEAST_1, COUNT, AtLeastOne, Count, Domain
 from sortes._device import to_host
 from sortes._progress import job_of
-from sortes.decode._call import Request, prepare
+from sortes.decode._call import Given
 from sortes.decode.rules import Rules
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ LOG: Final = Domain("[-inf, 0]")
 #: What stands where there is nothing.
 PAD: Final = -1
 #: The law of a draft as it is.
-_PLAIN: Final = Request(Rules())
+_PLAIN: Final = Rules()
 
 
 @dataclass(frozen=True, eq=False)
@@ -417,7 +417,8 @@ class DraftTreeBuilder:
         axes = (how == "expand") + (self._batch_size is not None)
         with job_of(num_threads, None) as job:
             if tokens is None:
-                _, given = prepare(_rows(logprobs, axes), _PLAIN)
+                view = rows_of(_rows(logprobs, axes), "logprobs")
+                given = Given(view.array, view.bf16, _PLAIN._for_host(), None, None, None)
                 getattr(self._native, f"{how}_rows")(*roots, given, job)
                 return
             values = _rows(host(to_host(logprobs), "logprobs", "iuf"), axes)

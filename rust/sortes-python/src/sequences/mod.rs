@@ -14,6 +14,7 @@ use pyo3::prelude::*;
 pub(crate) mod native {
     #[pymodule_export]
     use super::{
-        arithmetic::arithmetic, automaton::automaton, draft_trees::draft_trees, gumbel::gumbel, tree::tree, weights::weights,
+        arithmetic::arithmetic, automaton::automaton, draft_trees::draft_trees, gumbel::gumbel,
+        tree::tree, weights::weights,
     };
 }

@@ -210,6 +210,10 @@ impl DraftTreeBuilder {
                 *out = Some(proposals);
             }
             Ok(())
+        })
+        .map_err(|error| match error {
+            Error::Row { row, reason, .. } => Error::row("logprobs", row, reason),
+            other => other,
         })?;
         let mut rows = with_capacity(all.len(), "rows")?;
         rows.extend(all.into_iter().flatten());

@@ -41,7 +41,8 @@ pub fn merge(root: i64, paths: &[i64], width: usize) -> Result<Merged> {
                 return Err(Error::argument("paths", reason));
             }
             if place > end && token != -1 {
-                let reason = format!("item ({row}, {place}) must be -1, behind an end, got {token}");
+                let reason =
+                    format!("item ({row}, {place}) must be -1, behind an end, got {token}");
                 return Err(Error::argument("paths", reason));
             }
         }

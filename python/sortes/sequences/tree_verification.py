@@ -1,0 +1,581 @@
+"""Drafts that branch, verified without a change of the law."""
+
+from __future__ import annotations
+
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Final,
+    Generic,
+    Literal,
+    NamedTuple,
+    TypeAlias,
+    TypeVar,
+    Unpack,
+    get_args,
+    overload,
+)
+
+import numpy as np
+
+from sortes import _core
+from sortes._arrays import Rows, host, integers_of, rows_of
+from sortes._check import items, one_of, shown
+from sortes._device import is_on_device, to_device, to_host
+from sortes._progress import Progress, at_once, job_of
+from sortes._rng import as_streams
+from sortes.decode._call import Given, LogitBias, as_bias, as_mask, row_ids
+from sortes.decode.rules import RuleArgs, Rules, as_rules
+from sortes.sequences.draft_trees import PAD, DraftTree
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import torch
+    from numpy.typing import ArrayLike, NDArray
+
+    from sortes._rng import Rng
+
+#: How a tree is verified, and how several paths are.
+TreeMethod: TypeAlias = Literal["draw", "rrs", "traversal"]
+PathsMethod: TypeAlias = Literal["grouped", "greedy"]
+#: Arrays of one kind.
+Array = TypeVar("Array", bound="NDArray[Any] | torch.Tensor")
+
+
+class VerifyArgs(RuleArgs, total=False):
+    """The keywords of verifiers, but for the method."""
+
+    logit_bias: LogitBias | None
+    mask: ArrayLike | None
+    rows: ArrayLike | None
+    rng: Rng
+    step: int
+    num_threads: int | None
+    progress: Progress
+
+
+class VerifiedPath(NamedTuple, Generic[Array]):
+    """What is taken of a tree; arrays of the same kind as the logits.
+
+    Attributes
+    ----------
+    nodes : int64, shape (a,) or (B, w)
+        The nodes that are taken, from the child of the root on; -1 behind the last.
+    tokens : int64, shape (a + 1,) or (B, w + 1)
+        Their tokens and the one that follows: what the text grows by; -1 behind it.
+    num_accepted : int64, shape () or (B,)
+        How many nodes are taken.
+    """
+
+    nodes: Array
+    tokens: Array
+    num_accepted: Array
+
+
+class VerifiedPaths(NamedTuple, Generic[Array]):
+    """What is taken of several paths; arrays of the same kind as the logits.
+
+    Attributes
+    ----------
+    path : int64, shape () or (B,)
+        The path that was chosen.
+    tokens : int64, shape (g + 1,) or (B, g + 1)
+        The tokens of it that are taken and the one that follows; -1 behind it.
+    num_accepted : int64, shape () or (B,)
+        How many tokens of the path are taken.
+    """
+
+    path: Array
+    tokens: Array
+    num_accepted: Array
+
+
+@overload
+def verify_tree(
+    tree: DraftTree | Sequence[DraftTree],
+    target_logits: torch.Tensor,
+    draft_logits: ArrayLike | None = None,
+    rules: Rules | None = None,
+    *,
+    method: TreeMethod = "draw",
+    **arguments: Unpack[VerifyArgs],
+) -> VerifiedPath[torch.Tensor]: ...
+@overload
+def verify_tree(
+    tree: DraftTree | Sequence[DraftTree],
+    target_logits: ArrayLike,
+    draft_logits: ArrayLike | None = None,
+    rules: Rules | None = None,
+    *,
+    method: TreeMethod = "draw",
+    **arguments: Unpack[VerifyArgs],
+) -> VerifiedPath[NDArray[Any]]: ...
+def verify_tree(
+    tree: DraftTree | Sequence[DraftTree],
+    target_logits: ArrayLike,
+    draft_logits: ArrayLike | None = None,
+    rules: Rules | None = None,
+    *,
+    method: TreeMethod = "draw",
+    logit_bias: LogitBias | None = None,
+    mask: ArrayLike | None = None,
+    rows: ArrayLike | None = None,
+    rng: Rng = None,
+    step: int = 0,
+    num_threads: int | None = None,
+    progress: Progress = None,
+    **rule_args: Unpack[RuleArgs],
+) -> Any:
+    r"""Take a path of a tree of drafted tokens, and the token that follows it.
+
+    Parameters
+    ----------
+    tree : DraftTree or sequence of DraftTree
+        The tree of a text, or one for each text of a batch.
+    target_logits : array_like or tensor, shape (n, V) or (B, N, V)
+        The logits of the model after each node; in a batch, rows behind the last node of a tree are
+        ignored. CUDA tensors stay on their device, for the method ``"draw"``.
+    draft_logits : array_like or tensor, optional
+        Those of the draft, of the same shape, from which children were drawn; rows of leaves are
+        ignored. Not for ``"draw"``, which does without.
+    rules : Rules, optional
+        Compiled rules; or give the rules as keyword arguments (see `sortes.decode.Rules`). They act
+        on both laws. Numbers that differ by row have one for each text.
+    method : {"draw", "rrs", "traversal"}, default "draw"
+        How: see the notes.
+    logit_bias : mapping of int to float, or (ids, values), optional
+        Added to the logits of all rows, before everything.
+    mask : bool, shape (V,), (n, V) or (B, N, V), or packed uint32 bits, optional
+        Allowed tokens.
+    rows : array_like of int, shape (B,), optional
+        Stream ids of the texts, by default 0, 1, ...
+    rng : Rng, optional
+        The randomness: None for fresh entropy, or a seed, generator or stream (see `sortes.Rng`). A
+        list has one stream for each text, each at its own step.
+    step : int, default 0
+        The position in a run, in [0, 2**32): different steps give independent draws. Give the
+        number of the token that follows the root.
+    num_threads : int, optional
+        How many threads to use at most; results never depend on it.
+    progress : bool or callable, optional
+        Show a progress bar, or call ``progress(done, total)``. It counts texts.
+    **rule_args
+        The arguments of `sortes.decode.Rules`.
+
+    Returns
+    -------
+    VerifiedPath
+        The nodes that are taken, and the tokens by which the text grows.
+
+    Raises
+    ------
+    ValueError
+        If a row that is read holds NaN or ``+inf``, or no finite logit; if the draft cannot have
+        drawn a token that is tried; if a token is outside the vocabulary, the vocabularies differ,
+        or there is no row for a node; if logits of the draft are missing or not used.
+    TypeError
+        If an argument has the wrong type.
+
+    Notes
+    -----
+    The text grows by tokens of the model's law, whatever the tree: that is what verification means.
+
+    ``"draw"`` is for trees of any origin. At the root the token of the model is drawn as
+    ``sample(target_logits[0], step=step, ...)`` draws it, and the child that carries it is taken;
+    from there on the same with the next step. The text is that of plain sampling, token for token.
+    A node is reached with the probability of its tokens, the most that is possible for a tree that
+    was not drawn; a child `c` is taken with the probability $p(c)$. One row is drawn for each token
+    of the text.
+
+    The others are for trees whose nodes were drawn, children of one node without replacement and in
+    their order (as `gumbel_topk` does it). How many children a node has may depend on what stands
+    above it, not on what was drawn below or behind it. They take more of such a tree, and compute
+    the whole laws of the nodes that they visit.
+
+    ``"rrs"`` tries the children of the root one after the other, with what is left of the law
+    $r$, at first $p$, and of the draft's law $q$: `x` is taken with probability
+    $\min(1, r(x) / q(x))$; otherwise $r$ becomes proportional to $\max(r - q, 0)$, and $q$ loses
+    `x`. It goes on below the first that is taken; when none is, the token that follows has the law
+    $r$ (Miao et al. 2024; Jeon et al. 2024).
+
+    ``"traversal"`` goes from the leaves to the root. A node has the weight
+    $w' = \min(1, w\, p(x) / q(x))$, with that of its parent, 1 at the root; a leaf is taken with
+    its weight. If it is refused, the law at its parent becomes proportional to
+    $\max(w p - q, 0)$ with the sum $s$, the weight $s / (s + 1 - w)$, and its siblings are next,
+    then the parent itself (Weng et al. 2025). On a chain that is block verification.
+
+    References
+    ----------
+    Miao et al., "SpecInfer: Accelerating Large Language Model Serving with Tree-based Speculative
+    Inference and Verification", ASPLOS 2024, arXiv:2305.09781.
+
+    Jeon, Gagrani, Goel, Park, Lee and Lott, "Recursive Speculative Decoding: Accelerating LLM
+    Inference via Sampling Without Replacement", 2024, arXiv:2402.14160.
+
+    Weng, Hu, Chen, Liu, Mei, Qiu, Tian and Shi, "Traversal Verification for Speculative Tree
+    Decoding", NeurIPS 2025, arXiv:2505.12398.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sortes.sequences import DraftTree, verify_tree
+    >>> tree = DraftTree([7, 1, 2, 0], [-1, 0, 0, 1])
+    >>> logits = np.log([[0.1, 0.8, 0.1]] * 4)
+    >>> verify_tree(tree, logits, top_k=1)
+    VerifiedPath(nodes=array([1]), tokens=array([1, 1]), num_accepted=array(1))
+    """
+    one_of(method, "method", get_args(TreeMethod))
+    chosen = as_rules(rules, rule_args)
+    trees, batch = _trees(tree)
+    if method == "draw" and draft_logits is not None:
+        raise ValueError("draft_logits: must not be given with the method 'draw', which needs none")
+    if method != "draw" and draft_logits is None:
+        raise ValueError(f"draft_logits: must be given with the method {method!r}")
+    whole = _Batch(len(trees), batch)
+    texts = (rows, rng, step)
+    if method == "draw" and is_on_device(target_logits):
+        return _drawn_on_device(
+            trees, whole, target_logits, chosen, logit_bias, mask, texts, progress
+        )
+    sizes = np.array([len(one) for one in trees])
+    target, each = whole.rows(target_logits, "target_logits", 1)
+    whole.check_nodes(sizes, each, "target_logits")
+    bias = None if logit_bias is None else as_bias(logit_bias)
+    allowed = None if mask is None else as_mask(whole.flat(mask), target.array.shape)
+    law = (chosen._for_host(), None, bias, allowed)
+    given = Given(target.array, target.bf16, *law)
+    of_draft = None
+    if draft_logits is not None:
+        draft, _ = whole.rows(draft_logits, "draft_logits", 1)
+        _same_shape(draft, target)
+        of_draft = Given(draft.array, draft.bf16, *law)
+    columns = [np.concatenate([getattr(t, name) for t in trees]) for name in _COLUMNS]
+    starts = [0, *np.cumsum(sizes).tolist()]
+    streams = whole.streams(*texts)
+    with job_of(num_threads, progress, "texts") as job:
+        nodes, counts, last = _core.sequences.draft_trees.verify_trees(
+            (*columns, starts), each, given, of_draft, streams, method, job
+        )
+    return whole.result(_padded(trees, nodes, counts, last), target.kind)
+
+
+@overload
+def verify_paths(
+    draft_tokens: ArrayLike,
+    target_logits: torch.Tensor,
+    draft_logits: ArrayLike,
+    rules: Rules | None = None,
+    *,
+    method: PathsMethod = "grouped",
+    **arguments: Unpack[VerifyArgs],
+) -> VerifiedPaths[torch.Tensor]: ...
+@overload
+def verify_paths(
+    draft_tokens: ArrayLike,
+    target_logits: ArrayLike,
+    draft_logits: ArrayLike,
+    rules: Rules | None = None,
+    *,
+    method: PathsMethod = "grouped",
+    **arguments: Unpack[VerifyArgs],
+) -> VerifiedPaths[NDArray[Any]]: ...
+def verify_paths(
+    draft_tokens: ArrayLike,
+    target_logits: ArrayLike,
+    draft_logits: ArrayLike,
+    rules: Rules | None = None,
+    *,
+    method: PathsMethod = "grouped",
+    logit_bias: LogitBias | None = None,
+    mask: ArrayLike | None = None,
+    rows: ArrayLike | None = None,
+    rng: Rng = None,
+    step: int = 0,
+    num_threads: int | None = None,
+    progress: Progress = None,
+    **rule_args: Unpack[RuleArgs],
+) -> Any:
+    r"""Take as much as possible of the best of several continuations, and the token that follows.
+
+    Parameters
+    ----------
+    draft_tokens : array_like of int, shape (K, g) or (B, K, g)
+        `K` continuations of a text by `g` tokens, each drawn from the draft on its own.
+    target_logits : array_like or tensor, shape (K, g + 1, V) or (B, K, g + 1, V)
+        The logits of the model after the text and after each of these tokens.
+    draft_logits : array_like or tensor, shape (K, g, V) or (B, K, g, V)
+        Those of the draft, from which the tokens were drawn.
+    rules : Rules, optional
+        Compiled rules; or give the rules as keyword arguments (see `sortes.decode.Rules`). They act
+        on both laws. Numbers that differ by row have one for each text.
+    method : {"grouped", "greedy"}, default "grouped"
+        How: see the notes.
+    logit_bias
+        As in `verify_tree`.
+    mask : bool, shape (V,), or packed uint32 bits, optional
+        Allowed tokens.
+    rows : array_like of int, shape (B,), optional
+        Stream ids of the texts, by default 0, 1, ...
+    rng : Rng, optional
+        The randomness: None for fresh entropy, or a seed, generator or stream (see `sortes.Rng`). A
+        list has one stream for each text, each at its own step.
+    step : int, default 0
+        The position in a run, in [0, 2**32): different steps give independent draws. Give the
+        number of the token that follows the text.
+    num_threads : int, optional
+        How many threads to use at most; results never depend on it.
+    progress : bool or callable, optional
+        Show a progress bar, or call ``progress(done, total)``. It counts texts.
+    **rule_args
+        The arguments of `sortes.decode.Rules`.
+
+    Returns
+    -------
+    VerifiedPaths
+        The path that was chosen, and the tokens by which the text grows.
+
+    Raises
+    ------
+    ValueError
+        If a row that is read holds NaN or ``+inf``, or no finite logit; if the draft cannot have
+        drawn a token that is tried; if a token is outside the vocabulary, the vocabularies differ,
+        or the shapes do not fit.
+    TypeError
+        If an argument has the wrong type, or is on another device.
+
+    Notes
+    -----
+    ``"greedy"`` orders tokens after each beginning by the ratio $p / q$ of the laws (in levels, and
+    by id within a level), takes the path that is last in the lexicographic order, and verifies it
+    as a block (see ``"traversal"`` in `verify_tree`) with the law that the last of `K` independent
+    paths has: with the probability $A$ that a path of the draft lies below a beginning and $x$ that
+    it has it, and the distribution function $F$ of its next token in the order,
+
+    $$q^*(t) = \frac{(A + x F(t))^K - (A + x F(t^-))^K}{(A + x)^K - A^K}$$
+
+    (Thomas and Pal 2026). With one path that is block verification. It is good where the draft is
+    poor; the best of many paths of a good draft is too good, and is refused more often than a path
+    that was not chosen.
+
+    ``"grouped"`` therefore takes the paths in groups. The best of the first is verified; if all of
+    it is refused, the best of the next group is verified against what is left of the law at the
+    root, and so on. The sizes are those, of all that fit, for which the first token is taken most
+    often; they depend on the laws at the root alone, which keeps the law of the text.
+
+    References
+    ----------
+    Thomas and Pal, "Greedy Multi-Path Block Verification for Faster Decoding in Speculative
+    Sampling", 2026, arXiv:2602.16961.
+
+    Sun, Mendlovic, Leviathan, Aharoni, Beirami, Ro and Suresh, "Block Verification Accelerates
+    Speculative Decoding", ICLR 2025, arXiv:2403.10444.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sortes.sequences import verify_paths
+    >>> target = np.log([[[0.2, 0.8], [0.5, 0.5]]] * 2)
+    >>> draft = np.log([[[0.5, 0.5]]] * 2)
+    >>> verify_paths([[0], [1]], target, draft, rng=0)
+    VerifiedPaths(path=array(1), tokens=array([1, 1]), num_accepted=array(1))
+    """
+    one_of(method, "method", get_args(PathsMethod))
+    chosen = as_rules(rules, rule_args)
+    tokens = host(to_host(draft_tokens), "draft_tokens", None)
+    if tokens.ndim not in (2, 3) or 0 in tokens.shape:
+        raise ValueError(
+            f"draft_tokens: must have shape (K, g) or (B, K, g), not empty, got {tokens.shape}"
+        )
+    ids = integers_of(tokens.reshape(-1), "draft_tokens")
+    count, length = tokens.shape[-2:]
+    whole = _Batch(*(tokens.shape[:1] * 2 if tokens.ndim == 3 else (1, None)))
+    target, _ = whole.rows(target_logits, "target_logits", 2, (count, length + 1))
+    draft, _ = whole.rows(draft_logits, "draft_logits", 2, (count, length))
+    _same_vocabulary(draft, target)
+    bias = None if logit_bias is None else as_bias(logit_bias)
+    allowed = None if mask is None else as_mask(mask, (1, target.array.shape[1]))
+    law = (chosen._for_host(), None, bias, allowed)
+    given, of_draft = (Given(x.array, x.bf16, *law) for x in (target, draft))
+    streams = whole.streams(rows, rng, step)
+    with job_of(num_threads, progress, "texts") as job:
+        path, accepted, last = _core.sequences.draft_trees.verify_paths(
+            (ids, whole.texts, count, length), given, of_draft, streams, method, job
+        )
+    out = np.full((whole.texts, length + 1), PAD)
+    own = ids.reshape(whole.texts, count, length)[np.arange(whole.texts), path]
+    np.copyto(out[:, :-1], own, where=np.arange(length) < accepted[:, None])
+    np.put_along_axis(out, accepted[:, None], last[:, None], 1)
+    parts = VerifiedPaths(path, out, accepted)
+    return whole.wrapped(parts, target.kind)
+
+
+class _Batch:
+    """The texts of a call: one, or several along a first axis of every array."""
+
+    def __init__(self, texts: int, batch: int | None) -> None:
+        self.texts, self.is_one = texts, batch is None
+
+    def rows(
+        self, x: Any, name: str, axes: int, shape: tuple[int, ...] | None = None
+    ) -> tuple[Rows, int]:
+        """View logits as rows; return how many each text has as well.
+
+        Those of one text have `axes` axes before the last one, of this `shape` if it is known.
+        """
+        given = x if hasattr(x, "reshape") else host(x, name)
+        first = () if self.is_one else (self.texts,)
+        own = tuple(given.shape)[len(first) : -1]
+        fits = given.ndim == len(first) + axes + 1 and tuple(given.shape)[: len(first)] == first
+        if not fits or (shape is not None and own != shape):
+            known = [*first, *(shape or ("n" if self.is_one else "N",)), "V"]
+            wanted = f"({', '.join(map(str, known))})"
+            raise ValueError(f"{name}: must have shape {wanted}, got {tuple(given.shape)}")
+        return rows_of(given.reshape(-1, given.shape[-1]), name), int(np.prod(own))
+
+    def check_nodes(self, sizes: NDArray[np.int64], rows: int, name: str) -> None:
+        """Check that there is a row for each node, and no more where there is one tree."""
+        if self.is_one and rows != sizes[0]:
+            raise ValueError(f"{name}: must have a row for each of {sizes[0]} nodes, got {rows}")
+        if rows < max(sizes):
+            text = int(np.argmax(sizes))
+            reason = f"must have a row for each of {sizes[text]} nodes of text {text}"
+            raise ValueError(f"{name}: {reason}, got {rows}")
+
+    def flat(self, mask: Any) -> Any:
+        """Return a mask of a batch as rows."""
+        given = to_host(mask)
+        given = given if hasattr(given, "reshape") else host(given, "mask", None)
+        if self.is_one or given.ndim != 3:
+            return given
+        return given.reshape(-1, given.shape[-1])
+
+    def streams(self, rows: Any, rng: Rng, step: int) -> tuple[Any, NDArray[np.uint32] | None]:
+        """Return what the texts draw from, and their ids."""
+        ids = None if rows is None else row_ids(rows, self.texts)
+        return as_streams(rng, self.texts, step), ids
+
+    def result(self, parts: tuple[NDArray[np.int64], ...], kind: str) -> VerifiedPath[Any]:
+        """Return what is taken of trees in the caller's form."""
+        nodes, tokens, accepted = parts
+        return self.wrapped(VerifiedPath(nodes, tokens, accepted), kind)
+
+    def wrapped(self, parts: Any, kind: str) -> Any:
+        """Return arrays with an axis of texts in the caller's form."""
+        if self.is_one:
+            parts = type(parts)(*(part[0] for part in parts))
+        if kind == "torch":
+            import torch
+
+            return type(parts)(*(torch.from_numpy(np.asarray(part)) for part in parts))
+        return type(parts)(*map(np.asarray, parts))
+
+
+#: What a kernel is given of trees.
+_COLUMNS: Final = ("tokens", "parents", "depths")
+
+
+def _trees(given: Any) -> tuple[list[DraftTree], int | None]:
+    """Return trees, and how many a batch has; None for one tree."""
+    if isinstance(given, DraftTree):
+        return [given], None
+    if not isinstance(given, list | tuple):
+        raise TypeError(f"tree: must be a DraftTree, or a list of them, got {shown(given)}")
+    for at, one in enumerate(given):
+        if not isinstance(one, DraftTree):
+            raise TypeError(f"tree: item {at} must be a DraftTree, got {shown(one)}")
+    if not given:
+        raise ValueError("tree: must have at least one tree, got none")
+    return list(given), len(given)
+
+
+def _same_vocabulary(draft: Rows, target: Rows) -> None:
+    sizes = draft.array.shape[1], target.array.shape[1]
+    if sizes[0] != sizes[1]:
+        raise ValueError(
+            f"draft_logits: must have the {sizes[1]} tokens of target_logits, got {sizes[0]}"
+        )
+
+
+def _same_shape(draft: Rows, target: Rows) -> None:
+    _same_vocabulary(draft, target)
+    if draft.array.shape != target.array.shape:
+        rows = len(target.array)
+        raise ValueError(
+            f"draft_logits: must have the {rows} rows of target_logits, got {len(draft.array)}"
+        )
+
+
+def _padded(
+    trees: list[DraftTree],
+    nodes: NDArray[np.int64],
+    counts: NDArray[np.int64],
+    last: NDArray[np.int64],
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Return nodes and tokens as rows that are padded by -1."""
+    width = int(counts.max())
+    taken = np.full((len(trees), width), PAD)
+    tokens = np.full((len(trees), width + 1), PAD)
+    taken[np.arange(width) < counts[:, None]] = nodes
+    for row, (tree, count) in enumerate(zip(trees, counts.tolist(), strict=True)):
+        tokens[row, :count] = tree.tokens[taken[row, :count]]
+        tokens[row, count] = last[row]
+    return taken, tokens, counts
+
+
+def _drawn_on_device(
+    trees: list[DraftTree],
+    whole: _Batch,
+    logits: torch.Tensor,
+    rules: Rules,
+    logit_bias: LogitBias | None,
+    mask: Any,
+    texts: tuple[Any, Rng, int],
+    progress: Progress,
+) -> Any:
+    """Draw the tokens after all nodes where the logits are; follow them here."""
+    from sortes.decode.sampling import sample
+
+    sizes = np.array([len(tree) for tree in trees])
+    shape = tuple(logits.shape)
+    if len(shape) != (2 if whole.is_one else 3) or (not whole.is_one and shape[0] != whole.texts):
+        wanted = "(n, V)" if whole.is_one else f"({whole.texts}, N, V)"
+        raise ValueError(f"target_logits: must have shape {wanted}, got {shape}")
+    each, vocabulary = shape[-2:]
+    whole.check_nodes(sizes, each, "target_logits")
+    streams, ids = whole.streams(*texts)
+    own = streams if isinstance(streams, list) else [streams] * whole.texts
+    names = np.arange(whole.texts, dtype=np.uint32) if ids is None else ids
+    depths = np.zeros((whole.texts, each), np.int64)
+    for row, tree in enumerate(trees):
+        items(tree.tokens < vocabulary, tree.tokens, "tree", "is no token of target_logits")
+        depths[row, : len(tree)] = tree.depths
+    with at_once(progress, whole.texts):
+        later = [
+            own[text].advance(depth) for text, row in enumerate(depths.tolist()) for depth in row
+        ]
+        drawn = sample(
+            logits.reshape(-1, vocabulary),
+            rules,
+            logit_bias=logit_bias,
+            mask=mask if mask is None or whole.is_one else whole.flat(mask),
+            rows=np.repeat(names, each),
+            rng=later,
+        )
+    after = drawn.cpu().numpy().reshape(whole.texts, each)
+    nodes: list[int] = []
+    counts, last = [], []
+    for text, tree in enumerate(trees):
+        pairs = zip(tree.parents.tolist(), tree.tokens.tolist(), strict=True)
+        children = {pair: node for node, pair in enumerate(pairs)}
+        node, before = 0, len(nodes)
+        while (child := children.get((node, int(after[text, node])))) is not None:
+            nodes.append(node := child)
+        if after[text, node] < 0:
+            reason = "contains NaN or +inf, or no finite logit"
+            raise ValueError(f"target_logits: row {node}: {reason}")
+        counts.append(len(nodes) - before)
+        last.append(after[text, node])
+    found = _padded(trees, np.array(nodes, np.int64), np.array(counts), np.array(last))
+    result = whole.result(found, "torch")
+    return VerifiedPath(*(to_device(np.asarray(part), logits.device) for part in result))
