@@ -10,6 +10,7 @@
 //! | [`draft_trees`] | trees of drafted tokens, and their verification |
 //! | [`gumbel`] | distinct items by perturbed log weights |
 //! | [`tree`] | the best-first search from which distinct sequences come |
+//! | [`verify`] | whether drafted tokens stand, and what replaces them |
 //! | [`weights`] | what makes sums over distinct samples estimates |
 
 pub mod arithmetic;
@@ -17,4 +18,5 @@ pub mod automaton;
 pub mod draft_trees;
 pub mod gumbel;
 pub mod tree;
+pub mod verify;
 pub mod weights;
