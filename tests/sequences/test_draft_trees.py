@@ -169,8 +169,10 @@ def test_what_else_is_refused():
         DraftTree([1, 2], [-1, 0], counts=[-1, 0])
     with pytest.raises(ValueError, match=r"^paths: item \(0, 2\) must be -1, behind an end, got 4"):
         DraftTree.from_paths(np.array([[3, -1, 4]]))
-    with pytest.raises(ValueError, match=r"^paths: item 1 must be in \[0, 2\*\*63\), got -1"):
-        DraftTree.from_paths([[3, -1]])
+    with pytest.raises(
+        ValueError, match=r"^paths: item \(1, 0\) must be in \[-1, 2\*\*63\), got -3"
+    ):
+        DraftTree.from_paths([[3, -1], [-3]])
 
 
 def test_growth_is_checked_and_undone():
@@ -183,7 +185,7 @@ def test_growth_is_checked_and_undone():
         (([0.5, -1], [1, 2]), r"logprobs: item \(0, 0\) must be in \[-inf, 0\], got 0.5"),
         (([-1, np.nan], [1, 2]), r"logprobs: item \(0, 1\) must be in \[-inf, 0\], got nan"),
         (([-1, -2], [1, -3]), r"tokens: item \(0, 1\) must be in \[0, 2\*\*63\), got -3"),
-        (([-1, -2], [1, 1]), r"tokens: item \(0, 1\) is the token 1 again"),
+        (([-1, -2], [1, 1]), r"tokens: item \(0, 1\) is a second token 1"),
         (([-1, -2], [1]), r"tokens: must have shape \(2,\), got \(1,\)"),
         (([[-1, -2]], [[1, 2]]), r"logprobs: must have shape \(k,\) or \(V,\), got \(1, 2\)"),
         (([np.inf, 0.0],), "logprobs: row 0: contains NaN or .inf"),
@@ -193,7 +195,9 @@ def test_growth_is_checked_and_undone():
     with pytest.raises(ValueError, match=r"^start"):
         builder.frontier().tokens.any() or builder.finish()
     builder.start([-1.0, -2.0], [1, 2], root_token=0)
-    with pytest.raises(ValueError, match=r"^logprobs: must have 2 rows, as the frontier has, got 1"):
+    with pytest.raises(
+        ValueError, match=r"^logprobs: must have 2 rows, as the frontier has, got 1"
+    ):
         builder.expand([[-1.0]], [[1]])
     assert builder.frontier().tokens.tolist() == [1, 2]
     builder.expand([[-1.0]] * 2, [[1]] * 2)

@@ -5,10 +5,9 @@ import itertools
 import numpy as np
 import pytest
 from lawlib import assert_law
+from sequences import tree_reference as ref
 from sortes import Stream
 from sortes.sequences import DraftTree, verify_paths, verify_tree
-
-from sequences import tree_reference as ref
 
 SIZES = {"grouped": ref.plan, "greedy": ref.greedy}
 DRAWS = 60_000
@@ -57,6 +56,16 @@ def test_more_is_taken_of_three_paths():
     assert np.mean(gains) > 1.13
     assert min(losses) < 0.9
     assert np.mean(losses) < np.mean(gains)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_how_far_from_the_optimum(seed):
+    """One path: a block is the optimum. Two: groups give 95 % of the tokens that can be."""
+    pair = pair_of(seed)
+    best = [ref.optimum(pair, ref.iid_paths(pair, count, 2), 3) for count in (1, 2)]
+    assert accepted(pair, 1, ref.plan) == pytest.approx(best[0], abs=1e-6)
+    reached = accepted(pair, 2, ref.plan)
+    assert 0.95 * (1 + best[1]) < 1 + reached < 1 + best[1] + 1e-6
 
 
 def block(pair, path):
@@ -172,7 +181,8 @@ def test_threads_and_batches(method):
     given["temperature"] = np.linspace(0.5, 1.5, 7)
     draft = np.maximum(draft, 3.0)  # so that all of it may have been drawn
     whole = verify_paths(tokens, target, draft, num_threads=1, **given)
-    assert len(set(whole.path)) > 1 and whole.num_accepted.max() > 0
+    assert len(set(whole.path)) > 1
+    assert whole.num_accepted.max() > 0
     for threads in (2, 7):
         again = verify_paths(tokens, target, draft, num_threads=threads, **given)
         assert all(np.array_equal(a, b) for a, b in zip(whole, again, strict=True))
@@ -216,16 +226,19 @@ def test_what_is_refused():
     for given, message in [
         ({"tokens": [[1, 2], [3, 4]]}, r"draft_tokens: item \(1, 1\) must be in \[0, 4\), got 4"),
         ({"tokens": [[1, -1], [3, 0]]}, r"draft_tokens: item \(0, 1\) must be in \[0, 4\), got -1"),
-        ({"tokens": [1, 2]}, r"draft_tokens: must have shape \(K, g\) or \(B, K, g\), not empty"),
+        (
+            {"tokens": [1, 2]},
+            r"draft_tokens: must have shape \(K, g\) or \(B, K, g\), none of them",
+        ),
         ({"tokens": np.zeros((2, 0), int)}, r"draft_tokens: must have shape \(K, g\)"),
         ({"target": TARGET[:, :2]}, r"target_logits: must have shape \(2, 3, V\), got \(2, 2, 4\)"),
-        ({"draft": TARGET}, r"draft_logits: must have shape \(2, 2, V\), got \(2, 3, 4\)"),
-        ({"draft": DRAFT[..., :3]}, "draft_logits: must have the 4 tokens of target_logits, got 3"),
-        ({"target": nan}, "target_logits: row 0: contains NaN or .inf"),
-        ({"draft": nan[:, :2]}, "draft_logits: row 0: contains NaN or .inf"),
-        ({"draft": never}, r"draft_tokens: item \(1, 0\) is token 3, which the draft cannot have"),
+        ({"draft": TARGET}, r"draft_logits: must have shape \(2, 2, 4\), got \(2, 3, 4\)"),
+        ({"draft": DRAFT[..., :3]}, r"draft_logits: must have shape \(2, 2, 4\), got \(2, 2, 3\)"),
+        ({"target": nan}, r"target_logits: row \(0, 0\): contains NaN or .inf"),
+        ({"draft": nan[:, :2]}, r"draft_logits: row \(0, 0\): contains NaN or .inf"),
+        ({"draft": never}, r"draft_tokens: item \(1, 0\) must be a draw of the draft, got 3"),
         ({"method": "best"}, "method: must be 'grouped' or 'greedy', got 'best'"),
-        ({"rows": [1, 2]}, r"rows: must have shape \(1,\), got \(2,\)"),
+        ({"rows": [1, 2]}, "rows: must have shape"),
     ]:
         with pytest.raises(ValueError, match=f"^{message}"):
             call(**given)

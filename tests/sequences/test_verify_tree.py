@@ -9,12 +9,11 @@ import numpy as np
 import pytest
 from backends import Backend
 from lawlib import assert_law
+from sequences import tree_reference as ref
 from sortes import Stream
 from sortes.decode import sample
 from sortes.sequences import DraftTree, verify_tree
 from vectors import load
-
-from sequences import tree_reference as ref
 
 CHILDREN = load("sequences/draft_trees.json")["deterministic_children"]
 METHODS = {"draw": ref.draw, "rrs": ref.rejection, "traversal": ref.traversal}
@@ -52,7 +51,9 @@ def verified(pair, tree, count, method, **arguments):
     beginnings = ref.prefixes(tokens, parents)
     one = DraftTree(tokens, parents)
     target = np.broadcast_to(pair.logits("p", beginnings), (count, len(one), 3))
-    draft = None if method == "draw" else np.broadcast_to(pair.logits("q", beginnings), target.shape)
+    draft = (
+        None if method == "draw" else np.broadcast_to(pair.logits("q", beginnings), target.shape)
+    )
     return verify_tree([one] * count, target, draft, method=method, **arguments)
 
 
@@ -162,14 +163,17 @@ def test_drawing_is_plain_sampling(kind):
         at = 0
         for depth, token in enumerate(tokens):
             with backend.watched(waits=True):
-                want = sample(rows[at : at + 1], mask=mask[at], step=seed + depth, rows=[9], **asked)
+                want = sample(
+                    rows[at : at + 1], mask=mask[at], step=seed + depth, rows=[9], **asked
+                )
             assert int(want[0]) == token
             at = nodes[depth] if depth < len(nodes) else at
         children = tree.tokens[1:][tree.parents[1:] == at]
         assert tokens[-1] not in children
         lengths.append(len(nodes))
         assert own is not None
-    assert max(lengths) > 2 and min(lengths) == 0
+    assert max(lengths) > 2
+    assert min(lengths) == 0
 
 
 @pytest.mark.law
@@ -189,7 +193,7 @@ def test_fixed_children_are_taken_with_their_probabilities(case):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_threads_batches_and_instruction_sets(method, subtests=None):
+def test_threads_and_batches(method):
     rng = np.random.default_rng(2)
     trees, targets, drafts = [], np.zeros((9, 12, 3000), np.float32), None
     for b in range(9):
@@ -212,7 +216,8 @@ def test_threads_batches_and_instruction_sets(method, subtests=None):
         assert count == whole.num_accepted[b]
         assert np.array_equal(alone.nodes, whole.nodes[b, :count])
         assert np.array_equal(alone.tokens, whole.tokens[b, : count + 1])
-        assert np.all(whole.nodes[b, count:] == -1) and np.all(whole.tokens[b, count + 1 :] == -1)
+        assert np.all(whole.nodes[b, count:] == -1)
+        assert np.all(whole.tokens[b, count + 1 :] == -1)
 
 
 def test_rules_act_on_both_laws():
@@ -226,7 +231,7 @@ def test_rules_act_on_both_laws():
             found = verify_tree(tree, *rows, method=method, top_k=1, rng=seed)
             assert found.num_accepted == 1
     other = DraftTree([0, int(np.argmin(rows[1][0]))], [-1, 0])
-    with pytest.raises(ValueError, match=r"^tree: node 1 has token \d, which the draft cannot have"):
+    with pytest.raises(ValueError, match=r"^tree: item 1 must be a draw of the draft, got \d"):
         verify_tree(other, *rows, method="rrs", top_k=2, rng=0)
 
 
@@ -255,11 +260,11 @@ def bad_row(value, row=1):
     ("arguments", "message"),
     [
         ((TREE, ROWS[:2]), "target_logits: must have a row for each of 3 nodes, got 2"),
-        ((TREE, ROWS[None]), r"target_logits: must have shape \(n, V\), got \(1, 3, 4\)"),
-        (([TREE], ROWS), r"target_logits: must have shape \(1, N, V\), got \(3, 4\)"),
+        ((TREE, ROWS[None]), r"target_logits: must have shape \(n, V\), got \(1, 3, V\)"),
+        (([TREE], ROWS), r"target_logits: must have shape \(1, N, V\), got \(3, V\)"),
         (([TREE], ROWS[None, :2]), "target_logits: must have a row for each of 3 nodes of text 0"),
-        ((TREE, ROWS[:, :2]), "tree: node 2 has token 2, of a vocabulary of 2"),
-        ((TREE, ROWS, ROWS), "draft_logits: must not be given with the method 'draw'"),
+        ((TREE, ROWS[:, :2]), r"tree: item 2 must be in \[0, 2\), got 2"),
+        ((TREE, ROWS, ROWS), "draft_logits: must not be given with method='draw'"),
         ((TREE, bad_row(np.nan, 0)), "target_logits: row 0: contains NaN or .inf"),
         ((TREE, bad_row(np.inf, 0)), "target_logits: row 0: contains NaN or .inf"),
         ((TREE, bad_row(-np.inf, 0)), "target_logits: row 0: no finite logit"),
@@ -278,26 +283,29 @@ def test_what_the_others_refuse(method):
 
     sure = np.array([[0, 0, 0, 0], [0, 0, 50, 0], [0, 0, 0, 0]], np.float32)
     for given, message in [
-        ({"draft": None}, f"draft_logits: must be given with the method '{method}'"),
-        ({"draft": ROWS[:, :3]}, "draft_logits: must have the 4 tokens of target_logits, got 3"),
-        ({"draft": ROWS[:2]}, "draft_logits: must have the 3 rows of target_logits, got 2"),
+        ({"draft": None}, f"draft_logits: must be given with method='{method}'"),
+        ({"draft": ROWS[:, :3]}, r"draft_logits: must have shape \(3, 4\), got \(3, 3\)"),
+        ({"draft": ROWS[:2]}, r"draft_logits: must have shape \(3, 4\), got \(2, 4\)"),
         ({"draft": bad_row(np.nan, 0)}, "draft_logits: row 0: contains NaN or .inf"),
-        ({"draft": bad_row([0, -np.inf, 0, 0], 0)}, "tree: node 1 has token 1, which the draft can"),
+        (
+            {"draft": bad_row([0, -np.inf, 0, 0], 0)},
+            "tree: item 1 must be a draw of the draft, got 1: the draft's law",
+        ),
         ({"target": bad_row(np.inf, 0)}, "target_logits: row 0: contains NaN or .inf"),
         ({"target": sure, "draft": sure, "step": 2**32}, r"step: must be in \[0, 2\*\*32\)"),
     ]:
         with pytest.raises(ValueError, match=f"^{message}"):
             call(**given)
-    with pytest.raises(ValueError, match=r"^target_logits: text 1: row 0: contains NaN"):
+    with pytest.raises(ValueError, match=r"^target_logits: row \(1, 0\): contains NaN"):
         call(np.stack([ROWS, bad_row(np.nan, 0)]), np.stack([ROWS] * 2), [TREE] * 2)
 
 
 def test_a_tree_that_leaves_the_steps():
-    with pytest.raises(ValueError, match="^step: must leave steps below 2.*32 for all tokens"):
+    with pytest.raises(ValueError, match=r"^step: 4294967294 and 2 more are beyond"):
         verify_tree(TREE, ROWS, rng=0, step=2**32 - 2)
-    with pytest.raises(ValueError, match="^method: must be 'draw', 'rrs' or 'traversal', got 'rs'"):
+    with pytest.raises(ValueError, match=r"^method: must be 'draw', 'rrs' or 'traversal'"):
         verify_tree(TREE, ROWS, method="rs")
-    with pytest.raises(TypeError, match="^tree: must be a DraftTree, or a list of them, got 3"):
+    with pytest.raises(TypeError, match=r"^tree: must be a DraftTree, or a list of them, got 3"):
         verify_tree(3, ROWS)
-    with pytest.raises(TypeError, match="^tree: item 0 must be a DraftTree, got 3"):
+    with pytest.raises(TypeError, match=r"^tree: item 0 must be a DraftTree, got 3"):
         verify_tree([3], ROWS)

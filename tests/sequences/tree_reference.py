@@ -56,7 +56,7 @@ class Pair:
         return self
 
     def logits(self, side, beginnings):
-        """The logits after some beginnings; those after the longest ones are of no use to anybody."""
+        """The logits after some beginnings, as float32."""
         laws = self.p if side == "p" else self.q
         with np.errstate(divide="ignore"):
             return np.log([laws[prefix] for prefix in beginnings]).astype(np.float32)
@@ -112,7 +112,7 @@ def refused(p, q, w, token, replaced=False):
     rest = np.maximum(w * p - q, 0)
     total = rest.sum()
     if total > 0:
-        p, weight = rest / total, total / (total + 1 - w)
+        p, weight = rest / total, total / (total + (1 - w))
     else:
         p, weight = (p, 0.0) if w < 1 else (p, 1.0)
     if not replaced:
@@ -341,3 +341,37 @@ def walk_paths(pair, paths, sizes, number):
             law, _, w = refused(now.p[above], laws[above], states[place - 1], 0, replaced=True)
         root, first = law, first + size
     return None, 0, root
+
+
+def optimum(pair, drafts, length):
+    """The most tokens that any lossless verifier takes on average: a linear program.
+
+    A draft is several paths. Its variables say how likely a draft comes and a beginning of one of
+    its paths is taken, with a token that follows; the target goes on from there.
+    """
+    from scipy.optimize import linprog
+    from scipy.sparse import coo_array, vstack
+
+    texts = list(itertools.product(range(pair.vocabulary), repeat=length))
+    rows, columns, values, gain = [], [], [], []
+    drafts = list(drafts)
+    for number, (_, paths) in enumerate(drafts):
+        beginnings = {path[:n] for path in paths for n in range(len(path) + 1)}
+        for prefix, token in itertools.product(beginnings, range(pair.vocabulary)):
+            text, column = (*prefix, token), len(gain)
+            gain.append(-len(prefix))
+            rows.append(number), columns.append(column), values.append(1.0)
+            for at, whole in enumerate(texts):
+                if whole[: len(text)] == text:
+                    rest = [pair.p[whole[:n]][whole[n]] for n in range(len(text), length)]
+                    rows.append(len(drafts) + at), columns.append(column)
+                    values.append(float(np.prod(rest)))
+    limits = [chance for chance, _ in drafts]
+    law = [pair.probability(text) for text in texts]
+    table = coo_array((values, (rows, columns)), (len(limits) + len(law), len(gain))).tocsr()
+    # Equations, but for the rounding.
+    both = vstack([table, -table[len(limits) :]])
+    bounds = [*limits, *law, *(-chance for chance in law)]
+    found = linprog(gain, A_ub=both, b_ub=np.array(bounds) + 1e-9)
+    assert found.status == 0, found.message
+    return -found.fun

@@ -114,7 +114,7 @@ class DraftTree:
         Parameters
         ----------
         paths : array_like of int, shape (k, g), or sequence of array_like of int
-            The tokens of each. Rows of an array end before their first -1.
+            The tokens of each, up to its first -1.
         root_token : int, default -1
             The last token of the text.
 
@@ -421,6 +421,11 @@ class DraftTreeBuilder:
                 given = Given(view.array, view.bf16, _PLAIN._for_host(), None, None, None)
                 getattr(self._native, f"{how}_rows")(*roots, given, job)
                 return
+            if _is_ready(logprobs, tokens, axes):
+                shape = (math.prod(logprobs.shape[:-1]), logprobs.shape[-1])
+                lists = logprobs.reshape(shape), tokens.reshape(shape)
+                getattr(self._native, f"{how}_listed")(*roots, *lists, job)
+                return
             values = _rows(host(to_host(logprobs), "logprobs", "iuf"), axes)
             ids = host(to_host(tokens), "tokens", None)
             if ids.size != values.size or ids.shape[-1:] != values.shape[-1:]:
@@ -429,6 +434,20 @@ class DraftTreeBuilder:
             ids = integers_of(ids.reshape(-1), "tokens").reshape(values.shape)
             values = np.require(values, np.float64, ("C", "A"))
             getattr(self._native, f"{how}_listed")(*roots, values, ids, job)
+
+
+def _is_ready(logprobs: Any, tokens: Any, axes: int) -> bool:
+    """Whether lists need nothing but a reshape, which is what a fast loop brings."""
+    return (
+        type(logprobs) is type(tokens) is np.ndarray
+        and logprobs.ndim == axes + 1
+        and logprobs.shape == tokens.shape
+        and logprobs.size > 0
+        and logprobs.dtype == np.float64
+        and tokens.dtype == np.int64
+        and logprobs.flags.carray
+        and tokens.flags.carray
+    )
 
 
 def _rows(x: Any, axes: int) -> Any:
@@ -450,7 +469,7 @@ def _matrix(paths: Any) -> NDArray[np.int64]:
         if array.ndim != 2:
             raise ValueError(f"paths: must have shape (k, g), got {array.shape}")
         return integers_of(array.reshape(-1), "paths").reshape(array.shape)
-    rows = [integers_of(row, "paths", COUNT) for row in given]
+    rows = [integers_of(row, "paths") for row in given]
     out = np.full((len(rows), max(map(len, rows), default=0)), PAD)
     for row, tokens in zip(out, rows, strict=True):
         row[: len(tokens)] = tokens

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from functools import partial
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -19,17 +21,23 @@ from typing import (
 import numpy as np
 
 from sortes import _core
-from sortes._arrays import Rows, host, integers_of, rows_of
-from sortes._check import items, one_of, shown
-from sortes._device import is_on_device, to_device, to_host
+from sortes._check import one_of, shown
+from sortes._device import is_on_device, to_device
 from sortes._progress import Progress, at_once, job_of
-from sortes._rng import as_streams
-from sortes.decode._call import Given, LogitBias, as_bias, as_mask, row_ids
+from sortes.decode._call import CallArgs, LogitBias, Request, streams_of
 from sortes.decode.rules import RuleArgs, Rules, as_rules
+from sortes.sequences._drafts import (
+    Stack,
+    given_of,
+    on_the_cpu,
+    refuse_chance,
+    stack_of,
+    tokens_of,
+)
 from sortes.sequences.draft_trees import PAD, DraftTree
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import torch
     from numpy.typing import ArrayLike, NDArray
@@ -41,18 +49,6 @@ TreeMethod: TypeAlias = Literal["draw", "rrs", "traversal"]
 PathsMethod: TypeAlias = Literal["grouped", "greedy"]
 #: Arrays of one kind.
 Array = TypeVar("Array", bound="NDArray[Any] | torch.Tensor")
-
-
-class VerifyArgs(RuleArgs, total=False):
-    """The keywords of verifiers, but for the method."""
-
-    logit_bias: LogitBias | None
-    mask: ArrayLike | None
-    rows: ArrayLike | None
-    rng: Rng
-    step: int
-    num_threads: int | None
-    progress: Progress
 
 
 class VerifiedPath(NamedTuple, Generic[Array]):
@@ -99,7 +95,7 @@ def verify_tree(
     rules: Rules | None = None,
     *,
     method: TreeMethod = "draw",
-    **arguments: Unpack[VerifyArgs],
+    **arguments: Unpack[CallArgs],
 ) -> VerifiedPath[torch.Tensor]: ...
 @overload
 def verify_tree(
@@ -109,7 +105,7 @@ def verify_tree(
     rules: Rules | None = None,
     *,
     method: TreeMethod = "draw",
-    **arguments: Unpack[VerifyArgs],
+    **arguments: Unpack[CallArgs],
 ) -> VerifiedPath[NDArray[Any]]: ...
 def verify_tree(
     tree: DraftTree | Sequence[DraftTree],
@@ -227,37 +223,37 @@ def verify_tree(
     """
     one_of(method, "method", get_args(TreeMethod))
     chosen = as_rules(rules, rule_args)
-    trees, batch = _trees(tree)
+    trees, shape = _trees(tree)
     if method == "draw" and draft_logits is not None:
-        raise ValueError("draft_logits: must not be given with the method 'draw', which needs none")
+        raise ValueError("draft_logits: must not be given with method='draw'")
     if method != "draw" and draft_logits is None:
-        raise ValueError(f"draft_logits: must be given with the method {method!r}")
-    whole = _Batch(len(trees), batch)
-    texts = (rows, rng, step)
-    if method == "draw" and is_on_device(target_logits):
-        return _drawn_on_device(
-            trees, whole, target_logits, chosen, logit_bias, mask, texts, progress
-        )
+        raise ValueError(f"draft_logits: must be given with method={method!r}")
+    if method != "draw":
+        refuse_chance(chosen, f"method={method!r}")
+    request = Request(chosen, logit_bias, mask, rows, rng, step)
     sizes = np.array([len(one) for one in trees])
-    target, each = whole.rows(target_logits, "target_logits", 1)
-    whole.check_nodes(sizes, each, "target_logits")
-    bias = None if logit_bias is None else as_bias(logit_bias)
-    allowed = None if mask is None else as_mask(whole.flat(mask), target.array.shape)
-    law = (chosen._for_host(), None, bias, allowed)
-    given = Given(target.array, target.bf16, *law)
-    of_draft = None
-    if draft_logits is not None:
-        draft, _ = whole.rows(draft_logits, "draft_logits", 1)
-        _same_shape(draft, target)
-        of_draft = Given(draft.array, draft.bf16, *law)
-    columns = [np.concatenate([getattr(t, name) for t in trees]) for name in _COLUMNS]
+    if is_on_device(target_logits):
+        if method != "draw":
+            raise TypeError(on_the_cpu("target_logits", f"method={method!r}"))
+        from sortes.sequences import _torch_trees
+
+        _check_rows(tuple(target_logits.shape[:-1]), shape, sizes)
+        with at_once(progress, len(trees)):
+            after = _torch_trees.drawn(trees, target_logits, request)
+        wrap = partial(to_device, device=target_logits.device)
+        return _path(trees, shape, *_followed(trees, after), wrap)
+    target = stack_of(target_logits, "target_logits", 1)
+    _check_rows(target.shape, shape, sizes)
+    draft = _beside(draft_logits, target, target.shape, method)
+    given = given_of(target, len(trees), request)
+    streams = streams_of(request, len(trees))
+    columns = [np.concatenate([getattr(one, name) for one in trees]) for name in _COLUMNS]
     starts = [0, *np.cumsum(sizes).tolist()]
-    streams = whole.streams(*texts)
     with job_of(num_threads, progress, "texts") as job:
-        nodes, counts, last = _core.sequences.draft_trees.verify_trees(
-            (*columns, starts), each, given, of_draft, streams, method, job
+        found = _core.sequences.draft_trees.verify_tree(
+            given, streams, list(shape), (*columns, starts), target.shape[-1], draft, method, job
         )
-    return whole.result(_padded(trees, nodes, counts, last), target.kind)
+    return _path(trees, shape, *found, target.rows.wrap)
 
 
 @overload
@@ -268,7 +264,7 @@ def verify_paths(
     rules: Rules | None = None,
     *,
     method: PathsMethod = "grouped",
-    **arguments: Unpack[VerifyArgs],
+    **arguments: Unpack[CallArgs],
 ) -> VerifiedPaths[torch.Tensor]: ...
 @overload
 def verify_paths(
@@ -278,7 +274,7 @@ def verify_paths(
     rules: Rules | None = None,
     *,
     method: PathsMethod = "grouped",
-    **arguments: Unpack[VerifyArgs],
+    **arguments: Unpack[CallArgs],
 ) -> VerifiedPaths[NDArray[Any]]: ...
 def verify_paths(
     draft_tokens: ArrayLike,
@@ -382,103 +378,45 @@ def verify_paths(
     """
     one_of(method, "method", get_args(PathsMethod))
     chosen = as_rules(rules, rule_args)
-    tokens = host(to_host(draft_tokens), "draft_tokens", None)
+    refuse_chance(chosen, f"method={method!r}")
+    request = Request(chosen, logit_bias, mask, rows, rng, step)
+    if is_on_device(target_logits):
+        raise TypeError(on_the_cpu("target_logits", f"method={method!r}"))
+    tokens = tokens_of(draft_tokens, "draft_tokens")
     if tokens.ndim not in (2, 3) or 0 in tokens.shape:
-        raise ValueError(
-            f"draft_tokens: must have shape (K, g) or (B, K, g), not empty, got {tokens.shape}"
-        )
-    ids = integers_of(tokens.reshape(-1), "draft_tokens")
-    count, length = tokens.shape[-2:]
-    whole = _Batch(*(tokens.shape[:1] * 2 if tokens.ndim == 3 else (1, None)))
-    target, _ = whole.rows(target_logits, "target_logits", 2, (count, length + 1))
-    draft, _ = whole.rows(draft_logits, "draft_logits", 2, (count, length))
-    _same_vocabulary(draft, target)
-    bias = None if logit_bias is None else as_bias(logit_bias)
-    allowed = None if mask is None else as_mask(mask, (1, target.array.shape[1]))
-    law = (chosen._for_host(), None, bias, allowed)
-    given, of_draft = (Given(x.array, x.bf16, *law) for x in (target, draft))
-    streams = whole.streams(rows, rng, step)
+        wanted = "(K, g) or (B, K, g), none of them zero"
+        raise ValueError(f"draft_tokens: must have shape {wanted}, got {tokens.shape}")
+    *shape, count, length = tokens.shape
+    target = stack_of(target_logits, "target_logits", 2)
+    if target.shape != (*shape, count, length + 1):
+        known = (*shape, count, length + 1, "V")
+        got = (*target.shape, target.rows.array.shape[1])
+        raise ValueError(f"target_logits: must have shape {_tuple(known)}, got {got}")
+    draft = _beside(draft_logits, target, tokens.shape, method)
+    texts = math.prod(shape)
+    given = given_of(target, texts, request)
+    streams = streams_of(request, texts)
+    flat = tokens.reshape(texts * count, length)
     with job_of(num_threads, progress, "texts") as job:
         path, accepted, last = _core.sequences.draft_trees.verify_paths(
-            (ids, whole.texts, count, length), given, of_draft, streams, method, job
+            given, streams, shape, flat, count, draft, method, job
         )
-    out = np.full((whole.texts, length + 1), PAD)
-    own = ids.reshape(whole.texts, count, length)[np.arange(whole.texts), path]
+    out = np.full((texts, length + 1), PAD)
+    own = flat.reshape(texts, count, length)[np.arange(texts), path]
     np.copyto(out[:, :-1], own, where=np.arange(length) < accepted[:, None])
     np.put_along_axis(out, accepted[:, None], last[:, None], 1)
-    parts = VerifiedPaths(path, out, accepted)
-    return whole.wrapped(parts, target.kind)
-
-
-class _Batch:
-    """The texts of a call: one, or several along a first axis of every array."""
-
-    def __init__(self, texts: int, batch: int | None) -> None:
-        self.texts, self.is_one = texts, batch is None
-
-    def rows(
-        self, x: Any, name: str, axes: int, shape: tuple[int, ...] | None = None
-    ) -> tuple[Rows, int]:
-        """View logits as rows; return how many each text has as well.
-
-        Those of one text have `axes` axes before the last one, of this `shape` if it is known.
-        """
-        given = x if hasattr(x, "reshape") else host(x, name)
-        first = () if self.is_one else (self.texts,)
-        own = tuple(given.shape)[len(first) : -1]
-        fits = given.ndim == len(first) + axes + 1 and tuple(given.shape)[: len(first)] == first
-        if not fits or (shape is not None and own != shape):
-            known = [*first, *(shape or ("n" if self.is_one else "N",)), "V"]
-            wanted = f"({', '.join(map(str, known))})"
-            raise ValueError(f"{name}: must have shape {wanted}, got {tuple(given.shape)}")
-        return rows_of(given.reshape(-1, given.shape[-1]), name), int(np.prod(own))
-
-    def check_nodes(self, sizes: NDArray[np.int64], rows: int, name: str) -> None:
-        """Check that there is a row for each node, and no more where there is one tree."""
-        if self.is_one and rows != sizes[0]:
-            raise ValueError(f"{name}: must have a row for each of {sizes[0]} nodes, got {rows}")
-        if rows < max(sizes):
-            text = int(np.argmax(sizes))
-            reason = f"must have a row for each of {sizes[text]} nodes of text {text}"
-            raise ValueError(f"{name}: {reason}, got {rows}")
-
-    def flat(self, mask: Any) -> Any:
-        """Return a mask of a batch as rows."""
-        given = to_host(mask)
-        given = given if hasattr(given, "reshape") else host(given, "mask", None)
-        if self.is_one or given.ndim != 3:
-            return given
-        return given.reshape(-1, given.shape[-1])
-
-    def streams(self, rows: Any, rng: Rng, step: int) -> tuple[Any, NDArray[np.uint32] | None]:
-        """Return what the texts draw from, and their ids."""
-        ids = None if rows is None else row_ids(rows, self.texts)
-        return as_streams(rng, self.texts, step), ids
-
-    def result(self, parts: tuple[NDArray[np.int64], ...], kind: str) -> VerifiedPath[Any]:
-        """Return what is taken of trees in the caller's form."""
-        nodes, tokens, accepted = parts
-        return self.wrapped(VerifiedPath(nodes, tokens, accepted), kind)
-
-    def wrapped(self, parts: Any, kind: str) -> Any:
-        """Return arrays with an axis of texts in the caller's form."""
-        if self.is_one:
-            parts = type(parts)(*(part[0] for part in parts))
-        if kind == "torch":
-            import torch
-
-            return type(parts)(*(torch.from_numpy(np.asarray(part)) for part in parts))
-        return type(parts)(*map(np.asarray, parts))
+    parts = (path, out, accepted)
+    return VerifiedPaths(*(_of_texts(part, tuple(shape), target.rows.wrap) for part in parts))
 
 
 #: What a kernel is given of trees.
 _COLUMNS: Final = ("tokens", "parents", "depths")
 
 
-def _trees(given: Any) -> tuple[list[DraftTree], int | None]:
-    """Return trees, and how many a batch has; None for one tree."""
+def _trees(given: Any) -> tuple[list[DraftTree], tuple[int, ...]]:
+    """Return trees, and the axes of the texts: none for one tree."""
     if isinstance(given, DraftTree):
-        return [given], None
+        return [given], ()
     if not isinstance(given, list | tuple):
         raise TypeError(f"tree: must be a DraftTree, or a list of them, got {shown(given)}")
     for at, one in enumerate(given):
@@ -486,33 +424,49 @@ def _trees(given: Any) -> tuple[list[DraftTree], int | None]:
             raise TypeError(f"tree: item {at} must be a DraftTree, got {shown(one)}")
     if not given:
         raise ValueError("tree: must have at least one tree, got none")
-    return list(given), len(given)
+    return list(given), (len(given),)
 
 
-def _same_vocabulary(draft: Rows, target: Rows) -> None:
-    sizes = draft.array.shape[1], target.array.shape[1]
-    if sizes[0] != sizes[1]:
-        raise ValueError(
-            f"draft_logits: must have the {sizes[1]} tokens of target_logits, got {sizes[0]}"
-        )
+def _tuple(shape: tuple[Any, ...]) -> str:
+    return f"({', '.join(map(str, shape))})"
 
 
-def _same_shape(draft: Rows, target: Rows) -> None:
-    _same_vocabulary(draft, target)
-    if draft.array.shape != target.array.shape:
-        rows = len(target.array)
-        raise ValueError(
-            f"draft_logits: must have the {rows} rows of target_logits, got {len(draft.array)}"
-        )
+def _check_rows(rows: tuple[int, ...], shape: tuple[int, ...], sizes: NDArray[np.int64]) -> None:
+    """Check that there is a row for each node, and no more where there is one tree."""
+    if rows[:-1] != shape:
+        wanted = _tuple((*shape, "N" if shape else "n", "V"))
+        raise ValueError(f"target_logits: must have shape {wanted}, got {_tuple((*rows, 'V'))}")
+    most = int(sizes.max())
+    if rows[-1] < most or (not shape and rows[-1] != most):
+        of = f" of text {int(sizes.argmax())}" if shape else ""
+        reason = f"must have a row for each of {most} nodes{of}"
+        raise ValueError(f"target_logits: {reason}, got {rows[-1]}")
 
 
-def _padded(
+def _beside(
+    logits: Any, target: Stack, shape: tuple[int, ...], method: str
+) -> tuple[NDArray[Any], bool] | None:
+    """Return the logits of the draft, which must have this shape."""
+    if logits is None:
+        return None
+    if is_on_device(logits):
+        raise TypeError(on_the_cpu("draft_logits", f"method={method!r}"))
+    draft, size = stack_of(logits, "draft_logits", 1), target.rows.array.shape[1]
+    if draft.shape != shape or draft.rows.array.shape[1] != size:
+        got = (*draft.shape, draft.rows.array.shape[1])
+        raise ValueError(f"draft_logits: must have shape {(*shape, size)}, got {got}")
+    return draft.rows.array, draft.rows.bf16
+
+
+def _path(
     trees: list[DraftTree],
+    shape: tuple[int, ...],
     nodes: NDArray[np.int64],
     counts: NDArray[np.int64],
     last: NDArray[np.int64],
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Return nodes and tokens as rows that are padded by -1."""
+    wrap: Callable[[Any], Any],
+) -> VerifiedPath[Any]:
+    """Return nodes and tokens as rows that are padded by -1, in the caller's form."""
     width = int(counts.max())
     taken = np.full((len(trees), width), PAD)
     tokens = np.full((len(trees), width + 1), PAD)
@@ -520,49 +474,18 @@ def _padded(
     for row, (tree, count) in enumerate(zip(trees, counts.tolist(), strict=True)):
         tokens[row, :count] = tree.tokens[taken[row, :count]]
         tokens[row, count] = last[row]
-    return taken, tokens, counts
+    return VerifiedPath(*(_of_texts(part, shape, wrap) for part in (taken, tokens, counts)))
 
 
-def _drawn_on_device(
-    trees: list[DraftTree],
-    whole: _Batch,
-    logits: torch.Tensor,
-    rules: Rules,
-    logit_bias: LogitBias | None,
-    mask: Any,
-    texts: tuple[Any, Rng, int],
-    progress: Progress,
-) -> Any:
-    """Draw the tokens after all nodes where the logits are; follow them here."""
-    from sortes.decode.sampling import sample
+def _of_texts(part: NDArray[Any], shape: tuple[int, ...], wrap: Callable[[Any], Any]) -> Any:
+    """Return an array with an axis of texts in the caller's form."""
+    return wrap(part.reshape(*shape, *part.shape[1:]))
 
-    sizes = np.array([len(tree) for tree in trees])
-    shape = tuple(logits.shape)
-    if len(shape) != (2 if whole.is_one else 3) or (not whole.is_one and shape[0] != whole.texts):
-        wanted = "(n, V)" if whole.is_one else f"({whole.texts}, N, V)"
-        raise ValueError(f"target_logits: must have shape {wanted}, got {shape}")
-    each, vocabulary = shape[-2:]
-    whole.check_nodes(sizes, each, "target_logits")
-    streams, ids = whole.streams(*texts)
-    own = streams if isinstance(streams, list) else [streams] * whole.texts
-    names = np.arange(whole.texts, dtype=np.uint32) if ids is None else ids
-    depths = np.zeros((whole.texts, each), np.int64)
-    for row, tree in enumerate(trees):
-        items(tree.tokens < vocabulary, tree.tokens, "tree", "is no token of target_logits")
-        depths[row, : len(tree)] = tree.depths
-    with at_once(progress, whole.texts):
-        later = [
-            own[text].advance(depth) for text, row in enumerate(depths.tolist()) for depth in row
-        ]
-        drawn = sample(
-            logits.reshape(-1, vocabulary),
-            rules,
-            logit_bias=logit_bias,
-            mask=mask if mask is None or whole.is_one else whole.flat(mask),
-            rows=np.repeat(names, each),
-            rng=later,
-        )
-    after = drawn.cpu().numpy().reshape(whole.texts, each)
+
+def _followed(
+    trees: list[DraftTree], after: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Follow the tokens that were drawn after all nodes: nodes, how many, and what follows."""
     nodes: list[int] = []
     counts, last = [], []
     for text, tree in enumerate(trees):
@@ -572,10 +495,9 @@ def _drawn_on_device(
         while (child := children.get((node, int(after[text, node])))) is not None:
             nodes.append(node := child)
         if after[text, node] < 0:
+            row = (text, node) if len(trees) > 1 else node
             reason = "contains NaN or +inf, or no finite logit"
-            raise ValueError(f"target_logits: row {node}: {reason}")
+            raise ValueError(f"target_logits: row {row}: {reason}")
         counts.append(len(nodes) - before)
         last.append(after[text, node])
-    found = _padded(trees, np.array(nodes, np.int64), np.array(counts), np.array(last))
-    result = whole.result(found, "torch")
-    return VerifiedPath(*(to_device(np.asarray(part), logits.device) for part in result))
+    return np.array(nodes, np.int64), np.array(counts), np.array(last)

@@ -1,6 +1,6 @@
 """Trees of drafted tokens."""
 
-from typing import TypeAlias, final
+from typing import Any, TypeAlias, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +16,10 @@ __all__ = [
     "merge",
     "paths",
     "verify_paths",
-    "verify_trees",
+    "verify_tree",
 ]
 
 _Int64: TypeAlias = NDArray[np.int64]
-_Texts: TypeAlias = tuple[Stream | list[Stream], NDArray[np.uint32] | None]
 
 def depths(tokens: _Int64, parents: _Int64) -> _Int64: ...
 def mask(parents: _Int64) -> NDArray[np.bool_]: ...
@@ -30,20 +29,23 @@ def paths(
 def merge(
     root: int, paths: _Int64
 ) -> tuple[_Int64, _Int64, _Int64]: ...
-def verify_trees(
+def verify_tree(
+    given: _Given,
+    streams: Stream | list[Stream],
+    shape: list[int],
     trees: tuple[_Int64, _Int64, _Int64, list[int]],
     each: int,
-    target: _Given,
-    draft: _Given | None,
-    texts: _Texts,
+    draft: tuple[NDArray[Any], bool] | None,
     method: str,
     job: Job,
 ) -> tuple[_Int64, _Int64, _Int64]: ...
 def verify_paths(
-    paths: tuple[_Int64, int, int, int],
-    target: _Given,
-    draft: _Given,
-    texts: _Texts,
+    given: _Given,
+    streams: Stream | list[Stream],
+    shape: list[int],
+    paths: _Int64,
+    count: int,
+    draft: tuple[NDArray[Any], bool],
     grouping: str,
     job: Job,
 ) -> tuple[_Int64, _Int64, _Int64]: ...

@@ -1,13 +1,13 @@
 //! `_core.sequences.draft_trees`: trees of drafted tokens.
 
-use sortes::decode::{Call, Rules};
 use sortes::sequences::draft_trees::{
-    self as kernels, Chosen, Forest, Grouping, Limits, Method, Model, Paths, Tree, Verified,
+    self as kernels, Forest, Grouping, Limits, Method, Paths, Tree,
 };
+use sortes::sequences::verify::Texts;
 use sortes_core::memory::with_capacity;
-use sortes_core::{Error, Result, Run, rng};
+use sortes_core::rng;
 
-use crate::decode::{Given, Streams};
+use crate::decode::{Given, ROW, Streams};
 use crate::prelude::*;
 
 /// Nothing is drawn where trees grow.
@@ -182,136 +182,65 @@ impl Named for Grouping {
     const NAMES: &[(&str, Self)] = &[("grouped", Self::Sized), ("greedy", Self::Single)];
 }
 
-/// The texts of a batch: a stream and an id for each, and how many rows each has in the target.
-struct Texts<'py> {
-    streams: Vec<(rng::Stream, u64)>,
-    ids: Option<Vector<'py, u32>>,
-    each: usize,
-}
-
-impl<'py> Texts<'py> {
-    fn new(
-        streams: &Streams,
-        ids: Option<Vector<'py, u32>>,
-        n: usize,
-        each: usize,
-    ) -> Result<Self> {
-        let given = streams.as_slice();
-        let mut all = with_capacity(n, "texts")?;
-        all.extend((0..n).map(|text| {
-            let stream = given[if given.len() > 1 { text } else { 0 }];
-            (stream, ids.as_ref().map_or(text as u64, |ids| u64::from(ids[text])))
-        }));
-        Ok(Self { streams: all, ids, each })
-    }
-
-    /// Streams and ids of all rows of the target, of which each lies so many steps behind the root.
-    fn rows(&self, depth: impl Fn(usize, usize) -> i64) -> Result<(Vec<rng::Stream>, Vec<u32>)> {
-        let n = self.streams.len() * self.each;
-        let mut rows = (with_capacity(n, "rows")?, with_capacity(n, "rows")?);
-        for (text, (stream, _)) in self.streams.iter().enumerate() {
-            for row in 0..self.each {
-                let later = u32::try_from(depth(text, row)).ok();
-                let Some(step) = later.and_then(|later| stream.step().checked_add(later)) else {
-                    let reason = "must leave steps below 2**32 for all tokens of the draft";
-                    return Err(Error::argument("step", reason));
-                };
-                rows.0.push(stream.at_step(step));
-                rows.1.push(self.ids.as_ref().map_or(text as u32, |ids| ids[text]));
-            }
-        }
-        Ok(rows)
-    }
-}
-
-/// Runs `f` on a model of which the logits are given, `each` rows for a text.
-fn with_model<R>(
-    given: &Given<'_>,
-    (rules, name, each): (&Rules, &'static str, usize),
-    (streams, ids): (&[rng::Stream], Option<&[u32]>),
-    f: impl FnOnce(&dyn Model) -> Result<R>,
-) -> Result<R> {
-    let call = Call { rules, rows: ids, ..given.call(streams) };
-    with_rows!(&given.logits, |rows| f(&kernels::Logits::new(&call, rows, name, each)?))
-}
-
 /// Nodes, how many each text has, and the tokens that follow.
 type Accepted = (Array<i64>, Array<i64>, Array<i64>);
 
-/// Verifies trees. Each text has `each` rows of logits, of the target and, if given, of the draft.
+/// Verifies trees: their tokens, parents and depths, and where each of them begins and the last ends.
+/// Each text has `each` rows of logits; `shape` are the axes of the texts.
 #[pyfunction]
-#[pyo3(signature = (trees, each, target, draft, texts, method, job))]
-fn verify_trees(
+#[pyo3(signature = (given, streams, shape, trees, each, draft, method, job))]
+fn verify_tree(
+    given: Given<'_>,
+    streams: Streams,
+    shape: Vec<usize>,
     trees: (Vector<'_, i64>, Vector<'_, i64>, Vector<'_, i64>, Vec<usize>),
     each: usize,
-    target: Given<'_>,
-    draft: Option<Given<'_>>,
-    texts: (Streams, Option<Vector<'_, u32>>),
+    draft: Option<Logits>,
     method: Choice<Method>,
     job: Job<'_>,
 ) -> PyResult<Accepted> {
     let (tokens, parents, depths, starts) = trees;
-    let n = starts.len() - 1;
-    let texts = Texts::new(&texts.0, texts.1, n, each).map_err(to_py)?;
+    let call = given.call(streams.as_slice());
+    let (target, draft) = (given.logits.any(), draft.as_ref().map(Logits::any));
     let ns = if draft.is_some() { 3.0 * LAW } else { SCAN };
     let levels = 1 + depths.iter().copied().max().unwrap_or(0) as usize;
-    let size = Size::new(n, levels as f64 * target.logits.cols() as f64 * ns);
-    let work = |run: Run<'_>| {
-        let forest = Forest::new(&tokens, &parents, &starts, target.logits.cols())?;
-        let (streams, ids) = texts.rows(|text, row| {
-            let node = starts[text] + row;
-            if node < starts[text + 1] { depths[node] } else { 0 }
-        })?;
-        let rules = target.call(&STREAM).rules.repeated(each)?;
-        let target = (&target, (&rules, "target_logits", each), (&*streams, Some(&*ids)));
-        with_model(target.0, target.1, target.2, |target| match &draft {
-            None => kernels::verify(&forest, target, None, each, method.0, &texts.streams, run),
-            Some(draft) => {
-                let what = (&rules, "draft_logits", each);
-                with_model(draft, what, (&STREAM, None), |draft| {
-                    let streams = &texts.streams;
-                    kernels::verify(&forest, target, Some(draft), each, method.0, streams, run)
-                })
-            }
-        })
-    };
-    let found: Vec<Verified> = job.run(size, work)?;
-    let mut nodes =
-        with_capacity(found.iter().map(|one| one.nodes.len()).sum(), "nodes").map_err(to_py)?;
+    let size = Size::new(starts.len() - 1, levels as f64 * (ROW + target.cols() as f64 * ns));
+    let texts = Texts { call: &call, shape: &shape, name: "target_logits", target, draft };
+    let found = job.run(size, |run| {
+        let forest = Forest::new(&tokens, &parents, &depths, &starts)?;
+        kernels::verify(&texts, &forest, each, method.0, run)
+    })?;
+    let all = found.iter().map(|one| one.nodes.len()).sum();
+    let mut nodes = with_capacity(all, "nodes").map_err(to_py)?;
     found.iter().for_each(|one| nodes.extend_from_slice(&one.nodes));
     let counts = column(&found, |one| one.nodes.len() as i64)?;
     Ok((Array(nodes), counts, column(&found, |one| one.token)?))
 }
 
-/// Verifies paths: which one was chosen of each text, how many of its tokens are taken, and the token
-/// that follows.
+/// Verifies paths, `count` for each text: which one was chosen, how many of its tokens are taken, and
+/// the token that follows.
 #[pyfunction]
-#[pyo3(signature = (paths, target, draft, texts, grouping, job))]
+#[pyo3(signature = (given, streams, shape, paths, count, draft, grouping, job))]
 fn verify_paths(
-    paths: (Vector<'_, i64>, usize, usize, usize),
-    target: Given<'_>,
-    draft: Given<'_>,
-    texts: (Streams, Option<Vector<'_, u32>>),
+    given: Given<'_>,
+    streams: Streams,
+    shape: Vec<usize>,
+    paths: Matrix<'_, i64>,
+    count: usize,
+    draft: Logits,
     grouping: Choice<Grouping>,
     job: Job<'_>,
 ) -> PyResult<Accepted> {
-    let (tokens, n, count, length) = paths;
-    let (in_target, in_draft) = (count * (length + 1), count * length);
-    let texts = Texts::new(&texts.0, texts.1, n, in_target).map_err(to_py)?;
-    let ns = target.logits.cols() as f64 * (3 * length + 8 * count) as f64 * LAW;
-    let work = |run: Run<'_>| {
-        let paths = Paths { tokens: &tokens, count, length };
-        let rules = target.call(&STREAM).rules;
-        let (of_target, of_draft) = (rules.repeated(in_target)?, rules.repeated(in_draft)?);
-        let named = (&of_target, "target_logits", in_target);
-        with_model(&target, named, (&STREAM, None), |target| {
-            let named = (&of_draft, "draft_logits", in_draft);
-            with_model(&draft, named, (&STREAM, None), |draft| {
-                kernels::verify_paths(paths, target, draft, grouping.0, &texts.streams, run)
-            })
-        })
-    };
-    let found: Vec<Chosen> = job.run(Size::new(n, ns), work)?;
+    let call = given.call(streams.as_slice());
+    let (target, length) = (given.logits.any(), paths.cols());
+    let each = (3 * length + 8 * count) as f64 * (ROW + target.cols() as f64 * LAW);
+    let size = Size::new(paths.rows() / count.max(1), each);
+    let draft = Some(draft.any());
+    let texts = Texts { call: &call, shape: &shape, name: "target_logits", target, draft };
+    let found = job.run(size, |run| {
+        let paths = Paths { tokens: &paths, count, length };
+        kernels::verify_paths(&texts, paths, grouping.0, run)
+    })?;
     Ok((
         column(&found, |one| one.path as i64)?,
         column(&found, |one| one.accepted as i64)?,
@@ -323,5 +252,5 @@ fn verify_paths(
 #[pymodule(submodule)]
 pub(crate) mod draft_trees {
     #[pymodule_export]
-    use super::{DraftTreeBuilder, depths, mask, merge, paths, verify_paths, verify_trees};
+    use super::{DraftTreeBuilder, depths, mask, merge, paths, verify_paths, verify_tree};
 }

@@ -5,6 +5,7 @@ mod automaton;
 mod draft_trees;
 mod gumbel;
 mod tree;
+mod verify;
 mod weights;
 
 use pyo3::prelude::*;
@@ -15,6 +16,6 @@ pub(crate) mod native {
     #[pymodule_export]
     use super::{
         arithmetic::arithmetic, automaton::automaton, draft_trees::draft_trees, gumbel::gumbel,
-        tree::tree, weights::weights,
+        tree::tree, verify::verify, weights::weights,
     };
 }

@@ -268,36 +268,26 @@ impl Call<'_> {
         out: &mut [f64],
         run: Run<'_>,
     ) -> Result<()> {
-        let cols = logits.cols().max(1);
-        self.for_rows(logits, out, cols, run, |row, x, out| row.write_law(x, out))
-    }
-
-    /// Writes the law of one row, whose call has been [checked](Self::check).
-    ///
-    /// # Errors
-    /// As [`Call::sample`].
-    pub fn distribution_row<T: Element>(
-        &self,
-        logits: &impl Rows<T>,
-        index: usize,
-        out: &mut [f64],
-        run: Run<'_>,
-    ) -> Result<()> {
-        self.with_row(logits, index, run, |row, x| row.write_law(x, out))
-    }
-
-    /// Draws the token of one row, whose call has been [checked](Self::check).
-    ///
-    /// # Errors
-    /// As [`Call::sample`].
-    pub fn sample_row<T: Element>(
-        &self,
-        logits: &impl Rows<T>,
-        index: usize,
-        run: Run<'_>,
-    ) -> Result<i64> {
-        self.with_row(logits, index, run, |row, x| {
-            Ok(i64::from(row.draw(x, None, Method::Auto)?.1))
+        self.for_rows(logits, out, logits.cols().max(1), run, |row, x, out| {
+            out.fill(0.0);
+            // Between two chances it does not matter what the uniform is.
+            let mut ends: Vec<f64> =
+                row.rules().filter_map(|rule| rule.chance.map(|of| of(&row.params))).collect();
+            ends.push(1.0);
+            ends.sort_by(f64::total_cmp);
+            let mut low = 0.0;
+            for end in ends {
+                if end > low {
+                    let index = row.index;
+                    let mut survivors = row.survivors_with(x, &mut || low, None)?;
+                    if survivors.is_empty() {
+                        return Err(nothing_left(index));
+                    }
+                    survivors.add_law(end - low, out);
+                    low = end;
+                }
+            }
+            Ok(())
         })
     }
 
@@ -456,35 +446,6 @@ impl OneRow<'_> {
             }
         }
         Ok(survivors)
-    }
-
-    /// Writes the exact law of the drawn token, averaged over whether rules that act at random do.
-    fn write_law<T: Element>(&mut self, x: &[T], out: &mut [f64]) -> Result<()> {
-        // Between two chances it does not matter what the uniform is.
-        let mut ends: Vec<f64> =
-            self.rules().filter_map(|rule| rule.chance.map(|of| of(&self.params))).collect();
-        ends.push(1.0);
-        ends.sort_by(f64::total_cmp);
-        let mut low = 0.0;
-        for end in ends {
-            if end > low {
-                let index = self.index;
-                let mut survivors = self.survivors_with(x, &mut || low, None)?;
-                if survivors.is_empty() {
-                    return Err(nothing_left(index));
-                }
-                if end - low == 1.0 {
-                    survivors.write_law(out);
-                } else {
-                    if low == 0.0 {
-                        out.fill(0.0);
-                    }
-                    survivors.add_law(end - low, out);
-                }
-                low = end;
-            }
-        }
-        Ok(())
     }
 
     /// The survivors, and the token that is drawn of them.

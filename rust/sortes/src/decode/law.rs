@@ -103,21 +103,6 @@ impl Survivors<'_> {
         (law.z * shift.exp() / all.z).min(1.0)
     }
 
-    /// Writes the law, with every exponential in `f64`.
-    pub(super) fn write_law(&mut self, out: &mut [f64]) {
-        let (window, max) = (self.window, self.max());
-        let x = self.row.x;
-        simd::exp_into_f64(x, max, self.temperature, out);
-        let mut z = 0.0;
-        for (id, (p, &l)) in out.iter_mut().zip(x).enumerate() {
-            if !window.contains(l, id as u32) {
-                *p = 0.0;
-            }
-            z += *p;
-        }
-        out.iter_mut().for_each(|p| *p /= z);
-    }
-
     /// Adds `share` times the law, with every exponential in `f64`; returns the normaliser, as in
     /// [`Law::z`].
     pub(super) fn add_law(&mut self, share: f64, out: &mut [f64]) -> f64 {

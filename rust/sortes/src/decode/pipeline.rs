@@ -1,7 +1,6 @@
 //! A validated set of rules: which act in which order, and with which parameters in each row.
 
 use super::params::{Parameter, Params, Rule, parameter};
-use sortes_core::memory::with_capacity;
 use sortes_core::{Error, Result};
 
 /// Which of several equally likely tokens a rule keeps that keeps a number of tokens.
@@ -98,20 +97,6 @@ impl Rules {
             }
         }
         Ok(())
-    }
-
-    /// The same rules for a batch in which every row stands `times` times, one after the other.
-    ///
-    /// # Errors
-    /// If there is no memory.
-    pub fn repeated(&self, times: usize) -> Result<Self> {
-        let mut repeated = self.clone();
-        for (_, values) in &mut repeated.per_row {
-            let mut more = with_capacity(values.len().saturating_mul(times), "parameters")?;
-            more.extend(values.iter().flat_map(|&value| std::iter::repeat_n(value, times)));
-            *values = more;
-        }
-        Ok(repeated)
     }
 
     /// The parameters of one row.

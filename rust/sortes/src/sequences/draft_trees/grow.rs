@@ -85,8 +85,33 @@ pub struct DraftTreeBuilder {
     levels: Option<usize>,
 }
 
-/// Proposals of one row: tokens and the logarithms of their probabilities.
-type Proposals = Vec<(i64, f64)>;
+/// A token and the logarithm of its probability.
+type Proposal = (i64, f64);
+
+/// What was proposed for nodes, one after the other.
+#[derive(Debug, Default)]
+struct Proposals {
+    all: Vec<Proposal>,
+    /// Where those of each node end.
+    ends: Vec<usize>,
+}
+
+impl Proposals {
+    fn with_capacity(nodes: usize, proposals: usize) -> Result<Self> {
+        let ends = with_capacity(nodes, "nodes to extend")?;
+        Ok(Self { all: with_capacity(proposals, "proposals")?, ends })
+    }
+
+    fn end(&mut self) {
+        self.ends.push(self.all.len());
+    }
+
+    /// Those of one node.
+    fn of(&self, node: usize) -> &[Proposal] {
+        let start = if node == 0 { 0 } else { self.ends[node - 1] };
+        &self.all[start..self.ends[node]]
+    }
+}
 
 impl DraftTreeBuilder {
     /// A builder of trees for `texts` texts.
@@ -177,12 +202,14 @@ impl DraftTreeBuilder {
         each: usize,
     ) -> Result<()> {
         let width = self.check(logprobs.len().checked_div(each))?;
-        let mut rows = with_capacity(self.texts.len() * width, "rows")?;
+        let most = self.limits.top_k.min(each);
+        let nodes = self.texts.iter().map(|text| text.frontier.len()).sum();
+        let mut rows = Proposals::with_capacity(nodes, nodes * each)?;
         for (b, text) in self.texts.iter().enumerate() {
             for r in 0..text.frontier.len() {
                 let row = b * width + r;
-                let (logprobs, tokens) = (&logprobs[row * each..], &tokens[row * each..]);
-                rows.push(best(&logprobs[..each], &tokens[..each], row, self.limits.top_k)?);
+                let own = row * each..(row + 1) * each;
+                propose(&logprobs[own.clone()], &tokens[own], row, most, &mut rows)?;
             }
         }
         self.grow(&rows)
@@ -202,21 +229,28 @@ impl DraftTreeBuilder {
         let mut all = with_capacity(logits.rows(), "rows")?;
         all.resize(logits.rows(), None);
         let (texts, k) = (&self.texts, self.limits.top_k);
-        call.each_row(logits, None, &mut all, run, |row, tokens, out: &mut Option<Proposals>| {
-            if row % width < texts[row / width].frontier.len() {
-                let found = tokens.likeliest(k, f64::NEG_INFINITY)?;
-                let mut proposals = with_capacity(found.len(), "proposals")?;
-                proposals.extend(found.into_iter().map(|(token, ln_p)| (i64::from(token), ln_p)));
-                *out = Some(proposals);
-            }
-            Ok(())
-        })
+        call.each_row(
+            logits,
+            None,
+            &mut all,
+            run,
+            |row, tokens, out: &mut Option<Vec<(u32, f64)>>| {
+                if row % width < texts[row / width].frontier.len() {
+                    *out = Some(tokens.likeliest(k, f64::NEG_INFINITY)?);
+                }
+                Ok(())
+            },
+        )
         .map_err(|error| match error {
             Error::Row { row, reason, .. } => Error::row("logprobs", row, reason),
             other => other,
         })?;
-        let mut rows = with_capacity(all.len(), "rows")?;
-        rows.extend(all.into_iter().flatten());
+        let found = || all.iter().flatten();
+        let mut rows = Proposals::with_capacity(found().count(), found().map(Vec::len).sum())?;
+        for row in found() {
+            rows.all.extend(row.iter().map(|&(token, ln_p)| (i64::from(token), ln_p)));
+            rows.end();
+        }
         self.grow(&rows)
     }
 
@@ -243,21 +277,21 @@ impl DraftTreeBuilder {
     }
 
     /// Takes the proposals for all nodes of all frontiers.
-    fn grow(&mut self, rows: &[Proposals]) -> Result<()> {
+    fn grow(&mut self, rows: &Proposals) -> Result<()> {
         // Memory first: nothing has changed if there is none.
         let mut next = 0;
         for text in &mut self.texts {
-            let own = &rows[next..next + text.frontier.len()];
-            next += own.len();
-            let more = own.iter().map(Vec::len).sum();
+            let own = next..next + text.frontier.len();
+            next = own.end;
+            let more = own.map(|node| rows.of(node).len()).sum();
             reserve(&mut text.candidates, more, "nodes of a tree")?;
             reserve(&mut text.frontier, more, "nodes of a tree")?;
         }
         let mut next = 0;
         for text in &mut self.texts {
-            let own = &rows[next..next + text.frontier.len()];
-            next += own.len();
-            text.grow(own, &self.limits);
+            let open = text.frontier.len();
+            text.grow(rows, next, &self.limits);
+            next += open;
         }
         self.levels = self.levels.map(|levels| levels + 1);
         Ok(())
@@ -280,13 +314,13 @@ impl Growing {
         self.candidates.get(candidate as usize).copied()
     }
 
-    fn grow(&mut self, rows: &[Proposals], limits: &Limits) {
-        let first = self.candidates.len();
+    /// Takes the proposals for the frontier, the first of which has a number.
+    fn grow(&mut self, rows: &Proposals, first: usize, limits: &Limits) {
         let open = self.frontier.len();
-        for (place, row) in rows.iter().enumerate() {
+        for place in 0..open {
             let parent = self.frontier[place].candidate;
             let above = self.of(parent).map_or(0.0, |parent| parent.score);
-            for &(token, ln_p) in row {
+            for &(token, ln_p) in rows.of(first + place) {
                 let score = above + ln_p;
                 // Less than minus infinity nothing is.
                 if score > f64::NEG_INFINITY && score >= limits.least {
@@ -297,11 +331,15 @@ impl Growing {
             }
         }
         self.frontier.drain(..open);
-        let scores = &self.candidates[first..];
-        let score = |node: &Open| scores[node.candidate as usize - first].score;
-        // Stable: the earlier one of equals first.
-        self.frontier.sort_by(|a, b| score(b).total_cmp(&score(a)));
-        self.frontier.truncate(limits.top_k);
+        let score = |node: &Open| self.candidates[node.candidate as usize].score;
+        // The earlier one of equals first.
+        let best_first =
+            |a: &Open, b: &Open| score(b).total_cmp(&score(a)).then(a.candidate.cmp(&b.candidate));
+        if limits.top_k < self.frontier.len() {
+            self.frontier.select_nth_unstable_by(limits.top_k, best_first);
+            self.frontier.truncate(limits.top_k);
+        }
+        self.frontier.sort_unstable_by(best_first);
     }
 
     fn finish(&self, most: usize) -> Result<Tree> {
@@ -349,28 +387,40 @@ impl Growing {
     }
 }
 
-/// The best proposals of a row, the best first, the earlier one of equals first.
-fn best(logprobs: &[f64], tokens: &[i64], row: usize, most: usize) -> Result<Proposals> {
-    let mut out: Proposals = with_capacity(logprobs.len(), "proposals")?;
+/// Adds the best proposals of a row, the best first, the earlier one of equals first.
+fn propose(
+    logprobs: &[f64],
+    tokens: &[i64],
+    row: usize,
+    most: usize,
+    out: &mut Proposals,
+) -> Result<()> {
+    let start = out.all.len();
+    let bad = |name, i: usize, what: &str, got: String| {
+        Err(Error::argument(name, format!("item ({row}, {i}) {what}{got}")))
+    };
+    let mut is_sorted = true;
     for (i, (&ln_p, &token)) in logprobs.iter().zip(tokens).enumerate() {
         if ln_p.is_nan() || ln_p > 0.0 {
-            let reason = format!("item ({row}, {i}) must be in [-inf, 0], got {}", shown(ln_p));
-            return Err(Error::argument("logprobs", reason));
+            return bad("logprobs", i, "must be in [-inf, 0], got ", shown(ln_p));
         }
         if ln_p == f64::NEG_INFINITY {
             continue;
         }
         if token < 0 {
-            let reason = format!("item ({row}, {i}) must be in [0, 2**63), got {token}");
-            return Err(Error::argument("tokens", reason));
+            return bad("tokens", i, "must be in [0, 2**63), got ", token.to_string());
         }
-        if out.iter().any(|known| known.0 == token) {
-            let reason = format!("item ({row}, {i}) is the token {token} again");
-            return Err(Error::argument("tokens", reason));
+        let own = &out.all[start..];
+        if own.iter().any(|known| known.0 == token) {
+            return bad("tokens", i, "is a second token ", token.to_string());
         }
-        out.push((token, ln_p));
+        is_sorted &= own.last().is_none_or(|last| last.1 >= ln_p);
+        out.all.push((token, ln_p));
     }
-    out.sort_by(|a, b| b.1.total_cmp(&a.1));
-    out.truncate(most);
-    Ok(out)
+    if !is_sorted {
+        out.all[start..].sort_by(|a, b| b.1.total_cmp(&a.1));
+    }
+    out.all.truncate(start + most.min(out.all.len() - start));
+    out.end();
+    Ok(())
 }

@@ -9,22 +9,21 @@
 //! | `shape` | depths, the mask of ancestors, the paths from the root to the leaves |
 //! | `merge` | one tree of several paths |
 //! | `grow` | EAGLE-2: a tree that grows where the draft is sure |
-//! | `model` | what a verifier asks of a model: a draw, or the law, after a node |
 //! | `residual` | the law that is left when a drafted token is refused |
 //! | `verify` | which nodes of a tree are taken |
 //! | `paths` | several independent paths: the best one, and its law |
 
 mod grow;
 mod merge;
-mod model;
 mod paths;
 mod residual;
 mod shape;
+#[cfg(test)]
+mod tests;
 mod verify;
 
 pub use grow::{DraftTreeBuilder, Frontier, Limits, Tree};
 pub use merge::{Merged, merge};
-pub use model::{Logits, Model};
 pub use paths::{Chosen, Grouping, Paths, verify_paths};
 pub use shape::{LeafPaths, depths, mask, paths};
 pub use verify::{Forest, Method, Verified, verify};

@@ -24,13 +24,13 @@
 use std::ops::Range;
 
 use sortes_core::memory::{copied, reserve, with_capacity, zeroed};
-use sortes_core::rng::Stream;
 use sortes_core::rng::elementary::{exp_negative, ln};
 use sortes_core::{Error, Result, Run};
 
-use super::model::Model;
 use super::residual::State;
-use super::verify::Dice;
+use super::verify::uniform;
+use crate::decode::Kept;
+use crate::sequences::verify::Texts;
 
 /// Levels of an octave: their number is a power of two, and that many leading bits of a mantissa.
 const FINE: u32 = 4;
@@ -79,73 +79,70 @@ pub struct Chosen {
 /// The target has `length + 1` rows for each path, the draft `length`. Progress counts texts.
 ///
 /// # Errors
-/// If a token is outside the vocabulary or the draft cannot have drawn it, a row that is read is
-/// unfit, there is no memory, or the work is cancelled.
+/// If something does not fit, a token is outside the vocabulary, a row that is read is unfit, the draft
+/// cannot have drawn a token that is tried, there is no memory, or the work is cancelled.
 pub fn verify_paths(
+    texts: &Texts<'_>,
     paths: Paths<'_>,
-    target: &dyn Model,
-    draft: &dyn Model,
     grouping: Grouping,
-    streams: &[(Stream, u64)],
     run: Run<'_>,
 ) -> Result<Vec<Chosen>> {
-    let vocabulary = target.vocabulary() as i64;
-    if let Some(at) = paths.tokens.iter().position(|token| !(0..vocabulary).contains(token)) {
-        let token = paths.tokens[at];
-        let reason = format!("{} must be in [0, {vocabulary}), got {token}", paths.place(at));
-        return Err(Error::argument("draft_tokens", reason));
-    }
-    let mut out = with_capacity(streams.len(), "texts")?;
-    out.resize(streams.len(), Chosen::default());
+    let Paths { count, length, .. } = paths;
+    texts.check(count * (length + 1))?;
+    let mut out = with_capacity(texts.count(), "texts")?;
+    out.resize(texts.count(), Chosen::default());
     let few = out.len() < run.threads.count();
     let (across, within) = if few { (run.serial(), run) } else { (run, run.serial()) };
     across.try_fill_chunks(&mut out, 1, |text, out| {
-        let (stream, id) = streams[text];
-        let dice = Dice { stream, id, base: FIRST_DRAW };
-        out[0] = OneText { paths, target, draft, grouping, dice, text, run: within }.verify()?;
+        let one = OneText { paths, texts, grouping, text, run: within };
+        for path in 0..count {
+            for place in 0..length {
+                one.token(path, place)?;
+            }
+        }
+        out[0] = one.verify()?;
         run.advance(1);
         Ok(())
     })?;
     Ok(out)
 }
 
-impl Paths<'_> {
-    /// How messages call an item.
-    fn place(&self, at: usize) -> String {
-        let (path, place) = (at / self.length, at % self.length);
-        let (text, path) = (path / self.count, path % self.count);
-        if self.tokens.len() == self.count * self.length {
-            format!("item ({path}, {place})")
-        } else {
-            format!("item ({text}, {path}, {place})")
-        }
-    }
-}
-
 /// The work on one text.
 struct OneText<'a> {
     paths: Paths<'a>,
-    target: &'a dyn Model,
-    draft: &'a dyn Model,
+    texts: &'a Texts<'a>,
     grouping: Grouping,
-    dice: Dice,
     text: usize,
     run: Run<'a>,
 }
 
 impl OneText<'_> {
+    /// How messages call a row, or a token, of a path.
+    fn label(&self, path: usize, place: usize) -> String {
+        let text =
+            if self.texts.shape.is_empty() { String::new() } else { format!("{}, ", self.text) };
+        format!("({text}{path}, {place})")
+    }
+
     /// The number of a path in the batch.
     fn number(&self, path: usize) -> usize {
         self.text * self.paths.count + path
     }
 
-    fn token(&self, path: usize, place: usize) -> usize {
-        self.paths.tokens[self.number(path) * self.paths.length + place] as usize
+    fn token(&self, path: usize, place: usize) -> Result<u32> {
+        let token = self.paths.tokens[self.number(path) * self.paths.length + place];
+        self.texts.token("draft_tokens", token, || self.label(path, place))
+    }
+
+    /// A number of the text, counted from the first that paths read.
+    fn number_at(&self, index: usize) -> Result<f64> {
+        let root = self.texts.call.place(self.text, self.number(0) * (self.paths.length + 1), 0)?;
+        Ok(uniform(&root, FIRST_DRAW + index as u64))
     }
 
     /// The number that decides about a token of a path.
-    fn uniform(&self, path: usize, place: usize) -> f64 {
-        self.dice.uniform((1 + path * self.paths.length + place) as u64)
+    fn uniform(&self, path: usize, place: usize) -> Result<f64> {
+        self.number_at(1 + path * self.paths.length + place)
     }
 
     fn verify(&self) -> Result<Chosen> {
@@ -170,15 +167,15 @@ impl OneText<'_> {
     /// Stands behind the first tokens of a path.
     fn enter(&self, path: usize, place: usize, weight: f64) -> Result<State> {
         self.run.check()?;
-        let length = self.paths.length;
-        let is_leaf = place == length;
-        let mut state = State::new(self.target.vocabulary(), weight, is_leaf)?;
-        let number = self.number(path);
-        self.target.law(number * (length + 1) + place, &mut state.p, self.run)?;
-        if !is_leaf {
-            self.draft.law(number * length + place, &mut state.q, self.run)?;
+        let (length, number) = (self.paths.length, self.number(path));
+        let rows = (number * (length + 1) + place, number * length + place);
+        let at = self.texts.call.place(self.text, rows.0, place)?;
+        let label = || self.label(path, place);
+        if place == length {
+            let state = |mut p: Kept<'_, '_>| State::new(&mut p, None, weight);
+            return self.texts.target(rows.0, &at, label, self.run, state);
         }
-        Ok(state)
+        self.texts.both(rows, &at, label, self.run, |p, q| State::new(p, Some(q), weight))
     }
 
     /// Chooses a path of a group, whose laws at the root are given, and takes as much of it as it can;
@@ -190,6 +187,7 @@ impl OneText<'_> {
         // From above: the chosen path, its laws and the weights of its beginnings.
         let mut beginning = Beginning { below: 0.0, own: 1.0 };
         let mut states: Vec<State> = Vec::new();
+        let mut places: Vec<usize> = with_capacity(self.paths.length, "tokens of a path")?;
         let mut weight = 1.0;
         for place in 0..self.paths.length {
             if place > 0 {
@@ -197,54 +195,63 @@ impl OneText<'_> {
                 states.push(self.enter(left[0], place, weight)?);
             }
             let state = states.last_mut().unwrap_or(root);
-            let token = self.best(&left, place, state)?;
-            left.retain(|&path| self.token(path, place) == token);
-            if count > 1 {
-                beginning.choose(state, token, count)?;
+            let (best, at) = self.best(&left, place, state)?;
+            let token = self.token(best, place)?;
+            let mut kept = 0;
+            for i in 0..left.len() {
+                let path = left[i];
+                left[kept] = path;
+                kept += usize::from(self.token(path, place)? == token);
             }
-            state.mass = state.q.iter().sum();
-            weight = state.chance(token).unwrap_or(0.0);
+            left.truncate(kept);
+            places.push(at);
+            if count > 1 {
+                beginning.choose(state, at, count)?;
+                state.mass = state.q.iter().sum();
+            }
+            weight = state.chance(at);
             if weight == 0.0 {
                 break;
             }
         }
         // From below: the first beginning that is taken.
         let (path, length) = (left[0], self.paths.length);
-        if states.len() + 1 == length && self.uniform(path, length - 1) < weight {
+        if places.len() == length && self.uniform(path, length - 1)? < weight {
             return self.taken(path, length, &self.enter(path, length, 1.0)?).map(Some);
         }
         for (above, state) in states.iter_mut().enumerate().rev() {
             // This state stands behind the token at `above`.
-            state.refuse(self.token(path, above + 1), true, self.run)?;
-            if self.uniform(path, above) < state.weight {
+            state.refuse(places[above + 1], true, self.run)?;
+            if self.uniform(path, above)? < state.weight {
                 return self.taken(path, above + 1, state).map(Some);
             }
         }
-        root.refuse(self.token(path, 0), true, self.run)?;
+        root.refuse(places[0], true, self.run)?;
         Ok(None)
     }
 
-    /// The best of the next tokens of these paths.
-    fn best(&self, paths: &[usize], place: usize, state: &State) -> Result<usize> {
+    /// The path with the best of the next tokens of some paths, and where that stands in the laws.
+    fn best(&self, paths: &[usize], place: usize, state: &State) -> Result<(usize, usize)> {
         let mut best = None;
         for &path in paths {
-            let token = self.token(path, place);
-            let (p, q) = (state.p[token], state.q[token]);
-            if q <= 0.0 {
-                let at = self.number(path) * self.paths.length + place;
-                let reason = "which the draft cannot have drawn: its law gives it no probability";
-                let reason = format!("{} is token {token}, {reason}", self.paths.place(at));
-                return Err(Error::argument("draft_tokens", reason));
+            let token = self.token(path, place)?;
+            let Some(at) = state.place(token).filter(|&at| state.q[at] > 0.0) else {
+                let label = self.label(path, place);
+                return Err(self.texts.impossible("draft_tokens", token, &label));
+            };
+            let rank = (level(state.p[at], state.q[at]), at);
+            if best.is_none_or(|(known, _)| known < rank) {
+                best = Some((rank, path));
             }
-            best = best.max(Some((level(p, q), token)));
         }
-        best.map(|(_, token)| token).ok_or_else(|| Error::argument("draft_tokens", "have no path"))
+        let found = best.map(|((_, at), path)| (path, at));
+        found.ok_or_else(|| Error::argument("draft_tokens", "have no path"))
     }
 
     fn taken(&self, path: usize, accepted: usize, state: &State) -> Result<Chosen> {
-        let drawn = state.draw(self.dice.uniform(0));
-        let token = drawn.ok_or_else(|| Error::argument("target_logits", "leave no token"))?;
-        Ok(Chosen { path, accepted, token: token as i64 })
+        let drawn = state.draw(self.number_at(0)?);
+        let token = drawn.ok_or_else(|| Error::argument(self.texts.name, "leaves no token"))?;
+        Ok(Chosen { path, accepted, token: i64::from(token) })
     }
 }
 
@@ -264,18 +271,19 @@ struct Beginning {
 }
 
 impl Beginning {
-    /// Makes of the law of the draft that of the chosen path, and goes on with a token.
-    fn choose(&mut self, state: &mut State, token: usize, count: usize) -> Result<()> {
+    /// Makes of the law of the draft that of the chosen path, and goes on with the token
+    /// at a place.
+    fn choose(&mut self, state: &mut State, at: usize, count: usize) -> Result<()> {
         let State { p, q, .. } = state;
         let (mut masses, total) = below_levels(p, q)?;
         let mut next = *self;
-        for (id, (p, q)) in p.iter().zip(q).enumerate() {
+        for (place, (p, q)) in p.iter().zip(q).enumerate() {
             if *q > 0.0 {
                 let through = &mut masses[level(*p, *q)];
                 let below = self.below + self.own * (*through / total);
                 *through += *q;
                 let upto = self.below + self.own * (*through / total);
-                if id == token {
+                if place == at {
                     next = Self { below: below / upto, own: self.own * (*q / total) / upto };
                 }
                 *q *= powers(upto, below, count);

@@ -106,9 +106,7 @@ impl One<'_> {
             run.check()?;
             let (place, row) = (self.place(position)?, self.row(position));
             let token = if method == Method::Draw {
-                named(texts.target.draw(row, &place, *run), "target_logits", || {
-                    self.label(position)
-                })?
+                named(texts.target.draw(row, &place, *run), texts.name, || self.label(position))?
             } else {
                 texts
                     .target(
@@ -235,7 +233,7 @@ impl One<'_> {
 
     fn nothing(&self, position: usize) -> Error {
         let reason = format!("row {}: no finite logit", self.label(position));
-        Error::argument("target_logits", reason)
+        Error::argument(self.texts.name, reason)
     }
 }
 

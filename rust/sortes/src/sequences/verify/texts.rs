@@ -15,6 +15,8 @@ pub struct Texts<'a> {
     pub call: &'a Call<'a>,
     /// The axes of the texts, for messages.
     pub shape: &'a [usize],
+    /// What messages call the target's rows.
+    pub name: &'static str,
     /// The target's rows, text by text.
     pub target: AnyRows<'a>,
     /// The draft's.
@@ -96,7 +98,7 @@ impl Texts<'_> {
         run: Run<'_>,
         f: impl FnOnce(Kept<'_, '_>) -> Result<R>,
     ) -> Result<R> {
-        named(self.target.keep(row, place, run, f), "target_logits", label)
+        named(self.target.keep(row, place, run, f), self.name, label)
     }
 
     /// The same with a row of the draft beside it.
@@ -120,7 +122,7 @@ impl Texts<'_> {
 }
 
 /// Names the row of an error that names none.
-pub(super) fn named<R>(
+pub(in crate::sequences) fn named<R>(
     result: Result<R>,
     name: &'static str,
     label: impl FnOnce() -> String,

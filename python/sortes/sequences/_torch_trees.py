@@ -1,0 +1,49 @@
+"""Trees that are verified on the device where the target's logits are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sortes import _core
+from sortes._rng import as_streams
+from sortes.decode import _torch
+from sortes.sequences._drafts import flat
+
+if TYPE_CHECKING:
+    import torch
+    from numpy.typing import NDArray
+
+    from sortes.decode._call import Request
+    from sortes.sequences.draft_trees import DraftTree
+
+
+def drawn(trees: list[DraftTree], logits: torch.Tensor, request: Request) -> NDArray[np.int64]:
+    """Draw the target's token after every node at once; the tokens come here, in one copy."""
+    texts, (each, vocabulary) = len(trees), logits.shape[-2:]
+    for name, value in request.rules.params.items():
+        if not isinstance(value, float):
+            raise ValueError(f"{name}: must be one number for all texts on a device")
+    depths = np.zeros((texts, each), np.int64)
+    for text, tree in enumerate(trees):
+        if tree.tokens[1:].max(initial=0) >= vocabulary:
+            node = int(np.argmax(tree.tokens >= vocabulary))
+            at = (text, node) if logits.ndim == 3 else node
+            reason = f"item {at} must be in [0, {vocabulary}), got {tree.tokens[node]}"
+            raise ValueError(f"tree: {reason}")
+        depths[text, : len(tree)] = tree.depths
+    ids = np.arange(texts) if request.rows is None else flat(request.rows)
+    if ids.shape != (texts,):
+        raise ValueError(f"rows: must have shape ({texts},), got {ids.shape}")
+    streams = as_streams(request.rng, texts, request.step)
+    of_text = [streams] * texts if isinstance(streams, _core.Stream) else streams
+    pairs = zip(of_text, depths.tolist(), strict=True)
+    places = [stream.advance(depth) for stream, row in pairs for depth in row]
+    mask = request.mask
+    if mask is not None:
+        mask = mask.reshape(-1, mask.shape[-1])
+    asked = request._replace(mask=mask, rows=np.repeat(ids, each), rng=places, step=0)
+    rows = logits.reshape(-1, vocabulary)
+    tokens = _torch.sample(rows, asked, None, None, False, None)[0]
+    return tokens.cpu().numpy().reshape(texts, each)
