@@ -200,8 +200,10 @@ def draft_tree() -> plt.Figure:
             x, y = [depths[parent], depths[node]], [heights[parent], heights[node]]
             axes.plot(x, y, color=colour, lw=2.5 if node in taken else 1)
         axes.plot(depths[node], heights[node], "o", ms=9, color=colour)
-        axes.annotate(f"{node}  {words[node]}", (depths[node], heights[node]), (0, 9),
-                      textcoords="offset points", ha="center", color=colour)  # fmt: skip
+        is_leaf = node not in parents
+        xytext, ha = ((9, -3), "left") if is_leaf else ((0, 9), "center")
+        axes.annotate(f"{node}  {words[node]}", (depths[node], heights[node]), color=colour,
+                      textcoords="offset points", xytext=xytext, ha=ha)  # fmt: skip
     end, right = taken[-1], depths[taken[-1]] + 1
     axes.plot([depths[end], right], [heights[end], heights[end]], ":", color=pictures.COLOURS[1])
     axes.annotate(after, (right, heights[end]), (6, -3), textcoords="offset points",

@@ -39,6 +39,42 @@ def test_the_reference_keeps_the_law(method, count, seed):
         assert chance == pytest.approx(pair.probability(text), abs=1e-12)
 
 
+def with_ties(pair, paths):
+    """Greedy verification where ratios above one tie, and the first of such paths is taken.
+
+    That is our reading of code that was published with the scheme; its law of the chosen path is
+    that of a strict order, in which the highest id would win.
+    """
+
+    def ranks(prefix):
+        return np.minimum(1.0, pair.p[prefix] / pair.q[prefix])
+
+    left, prefix, laws = list(paths), (), {}
+    below, own = 0.0, 1.0
+    for place in range(len(paths[0])):
+        q, rank = pair.q[prefix], ranks(prefix)
+        order = np.argsort(rank, kind="stable")
+        through = np.empty(len(q))
+        through[order] = q[order].cumsum()
+        law = (below + own * through) ** len(paths) - (below + own * (through - q)) ** len(paths)
+        laws[prefix] = law / law.sum()
+        best = max((path[place] for path in left), key=lambda token: rank[token])
+        below, own = below + own * (through[best] - q[best]), own * q[best]
+        left = [path for path in left if path[place] == best]
+        prefix = (*prefix, best)
+    tree = []
+    for token in reversed(prefix):
+        tree = [(token, tree)]
+    return ((o, c) for o, c in ref.traversal(pair, tree, laws=laws) if o is not None)
+
+
+def test_ties_change_the_law():
+    """Why the order is strict."""
+    pair = pair_of(0)
+    law, _ = ref.law_of(pair, ref.iid_paths(pair, 3, 2), with_ties, 3)
+    assert sum(abs(c - pair.probability(text)) for text, c in law.items()) / 2 > 0.1
+
+
 def accepted(pair, count, sizes):
     drafts = ref.iid_paths(pair, count, 2)
     return ref.law_of(pair, drafts, lambda *a: ref.verified_paths(*a, sizes), 3)[1]
@@ -47,7 +83,7 @@ def accepted(pair, count, sizes):
 def test_more_is_taken_of_three_paths():
     """Than of one, for every pair; of a good draft the published scheme takes less than of one."""
     gains, losses = [], []
-    for seed in range(12):
+    for seed in range(8):
         pair = pair_of(seed)
         block = accepted(pair, 1, ref.greedy)
         gains.append((1 + accepted(pair, 3, ref.plan)) / (1 + block))

@@ -6,6 +6,7 @@ decide by the numbers of a stream, as the kernels do.
 """
 
 import itertools
+from functools import cache
 
 import numpy as np
 from sortes import _core
@@ -176,6 +177,11 @@ def level(p, q):
 
 def order(p, q):
     """The tokens from the worst to the best."""
+    return _order(tuple(p), tuple(q))
+
+
+@cache
+def _order(p, q):
     able = [t for t in range(len(q)) if q[t] > 0]
     return sorted(able, key=lambda t: (level(p[t], q[t]), t))
 
@@ -219,6 +225,12 @@ def best_laws(p, q, count):
 
 def plan(p, q, left):
     """The size of the next group, and how likely all are refused at the root, for few paths."""
+    return _plan(tuple(p), tuple(q), left)
+
+
+@cache
+def _plan(p, q, left):
+    p, q = np.array(p), np.array(q)
     best = (0, np.inf)
     for size in range(1, left + 1):
         law = best_laws(p, q, size)

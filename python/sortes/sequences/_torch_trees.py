@@ -33,7 +33,7 @@ def drawn(trees: list[DraftTree], logits: torch.Tensor, request: Request) -> NDA
             reason = f"item {at} must be in [0, {vocabulary}), got {tree.tokens[node]}"
             raise ValueError(f"tree: {reason}")
         depths[text, : len(tree)] = tree.depths
-    ids = np.arange(texts) if request.rows is None else flat(request.rows)
+    ids = np.arange(texts) if request.rows is None else flat(request.rows).reshape(-1)
     if ids.shape != (texts,):
         raise ValueError(f"rows: must have shape ({texts},), got {ids.shape}")
     streams = as_streams(request.rng, texts, request.step)

@@ -479,7 +479,7 @@ def _path(
 
 def _of_texts(part: NDArray[Any], shape: tuple[int, ...], wrap: Callable[[Any], Any]) -> Any:
     """Return an array with an axis of texts in the caller's form."""
-    return wrap(part.reshape(*shape, *part.shape[1:]))
+    return wrap(part.reshape((*shape, *part.shape[1:])))
 
 
 def _followed(

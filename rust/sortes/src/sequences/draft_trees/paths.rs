@@ -100,6 +100,7 @@ pub fn verify_paths(
                 one.token(path, place)?;
             }
         }
+        texts.call.place(text, one.number(0) * (length + 1), length)?;
         out[0] = one.verify()?;
         run.advance(1);
         Ok(())
@@ -148,6 +149,12 @@ impl OneText<'_> {
     fn verify(&self) -> Result<Chosen> {
         let Paths { count, length, .. } = self.paths;
         let mut root = self.enter(0, 0, 1.0)?;
+        if length > 0 {
+            // Whatever path is tried: the draft must be able to have drawn all of them.
+            for path in 0..count {
+                self.find(path, 0, &root)?;
+            }
+        }
         let draft = copied(&root.q, "probabilities of tokens", self.run)?;
         let mut first = 0;
         while length > 0 && first < count {
@@ -234,11 +241,7 @@ impl OneText<'_> {
     fn best(&self, paths: &[usize], place: usize, state: &State) -> Result<(usize, usize)> {
         let mut best = None;
         for &path in paths {
-            let token = self.token(path, place)?;
-            let Some(at) = state.place(token).filter(|&at| state.q[at] > 0.0) else {
-                let label = self.label(path, place);
-                return Err(self.texts.impossible("draft_tokens", token, &label));
-            };
+            let at = self.find(path, place, state)?;
             let rank = (level(state.p[at], state.q[at]), at);
             if best.is_none_or(|(known, _)| known < rank) {
                 best = Some((rank, path));
@@ -246,6 +249,13 @@ impl OneText<'_> {
         }
         let found = best.map(|((_, at), path)| (path, at));
         found.ok_or_else(|| Error::argument("draft_tokens", "have no path"))
+    }
+
+    /// Where the next token of a path stands in the laws.
+    fn find(&self, path: usize, place: usize, state: &State) -> Result<usize> {
+        let token = self.token(path, place)?;
+        let at = state.place(token).filter(|&at| state.q[at] > 0.0);
+        at.ok_or_else(|| self.texts.impossible("draft_tokens", token, &self.label(path, place)))
     }
 
     fn taken(&self, path: usize, accepted: usize, state: &State) -> Result<Chosen> {

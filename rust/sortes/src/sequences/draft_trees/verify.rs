@@ -129,9 +129,7 @@ pub fn verify(
     let (across, within) = if few { (run.serial(), run) } else { (run, run.serial()) };
     across.try_fill_chunks(&mut out, 1, |text, out| {
         let walk = Walk { tree: forest.tree(text), texts, text, each, method, run: within };
-        for node in 1..walk.tree.tokens.len() {
-            walk.token(node as u32)?;
-        }
+        walk.check()?;
         out[0] = if method == Method::Draw { walk.drawn()? } else { walk.walk()? };
         run.advance(1);
         Ok(())
@@ -167,6 +165,15 @@ struct Stand {
 impl Walk<'_> {
     fn label(&self, node: u32) -> String {
         self.texts.label(self.text, Some(node as usize))
+    }
+
+    /// Checks what does not depend on what is drawn.
+    fn check(&self) -> Result<()> {
+        for node in 1..self.tree.tokens.len() {
+            self.token(node as u32)?;
+        }
+        let deepest = self.tree.depths.iter().copied().max().unwrap_or(0);
+        self.texts.call.place(self.text, self.row(0), deepest as usize).map(drop)
     }
 
     fn token(&self, node: u32) -> Result<u32> {
