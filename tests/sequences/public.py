@@ -80,10 +80,13 @@ def codes():
     return ArithmeticCodes(HIGH, 2, rng=0)
 
 
-#: A tree of drafted tokens that is deep where data are high, and rows of logits for it.
-CHAIN = DraftTree(np.arange(3 * SCALE) % 3, np.arange(3 * SCALE) - 1)
-LOGITS_OF_TREE = np.tile(NORMAL[:1], (3 * SCALE if TALL else 3, WIDE))
-FEW = CHAIN if TALL else DraftTree([0, 1, 2], [-1, 0, 1])
+#: A tree of drafted tokens, deep where data are high, and rows of logits for several texts.
+NODES = 3 * SCALE if TALL else 3
+CHAIN = DraftTree(np.arange(NODES) % 3, np.arange(NODES) - 1)
+AFTER = np.tile(NORMAL[:1], (8, NODES, WIDE))
+#: Two paths of two tokens for each of these texts.
+DRAFTED = np.tile([[1, 2], [2, 0]], (8, 1, 1))
+BEHIND = np.tile(NORMAL[:1], (8, 2, 3, WIDE))
 
 
 def builder():
@@ -137,12 +140,14 @@ CALLS = {
                                **{k: v for k, v in SEARCH.items() if k != "node_batch_size"}},
     "threshold_weights": {"logprobs": SAMPLES, "kappa": -1.0},
     "unordered_set_weights": {"logprobs": SAMPLES},
-    "verify_paths": {"draft_tokens": [[1], [2]], "target_logits": np.tile(NORMAL[:1], (2, 2, WIDE)),
-                     "draft_logits": np.tile(NORMAL[1:2], (2, 1, WIDE)), "top_p": 0.99, "rng": 0},
+    "verify_paths": {
+        "draft_tokens": DRAFTED, "target_logits": BEHIND, "draft_logits": BEHIND[:, :, :2] * 0.9,
+        "logit_bias": BIAS, "mask": np.tile(np.arange(V) != 3, WIDE), "top_p": 0.99, "rng": 0,
+    },
     "verify_tree": [
-        {"tree": FEW, "target_logits": LOGITS_OF_TREE, "top_p": 0.9, "rng": 0,
-         "logit_bias": BIAS},
-        {"tree": FEW, "target_logits": LOGITS_OF_TREE, "draft_logits": LOGITS_OF_TREE,
+        {"tree": [CHAIN] * 8, "target_logits": AFTER, "logit_bias": BIAS, "top_p": 0.9, "rng": 0,
+         "mask": np.tile(np.arange(V) != 3, WIDE)},
+        {"tree": [CHAIN] * 8, "target_logits": AFTER, "draft_logits": AFTER * 0.5,
          "method": "traversal", "rng": 0},
     ],
     "arithmetic_codes": {"n": 3 * SCALE, "codebook": "stratified", "rng": 0},

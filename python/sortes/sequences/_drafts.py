@@ -59,7 +59,7 @@ def stack_of(x: Any, name: str, axes: int) -> Stack:
     if torch is not None and isinstance(x, torch.Tensor):
         check_dense(x, name)
     elif getattr(x, "dtype", None) is None or not hasattr(x, "reshape"):
-        x = host(x, name, "f") if np.ndim(x) else np.asarray(x)
+        x = host(x, name, None)
     shape = tuple(x.shape)
     if len(shape) <= axes:
         wanted = "(..., V)" if axes == 0 else "(..., g + 1, V)"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sortes import _core
+from sortes._device import check_dense
 from sortes._rng import as_streams
 from sortes.decode import _torch
 from sortes.sequences._drafts import flat
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 def drawn(trees: list[DraftTree], logits: torch.Tensor, request: Request) -> NDArray[np.int64]:
     """Draw the target's token after every node at once; the tokens come here, in one copy."""
+    check_dense(logits, "target_logits")
     texts, (each, vocabulary) = len(trees), logits.shape[-2:]
     for name, value in request.rules.params.items():
         if not isinstance(value, float):
@@ -45,5 +47,10 @@ def drawn(trees: list[DraftTree], logits: torch.Tensor, request: Request) -> NDA
         mask = mask.reshape(-1, mask.shape[-1])
     asked = request._replace(mask=mask, rows=np.repeat(ids, each), rng=places, step=0)
     rows = logits.reshape(-1, vocabulary)
-    tokens = _torch.sample(rows, asked, None, None, False, None)[0]
+    try:
+        tokens = _torch.sample(rows, asked, None, None, False, None)[0]
+    except (TypeError, ValueError) as error:
+        if not str(error).startswith("logits:"):
+            raise
+        raise type(error)(f"target_{error}") from None
     return tokens.cpu().numpy().reshape(texts, each)

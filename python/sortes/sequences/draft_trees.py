@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy as np
 from sortes import _core
 from sortes._arrays import host, integers_of, numbers_of, rows_of
 from sortes._check import AT_LEAST_1, COUNT, AtLeastOne, Count, Domain
-from sortes._device import to_host
+from sortes._device import check_dense, to_host
 from sortes._progress import job_of
 from sortes.decode._call import Given
 from sortes.decode.rules import Rules
@@ -151,17 +151,22 @@ class DraftTree:
         _fill(tree, *columns, None)
         return tree
 
-    @cached_property
+    @property
     def mask(self) -> NDArray[np.bool_]:
         """Whether each node is another one or stands above it."""
-        n = len(self.tokens)
-        return _core.sequences.draft_trees.mask(self.parents).reshape(n, n)
+        if "_mask" not in self.__dict__:
+            n = len(self.tokens)
+            mask = _core.sequences.draft_trees.mask(self.parents).reshape(n, n)
+            object.__setattr__(self, "_mask", mask)
+        return self.__dict__["_mask"]  # type: ignore[no-any-return]
 
-    @cached_property
+    @property
     def paths(self) -> NDArray[np.int64]:
         """The nodes from the root to each leaf."""
-        nodes, width = _core.sequences.draft_trees.paths(self.parents, self.depths)
-        return nodes.reshape(-1, width)
+        if "_paths" not in self.__dict__:
+            nodes, width = _core.sequences.draft_trees.paths(self.parents, self.depths)
+            object.__setattr__(self, "_paths", nodes.reshape(-1, width))
+        return self.__dict__["_paths"]  # type: ignore[no-any-return]
 
     def __len__(self) -> int:
         """Return the number of nodes."""
@@ -453,8 +458,11 @@ def _is_ready(logprobs: Any, tokens: Any, axes: int) -> bool:
 def _rows(x: Any, axes: int) -> Any:
     """Return an array or a tensor as a matrix: `axes` axes stand before the last one."""
     x = to_host(x)
-    if not hasattr(x, "reshape"):
-        x = host(x, "logprobs")
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(x, torch.Tensor):
+        check_dense(x, "logprobs")
+    else:
+        x = host(x, "logprobs", None)
     if x.ndim != axes + 1 or x.shape[-1] == 0:
         shape = ("(k,) or (V,)", "(f, k) or (f, V), or (B, k) or (B, V)", "(B, f, k) or (B, f, V)")
         raise ValueError(f"logprobs: must have shape {shape[axes]}, got {tuple(x.shape)}")

@@ -374,7 +374,7 @@ def verify_paths(
     >>> target = np.log([[[0.2, 0.8], [0.5, 0.5]]] * 2)
     >>> draft = np.log([[[0.5, 0.5]]] * 2)
     >>> verify_paths([[0], [1]], target, draft, rng=0)
-    VerifiedPaths(path=array(1), tokens=array([1, 1]), num_accepted=array(1))
+    VerifiedPaths(path=array(1), tokens=array([1, 0]), num_accepted=array(1))
     """
     one_of(method, "method", get_args(PathsMethod))
     chosen = as_rules(rules, rule_args)
@@ -388,10 +388,15 @@ def verify_paths(
         raise ValueError(f"draft_tokens: must have shape {wanted}, got {tokens.shape}")
     *shape, count, length = tokens.shape
     target = stack_of(target_logits, "target_logits", 2)
+    if len(target.shape) == 3 and target.shape[:1] != tuple(shape):
+        wanted = f"({target.shape[0]}, K, g)"
+        raise ValueError(f"draft_tokens: must have shape {wanted}, got {tokens.shape}")
     if target.shape != (*shape, count, length + 1):
         known = (*shape, count, length + 1, "V")
         got = (*target.shape, target.rows.array.shape[1])
         raise ValueError(f"target_logits: must have shape {_tuple(known)}, got {got}")
+    if draft_logits is None:
+        raise TypeError("draft_logits: must hold numbers, got None")
     draft = _beside(draft_logits, target, tokens.shape, method)
     texts = math.prod(shape)
     given = given_of(target, texts, request)
