@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from sortes.sequences.draft_trees import DraftTree
 
 
-def drawn(trees: list[DraftTree], logits: torch.Tensor, request: Request) -> NDArray[np.int64]:
-    """Draw the target's token after every node at once; the tokens come here, in one copy."""
+def by_drawing(
+    trees: list[DraftTree], logits: torch.Tensor, request: Request
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Draw the target's token after every node at once, and follow them here: one copy waits."""
     check_dense(logits, "target_logits")
     texts, (each, vocabulary) = len(trees), logits.shape[-2:]
     for name, value in request.rules.params.items():
@@ -42,7 +44,7 @@ def drawn(trees: list[DraftTree], logits: torch.Tensor, request: Request) -> NDA
     of_text = [streams] * texts if isinstance(streams, _core.Stream) else streams
     pairs = zip(of_text, depths.tolist(), strict=True)
     places = [stream.advance(depth) for stream, row in pairs for depth in row]
-    mask = request.mask
+    mask: Any = request.mask
     if mask is not None:
         mask = mask.reshape(-1, mask.shape[-1])
     asked = request._replace(mask=mask, rows=np.repeat(ids, each), rng=places, step=0)
@@ -53,4 +55,25 @@ def drawn(trees: list[DraftTree], logits: torch.Tensor, request: Request) -> NDA
         if not str(error).startswith("logits:"):
             raise
         raise type(error)(f"target_{error}") from None
-    return tokens.cpu().numpy().reshape(texts, each)
+    return _followed(trees, tokens.cpu().numpy().reshape(texts, each))
+
+
+def _followed(
+    trees: list[DraftTree], after: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Follow the tokens that were drawn after all nodes: nodes, how many, and what follows."""
+    nodes: list[int] = []
+    counts, last = [], []
+    for text, tree in enumerate(trees):
+        pairs = zip(tree.parents.tolist(), tree.tokens.tolist(), strict=True)
+        children = {pair: node for node, pair in enumerate(pairs)}
+        node, before = 0, len(nodes)
+        while (child := children.get((node, int(after[text, node])))) is not None:
+            nodes.append(node := child)
+        if after[text, node] < 0:
+            row = (text, node) if len(trees) > 1 else node
+            reason = "contains NaN or +inf, or no finite logit"
+            raise ValueError(f"target_logits: row {row}: {reason}")
+        counts.append(len(nodes) - before)
+        last.append(after[text, node])
+    return np.array(nodes, np.int64), np.array(counts), np.array(last)

@@ -239,19 +239,23 @@ def verify_tree(
 
         _check_rows(tuple(target_logits.shape[:-1]), shape, sizes)
         with at_once(progress, len(trees)):
-            after = _torch_trees.drawn(trees, target_logits, request)
+            found = _torch_trees.by_drawing(trees, target_logits, request)
         wrap = partial(to_device, device=target_logits.device)
-        return _path(trees, shape, *_followed(trees, after), wrap)
+        return _path(trees, shape, *found, wrap)
     target = stack_of(target_logits, "target_logits", 1)
     _check_rows(target.shape, shape, sizes)
-    draft = _beside(draft_logits, target, target.shape, method)
+    draft = None
+    if draft_logits is not None:
+        draft = _beside(draft_logits, target, target.shape, method)
     given = given_of(target, len(trees), request)
     streams = streams_of(request, len(trees))
-    columns = [np.concatenate([getattr(one, name) for one in trees]) for name in _COLUMNS]
-    starts = [0, *np.cumsum(sizes).tolist()]
+    tokens, parents, depths = (
+        np.concatenate([getattr(one, name) for one in trees]) for name in _COLUMNS
+    )
+    columns = (tokens, parents, depths, [0, *np.cumsum(sizes).tolist()])
     with job_of(num_threads, progress, "texts") as job:
         found = _core.sequences.draft_trees.verify_tree(
-            given, streams, list(shape), (*columns, starts), target.shape[-1], draft, method, job
+            given, streams, list(shape), columns, target.shape[-1], draft, method, job
         )
     return _path(trees, shape, *found, target.rows.wrap)
 
@@ -450,10 +454,8 @@ def _check_rows(rows: tuple[int, ...], shape: tuple[int, ...], sizes: NDArray[np
 
 def _beside(
     logits: Any, target: Stack, shape: tuple[int, ...], method: str
-) -> tuple[NDArray[Any], bool] | None:
+) -> tuple[NDArray[Any], bool]:
     """Return the logits of the draft, which must have this shape."""
-    if logits is None:
-        return None
     if is_on_device(logits):
         raise TypeError(on_the_cpu("draft_logits", f"method={method!r}"))
     draft, size = stack_of(logits, "draft_logits", 1), target.rows.array.shape[1]
@@ -485,24 +487,3 @@ def _path(
 def _of_texts(part: NDArray[Any], shape: tuple[int, ...], wrap: Callable[[Any], Any]) -> Any:
     """Return an array with an axis of texts in the caller's form."""
     return wrap(part.reshape((*shape, *part.shape[1:])))
-
-
-def _followed(
-    trees: list[DraftTree], after: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Follow the tokens that were drawn after all nodes: nodes, how many, and what follows."""
-    nodes: list[int] = []
-    counts, last = [], []
-    for text, tree in enumerate(trees):
-        pairs = zip(tree.parents.tolist(), tree.tokens.tolist(), strict=True)
-        children = {pair: node for node, pair in enumerate(pairs)}
-        node, before = 0, len(nodes)
-        while (child := children.get((node, int(after[text, node])))) is not None:
-            nodes.append(node := child)
-        if after[text, node] < 0:
-            row = (text, node) if len(trees) > 1 else node
-            reason = "contains NaN or +inf, or no finite logit"
-            raise ValueError(f"target_logits: row {row}: {reason}")
-        counts.append(len(nodes) - before)
-        last.append(after[text, node])
-    return np.array(nodes, np.int64), np.array(counts), np.array(last)
