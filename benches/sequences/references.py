@@ -87,3 +87,36 @@ def unordered_set_weights(logprobs):
     each = [orders(np.delete(p, i), p[i]) for i in range(len(p))]
     # Behind the first draw; the whole is the sum of these.
     return np.array(each) / sum(each)
+
+
+def draft_tree(torch, levels, k, nodes, root):
+    """A tree of EAGLE-2, as one writes it in Torch: top-k of scores, a loop for mask and paths."""
+    scores, ids = levels[0][0][0], levels[0][1][0]
+    all_scores, all_ids, all_parents = [scores], [ids], [torch.full((k,), -1)]
+    level, made = torch.arange(k), k
+    for law, tokens in levels[1:]:
+        below = torch.cat(all_scores)[level][:, None] + law
+        all_scores.append(below.reshape(-1))
+        all_ids.append(tokens.reshape(-1))
+        all_parents.append(level.repeat_interleave(k))
+        level = made + below.reshape(-1).topk(k).indices
+        made += below.numel()
+    kept = torch.cat(all_scores).topk(nodes).indices.sort().values
+    tokens = torch.cat([torch.tensor([root]), torch.cat(all_ids)[kept]])
+    parents = torch.cat(all_parents)[kept]
+    parents = torch.where(parents < 0, 0, torch.searchsorted(kept, parents) + 1).tolist()
+    mask = torch.eye(nodes + 1, dtype=torch.bool)
+    mask[:, 0] = True
+    for node, parent in enumerate(parents, 1):
+        mask[node] |= mask[parent]
+    depths = mask.sum(1) - 1
+    inner = set(parents)
+    paths = torch.full((nodes + 1 - len(inner), int(depths.max()) + 1), -1)
+    leaves = [node for node in range(1, nodes + 1) if node not in inner]
+    for row, leaf in zip(paths, leaves, strict=False):
+        node, place = leaf, int(depths[leaf])
+        while place:
+            row[place] = node
+            node, place = parents[node - 1], place - 1
+        row[0] = 0
+    return tokens, mask, paths

@@ -15,6 +15,7 @@ from sortes.sequences import ArithmeticCodes, sample_without_replacement
 MEASURED = json.loads((Path(__file__).parent / "measured.json").read_text("utf-8"))
 TESTS = Path(__file__).parents[2] / "tests"
 VECTORS = json.loads((TESTS / "data" / "sequences" / "arithmetic.json").read_text("utf-8"))
+REFERENCE = runpy.run_path(str(TESTS / "sequences" / "tree_reference.py"))
 TableModel = runpy.run_path(str(TESTS / "sequences" / "models.py"))["TableModel"]
 SPREADS = {
     "lattice": ("var_lattice", "s"),
@@ -173,3 +174,70 @@ def _measured(model: TableModel, values: np.ndarray, codebook: str, n: int) -> f
     prompts = 4_000
     drawn = model.draw(ArithmeticCodes(prompts, n, codebook=codebook, rng=n))
     return float(values[drawn].reshape(prompts, n).mean(1).var())
+
+
+def draft_tree() -> plt.Figure:
+    """A tree of words, the path that was taken, and the token that follows."""
+    words = ["the", "cat", "dog", "sat", "is", "ran", "on", "down", "asleep", "the", "a", "to"]
+    parents = [-1, 0, 0, 1, 1, 2, 3, 3, 4, 6, 6, 5]
+    taken, after = [0, 1, 3, 6], "my"
+    depths, heights, leaves = [0], dict.fromkeys(range(len(words)), 0.0), 0
+    for parent in parents[1:]:
+        depths.append(depths[parent] + 1)
+
+    def place(node: int) -> float:
+        nonlocal leaves
+        below = [place(child) for child, parent in enumerate(parents) if parent == node]
+        leaves += not below
+        heights[node] = float(np.mean(below)) if below else -float(leaves)
+        return heights[node]
+
+    place(0)
+    figure, axes = plt.subplots(figsize=(7, 3))
+    for node, parent in enumerate(parents):
+        colour = pictures.COLOURS[0] if node in taken else pictures.GREY
+        if parent >= 0:
+            x, y = [depths[parent], depths[node]], [heights[parent], heights[node]]
+            axes.plot(x, y, color=colour, lw=2.5 if node in taken else 1)
+        axes.plot(depths[node], heights[node], "o", ms=9, color=colour)
+        is_leaf = node not in parents
+        xytext, ha = ((9, -3), "left") if is_leaf else ((0, 9), "center")
+        axes.annotate(f"{node}  {words[node]}", (depths[node], heights[node]), color=colour,
+                      textcoords="offset points", xytext=xytext, ha=ha)  # fmt: skip
+    end, right = taken[-1], depths[taken[-1]] + 1
+    axes.plot([depths[end], right], [heights[end], heights[end]], ":", color=pictures.COLOURS[1])
+    axes.annotate(after, (right, heights[end]), (6, -3), textcoords="offset points",
+                  color=pictures.COLOURS[1])  # fmt: skip
+    axes.set(xlabel="depth", xticks=range(right + 1), yticks=[], xlim=(-0.3, right + 0.4))
+    axes.margins(y=0.2)
+    axes.grid(visible=False)
+    axes.spines["left"].set_visible(False)
+    return figure
+
+
+def paths() -> plt.Figure:
+    """Tokens of a call from three paths, beside one, by how good the draft is."""
+    pair_of, law_of = REFERENCE["Pair"], REFERENCE["law_of"]
+    shares = [0.0, 0.15, 0.3, 0.45, 0.6, 0.75, 0.9]
+    gains: dict[str, list[float]] = {"grouped": [], "greedy": []}
+    for share in shares:
+        ratios: dict[str, list[float]] = {name: [] for name in gains}
+        for seed in range(4):
+            pair = pair_of(np.random.default_rng(seed), 3, 2, sharp=1 + seed % 3).closer(share)
+            tokens = {}
+            for name, count in (("one", 1), *((name, 3) for name in gains)):
+                sizes = REFERENCE["plan" if name == "grouped" else "greedy"]
+                drafts = REFERENCE["iid_paths"](pair, count, 2)
+                verified = lambda *a, s=sizes: REFERENCE["verified_paths"](*a, s)  # noqa: E731
+                tokens[name] = 1 + law_of(pair, drafts, verified, 3)[1]
+            for name, found in ratios.items():
+                found.append(tokens[name] / tokens["one"])
+        for name, found in gains.items():
+            found.append(float(np.mean(ratios[name])))
+    figure, axes = plt.subplots(figsize=(7, 3.2))
+    axes.axhline(1, ls="--", color=pictures.GREY)
+    for (name, found), marker in zip(gains.items(), "os", strict=True):
+        axes.plot(shares, found, marker, ls="-", lw=1.5, label=name)
+    axes.set(xlabel="share of the target in the draft", ylabel="tokens of a call, one path = 1")
+    axes.legend()
+    return figure

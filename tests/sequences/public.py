@@ -7,6 +7,8 @@ from decode.public import VALUES as RULE_VALUES
 from sortes.sequences import (
     ArithmeticCodes,
     DistinctSequences,
+    DraftTree,
+    DraftTreeBuilder,
     TokenAutomaton,
     Vocabulary,
     sample_without_replacement,
@@ -90,6 +92,20 @@ def codes():
     return ArithmeticCodes(HIGH, 2, rng=0)
 
 
+#: A tree of drafted tokens, deep where data are high, and rows of logits for several texts.
+NODES = 3 * SCALE if TALL else 3
+CHAIN = DraftTree(np.arange(NODES) % 3, np.arange(NODES) - 1)
+AFTER = np.tile(NORMAL[:1], (8, NODES, WIDE))
+#: Two paths of two tokens for each of these texts.
+DRAFTED = np.tile([[1, 2], [2, 0]], (8, 1, 1))
+BEHIND = np.tile(NORMAL[:1], (8, 2, 3, WIDE))
+
+
+def builder():
+    """A tree of two nodes that may grow."""
+    return DraftTreeBuilder(2, 2, 9).start([-0.5, -1.0], [1, 2], root_token=0)
+
+
 CALLS = {
     "ArithmeticCodes": [
         {"n_prompts": 2 * SCALE, "n": 1, "codebook": "t5x", "token_order": "random", "rng": 0,
@@ -105,6 +121,14 @@ CALLS = {
     "ArithmeticCodes.from_bytes": {"data": ArithmeticCodes(SCALE, 2, rng=0).to_bytes()},
     "DistinctSequences.mean": {"values": np.arange(3.0 * SCALE), "method": "threshold"},
     "DistinctSequences.weights": {"method": "unordered"},
+    "DraftTree": {"tokens": np.arange(3 * SCALE) % 3, "parents": np.arange(3 * SCALE) - 1,
+                  "logprobs": -np.arange(3.0 * SCALE), "counts": np.ones(3 * SCALE, int)},
+    "DraftTree.from_paths": {"paths": np.tile([[1, 2], [1, -1]], (SCALE, 1)), "root_token": 3},
+    "DraftTreeBuilder": {"top_k": 2, "depth": 1, "num_draft_tokens": 2, "score_threshold": -3.0},
+    "DraftTreeBuilder.start": {"logprobs": NORMAL[0], "root_token": 3},
+    "DraftTreeBuilder.frontier": {},
+    "DraftTreeBuilder.expand": {"logprobs": np.tile(NORMAL[:2], (1, SCALE))},
+    "DraftTreeBuilder.finish": {},
     "SequenceSearch": {"model": skewed, "num_samples": 2, "priority": "gumbel", **SEARCH},
     "TokenAutomaton": {"pattern": "(ab)+", "vocabulary": VOCABULARY},
     "TokenAutomaton.advance": {"state": 1, "tokens": [0, 2]},
@@ -141,10 +165,20 @@ CALLS = {
         {**DRAFT, **BOTH, "method": "draw"},
         {**DRAFT, **BOTH, "method": "block", "draft_logits": DRAFTING[1::2, None]},
     ],
+    "verify_paths": {
+        "draft_tokens": DRAFTED, "target_logits": BEHIND, "draft_logits": BEHIND[:, :, :2] * 0.9,
+        "logit_bias": BIAS, "mask": np.tile(np.arange(V) != 3, WIDE), "top_p": 0.99, "rng": 0,
+    },
+    "verify_tree": [
+        {"tree": [CHAIN] * 8, "target_logits": AFTER, "logit_bias": BIAS, "top_p": 0.9, "rng": 0,
+         "mask": np.tile(np.arange(V) != 3, WIDE)},
+        {"tree": [CHAIN] * 8, "target_logits": AFTER, "draft_logits": AFTER * 0.5,
+         "method": "traversal", "rng": 0},
+    ],
     "arithmetic_codes": {"n": 3 * SCALE, "codebook": "stratified", "rng": 0},
 }  # fmt: skip
 
-MADE = {"ArithmeticCodes": codes, "DistinctSequences": drawn,
+MADE = {"ArithmeticCodes": codes, "DraftTreeBuilder": builder, "DistinctSequences": drawn,
         "TokenAutomaton": lambda: AUTOMATON, "Vocabulary": lambda: VOCABULARY}  # fmt: skip
 #: How large the data are where memory is little, and where calls are long.
 STARVED = {"wide": [40_000, 250_000], "tall": [50_000, 300_000]}

@@ -15,6 +15,7 @@ from sortes.sequences.distinct import (
     sample_without_replacement,
     stochastic_beam_search,
 )
+from sortes.sequences.draft_trees import DraftTree, DraftTreeBuilder, Frontier
 from sortes.sequences.gumbel import GumbelTopK, conditional_gumbel, gumbel_topk, log_survival
 from sortes.sequences.priority import PrioritySequences, priority_sample
 from sortes.sequences.search import FoundSequence, SequenceSearch
@@ -24,6 +25,12 @@ from sortes.sequences.several import (
     expected_accepted_tokens,
     optimal_acceptance,
     verify_multi,
+)
+from sortes.sequences.tree_verification import (
+    VerifiedPath,
+    VerifiedPaths,
+    verify_paths,
+    verify_tree,
 )
 from sortes.sequences.verify import VerifiedTokens, race_sample, verify_tokens
 from sortes.sequences.vocabulary import Vocabulary
@@ -38,13 +45,18 @@ __all__ = [
     "ArithmeticCodes",
     "ArithmeticOutput",
     "DistinctSequences",
+    "DraftTree",
+    "DraftTreeBuilder",
     "Estimate",
     "FoundSequence",
+    "Frontier",
     "GumbelTopK",
     "PrioritySequences",
     "SequenceSearch",
     "TokenAutomaton",
     "VerifiedDraft",
+    "VerifiedPath",
+    "VerifiedPaths",
     "VerifiedTokens",
     "Vocabulary",
     "acceptance_rate",
@@ -63,5 +75,7 @@ __all__ = [
     "threshold_weights",
     "unordered_set_weights",
     "verify_multi",
+    "verify_paths",
     "verify_tokens",
+    "verify_tree",
 ]

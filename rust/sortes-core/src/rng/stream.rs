@@ -148,6 +148,8 @@ purposes! {
     Verify = 80, "verify";
     /// The exponentials of all tokens, which the laws of a target and of a draft share.
     Race = 81, "race";
+    /// Which nodes of a tree of drafts, or of several drafts, are taken, and the token that follows.
+    Tree = 82, "tree";
 }
 
 /// One past the largest entity: entities have 48 bits.

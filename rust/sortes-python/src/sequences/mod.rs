@@ -2,6 +2,7 @@
 
 mod arithmetic;
 mod automaton;
+mod draft_trees;
 mod gumbel;
 mod tree;
 mod verify;
@@ -14,7 +15,7 @@ use pyo3::prelude::*;
 pub(crate) mod native {
     #[pymodule_export]
     use super::{
-        arithmetic::arithmetic, automaton::automaton, gumbel::gumbel, tree::tree, verify::verify,
-        weights::weights,
+        arithmetic::arithmetic, automaton::automaton, draft_trees::draft_trees, gumbel::gumbel,
+        tree::tree, verify::verify, weights::weights,
     };
 }

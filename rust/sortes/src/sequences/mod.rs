@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`arithmetic`] | arithmetic sampling: many texts from codes that are spread evenly |
 //! | [`automaton`] | regular expressions: which tokens may follow |
+//! | [`draft_trees`] | trees of drafted tokens, and their verification |
 //! | [`gumbel`] | distinct items by perturbed log weights |
 //! | [`tree`] | the best-first search from which distinct sequences come |
 //! | [`verify`] | whether drafted tokens stand, and what replaces them |
@@ -14,6 +15,7 @@
 
 pub mod arithmetic;
 pub mod automaton;
+pub mod draft_trees;
 pub mod gumbel;
 pub mod tree;
 pub mod verify;

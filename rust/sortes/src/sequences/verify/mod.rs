@@ -20,4 +20,5 @@ mod texts;
 pub use chain::{Drafts, Method, verify};
 pub use race::race;
 pub use several::{Scheme, verify_several};
+pub(super) use texts::named;
 pub use texts::{Numbers, Texts};

@@ -124,7 +124,7 @@ impl Texts<'_> {
 }
 
 /// Names the row of an error that names none.
-pub(super) fn named<R>(
+pub(in crate::sequences) fn named<R>(
     result: Result<R>,
     name: &'static str,
     label: impl FnOnce() -> String,
