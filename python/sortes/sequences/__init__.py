@@ -3,6 +3,7 @@
 `ArithmeticCodes` draws many texts in parallel, each an exact sample, all of them spread evenly over
 what the model can say. `sample_without_replacement` and `priority_sample` find distinct ones:
 drawn, or the surest first; with a `TokenAutomaton`, ones that match a regular expression.
+`SuffixDrafts` guesses how a text goes on, for speculative decoding.
 `gumbel_topk` draws distinct items, and `threshold_weights` and its like turn sums over them into
 estimates. The family stands on `sortes.decode`, whose rules it takes.
 """
@@ -18,6 +19,7 @@ from sortes.sequences.distinct import (
 from sortes.sequences.gumbel import GumbelTopK, conditional_gumbel, gumbel_topk, log_survival
 from sortes.sequences.priority import PrioritySequences, priority_sample
 from sortes.sequences.search import FoundSequence, SequenceSearch
+from sortes.sequences.suffix_drafts import SuffixAutomaton, SuffixDraft, SuffixDrafts
 from sortes.sequences.vocabulary import Vocabulary
 from sortes.sequences.weights import (
     distinct_mean,
@@ -35,6 +37,9 @@ __all__ = [
     "GumbelTopK",
     "PrioritySequences",
     "SequenceSearch",
+    "SuffixAutomaton",
+    "SuffixDraft",
+    "SuffixDrafts",
     "TokenAutomaton",
     "Vocabulary",
     "arithmetic_codes",
