@@ -16,6 +16,7 @@ from sortes.sequences.distinct import (
     sample_without_replacement,
     stochastic_beam_search,
 )
+from sortes.sequences.draft_trees import DraftTree, DraftTreeBuilder, Frontier
 from sortes.sequences.gumbel import GumbelTopK, conditional_gumbel, gumbel_topk, log_survival
 from sortes.sequences.priority import PrioritySequences, priority_sample
 from sortes.sequences.search import FoundSequence, SequenceSearch
@@ -32,8 +33,11 @@ __all__ = [
     "ArithmeticCodes",
     "ArithmeticOutput",
     "DistinctSequences",
+    "DraftTree",
+    "DraftTreeBuilder",
     "Estimate",
     "FoundSequence",
+    "Frontier",
     "GumbelTopK",
     "PrioritySequences",
     "SequenceSearch",

@@ -2,9 +2,10 @@
 
 from . import arithmetic as arithmetic
 from . import automaton as automaton
+from . import draft_trees as draft_trees
 from . import gumbel as gumbel
 from . import suffix as suffix
 from . import tree as tree
 from . import weights as weights
 
-__all__ = ["arithmetic", "automaton", "gumbel", "suffix", "tree", "weights"]
+__all__ = ["arithmetic", "automaton", "draft_trees", "gumbel", "suffix", "tree", "weights"]

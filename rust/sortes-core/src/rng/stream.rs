@@ -144,6 +144,8 @@ purposes! {
     Survivor = 76, "survivor";
     /// The children of a population of schedules.
     Evolve = 77, "evolve";
+    /// Which nodes of a tree of drafts, or of several drafts, are taken, and the token that follows.
+    Tree = 82, "tree";
 }
 
 /// One past the largest entity: entities have 48 bits.

@@ -2,6 +2,7 @@
 
 mod arithmetic;
 mod automaton;
+mod draft_trees;
 mod gumbel;
 mod suffix;
 mod tree;
@@ -14,7 +15,7 @@ use pyo3::prelude::*;
 pub(crate) mod native {
     #[pymodule_export]
     use super::{
-        arithmetic::arithmetic, automaton::automaton, gumbel::gumbel, suffix::suffix, tree::tree,
-        weights::weights,
+        arithmetic::arithmetic, automaton::automaton, draft_trees::draft_trees, gumbel::gumbel,
+        suffix::suffix, tree::tree, weights::weights,
     };
 }

@@ -22,8 +22,8 @@ impl SuffixAutomaton {
     #[new]
     fn new(py: Python<'_>, tokens: Vector<'_, u32>, lengths: Vector<'_, u32>) -> PyResult<Self> {
         let size = Size::new(tokens.len(), TOKEN).serial();
-        let made = Job::plain(py)
-            .run(size, |run| kernels::SuffixAutomaton::new(&tokens, &lengths, run));
+        let made =
+            Job::plain(py).run(size, |run| kernels::SuffixAutomaton::new(&tokens, &lengths, run));
         made.map(|automaton| Self(Arc::new(automaton)))
     }
 
@@ -83,9 +83,8 @@ impl SuffixDrafts {
     /// The tokens of the text.
     fn tokens(&self, py: Python<'_>) -> PyResult<Array<u32>> {
         let size = Size::new(self.__len__(py)?, STEP).serial();
-        let tokens = self.0.read(&Job::plain(py), size, |text, run| {
-            copied(text.tokens(), "tokens", run)
-        })?;
+        let tokens =
+            self.0.read(&Job::plain(py), size, |text, run| copied(text.tokens(), "tokens", run))?;
         Ok(Array(tokens))
     }
 

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`arithmetic`] | arithmetic sampling: many texts from codes that are spread evenly |
 //! | [`automaton`] | regular expressions: which tokens may follow |
+//! | [`draft_trees`] | trees of drafted tokens, and their verification |
 //! | [`gumbel`] | distinct items by perturbed log weights |
 //! | [`suffix`] | drafts from text: what has followed its end before |
 //! | [`tree`] | the best-first search from which distinct sequences come |
@@ -14,6 +15,7 @@
 
 pub mod arithmetic;
 pub mod automaton;
+pub mod draft_trees;
 pub mod gumbel;
 pub mod suffix;
 pub mod tree;

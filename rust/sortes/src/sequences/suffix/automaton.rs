@@ -175,7 +175,11 @@ impl SuffixAutomaton {
             length += 1;
         }
         // The empty string stands before each token, and at the end.
-        if length == 0 { self.len() as u64 + 1 } else { u64::from(self.states[state as usize].count) }
+        if length == 0 {
+            self.len() as u64 + 1
+        } else {
+            u64::from(self.states[state as usize].count)
+        }
     }
 
     /// Lets the text go on; after an error it is as it was, unless it is of work that was cancelled.

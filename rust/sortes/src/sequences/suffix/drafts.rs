@@ -149,7 +149,9 @@ impl SuffixDrafts {
         nodes.push(([self.own.end(), self.in_corpus], 0));
         self.look_behind(0, &draft, &nodes, limits, &mut candidates, &mut found);
         while draft.tokens.len() <= limits.tokens {
-            let Some(Candidate { prob, parent, token, count, .. }) = candidates.pop() else { break };
+            let Some(Candidate { prob, parent, token, count, .. }) = candidates.pop() else {
+                break;
+            };
             let node = draft.tokens.len();
             if node % BLOCK == 0 {
                 run.check()?;
