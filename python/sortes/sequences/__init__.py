@@ -20,7 +20,7 @@ from sortes.sequences.draft_trees import DraftTree, DraftTreeBuilder, Frontier
 from sortes.sequences.gumbel import GumbelTopK, conditional_gumbel, gumbel_topk, log_survival
 from sortes.sequences.priority import PrioritySequences, priority_sample
 from sortes.sequences.search import FoundSequence, SequenceSearch
-from sortes.sequences.suffix_drafts import SuffixAutomaton, SuffixDraft, SuffixDrafts
+from sortes.sequences.suffix_drafts import SuffixAutomaton, SuffixDrafts
 from sortes.sequences.vocabulary import Vocabulary
 from sortes.sequences.weights import (
     distinct_mean,
@@ -42,7 +42,6 @@ __all__ = [
     "PrioritySequences",
     "SequenceSearch",
     "SuffixAutomaton",
-    "SuffixDraft",
     "SuffixDrafts",
     "TokenAutomaton",
     "Vocabulary",

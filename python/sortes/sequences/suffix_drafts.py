@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple, final
+from typing import TYPE_CHECKING, Annotated, Any, Final, final
 
 import numpy as np
 
 from sortes import _core
 from sortes._check import COUNT, PROBABILITY, Count, Domain, shown
+from sortes.sequences.draft_trees import DraftTree
 from sortes.sequences.vocabulary import ids_of
 
 if TYPE_CHECKING:
@@ -18,27 +19,6 @@ if TYPE_CHECKING:
 
 #: How many tokens may follow one another in a draft.
 DEPTH: Final = Domain("[1, 2**31)", integer=True)
-
-
-class SuffixDraft(NamedTuple):
-    """A tree of tokens that may follow a text; node 0, the root, is its last token.
-
-    Attributes
-    ----------
-    tokens : ndarray of int64, shape (n,)
-        The token of each node; -1 at the root of a text without tokens.
-    parents : ndarray of int64, shape (n,)
-        The node before each, which comes earlier; -1 at the root.
-    counts : ndarray of int64, shape (n,)
-        How often the token came behind the longest context that knows it; 0 at the root.
-    probs : ndarray of float64, shape (n,)
-        The estimated probability that the text goes on to the node, descending.
-    """
-
-    tokens: NDArray[np.int64]
-    parents: NDArray[np.int64]
-    counts: NDArray[np.int64]
-    probs: NDArray[np.float64]
 
 
 @final
@@ -247,7 +227,7 @@ class SuffixDrafts:
         *,
         max_depth: Annotated[int, DEPTH] | None = None,
         min_prob: Annotated[float, PROBABILITY] = 0.0,
-    ) -> SuffixDraft:
+    ) -> DraftTree:
         """Return the likeliest continuations, as a tree.
 
         Parameters
@@ -261,9 +241,11 @@ class SuffixDrafts:
 
         Returns
         -------
-        SuffixDraft
-            Tokens, parents, counts and probabilities of the nodes; a smaller draft is the beginning
-            of a larger one.
+        DraftTree
+            The tree, its root the last token of the text (-1 without any). ``logprobs`` are those
+            of the estimated law, descending; ``counts`` say how often each token came behind the
+            longest context that knows it, 0 at the root. A smaller draft is the beginning of a
+            larger one.
 
         Raises
         ------
@@ -282,7 +264,8 @@ class SuffixDrafts:
         most = COUNT.check(num_tokens, "num_tokens")
         depth = most if max_depth is None else DEPTH.check(max_depth, "max_depth")
         least = PROBABILITY.check(min_prob, "min_prob")
-        return SuffixDraft(*self._native.draft(most, depth, least))
+        tokens, parents, counts, probs = self._native.draft(most, depth, least)
+        return DraftTree(tokens, parents, logprobs=np.log(probs), counts=counts)
 
     def copy(self) -> SuffixDrafts:
         """Return an object of the same text and corpus, which goes on on its own.

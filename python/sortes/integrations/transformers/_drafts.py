@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 #: The least probability of a token that is drafted from text.
 _LEAST: Final = 0.02
-#: How likely the tokens of a function's draft are taken to be, one behind the other.
-_LIKELY: Final = 0.75
+#: How likely tokens of a draft that does not say it are taken to be, each behind the last.
+LIKELY: Final = 0.75
 
 
 class Draft(NamedTuple):
@@ -107,7 +107,7 @@ class CalledDrafts:
             places[node] = len(out.tokens)
             out.tokens.append(token)
             out.parents.append(places[parent])
-            out.probs.append(_LIKELY * out.probs[places[parent]])
+            out.probs.append(LIKELY * out.probs[places[parent]])
         return out
 
 

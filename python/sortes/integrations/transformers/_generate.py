@@ -288,6 +288,14 @@ class Decoding:
         ids = torch.cat([ids, tokens[:, None]], dim=-1)
         return ids, self.criteria(ids, record.scores)
 
+    def processed(self, ids: torch.Tensor, logits: torch.Tensor, rows: list[int]) -> torch.Tensor:
+        """Return what the processors make of the logits behind some of the texts."""
+        if not self.processors:
+            return logits
+        raw = logits.to(copy=True, dtype=torch.float32)
+        processed: torch.Tensor = processors_of_rows(self.processors, rows)(ids, raw)
+        return processed
+
     def report(self, ids: torch.Tensor, progress: Callback | None) -> None:
         """Keep texts that are a token longer, and show that they are."""
         self.record.keep(ids, self.kwargs)

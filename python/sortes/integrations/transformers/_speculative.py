@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-import time
-import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
 
 import torch
-from transformers import LogitsProcessor, StopStringCriteria
-from transformers.generation.stopping_criteria import EosTokenCriteria, MaxLengthCriteria
 
 from sortes._check import AT_LEAST_1, AtLeastOne, one_of, shown
 from sortes._interrupt import OnInterrupt
 from sortes._progress import Progress, reporter
-from sortes.integrations.transformers._draft_sizes import (
-    Acceptance,
-    CallTimes,
-    best_part,
-    best_width,
-    tree_of,
-)
+from sortes.integrations.transformers._draft_models import ModelDrafts
 from sortes.integrations.transformers._drafts import (
     CalledDrafts,
-    Draft,
     Drafts,
     SeveralDrafts,
     TextDrafts,
@@ -34,39 +23,21 @@ from sortes.integrations.transformers._generate import (
     with_rule_arguments,
     with_stop_strings,
 )
-from sortes.integrations.transformers._regex import RegexLogitsProcessor
-from sortes.integrations.transformers._trees import TreeModel, Taken, cache_name, columns_of, why_no_trees
-from sortes.integrations.transformers._warpers import Truncation
-from sortes.sequences import SuffixAutomaton
+from sortes.integrations.transformers._speculation import OF_SAMPLES, Speculation
+from sortes.sequences import SuffixAutomaton, race_sample
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
     from transformers.generation.utils import GenerateDecoderOnlyOutput
 
-    from sortes._progress import Callback
     from sortes._rng import Rng
 
 #: Where a draft comes from.
-DraftName: TypeAlias = Literal["suffix"]
-#: What may end a text of a batch without a look at the others.
-_CRITERIA: Final = (MaxLengthCriteria, EosTokenCriteria, StopStringCriteria)
-#: Processors of Transformers that look at nothing but the text of a row.
-_OF_ROWS: Final = {
-    "ExponentialDecayLengthPenalty",
-    "ForcedBOSTokenLogitsProcessor",
-    "ForcedEOSTokenLogitsProcessor",
-    "InfNanRemoveLogitsProcessor",
-    "LogitNormalization",
-    "MinLengthLogitsProcessor",
-    "MinNewTokensLengthLogitsProcessor",
-    "NoBadWordsLogitsProcessor",
-    "NoRepeatNGramLogitsProcessor",
-    "RepetitionPenaltyLogitsProcessor",
-    "SequenceBiasLogitsProcessor",
-    "SuppressTokensAtBeginLogitsProcessor",
-    "SuppressTokensLogitsProcessor",
-}
-
+DraftName: TypeAlias = Literal["suffix", "greedy", "tree", "sample"]
+#: How a draft is verified.
+Verification: TypeAlias = Literal["draw", "race", "token", "block"]
+#: How many nodes of a level of a tree are gone on from.
+_TOP_K: Final = 4
 
 def speculative_sample(
     model: Any,
@@ -77,9 +48,11 @@ def speculative_sample(
     synced_gpus: bool = False,
     streamer: Any = None,
     *,
-    draft: DraftName | Callable[..., Any] | Sequence[Any] = "suffix",
+    draft: DraftName | Callable[..., Any] | Sequence[Any] | None = None,
     corpus: SuffixAutomaton | None = None,
-    num_draft_tokens: AtLeastOne = 32,
+    draft_model: Any = None,
+    num_draft_tokens: AtLeastOne | None = None,
+    verification: Verification = "draw",
     stop_strings: str | list[str] | None = None,
     tokenizer: Any = None,
     rows: ArrayLike | None = None,
@@ -98,17 +71,33 @@ def speculative_sample(
     ----------
     model, input_ids, logits_processor, stopping_criteria, generation_config, synced_gpus, streamer
         As in `sample`.
-    draft : {"suffix"}, callable, or a sequence of these, default "suffix"
+    draft : {"suffix", "greedy", "tree", "sample"}, callable, or a sequence of these, optional
         Where drafts come from. ``"suffix"``: from what has followed the end of the text before, in
-        the text or in `corpus` (`sortes.sequences.SuffixDrafts`). A function is called with the
-        tokens of a text, an int64 array, and with how many it may draft at most; it returns some,
-        or a tree of some, an object with ``tokens`` and ``parents`` whose node 0 is the last token
-        of the text. Drafts of several kinds are put together.
+        the text or in `corpus` (`sortes.sequences.SuffixDrafts`); the default without a
+        `draft_model`. ``"greedy"``: the likeliest continuation of the draft model. ``"tree"``: a
+        tree of its likeliest ones, grown where it is sure (EAGLE-2,
+        `sortes.sequences.DraftTreeBuilder`); the default with one. ``"sample"``: what the draft
+        model says, drawn by the same rules; the default with one for other verifications. A
+        function is called with the tokens of a text, an int64 array, and with how many it may draft
+        at most; it returns some, or a tree of some, an object with ``tokens`` and ``parents`` whose
+        node 0 is the last token of the text. Deterministic drafts of several kinds are put
+        together.
     corpus : SuffixAutomaton, optional
         Texts that are likely to be said again, for ``"suffix"``.
-    num_draft_tokens : int, default 32
-        How many tokens of a draft of a text are looked at in a call, at most. There are fewer where
-        more would not pay, by what calls were measured to take and by how often drafts came true.
+    draft_model : PreTrainedModel, optional
+        A smaller model with the tokens of the large one, for ``"greedy"``, ``"tree"`` and
+        ``"sample"``. ``generate`` does not pass its own `assistant_model` on.
+    num_draft_tokens : int, optional
+        How many tokens of a draft of a text are looked at in a call, at most; by default 32. There
+        are fewer where more would not pay, by what calls were measured to take and by how often
+        drafts came true. With the verifications ``"token"`` and ``"block"`` there are always so
+        many, by default 5, since the text depends on that.
+    verification : {"draw", "race", "token", "block"}, default "draw"
+        How a draft is verified, as in `sortes.sequences.verify_tokens`. ``"draw"`` gives the text of
+        `sample`. ``"race"`` gives one that does not depend on the draft either, but is another draw
+        of the same law: tokens are those of `sortes.sequences.race_sample`, and a draft that is
+        sampled by the same races is mostly what the text comes to. ``"token"`` and ``"block"`` are
+        for sampled drafts alone: the text has the law of the model, and depends on the draft.
     stop_strings, tokenizer, rows, on_interrupt
         As in `sample`.
     rng : Rng, optional
@@ -132,7 +121,8 @@ def speculative_sample(
     ------
     ValueError
         As `sample`; for ``output_attentions`` and ``output_hidden_states``; for tokens of a draft
-        or a corpus that the model does not have.
+        or a corpus that the model does not have, or a draft model with other tokens; for a draft
+        that does not fit the verification.
     TypeError
         If an argument has the wrong type.
     Interrupted
@@ -187,272 +177,109 @@ def speculative_sample(
     >>> torch.equal(text, model.generate(prompt, custom_generate=sample, **asked))
     True
     """
-    most = AT_LEAST_1.check(num_draft_tokens, "num_draft_tokens")
-    names = _names(draft, corpus)
+    one_of(verification, "verification", get_args(Verification))
+    most = 5 if verification in OF_SAMPLES else 32
+    if num_draft_tokens is not None:
+        most = AT_LEAST_1.check(num_draft_tokens, "num_draft_tokens")
+    names = _names(draft, corpus, draft_model, verification)
     _refuse(generation_config)
     stops = with_stop_strings(stopping_criteria, stop_strings, tokenizer)
     decoding = Decoding(
         *(model, input_ids, logits_processor, stops, generation_config),
         *(synced_gpus, streamer, rng, kwargs),
-        lambda rules, stream: Independent(rules, stream, rows),
+        lambda rules, stream: _DRAWINGS[verification](rules, stream, rows),
         on_interrupt,
     )
+    if draft_model is not None:
+        _check_tokens(model, draft_model)
     with reporter(progress, "tokens") as report:
-        vocabulary = model.config.get_text_config().vocab_size
-        parts = [_drafts(name, corpus, len(input_ids), vocabulary) for name in names]
-        drafts = parts[0] if len(parts) == 1 else SeveralDrafts(parts)
-        return Speculation(decoding, drafts, most).run(report)
+        loop = Speculation(decoding, most, verification)
+        parts = [_drafts(name, corpus, draft_model, loop) for name in names]
+        if len(parts) == 1:
+            return loop.run(parts[0], report)
+        return loop.run(lambda real: SeveralDrafts([part(real) for part in parts]), report)
 
 
 speculative_sample.__signature__ = with_rule_arguments(speculative_sample)  # type: ignore[attr-defined]
 
 
-def _names(draft: Any, corpus: Any) -> list[Any]:
+class _Races(Independent):
+    """Each text draws by races, which a draft can share."""
+
+    def tokens(
+        self, logits: torch.Tensor, step: int, unfinished: torch.Tensor | None
+    ) -> torch.Tensor:
+        return race_sample(logits, self.rules, **self.coins(step))
+
+
+_DRAWINGS: Final = {"draw": Independent, "race": _Races, "token": Independent, "block": Independent}
+
+
+def _names(draft: Any, corpus: Any, draft_model: Any, verification: str) -> list[Any]:
     """Check where drafts come from."""
-    several = draft if isinstance(draft, list | tuple) else [draft]
+    if draft is None:
+        with_model = "tree" if verification == "draw" else "sample"
+        draft = "suffix" if draft_model is None else with_model
+    several = list(draft) if isinstance(draft, list | tuple) else [draft]
     if not several:
         raise ValueError("draft: must not be empty")
     for name in several:
         if not callable(name):
             one_of(name, "draft", get_args(DraftName))
+    if verification in OF_SAMPLES and several != ["sample"]:
+        raise ValueError(
+            f"draft: must be 'sample' for verification={verification!r}, got {shown(draft)}"
+        )
+    if verification == "draw" and "sample" in several:
+        reason = "a draw is another one than the draft's; a greedy draft or a tree is accepted more"
+        raise ValueError(f"draft: must not be 'sample' for verification='draw' ({reason})")
+    needed = [name for name in several if name in ("greedy", "tree", "sample")]
+    if needed and draft_model is None:
+        raise ValueError(f"draft_model: must be given for draft={needed[0]!r}")
+    if draft_model is not None and len(needed) != 1:
+        raise ValueError(f"draft_model: needs one draft that comes from it, got draft={shown(draft)}")
     if corpus is not None:
         if not isinstance(corpus, SuffixAutomaton):
             raise TypeError(f"corpus: must be a SuffixAutomaton, got {shown(corpus)}")
         if "suffix" not in several:
             raise ValueError("corpus: needs draft='suffix'")
-    return list(several)
+    return several
 
 
-def _drafts(name: Any, corpus: SuffixAutomaton | None, rows: int, vocabulary: int) -> Drafts:
+def _check_tokens(model: Any, draft_model: Any) -> None:
+    """Raise if a draft model has other tokens."""
+    if not hasattr(draft_model, "get_input_embeddings"):
+        raise TypeError(f"draft_model: must be a PreTrainedModel, got {shown(draft_model)}")
+    wanted, got = (m.config.get_text_config().vocab_size for m in (model, draft_model))
+    if wanted != got:
+        raise ValueError(f"draft_model: must have the model's {wanted} tokens, got {got}")
+
+
+def _drafts(
+    name: Any, corpus: SuffixAutomaton | None, draft_model: Any, loop: Speculation
+) -> Callable[[torch.Tensor], Drafts]:
+    """Return what makes drafts, when it is known which tokens of the prompts are real."""
+    model, prompt = loop.decoding.model, loop.decoding.prompt
+    vocabulary = model.config.get_text_config().vocab_size
     if callable(name):
-        return CalledDrafts(name, rows, vocabulary)
-    if corpus is not None and len(corpus):
-        largest = int(corpus._native.parts()[0].max())
-        if largest >= vocabulary:
-            raise ValueError(
-                f"corpus: tokens must be in [0, {vocabulary}), as the model has them, got {largest}"
-            )
-    return TextDrafts(corpus, rows)
+        return lambda real: CalledDrafts(name, len(prompt), vocabulary)
+    if name == "suffix":
+        if corpus is not None and len(corpus):
+            largest = int(corpus._native.parts()[0].max())
+            if largest >= vocabulary:
+                raise ValueError(
+                    f"corpus: tokens must be in [0, {vocabulary}), as the model has them, got "
+                    f"{largest}"
+                )
+        return lambda real: TextDrafts(corpus, len(prompt))
+    top_k = _TOP_K if name == "tree" else 1
+    draws = loop.say if name == "sample" else None
+    return lambda real: ModelDrafts(
+        draft_model, prompt, real, model, top_k, draws, is_fixed=loop.is_fixed
+    )
 
 
 def _refuse(config: Any) -> None:
     for name in ("output_attentions", "output_hidden_states"):
         if getattr(config, name) and config.return_dict_in_generate:
             raise ValueError(f"{name}: is not supported by speculative_sample, got True")
-
-
-class Speculation:
-    """The loop: texts that go on by what was drafted, as far as it is what they draw.
-
-    Parameters
-    ----------
-    decoding : Decoding
-        What is decoded.
-    drafts : Drafts
-        Where drafts come from.
-    most : int
-        How many tokens of a draft are looked at, at most.
-    """
-
-    def __init__(self, decoding: Decoding, drafts: Drafts, most: int) -> None:
-        self._decoding, self._drafts, self._most = decoding, drafts, most
-        prompt = decoding.prompt
-        self._batch, self._begin = len(prompt), prompt.shape[1]
-        #: The texts, of shape (T,) each.
-        self._texts = list(prompt)
-        self._unfinished = [True] * self._batch
-        self._shown = self._begin
-        self._is_joint = self._batch > 1 and _sees_the_batch(decoding)
-        self._drafted, self._accepted = [0] * self._batch, [0] * self._batch
-        self._acceptance = Acceptance()
-        self._target: TreeModel | None = None
-        #: How wide the last call was, and when it began.
-        self._called: tuple[int, float] | None = None
-
-    def run(self, progress: Callback | None) -> Any:
-        """Decode to the end."""
-        decoding = self._decoding
-        model, prompt = decoding.model, decoding.prompt
-        decoding.counts = self._counts
-        mask = decoding.kwargs.get("attention_mask")
-        real = torch.ones_like(prompt) if mask is None else mask
-        # Whether the model can be asked about trees is known when the prompt has a cache.
-        outputs = model._prefill(prompt, decoding.config, decoding.kwargs)
-        cache = outputs.get(cache_name(model))
-        reason = why_no_trees(model, {**decoding.kwargs, cache_name(model): cache})
-        if reason is None and not real.shape == prompt.shape == (self._batch, columns_of(cache)):
-            reason = "its cache was begun elsewhere"
-        if reason is not None:
-            warnings.warn(
-                f"speculative_sample: {reason}; texts are drawn token by token",
-                UserWarning,
-                stacklevel=3,
-            )
-            return decoding.run(progress, outputs)
-        self._real = real.bool()
-        taken = Taken.of(model, cache, self._real)
-        self._target, self._times = taken.model, CallTimes.of(model, self._batch)
-        for row, text in enumerate(prompt):
-            self._drafts.extend(row, text[self._real[row]].tolist())
-        try:
-            with decoding.interrupts(), model._optimize_model_for_decode():
-                self._decode(outputs.logits[:, -1:], progress)
-        finally:
-            taken.give_back(self._sequences().shape[1] - 1)
-        if decoding.streamer is not None:
-            decoding.streamer.end()
-        return decoding.output()
-
-    def _decode(self, logits: torch.Tensor, progress: Callback | None) -> None:
-        drafts = [Draft([-1], [-1], [1.0])] * self._batch  # behind the prompt nothing is drafted
-        try:
-            self._go_on(logits, drafts, progress)
-            while any(self._unfinished):
-                drafts, logits = self._call()
-                paths = self._go_on(logits, drafts, progress)
-                self._target.cache.keep(paths)
-        finally:
-            self._decoding.record.keep(self._sequences(), self._decoding.kwargs)
-
-    def _go_on(
-        self, logits: torch.Tensor, drafts: list[Draft], progress: Callback | None
-    ) -> list[list[int]]:
-        """Draw what there are logits for, learn from it, and return the nodes of the texts."""
-        lengths = [len(text) for text in self._texts]
-        paths = self._walk(logits, drafts, progress)
-        for row, (text, length) in enumerate(zip(self._texts, lengths, strict=True)):
-            self._acceptance.add(drafts[row], paths[row])
-            self._drafts.extend(row, text[length:].tolist())
-            paths[row] = paths[row][: len(text) - length]
-        return paths
-
-    def _call(self) -> tuple[list[Draft], torch.Tensor]:
-        """Draft, and ask the model about as much of it as pays."""
-        config = self._decoding.config
-        room = getattr(self._decoding.model.config, "max_position_embeddings", None)
-        sizes = {}
-        for row, length in enumerate(self._target.cache.lengths):
-            # The last token needs no logits behind it, and a draft ends where the context does.
-            depth = config.max_length - len(self._texts[row]) - 1
-            if room is not None:
-                depth = min(depth, room - length - 1)
-            if self._unfinished[row] and depth > 0:
-                sizes[row] = self._most, depth
-        found = self._drafts.drafts(sizes)
-        drafts = [
-            found.get(row) or Draft([int(text[-1])], [-1], [1.0])
-            for row, text in enumerate(self._texts)
-        ]
-        probs = [self._acceptance.probs(draft) for draft in drafts]
-        width = best_width([row for row, is_on in zip(probs, self._unfinished) if is_on], self._times)
-        drafts = [best_part(draft, row, width) for draft, row in zip(drafts, probs, strict=True)]
-        for row, draft in enumerate(drafts):
-            self._drafted[row] += len(draft.tokens) - 1
-        self._called = width, time.perf_counter()
-        return drafts, self._target([tree_of(draft) for draft in drafts], width)
-
-    def _walk(
-        self, logits: torch.Tensor, drafts: list[Draft], progress: Callback | None
-    ) -> list[list[int]]:
-        """Draw tokens while there are logits; return the nodes that they were drawn behind."""
-        children = [
-            {(parent, token): i for i, (token, parent) in enumerate(zip(*draft[:2], strict=True))}
-            for draft in drafts
-        ]
-        paths = [[0] for _ in drafts]
-        goes_on = list(self._unfinished)
-        while any(goes_on):
-            for rows in self._groups(goes_on):
-                nodes = torch.tensor([paths[row][-1] for row in rows])
-                which = logits[:, int(nodes)] if self._batch == 1 else logits[rows, nodes]
-                for row, token in zip(rows, self._draw(rows, which), strict=True):
-                    child = children[row].get((paths[row][-1], token))
-                    goes_on[row] = self._unfinished[row] and child is not None
-                    if goes_on[row]:
-                        paths[row].append(child)
-                        self._accepted[row] += 1
-            self._show(progress)
-            if self._is_joint and goes_on != self._unfinished:
-                break
-        return paths
-
-    def _groups(self, goes_on: list[bool]) -> list[list[int]]:
-        """Return texts that are drawn together: of one length, or all."""
-        if self._is_joint:
-            return [list(range(self._batch))]
-        groups: dict[int, list[int]] = {}
-        for row, is_on in enumerate(goes_on):
-            if is_on:
-                groups.setdefault(len(self._texts[row]), []).append(row)
-        return list(groups.values())
-
-    def _draw(self, rows: list[int], logits: torch.Tensor) -> list[int]:
-        """Draw a token of each of these texts."""
-        ids = torch.stack([self._texts[row] for row in rows])
-        unfinished = torch.tensor([self._unfinished[row] for row in rows], device=ids.device)
-        some = None if len(rows) == self._batch else rows
-        ids, ended = self._decoding.draw(ids, logits, unfinished, some)
-        for row, text, is_end in zip(rows, ids, ended.tolist(), strict=True):
-            self._texts[row] = text
-            self._unfinished[row] &= not is_end
-        tokens: list[int] = ids[:, -1].tolist()
-        if self._called is not None:  # by now the logits are there, on any device
-            width, began = self._called
-            self._times.add(width, time.perf_counter() - began)
-            self._called = None
-        return tokens
-
-    def _show(self, progress: Callback | None) -> None:
-        """Show the tokens that all texts have come to."""
-        lengths = [len(text) for text in self._texts]
-        on = [length for length, is_on in zip(lengths, self._unfinished, strict=True) if is_on]
-        least = min(on) if on else max(lengths)
-        streamer, config = self._decoding.streamer, self._decoding.config
-        if streamer is not None:
-            for column in self._sequences()[:, self._shown : least].T:
-                streamer.put(column.cpu())
-        self._shown = least
-        if progress is not None:
-            progress(least - self._begin, max(config.max_length - self._begin, 0))
-
-    def _sequences(self) -> torch.Tensor:
-        """Return the texts, the shorter ones padded."""
-        pad = self._decoding.config._pad_token_tensor
-        value = 0 if pad is None else int(pad)
-        return torch.nn.utils.rnn.pad_sequence(
-            self._texts, batch_first=True, padding_value=value
-        )
-
-    def _counts(self) -> dict[str, Any]:
-        """Return what the output says of calls."""
-        if self._target is None:  # token by token
-            calls = len(self._decoding.record)
-            positions = self._decoding.prompt.numel() + self._batch * max(calls - 1, 0)
-        else:
-            calls = 1 + self._target.calls
-            positions = self._decoding.prompt.numel() + self._target.positions
-        return {
-            "model_calls": calls,
-            "model_positions": positions,
-            "drafted": torch.tensor(self._drafted),
-            "accepted": torch.tensor(self._accepted),
-        }
-
-
-def _sees_the_batch(decoding: Decoding) -> bool:
-    """Whether something of what happens at a place looks at more than the text of a row."""
-    if decoding.drawing.of([0]) is None or not all(
-        isinstance(criterion, _CRITERIA) for criterion in decoding.criteria
-    ):
-        return True
-    if decoding.pad is None and len(decoding.criteria) > 1:
-        return True  # a text that ends goes on as long as the others
-    return not all(_is_of_rows(processor) for processor in decoding.processors)
-
-
-def _is_of_rows(processor: Any) -> bool:
-    """Whether a processor is known to treat each row by its own text."""
-    if isinstance(processor, RegexLogitsProcessor | Truncation):
-        return True
-    kind = type(processor)
-    return kind.__module__ == LogitsProcessor.__module__ and kind.__name__ in _OF_ROWS
