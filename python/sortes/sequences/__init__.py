@@ -20,6 +20,14 @@ from sortes.sequences.draft_trees import DraftTree, DraftTreeBuilder, Frontier
 from sortes.sequences.gumbel import GumbelTopK, conditional_gumbel, gumbel_topk, log_survival
 from sortes.sequences.priority import PrioritySequences, priority_sample
 from sortes.sequences.search import FoundSequence, SequenceSearch
+from sortes.sequences.several import (
+    VerifiedDraft,
+    acceptance_rate,
+    expected_accepted_tokens,
+    optimal_acceptance,
+    verify_multi,
+)
+from sortes.sequences.verify import VerifiedTokens, race_sample, verify_tokens
 from sortes.sequences.suffix_drafts import SuffixAutomaton, SuffixDrafts
 from sortes.sequences.vocabulary import Vocabulary
 from sortes.sequences.weights import (
@@ -44,16 +52,24 @@ __all__ = [
     "SuffixAutomaton",
     "SuffixDrafts",
     "TokenAutomaton",
+    "VerifiedDraft",
+    "VerifiedTokens",
     "Vocabulary",
+    "acceptance_rate",
     "arithmetic_codes",
     "conditional_gumbel",
     "distinct_mean",
+    "expected_accepted_tokens",
     "gumbel_topk",
     "log_survival",
+    "optimal_acceptance",
     "priority_sample",
+    "race_sample",
     "sample_without_replacement",
     "self_normalized_weights",
     "stochastic_beam_search",
     "threshold_weights",
     "unordered_set_weights",
+    "verify_multi",
+    "verify_tokens",
 ]

@@ -127,6 +127,18 @@ vectorised! {
     }
 }
 
+vectorised! {
+    /// Writes a [precise uniform](Draws::precise_uniform) of each block of a sequence, from block `first`
+    /// on.
+    pub fn precise_uniforms_of(draws: &Draws, first: u32, out: &mut [f64]) {
+        let [step, entity, high] = draws.name.map(u64::from);
+        for (i, out) in out.iter_mut().enumerate() {
+            let block = u64::from(first.wrapping_add(i as u32));
+            *out = precise_uniform(two_draws(draws.key, [block, step, entity, high]));
+        }
+    }
+}
+
 /// Rounds whose beginnings are made together.
 pub const ROUNDS: usize = 8;
 

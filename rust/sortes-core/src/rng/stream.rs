@@ -144,6 +144,10 @@ purposes! {
     Survivor = 76, "survivor";
     /// The children of a population of schedules.
     Evolve = 77, "evolve";
+    /// Whether drafted tokens are accepted, and what is drawn where one is not.
+    Verify = 80, "verify";
+    /// The exponentials of all tokens, which the laws of a target and of a draft share.
+    Race = 81, "race";
     /// Which nodes of a tree of drafts, or of several drafts, are taken, and the token that follows.
     Tree = 82, "tree";
 }

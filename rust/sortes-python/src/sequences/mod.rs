@@ -6,6 +6,7 @@ mod draft_trees;
 mod gumbel;
 mod suffix;
 mod tree;
+mod verify;
 mod weights;
 
 use pyo3::prelude::*;
@@ -16,6 +17,6 @@ pub(crate) mod native {
     #[pymodule_export]
     use super::{
         arithmetic::arithmetic, automaton::automaton, draft_trees::draft_trees, gumbel::gumbel,
-        suffix::suffix, tree::tree, weights::weights,
+        suffix::suffix, tree::tree, verify::verify, weights::weights,
     };
 }

@@ -38,6 +38,15 @@ impl<'a> Mask<'a> {
     fn of<T>(all: &'a [T], row: usize, width: usize) -> &'a [T] {
         if all.len() > width { &all[row * width..][..width] } else { all }
     }
+
+    /// The mask of one row of `cols` logits alone.
+    pub(super) fn of_row(self, row: usize, cols: usize) -> Self {
+        match self {
+            Self::None => Self::None,
+            Self::Bytes(bytes) => Self::Bytes(Self::of(bytes, row, cols)),
+            Self::Bits(words) => Self::Bits(Self::of(words, row, cols.div_ceil(32))),
+        }
+    }
 }
 
 /// Everything that a call needs beside the logits.
@@ -60,6 +69,14 @@ impl Call<'_> {
     /// # Errors
     /// [`Error::Argument`] naming the argument that does not fit.
     pub fn check(&self, rows: usize, cols: usize) -> Result<()> {
+        self.check_texts(rows, (rows, cols))
+    }
+
+    /// The same where the rows are texts with several rows of logits each, `all` together.
+    ///
+    /// # Errors
+    /// As [`Call::check`].
+    pub fn check_texts(&self, rows: usize, (all, cols): (usize, usize)) -> Result<()> {
         self.rules.check_rows(rows)?;
         if self.streams.len() != 1 && self.streams.len() != rows {
             let got = self.streams.len();
@@ -81,8 +98,8 @@ impl Call<'_> {
                 return Err(Error::argument("logit_bias", reason));
             }
         }
-        if !self.mask.fits(rows, cols) {
-            return Err(Error::argument("mask", format!("does not fit {rows} rows of {cols}")));
+        if !self.mask.fits(all, cols) {
+            return Err(Error::argument("mask", format!("does not fit {all} rows of {cols}")));
         }
         Ok(())
     }
@@ -319,9 +336,9 @@ pub(super) fn nothing_left(row: usize) -> Error {
 
 /// One row of a call, about to be narrowed.
 pub(super) struct OneRow<'a> {
-    call: &'a Call<'a>,
+    pub(super) call: &'a Call<'a>,
     pub(super) index: usize,
-    params: Params,
+    pub(super) params: Params,
     pub(super) scratch: &'a mut Scratch,
     pub(super) run: Run<'a>,
 }

@@ -19,6 +19,7 @@
 //! | `exact` | decisions that rounding could turn, made again in double precision |
 //! | `draw` | the categorical draw |
 //! | `choose` | tokens that somebody else takes, such as the decoder of a code |
+//! | `place` | one position of a text: the draw there, and the law of what is kept |
 //! | `several` | several tokens of a row, none of them twice |
 //! | `details` | log-probabilities of what was drawn |
 //! | `rows` | rows of logits, and the loop over them |
@@ -43,6 +44,7 @@ mod order;
 mod params;
 pub mod penalties;
 mod pipeline;
+mod place;
 mod rows;
 mod rules;
 mod several;
@@ -58,5 +60,6 @@ pub use draw::Method;
 pub use element::Element;
 pub use params::{COMMON, GREEDY, Parameter, Params, RULES, Rule};
 pub use pipeline::{Boundary, Options, Rules, Ties};
+pub use place::{AnyRows, Kept, Place};
 pub use rows::Rows;
 pub use several::{Successive, Tokens};

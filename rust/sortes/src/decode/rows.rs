@@ -80,12 +80,18 @@ impl<'a> Row<'a> {
 }
 
 thread_local! {
-    static SCRATCH: RefCell<Scratch> = RefCell::default();
+    /// Buffers of this thread that no row is in. A row takes those of the top: its neighbour may be
+    /// looked at meanwhile.
+    #[expect(clippy::vec_box, reason = "a pointer is moved, not the buffers")]
+    static SCRATCH: RefCell<Vec<Box<Scratch>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Calls `f` with the buffers of this thread.
+/// Calls `f` with buffers of this thread.
 pub(super) fn with_scratch<R>(f: impl FnOnce(&mut Scratch) -> R) -> R {
-    SCRATCH.with_borrow_mut(f)
+    let mut scratch = SCRATCH.with_borrow_mut(Vec::pop).unwrap_or_default();
+    let result = f(&mut scratch);
+    SCRATCH.with_borrow_mut(|free| free.push(scratch));
+    result
 }
 
 /// Calls `f(row, scratch, out, run)` for every row with its chunk of `out`.

@@ -51,6 +51,11 @@ impl Window {
         }
     }
 
+    /// Whether every logit is left.
+    pub(super) fn is_everything(&self) -> bool {
+        *self == Self::ALL
+    }
+
     /// Whether logits alone decide: no tie is broken by id.
     pub(super) fn is_plain(&self) -> bool {
         self.lo_ids == ANY && self.hi_ids == ANY

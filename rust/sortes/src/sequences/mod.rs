@@ -11,6 +11,7 @@
 //! | [`gumbel`] | distinct items by perturbed log weights |
 //! | [`suffix`] | drafts from text: what has followed its end before |
 //! | [`tree`] | the best-first search from which distinct sequences come |
+//! | [`verify`] | whether drafted tokens stand, and what replaces them |
 //! | [`weights`] | what makes sums over distinct samples estimates |
 
 pub mod arithmetic;
@@ -19,4 +20,5 @@ pub mod draft_trees;
 pub mod gumbel;
 pub mod suffix;
 pub mod tree;
+pub mod verify;
 pub mod weights;

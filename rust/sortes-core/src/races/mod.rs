@@ -13,8 +13,13 @@
 //! | [`successive`] | the `k` smallest | weights |
 //! | [`Noise::successive`] | the `k` smallest, as logarithms | logarithms, and noise of a stream or given |
 //! | [`keys`] | all | either |
+//! | [`first_of_blocks`], [`first_of_listed`] | the smallest | weights of items that share a sequence |
 //!
 //! The exponential of item `i` is that of entity `i` ([`Purpose::Item`]) at the step of the stream.
+
+mod shared;
+
+pub use shared::{first_of_blocks, first_of_listed};
 
 use std::f64::consts::LN_2;
 use std::ops::Range;
