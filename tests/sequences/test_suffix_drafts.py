@@ -55,7 +55,7 @@ def law(text, beginning, corpus, own_end):
     mass, out = 1.0, {}
     for length, _, found in sorted(levels, key=lambda level: level[:2]):
         if found:
-            escape = 2 * len(found) / (2 - length)
+            escape = 8 * len(found) / (-length) ** 1.5
             total = sum(found.values()) + escape
             for token, count in found.items():
                 out.setdefault(token, (mass * count / total, count))

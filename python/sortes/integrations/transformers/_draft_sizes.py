@@ -16,8 +16,11 @@ if TYPE_CHECKING:
 
 #: What is known of models: of each size of batch what a call takes.
 _KNOWN: WeakKeyDictionary[Any, dict[int, CallTimes]] = WeakKeyDictionary()
-#: What a position more takes, in parts of a call, before it is measured.
-_SLOPE: Final = 0.05
+#: And of each kind of draft how often tokens came.
+_CAME: WeakKeyDictionary[Any, dict[str, Acceptance]] = WeakKeyDictionary()
+#: What a position more takes, in parts of a call for one, before it is measured: on a CPU, and on
+#: what mostly waits for the weights.
+_SLOPES: Final = (0.1, 0.01)
 #: How much of what was measured counts after another call.
 _DECAY: Final = 0.98
 #: A draft is looked at if it makes a token cheaper by this much.
@@ -31,7 +34,8 @@ _TRUST: Final = 4.0
 class CallTimes:
     """Seconds of a call of a model, by how many positions of a text it computes: a running line."""
 
-    def __init__(self) -> None:
+    def __init__(self, slope: float) -> None:
+        self._slope = slope
         self._one: float | None = None
         self._sums = np.zeros(5)
         self._calls = 0
@@ -39,7 +43,11 @@ class CallTimes:
     @classmethod
     def of(cls, model: Any, batch: int) -> CallTimes:
         """Return what is known of a model with so many texts."""
-        return _KNOWN.setdefault(model, {}).setdefault(batch, cls())
+        known = _KNOWN.setdefault(model, {})
+        if batch not in known:
+            each = _SLOPES[model.device.type != "cpu"]
+            known[batch] = cls(each * batch / (1 + each * (batch - 1)))
+        return known[batch]
 
     def add(self, width: int, seconds: float) -> None:
         """Learn what a call took."""
@@ -58,10 +66,10 @@ class CallTimes:
         n, x, xx, y, xy = self._sums
         one = self._one
         if one is None:
-            one = y / (n + _SLOPE * (x - n)) if n else 1.0
+            one = y / (n + self._slope * (x - n)) if n else 1.0
         # What is not measured yet is as if two calls had been.
         for width in (2.0, 12.0):
-            guess = one * (1 + _SLOPE * (width - 1))
+            guess = one * (1 + self._slope * (width - 1))
             n, x, xx = n + 0.5, x + 0.5 * width, xx + 0.5 * width * width
             y, xy = y + 0.5 * guess, xy + 0.5 * width * guess
         slope = max((n * xy - x * y) / (n * xx - x * x), 0.0)
@@ -71,6 +79,11 @@ class CallTimes:
 
 class Acceptance:
     """How often the tokens of a draft come true, by how likely the draft has them."""
+
+    @classmethod
+    def of(cls, model: Any, kind: str) -> Acceptance:
+        """Return what is known of a model and a kind of draft."""
+        return _CAME.setdefault(model, {}).setdefault(kind, cls())
 
     def __init__(self) -> None:
         middle = (np.arange(_KINDS) + 0.5) / _KINDS

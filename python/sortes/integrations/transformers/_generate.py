@@ -13,7 +13,6 @@ from transformers.generation.configuration_utils import GenerationMode
 
 from sortes import Interrupted, decode
 from sortes._check import one_of, shown
-from sortes._device import to_host
 from sortes._interrupt import OnInterrupt
 from sortes._rng import holds_streams
 from sortes.integrations.transformers._config import (
@@ -25,7 +24,7 @@ from sortes.integrations.transformers._config import (
     without_warpers,
 )
 from sortes.integrations.transformers._record import Record
-from sortes.integrations.transformers._rng import stream_of
+from sortes.integrations.transformers._rng import ids_of_rows, stream_of
 from sortes.integrations.transformers._warpers import Truncation
 
 if TYPE_CHECKING:
@@ -186,7 +185,8 @@ class Independent:
         return {}
 
     def of(self, rows: list[int]) -> Independent:
-        ids = rows if self.rows is None else to_host(self.rows)[rows]
+        known = ids_of_rows(self.rows)
+        ids = rows if known is None else known[rows]
         stream = [self.stream[i] for i in rows] if holds_streams(self.stream, "rng") else self.stream
         return Independent(rules_of_rows(self.rules, rows), stream, ids)
 

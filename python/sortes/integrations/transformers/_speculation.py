@@ -69,12 +69,15 @@ class Speculation:
         How many tokens of a draft are looked at, at most.
     verification : str
         How drafts are verified.
+    kind : str
+        What drafts are called, of which it is remembered how often they came true.
     """
 
     _drafts: Drafts
 
-    def __init__(self, decoding: Decoding, most: int, verification: str) -> None:
+    def __init__(self, decoding: Decoding, most: int, verification: str, kind: str) -> None:
         self.decoding, self._most, self._verification = decoding, most, verification
+        self._kind = kind
         #: Whether as much is looked at as there may be, whatever that costs.
         self.is_fixed = verification in OF_SAMPLES
         prompt = decoding.prompt
@@ -85,7 +88,6 @@ class Speculation:
         self._shown = self._begin
         self._is_joint = self._batch > 1 and _sees_the_batch(decoding)
         self._drafted, self._accepted = [0] * self._batch, [0] * self._batch
-        self._acceptance = Acceptance()
         self._target: TreeModel | None = None
         #: How wide the last call was, and when it began.
         self._called: tuple[int, float] | None = None
@@ -121,6 +123,7 @@ class Speculation:
         taken = Taken.of(model, cache, self._real)
         self._target, self._times = taken.model, CallTimes.of(model, self._batch)
         self._drafts = make(self._real)
+        self._acceptance = Acceptance.of(model, self._kind)
         for row, text in enumerate(prompt):
             self._drafts.extend(row, text[self._real[row]].tolist())
         try:

@@ -193,7 +193,8 @@ def speculative_sample(
     if draft_model is not None:
         _check_tokens(model, draft_model)
     with reporter(progress, "tokens") as report:
-        loop = Speculation(decoding, most, verification)
+        kind = " ".join([verification, *map(str, names)])
+        loop = Speculation(decoding, most, verification, kind)
         parts = [_drafts(name, corpus, draft_model, loop) for name in names]
         if len(parts) == 1:
             return loop.run(parts[0], report)

@@ -115,8 +115,9 @@ fn a_table_goes_on() {
     let draft = drafts.draft(&limits, Run::alone()).unwrap();
     assert_eq!(draft.tokens, [3, 4, 5, 1, 2]);
     assert_eq!(draft.parents, [-1, 0, 1, 2, 3]);
-    // One of one behind three tokens: the escape is 2 / (2 + 3).
-    assert!((draft.probs[1] - 1.0 / 1.4).abs() < 1e-15);
+    // One of one behind three tokens.
+    let escape = 8.0 / 3.0_f64.powf(1.5);
+    assert!((draft.probs[1] - 1.0 / (1.0 + escape)).abs() < 1e-15);
 }
 
 #[test]
