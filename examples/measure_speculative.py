@@ -3,8 +3,8 @@
     python examples/measure_speculative.py same --prompts 200 --dtype float64 > same.json
     python examples/measure_speculative.py time > time.json
 
-``same`` compares texts with those of plain decoding for the same seed, and what transformers' prompt
-look-up makes of greedy decoding. ``time`` lets plain decoding, ours and prompt look-up take turns.
+``same`` compares texts with those of plain decoding for the same seed, and those of transformers'
+prompt look-up with its own. ``time`` lets plain decoding, ours and prompt look-up take turns.
 """
 
 import argparse
@@ -21,11 +21,12 @@ from sortes.integrations.transformers import sample, speculative_sample
 GREEDY = {"do_sample": False}
 TOP_P = {"do_sample": True, "top_k": 0, "top_p": 0.9, "temperature": 0.8}
 LAWS = {"greedy": GREEDY, "top-p": TOP_P}
-TEXT = """The harbour master kept two ledgers. In the first he wrote the names of the ships that came
-in, the day, the tide and the cargo: the Dorothea with salt and rope, the Anna Marie with timber, the
-Good Intent with nothing at all. In the second he wrote what the sailors told him when they paid their
-dues: that the light on the northern rock had been dark for three nights, that a grey whale had followed
-the Dorothea from the cape, and that the letter for the keeper had been lost overboard in the storm."""
+TEXT = """The harbour master kept two ledgers. In the first he wrote the names of the ships
+that came in, the day, the tide and the cargo: the Dorothea with salt and rope, the Anna Marie
+with timber, the Good Intent with nothing at all. In the second he wrote what the sailors told
+him when they paid their dues: that the light on the northern rock had been dark for three
+nights, that a grey whale had followed the Dorothea from the cape, and that the letter for the
+keeper had been lost overboard in the storm."""
 TABLE = "month,rainfall_mm,sunshine_h,wind_kmh,station\n" + "".join(
     f"2021-{month:02},{rain},{sun},{wind},Northern Rock Lighthouse\n"
     for month, rain, sun, wind in [
@@ -44,7 +45,7 @@ CODE = '''def area(shape):
     raise ValueError(shape["kind"])
 '''
 CHAT = {
-    "edit": f"Rewrite this text with 'harbour' spelled 'harbor', and change nothing else:\n\n{TEXT}",
+    "edit": f"Write this text again, with 'harbour' spelled 'harbor':\n\n{TEXT}",
     "edit code": f"Rename the argument 'shape' to 's' and return the whole code:\n\n{CODE}",
     "summarise": f"Summarize this text in its own words:\n\n{TEXT}",
 }
@@ -83,7 +84,9 @@ def timed(model, laws, tokens, turns, report):
                     seed = {"rng": turn} if "custom_generate" in arguments else {}
                     torch.manual_seed(turn)
                     calls[0], began = 0, time.process_time()
-                    out = model.generate(**inputs, **law, **arguments, **seed, max_new_tokens=tokens)
+                    out = model.generate(
+                        **inputs, **law, **arguments, **seed, max_new_tokens=tokens
+                    )
                     made = out.shape[1] - inputs["input_ids"].shape[1]
                     seconds[way].append((time.process_time() - began) / made)
                     per_call[way].append(made / calls[0])
@@ -102,7 +105,9 @@ def timed(model, laws, tokens, turns, report):
 
 def prompts(tokenizer, count, length):
     """Return beginnings of real text: of Shakespeare where it is, and of licences and modules."""
-    texts = [path.read_text("utf-8", "ignore") for path in sorted(Path(np.__file__).parent.glob("*.py"))]
+    texts = [
+        path.read_text("utf-8", "ignore") for path in sorted(Path(np.__file__).parent.glob("*.py"))
+    ]
     shakespeare = Path(__file__).parents[2] / "shared/data/shakespeare.txt"
     if shakespeare.exists():
         texts.insert(0, shakespeare.read_text("utf-8"))

@@ -30,7 +30,9 @@ def model():
 @pytest.fixture(autouse=True)
 def _free_calls(monkeypatch):
     """Let a call cost the same for any number of positions, so that all of a draft is looked at."""
-    monkeypatch.setattr(_draft_sizes.CallTimes, "of_widths", lambda self, widths: np.ones(len(widths)))
+    monkeypatch.setattr(
+        _draft_sizes.CallTimes, "of_widths", lambda self, widths: np.ones(len(widths))
+    )
 
 
 def plain(model, asked, **arguments):
@@ -180,7 +182,8 @@ def test_other_models_are_asked_token_by_token(build):
     with pytest.warns(UserWarning, match="speculative_sample: .*texts are drawn token by token"):
         got = spoken(model, asked, draft=Oracle(want), return_dict_in_generate=True)
     assert torch.equal(got.sequences, want)
-    assert got.model_calls == 12 and got.accepted.tolist() == [0, 0]
+    assert got.model_calls == 12
+    assert got.accepted.tolist() == [0, 0]
 
 
 @pytest.mark.parametrize(
@@ -283,8 +286,10 @@ def test_streamers_and_progress(model, lengths):
     again = spoken(
         model, asked, streamer=got, draft=Oracle(text), progress=lambda *n: shown.append(n)
     )
-    assert torch.equal(again, text) and got.ended
-    assert all(map(torch.equal, got.got, want.got)) and len(got.got) == len(want.got)
+    assert torch.equal(again, text)
+    assert got.ended
+    assert all(map(torch.equal, got.got, want.got))
+    assert len(got.got) == len(want.got)
     assert shown[-1] == (text.shape[1] - max(lengths), 15)
 
 
@@ -337,7 +342,8 @@ def test_interruption(model):
     with pytest.raises(Interrupted) as caught:
         spoken(model, asked, draft=stops)
     part = caught.value.partial
-    assert 6 < part.shape[1] < want.shape[1] and torch.equal(part, want[:, : part.shape[1]])
+    assert 6 < part.shape[1] < want.shape[1]
+    assert torch.equal(part, want[:, : part.shape[1]])
     calls.clear()
     assert torch.equal(spoken(model, asked, draft=stops, on_interrupt="return"), part)
 
@@ -348,7 +354,8 @@ def test_a_corpus(model):
     corpus = SuffixAutomaton([want[0]])
     got = spoken(model, asked, corpus=corpus, return_dict_in_generate=True)
     assert torch.equal(got.sequences, want)
-    assert got.model_calls <= 4 and got.accepted.item() >= 16
+    assert got.model_calls <= 4
+    assert got.accepted.item() >= 16
 
 
 @pytest.mark.parametrize("draft", ["greedy", "tree", ["suffix", "tree"]], ids=str)
@@ -361,9 +368,7 @@ def test_a_draft_model(model, draft, asked):
     for lengths in ([5], [3, 7, 5]):
         given = {**tiny_model.prompts(lengths), "max_new_tokens": 24, **asked}
         want = plain(model, given)
-        got = spoken(
-            model, given, draft=draft, draft_model=small, return_dict_in_generate=True
-        )
+        got = spoken(model, given, draft=draft, draft_model=small, return_dict_in_generate=True)
         assert torch.equal(got.sequences, want)
         assert got.accepted.sum() > (12 if asked is GREEDY else 3)
 
@@ -373,9 +378,7 @@ def test_races_give_one_text_with_any_draft(model):
     asked = {**tiny_model.prompts([3, 7, 5]), "max_new_tokens": 20, **DRAWN}
     alone = spoken(model, asked, verification="race", draft=lambda tokens, most: [])
     assert torch.equal(spoken(model, asked, verification="race"), alone)
-    got = spoken(
-        model, asked, verification="race", draft_model=small, return_dict_in_generate=True
-    )
+    got = spoken(model, asked, verification="race", draft_model=small, return_dict_in_generate=True)
     assert torch.equal(got.sequences, alone)
     # The draft is the model: it says the same, all of it.
     assert got.accepted.sum() == got.drafted.sum() > 30

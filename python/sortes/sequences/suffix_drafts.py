@@ -149,13 +149,14 @@ class SuffixDrafts:
 
     with the length $l$ of the context; with the rest, $e / (C + e)$, none of them follows, and the
     next shorter context is asked for other tokens: prediction by partial matching, with an escape
-    that long contexts need less; its size was measured on English and on code. Contexts of the text and of the corpus take turns by their length,
-    those of the text first. Of a context with more than 64 different tokens, the 64 that were new
-    last are looked at. The likeliest beginnings become a tree, best first; among equally likely
-    ones the one found first, and what was new last behind a context is found first.
+    that long contexts need less; its size was measured on English and on code. Contexts of the text
+    and of the corpus take turns by their length, those of the text first. Of a context with more
+    than 64 different tokens, the 64 that were new last are looked at. The likeliest beginnings
+    become a tree, best first; among equally likely ones the one found first, and what was new last
+    behind a context is found first.
 
-    A token takes constant time, amortised, and about 100 bytes (160 at most); a node of a draft some
-    microseconds. An occurrence is counted for its 64 longest contexts.
+    A token takes constant time, amortised, and about 100 bytes (160 at most); a node of a draft
+    some microseconds. An occurrence is counted for its 64 longest contexts.
 
     References
     ----------

@@ -139,7 +139,9 @@ def arithmetic_sample(
     with reporter(progress, "tokens") as report:
         return Decoding(
             *(model, input_ids, logits_processor, stops, generation_config),
-            *(synced_gpus, streamer, rng, kwargs, begin, on_interrupt),
+            *(synced_gpus, streamer, rng, kwargs),
+            begin,
+            on_interrupt,
         ).run(report)
 
 

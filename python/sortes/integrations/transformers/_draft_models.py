@@ -94,7 +94,9 @@ class ModelDrafts:
         real = real.bool()
         positions = (real.long().cumsum(1) - 1).clamp_min(0)
         device = model.device
-        more = {"logits_to_keep": 1} if "logits_to_keep" in signature(model.forward).parameters else {}
+        more = (
+            {"logits_to_keep": 1} if "logits_to_keep" in signature(model.forward).parameters else {}
+        )
         begun = model(
             input_ids=prompt.to(device),
             attention_mask=real.long().to(device),
@@ -187,9 +189,7 @@ class ModelDrafts:
         """Call the model; texts without a tree have one of no matter."""
         aside = Tree([0] * (first + width), list(range(-1, first + width - 1)))
         began = time.perf_counter()
-        logits = self._model(
-            [trees.get(row, aside) for row in range(len(self._new))], width, first
-        )
+        logits = self._model([trees.get(row, aside) for row in range(len(self._new))], width, first)
         rows = logits[list(trees)].cpu()
         self._times.add(width, time.perf_counter() - began)
         return rows

@@ -151,6 +151,10 @@ def sample(
 class Drawing(Protocol):
     """How the loop gets its tokens."""
 
+    @property
+    def rules(self) -> decode.Rules:
+        """The rules of the rows."""
+
     def coins(self, step: int) -> dict[str, Any]:
         """Return `rng`, `rows` and `step` for the rules that act at random."""
 
@@ -187,7 +191,9 @@ class Independent:
     def of(self, rows: list[int]) -> Independent:
         known = ids_of_rows(self.rows)
         ids = rows if known is None else known[rows]
-        stream = [self.stream[i] for i in rows] if holds_streams(self.stream, "rng") else self.stream
+        stream = (
+            [self.stream[i] for i in rows] if holds_streams(self.stream, "rng") else self.stream
+        )
         return Independent(rules_of_rows(self.rules, rows), stream, ids)
 
 
@@ -272,21 +278,26 @@ class Decoding:
             The texts with one more token, and whether each ends with it.
         """
         step = ids.shape[1] - self.prompt.shape[1]
-        drawing = self.drawing if rows is None else self.drawing.of(rows)
-        assert drawing is not None
-        record, rules = self.record, getattr(drawing, "rules", self.rules)
+        drawing, record = self.drawing_of(rows), self.record
         if self.processors or record.logits is not None:
             raw = logits.to(copy=True, dtype=torch.float32, device=ids.device)
             own = self.processors if rows is None else processors_of_rows(self.processors, rows)
             logits = own(ids, raw)
             record.add_logits(raw, step, rows)
-        record.add_scores(logits, rules, drawing.coins(step), step, rows)
+        record.add_scores(logits, drawing.rules, drawing.coins(step), step, rows)
         tokens = drawing.tokens(logits, step, unfinished if self.pad is not None else None)
         tokens = tokens.to(ids.device)
         if self.pad is not None:
             tokens = torch.where(unfinished, tokens, self.pad.to(tokens.device))
         ids = torch.cat([ids, tokens[:, None]], dim=-1)
         return ids, self.criteria(ids, record.scores)
+
+    def drawing_of(self, rows: list[int] | None) -> Drawing:
+        """Return how some of the texts get their tokens."""
+        drawing = self.drawing if rows is None else self.drawing.of(rows)
+        if drawing is None:
+            raise RuntimeError("texts that belong together are drawn together")
+        return drawing
 
     def processed(self, ids: torch.Tensor, logits: torch.Tensor, rows: list[int]) -> torch.Tensor:
         """Return what the processors make of the logits behind some of the texts."""

@@ -74,6 +74,7 @@ class Speculation:
     """
 
     _drafts: Drafts
+    _target: TreeModel
 
     def __init__(self, decoding: Decoding, most: int, verification: str, kind: str) -> None:
         self.decoding, self._most, self._verification = decoding, most, verification
@@ -88,13 +89,11 @@ class Speculation:
         self._shown = self._begin
         self._is_joint = self._batch > 1 and _sees_the_batch(decoding)
         self._drafted, self._accepted = [0] * self._batch, [0] * self._batch
-        self._target: TreeModel | None = None
+        self._has_trees = False
         #: How wide the last call was, and when it began.
         self._called: tuple[int, float] | None = None
 
-    def run(
-        self, make: Callable[[torch.Tensor], Drafts], progress: Callback | None
-    ) -> Any:
+    def run(self, make: Callable[[torch.Tensor], Drafts], progress: Callback | None) -> Any:
         """Decode to the end, with drafts that are made of what is real of the prompts."""
         decoding = self.decoding
         model, prompt = decoding.model, decoding.prompt
@@ -120,7 +119,7 @@ class Speculation:
             )
             return decoding.run(progress, outputs)
         self._real = real.bool()
-        taken = Taken.of(model, cache, self._real)
+        taken, self._has_trees = Taken.of(model, cache, self._real), True
         self._target, self._times = taken.model, CallTimes.of(model, self._batch)
         self._drafts = make(self._real)
         self._acceptance = Acceptance.of(model, self._kind)
@@ -202,8 +201,9 @@ class Speculation:
                 which = logits[:, int(nodes)] if self._batch == 1 else logits[rows, nodes]
                 for row, token in zip(rows, self._draw(rows, which), strict=True):
                     child = children[row].get((paths[row][-1], token))
-                    goes_on[row] = self._unfinished[row] and child is not None
-                    if goes_on[row]:
+                    goes_on[row] = False
+                    if child is not None and self._unfinished[row]:
+                        goes_on[row] = True
                         paths[row].append(child)
                         self._accepted[row] += 1
             self._show(progress)
@@ -216,8 +216,7 @@ class Speculation:
         text = self._texts[row]
         ids = torch.cat([text, text.new_tensor(behind)])[None]
         logits = self.decoding.processed(ids, logits.to(ids.device), [row])
-        drawing = self.decoding.drawing.of([row])
-        assert drawing is not None
+        drawing = self.decoding.drawing_of([row])
         return int(drawing.tokens(logits, ids.shape[1] - self._begin, None)), logits
 
     def _verified(
@@ -229,14 +228,17 @@ class Speculation:
             if not self._unfinished[row]:
                 continue
             tokens, text = draft.tokens[1:], self._texts[row]
-            ids = [torch.cat([text, text.new_tensor(tokens[:n])])[None] for n in range(len(draft.tokens))]
+            ids = [
+                torch.cat([text, text.new_tensor(tokens[:n])])[None]
+                for n in range(len(draft.tokens))
+            ]
             rows = [
                 self.decoding.processed(one, logits[row, n : n + 1].to(text.device), [row])
                 for n, one in enumerate(ids)
             ]
             said = getattr(self._drafts, "logits", {}).get(row, [])[: len(tokens)]
-            drawing = self.decoding.drawing.of([row])
-            found = verify_tokens(
+            drawing = self.decoding.drawing_of([row])
+            found: Any = verify_tokens(  # type: ignore[call-overload]
                 np.array([tokens], np.int64).reshape(1, -1),
                 torch.cat(rows).float()[None],
                 torch.stack([*said]).float()[None] if said else torch.cat(rows)[None, :0].float(),
@@ -305,13 +307,11 @@ class Speculation:
         """Return the texts, the shorter ones padded."""
         pad = self.decoding.config._pad_token_tensor
         value = 0 if pad is None else int(pad)
-        return torch.nn.utils.rnn.pad_sequence(
-            self._texts, batch_first=True, padding_value=value
-        )
+        return torch.nn.utils.rnn.pad_sequence(self._texts, batch_first=True, padding_value=value)
 
     def _counts(self) -> dict[str, Any]:
         """Return what the output says of calls."""
-        if self._target is None:  # token by token
+        if not self._has_trees:  # token by token
             calls = len(self.decoding.record)
             positions = self.decoding.prompt.numel() + self._batch * max(calls - 1, 0)
         else:

@@ -39,6 +39,7 @@ Verification: TypeAlias = Literal["draw", "race", "token", "block"]
 #: How many nodes of a level of a tree are gone on from.
 _TOP_K: Final = 4
 
+
 def speculative_sample(
     model: Any,
     input_ids: torch.Tensor,
@@ -88,13 +89,13 @@ def speculative_sample(
         A smaller model with the tokens of the large one, for ``"greedy"``, ``"tree"`` and
         ``"sample"``. ``generate`` does not pass its own `assistant_model` on.
     num_draft_tokens : int, optional
-        How many tokens of a draft of a text are looked at in a call, at most; by default 32. There
+        How many tokens of a draft of a text are looked at in a call, at most; by default 64. There
         are fewer where more would not pay, by what calls were measured to take and by how often
         drafts came true. With the verifications ``"token"`` and ``"block"`` there are always so
         many, by default 5, since the text depends on that.
     verification : {"draw", "race", "token", "block"}, default "draw"
-        How a draft is verified, as in `sortes.sequences.verify_tokens`. ``"draw"`` gives the text of
-        `sample`. ``"race"`` gives one that does not depend on the draft either, but is another draw
+        How a draft is verified, as in `sortes.sequences.verify_tokens`. ``"draw"`` gives the text
+        of `sample`. ``"race"`` gives one that does not depend on the draft either, but is another draw
         of the same law: tokens are those of `sortes.sequences.race_sample`, and a draft that is
         sampled by the same races is mostly what the text comes to. ``"token"`` and ``"block"`` are
         for sampled drafts alone: the text has the law of the model, and depends on the draft.
@@ -178,7 +179,7 @@ def speculative_sample(
     True
     """
     one_of(verification, "verification", get_args(Verification))
-    most = 5 if verification in OF_SAMPLES else 32
+    most = 5 if verification in OF_SAMPLES else 64
     if num_draft_tokens is not None:
         most = AT_LEAST_1.check(num_draft_tokens, "num_draft_tokens")
     names = _names(draft, corpus, draft_model, verification)
@@ -196,9 +197,9 @@ def speculative_sample(
         kind = " ".join([verification, *map(str, names)])
         loop = Speculation(decoding, most, verification, kind)
         parts = [_drafts(name, corpus, draft_model, loop) for name in names]
-        if len(parts) == 1:
-            return loop.run(parts[0], report)
-        return loop.run(lambda real: SeveralDrafts([part(real) for part in parts]), report)
+        one = parts[0] if len(parts) == 1 else lambda real: SeveralDrafts([p(real) for p in parts])
+        text: torch.Tensor | GenerateDecoderOnlyOutput = loop.run(one, report)
+        return text
 
 
 speculative_sample.__signature__ = with_rule_arguments(speculative_sample)  # type: ignore[attr-defined]
@@ -210,7 +211,8 @@ class _Races(Independent):
     def tokens(
         self, logits: torch.Tensor, step: int, unfinished: torch.Tensor | None
     ) -> torch.Tensor:
-        return race_sample(logits, self.rules, **self.coins(step))
+        drawn: torch.Tensor = race_sample(logits, self.rules, **self.coins(step))
+        return drawn
 
 
 _DRAWINGS: Final = {"draw": Independent, "race": _Races, "token": Independent, "block": Independent}
@@ -238,7 +240,9 @@ def _names(draft: Any, corpus: Any, draft_model: Any, verification: str) -> list
     if needed and draft_model is None:
         raise ValueError(f"draft_model: must be given for draft={needed[0]!r}")
     if draft_model is not None and len(needed) != 1:
-        raise ValueError(f"draft_model: needs one draft that comes from it, got draft={shown(draft)}")
+        raise ValueError(
+            f"draft_model: needs one draft that comes from it, got draft={shown(draft)}"
+        )
     if corpus is not None:
         if not isinstance(corpus, SuffixAutomaton):
             raise TypeError(f"corpus: must be a SuffixAutomaton, got {shown(corpus)}")

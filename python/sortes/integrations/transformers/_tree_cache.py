@@ -35,7 +35,7 @@ class TreeCache(Cache):
         super().__init__(layers=list(self._tree_layers))
 
     def open(self, width: int, behind: int = 0) -> int:
-        """Make room for tokens behind each text and some more; return how many columns there are."""
+        """Make room for tokens behind each text and some more; return the number of columns."""
         first = min(self.lengths) + behind
         end = max(self.lengths) + behind + width
         columns = None

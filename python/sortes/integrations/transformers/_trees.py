@@ -1,4 +1,4 @@
-"""Models that are asked about trees of tokens: what may follow each, behind the texts of a batch."""
+"""Models that are asked about trees of tokens behind texts: what may follow each."""
 
 from __future__ import annotations
 
@@ -86,9 +86,9 @@ class TreeModel:
         """
         device, lengths = self.model.device, self.cache.lengths
         ids = np.zeros((len(trees), width), np.int64)
-        for row, tree in zip(ids, trees, strict=True):
+        for own, tree in zip(ids, trees, strict=True):
             new = tree.tokens[first:]
-            row[: len(new)] = new
+            own[: len(new)] = new
         end = self.cache.open(width, first)
         places = np.array(lengths)[:, None] + np.arange(first, first + width)
         mask = None
@@ -174,10 +174,8 @@ def _knows_trees(model: Any) -> bool:
         layers = plain_layers(begun.get(name))
         if layers is None:
             return False
-        cache = TreeCache(
-            [(layer.keys, layer.values) for layer in layers],
-            torch.ones(1, len(prompt), dtype=torch.bool),
-        )
+        states: Any = [(layer.keys, layer.values) for layer in layers]
+        cache = TreeCache(states, torch.ones(1, len(prompt), dtype=torch.bool))
         got = TreeModel(model, cache)([tree], len(tree.tokens))[0]
         texts = [prompt + [tree.tokens[node] for node in path] for path in paths]
         whole = torch.tensor(texts, device=device)
@@ -219,7 +217,8 @@ class Taken(NamedTuple):
     def give_back(self, columns: int) -> None:
         """Put the keys and values of the texts back, as token by token it would hold them."""
         states = self.model.cache.states(self.before, columns)
-        for layer, (keys, values) in zip(self.cache.layers, states, strict=True):
+        layers: list[Any] = list(self.cache.layers)
+        for layer, (keys, values) in zip(layers, states, strict=True):
             layer.keys, layer.values = keys, values
             layer.device, layer.dtype = keys.device, keys.dtype
             layer.is_initialized = True
