@@ -1,8 +1,8 @@
 """Speculative decoding by ``generate``: ours beside what transformers offers.
 
 The model is a Llama of random weights whose texts soon repeat themselves, as edits and tables
-repeat their prompts; a call is timed as a whole. What a real model makes of real tasks is measured by
-``examples/measure_speculative.py``.
+repeat their prompts; a call is timed as a whole. What a real model makes of real tasks is measured
+by ``examples/measure_speculative.py``.
 """
 
 import copy

@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch")
 hf = pytest.importorskip("transformers")
 from sortes import Interrupted, Stream  # noqa: E402
 from sortes.integrations import transformers as ours  # noqa: E402
-from sortes.integrations.transformers import _draft_sizes, _trees  # noqa: E402
+from sortes.integrations.transformers import _draft_models, _draft_sizes, _trees  # noqa: E402
 from sortes.sequences import SuffixAutomaton  # noqa: E402
 from transformers.generation.utils import GenerateDecoderOnlyOutput  # noqa: E402
 
@@ -29,7 +29,8 @@ def model():
 
 @pytest.fixture(autouse=True)
 def _free_calls(monkeypatch):
-    """Let a call cost the same for any number of positions, so that all of a draft is looked at."""
+    """Let calls cost the same for any number of positions, so that all of a draft is looked at."""
+    monkeypatch.setattr(_draft_models.ModelDrafts, "_depth", lambda self, rows: 5)
     monkeypatch.setattr(
         _draft_sizes.CallTimes, "of_widths", lambda self, widths: np.ones(len(widths))
     )
@@ -370,7 +371,7 @@ def test_a_draft_model(model, draft, asked):
         want = plain(model, given)
         got = spoken(model, given, draft=draft, draft_model=small, return_dict_in_generate=True)
         assert torch.equal(got.sequences, want)
-        assert got.accepted.sum() > (12 if asked is GREEDY else 3)
+        assert got.accepted.sum() > (8 if asked is GREEDY else 3)
 
 
 def test_races_give_one_text_with_any_draft(model):

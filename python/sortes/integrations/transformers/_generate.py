@@ -194,7 +194,7 @@ class Independent:
         stream = (
             [self.stream[i] for i in rows] if holds_streams(self.stream, "rng") else self.stream
         )
-        return Independent(rules_of_rows(self.rules, rows), stream, ids)
+        return type(self)(rules_of_rows(self.rules, rows), stream, ids)
 
 
 class Decoding:

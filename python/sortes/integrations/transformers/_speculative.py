@@ -95,8 +95,8 @@ def speculative_sample(
         many, by default 5, since the text depends on that.
     verification : {"draw", "race", "token", "block"}, default "draw"
         How a draft is verified, as in `sortes.sequences.verify_tokens`. ``"draw"`` gives the text
-        of `sample`. ``"race"`` gives one that does not depend on the draft either, but is another draw
-        of the same law: tokens are those of `sortes.sequences.race_sample`, and a draft that is
+        of `sample`. ``"race"`` gives one that does not depend on the draft either, but is another
+        draw of the same law: tokens are those of `sortes.sequences.race_sample`, and a draft that is
         sampled by the same races is mostly what the text comes to. ``"token"`` and ``"block"`` are
         for sampled drafts alone: the text has the law of the model, and depends on the draft.
     stop_strings, tokenizer, rows, on_interrupt
