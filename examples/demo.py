@@ -3,8 +3,8 @@
     python examples/demo.py
 
 Prints texts, what they are like, and the time that decoding takes; then several answers to one
-request, drawn apart, spread evenly, and the surest ones. Plots go to demo-output/. A minute on two
-cores, and half a minute more the first time.
+request, drawn apart, spread evenly, and the surest ones; and a text in fewer calls of the model.
+Plots go to demo-output/. A minute on two cores, and half a minute more the first time.
 """
 
 import time
@@ -18,12 +18,21 @@ from smollm import plots
 from smollm.pipelines import PIPELINES, WAYS, arguments, row_by_row
 from smollm.turns import Steps, in_turns
 from sortes import decode
-from sortes.integrations.transformers import arithmetic_sample, priority_sample, sample
+from sortes.integrations.transformers import (
+    arithmetic_sample,
+    priority_sample,
+    sample,
+    speculative_sample,
+)
 from tqdm import tqdm
 from transformers.generation.streamers import BaseStreamer
 
 OUTPUT = Path("demo-output")
 REQUEST = "Tell me a short story about a lighthouse keeper and a lost letter."
+EDIT = """Write this again, with 'harbour' spelled 'harbor': The harbour master kept two ledgers.
+In the first he wrote the names of the ships that came in, the day, the tide and the cargo: the
+Dorothea with salt and rope, the Anna Marie with timber, the Good Intent with nothing at all."""
+COPIED = 48  # tokens of it
 SAMPLES, TOKENS = 8, 64
 STEPS = {1: 64, 16: 32}  # of each batch size
 # Of one request: answers of a run, runs, tokens of an answer, and how many of the surest.
@@ -38,6 +47,7 @@ def main() -> None:
     with torch.inference_mode():
         write(model, tokenizer)
         answer(model, tokenizer)
+        speculate(model, tokenizer)
         compete(model, tokenizer)
     names = ", ".join(sorted(path.name for path in OUTPUT.glob("*.png")))
     print(f"\nPlots in {OUTPUT}/: {names}. {time.perf_counter() - began:.0f} s in all.")
@@ -135,6 +145,29 @@ def answer(model, tokenizer) -> None:
         print(f"{logprob:8.2f}  {' '.join(text.split())}")
     expected = dict(zip(texts, (ANSWERS * out.logprobs.exp()).tolist(), strict=True))
     plots.counts(OUTPUT / "answers.png", expected, runs)
+
+
+def speculate(model, tokenizer) -> None:
+    """Copy a text with a change: plainly, with drafts from the prompt, and by prompt look-up."""
+    inputs = smollm.chat(tokenizer, [EDIT])
+    seconds, lines = {}, []
+    for name, way in {
+        "plain": {"custom_generate": sample},
+        "drafts from text": {"custom_generate": speculative_sample},
+        "prompt look-up": {"prompt_lookup_num_tokens": 10},
+    }.items():
+        calls = [0]
+        count = model.register_forward_pre_hook(lambda *_, n=calls: n.append(0))
+        began = time.perf_counter()
+        out = model.generate(**inputs, **way, do_sample=False, max_new_tokens=COPIED)
+        seconds[name] = time.perf_counter() - began
+        count.remove()
+        made = out.shape[1] - inputs["input_ids"].shape[1]
+        lines.append(f"{name:18}{made / (len(calls) - 1):8.2f}{1e3 * seconds[name] / made:15.1f}")
+        text = tokenizer.decode(out[0, -made:], skip_special_tokens=True)
+    print(f"\nA text with a change: {' '.join(text.split())[:90]}...")
+    print("              tokens per call   ms per token")
+    print("\n".join(lines), flush=True)
 
 
 def compete(model, tokenizer) -> None:

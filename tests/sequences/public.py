@@ -9,6 +9,8 @@ from sortes.sequences import (
     DistinctSequences,
     DraftTree,
     DraftTreeBuilder,
+    SuffixAutomaton,
+    SuffixDrafts,
     TokenAutomaton,
     Vocabulary,
     sample_without_replacement,
@@ -43,6 +45,8 @@ BOTH = {"logit_bias": BIAS, "mask": np.tile(np.arange(V) != 3, WIDE)}
 #: Tokens of which the third ends a text, and an expression that two tokens may leave open.
 VOCABULARY = Vocabulary([b"a", b"b", None] * min(SCALE, 2**18), eos_token_id=2)
 AUTOMATON = TokenAutomaton("a|[ab]{3,5}", VOCABULARY)
+#: More text than the one that goes on.
+CORPUS = SuffixAutomaton([[1, 2, 4], np.tile([1, 3], SCALE)])
 #: Values that act: texts that end at once, or match.
 VALUES = {**RULE_VALUES, "eos_token_id": [list(range(V))], "automaton": [AUTOMATON],
           "width": [100 * SCALE], "lengths": [0]}  # fmt: skip
@@ -130,6 +134,12 @@ CALLS = {
     "DraftTreeBuilder.expand": {"logprobs": np.tile(NORMAL[:2], (1, SCALE))},
     "DraftTreeBuilder.finish": {},
     "SequenceSearch": {"model": skewed, "num_samples": 2, "priority": "gumbel", **SEARCH},
+    "SuffixAutomaton": {"texts": [np.tile([1, 2, 3], SCALE), [1, 2]]},
+    "SuffixAutomaton.count": {"tokens": np.tile([1, 2], SCALE)},
+    "SuffixDrafts": {"tokens": np.tile([1, 2, 1], SCALE), "corpus": CORPUS},
+    "SuffixDrafts.copy": {},
+    "SuffixDrafts.draft": {"num_tokens": 4, "max_depth": 2, "min_prob": 0.1},
+    "SuffixDrafts.extend": {"tokens": np.tile([1, 2], SCALE)},
     "TokenAutomaton": {"pattern": "(ab)+", "vocabulary": VOCABULARY},
     "TokenAutomaton.advance": {"state": 1, "tokens": [0, 2]},
     "TokenAutomaton.allowed": {"state": 1},
@@ -179,6 +189,8 @@ CALLS = {
 }  # fmt: skip
 
 MADE = {"ArithmeticCodes": codes, "DraftTreeBuilder": builder, "DistinctSequences": drawn,
+        "SuffixAutomaton": lambda: CORPUS,
+        "SuffixDrafts": lambda: SuffixDrafts(np.tile([1, 2, 1, 3, 1], SCALE), corpus=CORPUS),
         "TokenAutomaton": lambda: AUTOMATON, "Vocabulary": lambda: VOCABULARY}  # fmt: skip
 #: How large the data are where memory is little, and where calls are long.
 STARVED = {"wide": [40_000, 250_000], "tall": [50_000, 300_000]}

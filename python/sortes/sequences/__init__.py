@@ -3,6 +3,7 @@
 `ArithmeticCodes` draws many texts in parallel, each an exact sample, all of them spread evenly over
 what the model can say. `sample_without_replacement` and `priority_sample` find distinct ones:
 drawn, or the surest first; with a `TokenAutomaton`, ones that match a regular expression.
+`SuffixDrafts` guesses how a text goes on, for speculative decoding.
 `gumbel_topk` draws distinct items, and `threshold_weights` and its like turn sums over them into
 estimates. The family stands on `sortes.decode`, whose rules it takes.
 """
@@ -33,6 +34,7 @@ from sortes.sequences.tree_verification import (
     verify_tree,
 )
 from sortes.sequences.verify import VerifiedTokens, race_sample, verify_tokens
+from sortes.sequences.suffix_drafts import SuffixAutomaton, SuffixDrafts
 from sortes.sequences.vocabulary import Vocabulary
 from sortes.sequences.weights import (
     distinct_mean,
@@ -53,6 +55,8 @@ __all__ = [
     "GumbelTopK",
     "PrioritySequences",
     "SequenceSearch",
+    "SuffixAutomaton",
+    "SuffixDrafts",
     "TokenAutomaton",
     "VerifiedDraft",
     "VerifiedPath",

@@ -26,6 +26,7 @@ from sortes.integrations.transformers._distinct import (  # noqa: E402
 from sortes.integrations.transformers._draw import SortesDrawProcessor  # noqa: E402
 from sortes.integrations.transformers._generate import sample  # noqa: E402
 from sortes.integrations.transformers._regex import RegexLogitsProcessor  # noqa: E402
+from sortes.integrations.transformers._speculative import speculative_sample  # noqa: E402
 from sortes.integrations.transformers._warpers import (  # noqa: E402
     DRYLogitsWarper,
     EpsilonLogitsWarper,
@@ -73,5 +74,6 @@ __all__ = [
     "from_generation_config",
     "priority_sample",
     "sample",
+    "speculative_sample",
     "stochastic_beam_sample",
 ]

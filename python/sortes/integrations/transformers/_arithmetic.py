@@ -18,7 +18,7 @@ from sortes._progress import Progress, reporter
 from sortes.decode.rules import as_rules
 from sortes.integrations.transformers._config import configured, enclosing_generate
 from sortes.integrations.transformers._generate import (
-    decoded,
+    Decoding,
     with_rule_arguments,
     with_stop_strings,
 )
@@ -137,12 +137,12 @@ def arithmetic_sample(
 
     stops = with_stop_strings(stopping_criteria, stop_strings, tokenizer)
     with reporter(progress, "tokens") as report:
-        return decoded(
+        return Decoding(
             *(model, input_ids, logits_processor, stops, generation_config),
-            *(synced_gpus, streamer, rng, kwargs, begin),
-            on_interrupt=on_interrupt,
-            progress=report,
-        )
+            *(synced_gpus, streamer, rng, kwargs),
+            begin,
+            on_interrupt,
+        ).run(report)
 
 
 arithmetic_sample.__signature__ = with_rule_arguments(arithmetic_sample)  # type: ignore[attr-defined]
@@ -171,6 +171,9 @@ class _Codes:
         empty = torch.empty((len(self.codes), 0), dtype=torch.float64)
         known = torch.stack(self.logprobs[:steps], 1) if steps else empty
         return {"logprobs": known}
+
+    def of(self, rows: list[int]) -> None:
+        return None  # all codes take a step together
 
 
 class ArithmeticLogitsProcessor(LogitsProcessor):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 import warnings
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Unpack
 
+import numpy as np
+import torch
 import transformers
 
 from sortes import decode
@@ -139,6 +142,28 @@ def rules_of_sampling(
 ) -> decode.Rules:
     """Return the rules of a configuration, whose other fields ``generate`` has seen to."""
     return decode.Rules(**{**configured(config), **rule_args})
+
+
+def rules_of_rows(rules: decode.Rules, rows: list[int]) -> decode.Rules:
+    """Return the rules of some rows, of those that have values for each."""
+    params = {
+        name: value if np.ndim(value) == 0 else value[rows] for name, value in rules.params.items()
+    }
+    if all(params[name] is value for name, value in rules.params.items()):
+        return rules
+    return decode.Rules(**params, order=rules.order, **rules.options)
+
+
+def processors_of_rows(processors: Any, rows: list[int]) -> Any:
+    """Return the processors for some rows, of those that hold something for each."""
+    out = []
+    for processor in processors:
+        skipped = getattr(processor, "prompt_ignore_length", None)
+        if isinstance(skipped, torch.Tensor):  # that of repetitions, from transformers 5.24 on
+            processor = copy.copy(processor)
+            processor.prompt_ignore_length = skipped[rows]
+        out.append(processor)
+    return type(processors)(out)
 
 
 def configured(config: GenerationConfig) -> dict[str, Any]:

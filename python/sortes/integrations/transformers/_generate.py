@@ -10,37 +10,38 @@ from typing import TYPE_CHECKING, Any, Protocol, get_args
 import torch
 from transformers import StopStringCriteria
 from transformers.generation.configuration_utils import GenerationMode
-from transformers.generation.utils import (
-    ALL_CACHE_NAMES,
-    GenerateDecoderOnlyOutput,
-    GenerateEncoderDecoderOutput,
-)
 
 from sortes import Interrupted, decode
 from sortes._check import one_of, shown
 from sortes._interrupt import OnInterrupt
+from sortes._rng import holds_streams
 from sortes.integrations.transformers._config import (
     enclosing_generate,
+    processors_of_rows,
+    rules_of_rows,
     rules_of_sampling,
     warn_of_second_cut,
     without_warpers,
 )
-from sortes.integrations.transformers._rng import stream_of
+from sortes.integrations.transformers._record import Record
+from sortes.integrations.transformers._rng import ids_of_rows, stream_of
 from sortes.integrations.transformers._warpers import Truncation
-
-#: What outputs call the cache: the second name until transformers 5.23.
-_CACHE = "cache" if hasattr(GenerateDecoderOnlyOutput, "cache") else "past_key_values"
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from numpy.typing import ArrayLike
+    from transformers.generation.utils import (
+        GenerateDecoderOnlyOutput,
+        GenerateEncoderDecoderOutput,
+    )
 
     from sortes._progress import Callback
     from sortes._rng import Rng
 
 RULE_ARGS = tuple(decode.RuleArgs.__annotations__)
-_GREEDY = decode.Rules(temperature=0.0)
+GREEDY = decode.Rules(temperature=0.0)
 
 
 def sample(
@@ -139,16 +140,20 @@ def sample(
     torch.Size([1, 7])
     """
     stops = with_stop_strings(stopping_criteria, stop_strings, tokenizer)
-    return decoded(
+    return Decoding(
         *(model, input_ids, logits_processor, stops, generation_config),
         *(synced_gpus, streamer, rng, kwargs),
-        lambda rules, stream: _Independent(rules, stream, rows),
-        on_interrupt=on_interrupt,
-    )
+        lambda rules, stream: Independent(rules, stream, rows),
+        on_interrupt,
+    ).run()
 
 
 class Drawing(Protocol):
     """How the loop gets its tokens."""
+
+    @property
+    def rules(self) -> decode.Rules:
+        """The rules of the rows."""
 
     def coins(self, step: int) -> dict[str, Any]:
         """Return `rng`, `rows` and `step` for the rules that act at random."""
@@ -161,8 +166,11 @@ class Drawing(Protocol):
     def known(self, steps: int) -> dict[str, torch.Tensor]:
         """Return what the output holds beside the texts, of the first steps."""
 
+    def of(self, rows: list[int]) -> Drawing | None:
+        """Return how some of the rows get their tokens; None if it takes all at once."""
 
-class _Independent:
+
+class Independent:
     """Each text draws on its own."""
 
     def __init__(self, rules: decode.Rules, stream: Any, rows: ArrayLike | None) -> None:
@@ -180,88 +188,170 @@ class _Independent:
     def known(self, steps: int) -> dict[str, torch.Tensor]:
         return {}
 
+    def of(self, rows: list[int]) -> Independent:
+        known = ids_of_rows(self.rows)
+        ids = rows if known is None else known[rows]
+        stream = (
+            [self.stream[i] for i in rows] if holds_streams(self.stream, "rng") else self.stream
+        )
+        return type(self)(rules_of_rows(self.rules, rows), stream, ids)
 
-def decoded(
-    model: Any,
-    input_ids: torch.Tensor,
-    logits_processor: Any,
-    stopping_criteria: Any,
-    generation_config: Any,
-    synced_gpus: bool,
-    streamer: Any,
-    rng: Rng,
-    kwargs: dict[str, Any],
-    begin: Callable[[decode.Rules, Any], Drawing],
-    *,
-    on_interrupt: str = "raise",
-    progress: Callback | None = None,
-) -> torch.Tensor | GenerateDecoderOnlyOutput | GenerateEncoderDecoderOutput:
-    """Decode as `sample` says, with the tokens of ``begin(rules, stream)``.
 
-    Ctrl-C raises `sortes.Interrupted`, or returns what there is.
+class Decoding:
+    """What decoding loops have in common: what happens at a place of a text, and what is kept.
+
+    Parameters
+    ----------
+    model, input_ids, logits_processor, stopping_criteria, generation_config, synced_gpus, streamer
+        As ``generate`` gave them, the criteria with those of stop strings.
+    rng, kwargs
+        The randomness; what the model is told, and arguments of rules, which are taken out.
+    begin
+        Makes the `Drawing` of rules and a stream.
+    on_interrupt
+        What Ctrl-C does.
     """
-    one_of(on_interrupt, "on_interrupt", get_args(OnInterrupt))
-    rule_args = {name: kwargs.pop(name) for name in RULE_ARGS if name in kwargs}
-    outer = enclosing_generate()
-    streamer = streamer if streamer is not None else outer.get("streamer")
-    refuse(generation_config, outer, synced_gpus, rule_args)
-    if generation_config.do_sample:
-        rules = rules_of_sampling(generation_config, **rule_args)
-        processors = without_warpers(logits_processor, generation_config)
-        for processor in processors:
-            if isinstance(processor, Truncation):
-                warn_of_second_cut(processor, rules)
-    else:
-        rules, processors = _GREEDY, list(logits_processor)
-    logits_processor = type(logits_processor)(processors)
-    stream = stream_of(rng)
-    record = _Record(generation_config, model.config.is_encoder_decoder)
-    drawing = begin(rules, stream)
-    length = input_ids.shape[1]
-    record.keep(input_ids, kwargs)
 
-    pad = generation_config._pad_token_tensor
-    pads = pad is not None and any(hasattr(c, "eos_token_id") for c in stopping_criteria)
-    unfinished = torch.ones(len(input_ids), dtype=torch.bool, device=input_ids.device)
-    outputs = model._prefill(input_ids, generation_config, kwargs)
-    step = 0
-    ends = _interrupts(lambda: record.output(drawing), streamer, on_interrupt)
-    with ends, model._optimize_model_for_decode():
-        while True:
-            kwargs = model._update_model_kwargs_for_generation(
-                outputs, kwargs, is_encoder_decoder=model.config.is_encoder_decoder
-            )
-            logits = outputs.logits[:, -1]
-            if processors or record.logits is not None:
-                raw = logits.to(copy=True, dtype=torch.float32, device=input_ids.device)
-                logits = logits_processor(input_ids, raw)
-                record.add_logits(raw)
-            record.add_scores(logits, rules, drawing.coins(step))
-            record.add_states(outputs)
-            tokens = drawing.tokens(logits, step, unfinished if pads else None)
-            tokens = tokens.to(input_ids.device)
-            if pads:
-                tokens = torch.where(unfinished, tokens, pad.to(tokens.device))
-            input_ids = torch.cat([input_ids, tokens[:, None]], dim=-1)
-            record.keep(input_ids, kwargs)
-            if progress is not None:
-                progress(step + 1, max(generation_config.max_length - length, 0))
-            if streamer is not None:
-                streamer.put(tokens.cpu())
-            unfinished &= ~stopping_criteria(input_ids, record.scores)
-            if not unfinished.any():
-                break
+    def __init__(
+        self,
+        model: Any,
+        input_ids: torch.Tensor,
+        logits_processor: Any,
+        stopping_criteria: Any,
+        generation_config: Any,
+        synced_gpus: bool,
+        streamer: Any,
+        rng: Rng,
+        kwargs: dict[str, Any],
+        begin: Callable[[decode.Rules, Any], Drawing],
+        on_interrupt: str,
+    ) -> None:
+        one_of(on_interrupt, "on_interrupt", get_args(OnInterrupt))
+        rule_args = {name: kwargs.pop(name) for name in RULE_ARGS if name in kwargs}
+        outer = enclosing_generate()
+        self.streamer = streamer if streamer is not None else outer.get("streamer")
+        refuse(generation_config, outer, synced_gpus, rule_args)
+        if generation_config.do_sample:
+            self.rules = rules_of_sampling(generation_config, **rule_args)
+            processors = without_warpers(logits_processor, generation_config)
+            for processor in processors:
+                if isinstance(processor, Truncation):
+                    warn_of_second_cut(processor, self.rules)
+        else:
+            self.rules, processors = GREEDY, list(logits_processor)
+        self.processors = type(logits_processor)(processors)
+        self.criteria, self.config, self.model = stopping_criteria, generation_config, model
+        self.prompt, self.kwargs, self.on_interrupt = input_ids, kwargs, on_interrupt
+        self.record = Record(generation_config, model.config.is_encoder_decoder)
+        self.drawing = begin(self.rules, stream_of(rng))
+        self.record.keep(input_ids, kwargs)
+        #: Returns what else the output says.
+        self.counts: Callable[[], dict[str, Any]] = dict
+        pad = generation_config._pad_token_tensor
+        ends = any(hasattr(c, "eos_token_id") for c in stopping_criteria)
+        #: What follows the end of a text, if one can end before the others.
+        self.pad = pad if ends else None
 
-            del outputs, logits  # the logits of a long prompt need not outlive their step
-            inputs = model.prepare_inputs_for_generation(
-                input_ids, next_sequence_length=1 if kwargs["use_cache"] else None, **kwargs
-            )
-            outputs = model(**inputs, return_dict=True)
-            step += 1
+    def draw(
+        self,
+        ids: torch.Tensor,
+        logits: torch.Tensor,
+        unfinished: torch.Tensor,
+        rows: list[int] | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Draw the next token of texts.
 
-    if streamer is not None:
-        streamer.end()
-    return record.output(drawing)
+        Parameters
+        ----------
+        ids : LongTensor, shape (n, T)
+            The texts so far.
+        logits : tensor, shape (n, V)
+            Those of the model behind them.
+        unfinished : tensor of bool, shape (n,)
+            Whether they have not ended.
+        rows : list of int, optional
+            Their places in the batch, unless they are all of it.
+
+        Returns
+        -------
+        tuple
+            The texts with one more token, and whether each ends with it.
+        """
+        step = ids.shape[1] - self.prompt.shape[1]
+        drawing, record = self.drawing_of(rows), self.record
+        if self.processors or record.logits is not None:
+            raw = logits.to(copy=True, dtype=torch.float32, device=ids.device)
+            own = self.processors if rows is None else processors_of_rows(self.processors, rows)
+            logits = own(ids, raw)
+            record.add_logits(raw, step, rows)
+        record.add_scores(logits, drawing.rules, drawing.coins(step), step, rows)
+        tokens = drawing.tokens(logits, step, unfinished if self.pad is not None else None)
+        tokens = tokens.to(ids.device)
+        if self.pad is not None:
+            tokens = torch.where(unfinished, tokens, self.pad.to(tokens.device))
+        ids = torch.cat([ids, tokens[:, None]], dim=-1)
+        return ids, self.criteria(ids, record.scores)
+
+    def drawing_of(self, rows: list[int] | None) -> Drawing:
+        """Return how some of the texts get their tokens."""
+        drawing = self.drawing if rows is None else self.drawing.of(rows)
+        if drawing is None:
+            raise RuntimeError("texts that belong together are drawn together")
+        return drawing
+
+    def processed(self, ids: torch.Tensor, logits: torch.Tensor, rows: list[int]) -> torch.Tensor:
+        """Return what the processors make of the logits behind some of the texts."""
+        if not self.processors:
+            return logits
+        raw = logits.to(copy=True, dtype=torch.float32)
+        processed: torch.Tensor = processors_of_rows(self.processors, rows)(ids, raw)
+        return processed
+
+    def report(self, ids: torch.Tensor, progress: Callback | None) -> None:
+        """Keep texts that are a token longer, and show that they are."""
+        self.record.keep(ids, self.kwargs)
+        if progress is not None:
+            length = self.prompt.shape[1]
+            progress(ids.shape[1] - length, max(self.config.max_length - length, 0))
+        if self.streamer is not None:
+            self.streamer.put(ids[:, -1].cpu())
+
+    def output(self) -> torch.Tensor | GenerateDecoderOnlyOutput | GenerateEncoderDecoderOutput:
+        """Return what ``generate`` returns, as far as it came."""
+        return self.record.output({**self.drawing.known(len(self.record)), **self.counts()})
+
+    def interrupts(self) -> AbstractContextManager[None]:
+        """Turn Ctrl-C into the end of the texts, or into `Interrupted` with what there is."""
+        return _interrupts(self.output, self.streamer, self.on_interrupt)
+
+    def run(
+        self, progress: Callback | None = None, outputs: Any = None
+    ) -> torch.Tensor | GenerateDecoderOnlyOutput | GenerateEncoderDecoderOutput:
+        """Decode token by token; `outputs` are those of the prompt, if the model has seen it."""
+        model, ids = self.model, self.prompt
+        unfinished = torch.ones(len(ids), dtype=torch.bool, device=ids.device)
+        if outputs is None:
+            outputs = model._prefill(ids, self.config, self.kwargs)
+        with self.interrupts(), model._optimize_model_for_decode():
+            while True:
+                self.kwargs = model._update_model_kwargs_for_generation(
+                    outputs, self.kwargs, is_encoder_decoder=model.config.is_encoder_decoder
+                )
+                self.record.add_states(outputs)
+                ids, ended = self.draw(ids, outputs.logits[:, -1], unfinished)
+                self.report(ids, progress)
+                unfinished &= ~ended
+                if not unfinished.any():
+                    break
+
+                del outputs  # the logits of a long prompt need not outlive their step
+                inputs = model.prepare_inputs_for_generation(
+                    ids, next_sequence_length=1 if self.kwargs["use_cache"] else None, **self.kwargs
+                )
+                outputs = model(**inputs, return_dict=True)
+        if self.streamer is not None:
+            self.streamer.end()
+        return self.output()
 
 
 @contextmanager
@@ -320,94 +410,3 @@ def refuse(config: Any, outer: Any, synced_gpus: bool, rule_args: dict[str, Any]
         raise ValueError("watermarking_config: is not supported by custom_generate")
     if rule_args and not config.do_sample:
         raise ValueError(f"do_sample: must be True with {', '.join(rule_args)}, got False")
-
-
-class _Record:
-    """The texts so far, and what ``return_dict_in_generate`` asks to be kept of the steps.
-
-    Attributes
-    ----------
-    scores, logits
-        One tensor for each step, or None if nobody asked.
-    """
-
-    _sequences: torch.Tensor
-    _kwargs: dict[str, Any]
-
-    def __init__(self, config: Any, is_encoder_decoder: bool) -> None:
-        def asked(name: str) -> tuple[Any, ...] | None:
-            return () if config.return_dict_in_generate and getattr(config, name) else None
-
-        self._steps = -1  # the prompt comes first
-        self._is_wanted = config.return_dict_in_generate
-        self.scores = asked("output_scores")
-        self._normalises = config.renormalize_logits
-        self.logits = asked("output_logits")
-        self._attentions = asked("output_attentions")
-        self._cross_attentions = self._attentions
-        self._hidden_states = asked("output_hidden_states")
-        self._is_encoder_decoder = is_encoder_decoder
-
-    def keep(self, sequences: torch.Tensor, model_kwargs: dict[str, Any]) -> None:
-        """Keep the texts, which are a token longer, and what the model is told with them."""
-        self._sequences, self._kwargs = sequences, model_kwargs
-        self._steps += 1
-
-    def add_logits(self, logits: torch.Tensor) -> None:
-        if self.logits is not None:
-            self.logits += (logits,)
-
-    def add_scores(self, logits: torch.Tensor, rules: decode.Rules, coins: dict[str, Any]) -> None:
-        if self.scores is None:
-            return
-        scores = logits.to(copy=True, dtype=torch.float32)
-        if rules is not _GREEDY:  # without sampling, ``generate`` has no warpers
-            scores = decode.truncate(scores, rules, scaled=True, **coins)
-            scores = scores.log_softmax(-1) if self._normalises else scores
-        self.scores += (scores,)
-
-    def add_states(self, outputs: Any) -> None:
-        decoder = "decoder_" if self._is_encoder_decoder else ""
-        if self._attentions is not None:
-            self._attentions += (outputs[f"{decoder}attentions"],)
-        if self._cross_attentions is not None and self._is_encoder_decoder:
-            self._cross_attentions += (outputs.cross_attentions,)
-        if self._hidden_states is not None:
-            self._hidden_states += (outputs[f"{decoder}hidden_states"],)
-
-    def output(
-        self, drawing: Drawing
-    ) -> torch.Tensor | GenerateDecoderOnlyOutput | GenerateEncoderDecoderOutput:
-        """Return the texts, or the record in the class that ``generate`` uses for the model."""
-        if not self._is_wanted:
-            return self._sequences
-        names = (name for name in ALL_CACHE_NAMES if name in self._kwargs)
-        output: Any
-        common: dict[str, Any] = {
-            "sequences": self._sequences,
-            "scores": self._whole(self.scores),
-            "logits": self._whole(self.logits),
-            _CACHE: self._kwargs.get(next(names, "")),
-        }
-        attentions, states = self._whole(self._attentions), self._whole(self._hidden_states)
-        if not self._is_encoder_decoder:
-            output = GenerateDecoderOnlyOutput(
-                **common, attentions=attentions, hidden_states=states
-            )
-        else:
-            encoder = self._kwargs["encoder_outputs"]
-            output = GenerateEncoderDecoderOutput(
-                **common,
-                encoder_attentions=encoder.get("attentions") if attentions else None,
-                encoder_hidden_states=encoder.get("hidden_states") if states else None,
-                decoder_attentions=attentions,
-                cross_attentions=self._whole(self._cross_attentions),
-                decoder_hidden_states=states,
-            )
-        for name, value in drawing.known(self._steps).items():
-            output[name] = value
-        return output  # type: ignore[no-any-return]
-
-    def _whole(self, parts: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
-        """Return the parts of steps that came to their end, which an interrupted one did not."""
-        return None if parts is None else parts[: self._steps]

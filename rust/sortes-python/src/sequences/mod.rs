@@ -4,6 +4,7 @@ mod arithmetic;
 mod automaton;
 mod draft_trees;
 mod gumbel;
+mod suffix;
 mod tree;
 mod verify;
 mod weights;
@@ -16,6 +17,6 @@ pub(crate) mod native {
     #[pymodule_export]
     use super::{
         arithmetic::arithmetic, automaton::automaton, draft_trees::draft_trees, gumbel::gumbel,
-        tree::tree, verify::verify, weights::weights,
+        suffix::suffix, tree::tree, verify::verify, weights::weights,
     };
 }

@@ -9,6 +9,7 @@
 //! | [`automaton`] | regular expressions: which tokens may follow |
 //! | [`draft_trees`] | trees of drafted tokens, and their verification |
 //! | [`gumbel`] | distinct items by perturbed log weights |
+//! | [`suffix`] | drafts from text: what has followed its end before |
 //! | [`tree`] | the best-first search from which distinct sequences come |
 //! | [`verify`] | whether drafted tokens stand, and what replaces them |
 //! | [`weights`] | what makes sums over distinct samples estimates |
@@ -17,6 +18,7 @@ pub mod arithmetic;
 pub mod automaton;
 pub mod draft_trees;
 pub mod gumbel;
+pub mod suffix;
 pub mod tree;
 pub mod verify;
 pub mod weights;

@@ -1,0 +1,33 @@
+"""Drafts from text."""
+
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["SuffixAutomaton", "SuffixDrafts"]
+
+@final
+class SuffixAutomaton:
+    """All substrings of some texts."""
+
+    def __new__(
+        cls, tokens: NDArray[np.uint32], lengths: NDArray[np.uint32]
+    ) -> SuffixAutomaton: ...
+    def count(self, tokens: NDArray[np.uint32]) -> int: ...
+    def parts(self) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]: ...
+    def __len__(self) -> int: ...
+
+@final
+class SuffixDrafts:
+    """What may follow the end of a text."""
+
+    def __new__(cls, corpus: SuffixAutomaton | None = None) -> SuffixDrafts: ...
+    def extend(self, tokens: NDArray[np.uint32]) -> None: ...
+    def draft(
+        self, tokens: int, depth: int, least: float
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]: ...
+    def tokens(self) -> NDArray[np.uint32]: ...
+    def __len__(self) -> int: ...
+    @property
+    def matched(self) -> int: ...
