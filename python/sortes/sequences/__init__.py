@@ -3,6 +3,7 @@
 `ArithmeticCodes` draws many texts in parallel, each an exact sample, all of them spread evenly over
 what the model can say. `sample_without_replacement` and `priority_sample` find distinct ones:
 drawn, or the surest first; with a `TokenAutomaton`, ones that match a regular expression.
+`power_sample` draws from a power of the law of whole texts, or given that they match.
 `gumbel_topk` draws distinct items, and `threshold_weights` and its like turn sums over them into
 estimates. The family stands on `sortes.decode`, whose rules it takes.
 """
@@ -16,6 +17,7 @@ from sortes.sequences.distinct import (
     stochastic_beam_search,
 )
 from sortes.sequences.gumbel import GumbelTopK, conditional_gumbel, gumbel_topk, log_survival
+from sortes.sequences.power import PowerSequences, power_sample
 from sortes.sequences.priority import PrioritySequences, priority_sample
 from sortes.sequences.search import FoundSequence, SequenceSearch
 from sortes.sequences.vocabulary import Vocabulary
@@ -33,6 +35,7 @@ __all__ = [
     "Estimate",
     "FoundSequence",
     "GumbelTopK",
+    "PowerSequences",
     "PrioritySequences",
     "SequenceSearch",
     "TokenAutomaton",
@@ -42,6 +45,7 @@ __all__ = [
     "distinct_mean",
     "gumbel_topk",
     "log_survival",
+    "power_sample",
     "priority_sample",
     "sample_without_replacement",
     "self_normalized_weights",

@@ -144,6 +144,10 @@ purposes! {
     Survivor = 76, "survivor";
     /// The children of a population of schedules.
     Evolve = 77, "evolve";
+    /// The tokens of texts from a power of a model's law.
+    Power = 84, "power";
+    /// Where chains of texts are cut, what follows there, and whether it is taken.
+    Rewind = 85, "rewind";
 }
 
 /// One past the largest entity: entities have 48 bits.

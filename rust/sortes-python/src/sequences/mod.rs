@@ -3,6 +3,7 @@
 mod arithmetic;
 mod automaton;
 mod gumbel;
+mod power;
 mod tree;
 mod weights;
 
@@ -13,6 +14,7 @@ use pyo3::prelude::*;
 pub(crate) mod native {
     #[pymodule_export]
     use super::{
-        arithmetic::arithmetic, automaton::automaton, gumbel::gumbel, tree::tree, weights::weights,
+        arithmetic::arithmetic, automaton::automaton, gumbel::gumbel, power::power, tree::tree,
+        weights::weights,
     };
 }

@@ -20,6 +20,7 @@
 //! | `draw` | the categorical draw |
 //! | `choose` | tokens that somebody else takes, such as the decoder of a code |
 //! | `several` | several tokens of a row, none of them twice |
+//! | `powered` | the law raised to a power, as far as a mask allows: its mass, and draws from it |
 //! | `details` | log-probabilities of what was drawn |
 //! | `rows` | rows of logits, and the loop over them |
 //! | `call` | whole batches |
@@ -43,6 +44,7 @@ mod order;
 mod params;
 pub mod penalties;
 mod pipeline;
+mod powered;
 mod rows;
 mod rules;
 mod several;
@@ -58,5 +60,6 @@ pub use draw::Method;
 pub use element::Element;
 pub use params::{COMMON, GREEDY, Parameter, Params, RULES, Rule};
 pub use pipeline::{Boundary, Options, Rules, Ties};
+pub use powered::Powered;
 pub use rows::Rows;
 pub use several::{Successive, Tokens};

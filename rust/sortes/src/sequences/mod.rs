@@ -8,11 +8,13 @@
 //! | [`arithmetic`] | arithmetic sampling: many texts from codes that are spread evenly |
 //! | [`automaton`] | regular expressions: which tokens may follow |
 //! | [`gumbel`] | distinct items by perturbed log weights |
+//! | [`power`] | a power of the law of whole texts, also given that they match |
 //! | [`tree`] | the best-first search from which distinct sequences come |
 //! | [`weights`] | what makes sums over distinct samples estimates |
 
 pub mod arithmetic;
 pub mod automaton;
 pub mod gumbel;
+pub mod power;
 pub mod tree;
 pub mod weights;
