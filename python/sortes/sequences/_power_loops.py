@@ -109,9 +109,7 @@ class Mcmc:
 class Exact:
     """The list of all texts that matter."""
 
-    def __init__(
-        self, law: Law, n: int, most: int, together: int, stream: _core.Stream
-    ) -> None:
+    def __init__(self, law: Law, n: int, most: int, together: int, stream: _core.Stream) -> None:
         self._native = _core.sequences.power.Listing(law, most)
         self._n, self._together, self._stream = n, together, stream
         self._is_whole = False

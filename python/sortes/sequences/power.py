@@ -196,7 +196,7 @@ class PowerSequences:
         return np.bincount(eves, values, len(self))
 
     def _inflation(self) -> np.float64:
-        """What pairs of particles are worth that have not the same first ancestor."""
+        """Return what pairs of particles are worth that have not the same first ancestor."""
         n = np.float64(len(self))
         return (n / (n - 1)) ** (1 + len(self.ancestors))
 
@@ -323,8 +323,8 @@ def power_sample(
 
     ``"smc"``: at each step a particle is multiplied by the mass $\sum_v p_v^\beta$ of the legal
     tokens, with $\beta$ one over the proposal temperature; particles are drawn anew if need be;
-    each takes a token in proportion to $p_v^\beta$, and is multiplied by $p_v^{\alpha - \beta}$. The
-    estimate of $Z$, and sums over the weighted texts times it, are unbiased for any number of
+    each takes a token in proportion to $p_v^\beta$, and is multiplied by $p_v^{\alpha - \beta}$.
+    The estimate of $Z$, and sums over the weighted texts times it, are unbiased for any number of
     particles; a picked text has the law as their number grows. Particles that have ended keep their
     weight. Equal beginnings are asked about once.
 
@@ -460,15 +460,15 @@ def _made(loop: Loop) -> PowerSequences:
     if (ln_w > -np.inf).any():
         ln_w = ln_w - ln_w.max()
         ln_w = ln_w - np.log(np.exp(ln_w).sum())
-    made = PowerSequences(
-        *(tokens, lengths, logprobs, ln_w, complete),
-        *(Estimate(log_z, 0.0 if is_exact and not np.isnan(log_z) else np.nan), at, ancestors, acceptance),
-    )
+    error = 0.0 if is_exact and not np.isnan(log_z) else np.nan
+    estimate = Estimate(log_z, error)
+    columns = (tokens, lengths, logprobs, ln_w, complete)
+    made = PowerSequences(*columns, estimate, at, ancestors, acceptance)
     if is_exact or not log_z > -np.inf:
         return made
     # The chance that two draws by weight have different first ancestors.
     apart = 1.0 - float((made._by_eve(made.weights) ** 2).sum())
     with np.errstate(divide="ignore", invalid="ignore"):
         variance = 1.0 - made._inflation() * apart
-    error = Estimate(log_z, float(np.sqrt(np.maximum(variance, 0.0))))
-    return PowerSequences(**{**vars(made), "log_z": error})
+    estimate = Estimate(log_z, float(np.sqrt(np.maximum(variance, 0.0))))
+    return PowerSequences(*columns, estimate, at, ancestors, acceptance)
