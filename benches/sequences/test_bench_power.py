@@ -1,4 +1,4 @@
-"""A step of powers of whole texts beside the draw of its rows, and in ``generate`` beside plain texts."""
+"""A step of powers of whole texts beside the draw of its rows; ``generate`` beside plain texts."""
 
 import numpy as np
 import pytest

@@ -125,14 +125,16 @@ def test_seeds(model):
 
 
 def test_ctrl_c(model):
+    endless = {**PLAIN, "eos_token_id": None}
+
     def stop(done, total):
         if done == 3:
             raise KeyboardInterrupt
 
     with pytest.raises(Interrupted) as interrupted:
-        model.generate(PROMPT, custom_generate=power_sample, **PLAIN, rng=0, progress=stop)
+        model.generate(PROMPT, custom_generate=power_sample, **endless, rng=0, progress=stop)
     assert interrupted.value.partial.shape[1] == 4 + 3
-    part = model.generate(PROMPT, custom_generate=power_sample, **PLAIN, rng=0, progress=stop,
+    part = model.generate(PROMPT, custom_generate=power_sample, **endless, rng=0, progress=stop,
                           on_interrupt="return")  # fmt: skip
     assert torch.equal(part, interrupted.value.partial)
 
@@ -140,7 +142,7 @@ def test_ctrl_c(model):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"do_sample": False}, "do_sample: must be True for texts that are drawn"),
+        ({"do_sample": False}, "do_sample: must be True"),
         ({"num_return_sequences": 2}, "num_return_sequences: must be 1"),
         ({"num_beams": 2}, "custom_generate: sortes draws one token"),
         ({"alpha": 0.0}, "alpha: must be in"),

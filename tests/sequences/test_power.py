@@ -100,7 +100,7 @@ def test_a_power_of_one_weighs_nothing():
 def test_log_probabilities():
     model = Wide(40)
     for method, settings in METHODS.items():
-        made = power_sample(model, 2, method=method, rng=1, temperature=0.7, **settings)
+        made = power_sample(model, 3, method=method, rng=1, temperature=0.7, **settings)
         for tokens, length, logprob in zip(made.tokens, made.lengths, made.logprobs, strict=True):
             total = 0.0
             for i, token in enumerate(tokens[:length]):
@@ -188,7 +188,7 @@ def test_means():
         made = power_sample(model.behind, 4, alpha=2.0, method=method, eos_token_id=EOS, rng=3,
                             **settings)  # fmt: skip
         found = made.mean(made.lengths)
-        assert 0.005 < found.stderr < 0.1
+        assert 0.001 < found.stderr < 0.05
         assert abs(found.value - truth) < 5 * found.stderr
 
 
@@ -307,12 +307,17 @@ def test_progress(method):
 
 def test_first_texts_are_frozen():
     """They change only with the major version."""
-    model = Wide(30)
-    smc = power_sample(model, 3, alpha=2.0, num_particles=4, rng=0)
-    chains = power_sample(model, 3, method="mcmc", num_particles=2, num_steps=2, rng=0)
-    exact = power_sample(model, 2, method="exact", num_particles=3, rng=0)
-    found = [made.tokens.tolist() for made in (smc, chains, exact)]
-    assert found == FROZEN
+    common = {"alpha": 1.5, "eos_token_id": EOS, "rng": 0}
+    behind = toy(1, 0.5).behind
+    smc = power_sample(behind, 4, num_particles=5, ess_threshold=0.99, **common)
+    chains = power_sample(behind, 4, method="mcmc", num_particles=5, num_steps=2, **common)
+    exact = power_sample(behind, 4, method="exact", num_particles=5, **common)
+    texts = [["".join(map(str, row[:n])) for row, n in zip(made.tokens, made.lengths, strict=True)]
+             for made in (smc, chains, exact)]  # fmt: skip
+    assert texts == FROZEN
+    assert smc.resampled_at.tolist() == AT
 
 
-FROZEN = []
+FROZEN = [["10", "10", "0", "0", "0"], ["1210", "0", "110", "210", "0"],
+          ["210", "0", "1210", "1112", "0"]]  # fmt: skip
+AT = [1, 2, 3]

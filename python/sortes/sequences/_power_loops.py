@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
         float, float, int, list[int], tuple[_core.sequences.automaton.TokenAutomaton, bool] | None
     ]
     Prefixes: TypeAlias = list[NDArray[np.int64]]
+
+
+#: How many beginnings a list looks at before it decides which are next.
+TOGETHER: Final = 16
 
 
 class Made(NamedTuple):
@@ -109,13 +113,13 @@ class Mcmc:
 class Exact:
     """The list of all texts that matter."""
 
-    def __init__(self, law: Law, n: int, most: int, together: int, stream: _core.Stream) -> None:
+    def __init__(self, law: Law, n: int, most: int, stream: _core.Stream) -> None:
         self._native = _core.sequences.power.Listing(law, most)
-        self._n, self._together, self._stream = n, together, stream
+        self._n, self._stream = n, stream
         self._is_whole = False
 
     def open(self) -> Prefixes:
-        beginnings = self._native.beginnings(self._together)
+        beginnings = self._native.beginnings(TOGETHER)
         self._is_whole = not beginnings
         return beginnings
 

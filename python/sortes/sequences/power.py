@@ -11,7 +11,19 @@ from numpy.typing import ArrayLike, NDArray
 
 from sortes import _core
 from sortes._arrays import host
-from sortes._check import AT_LEAST_1, COUNT, AtLeastOne, Count, Domain, count, one_of, shown
+from sortes._check import (
+    AT_LEAST_1,
+    COUNT,
+    FINITE,
+    PROBABILITY,
+    AtLeastOne,
+    Count,
+    Domain,
+    Probability,
+    count,
+    one_of,
+    shown,
+)
 from sortes._device import to_host
 from sortes._estimate import Estimate
 from sortes._interrupt import Interrupted, OnInterrupt
@@ -19,7 +31,7 @@ from sortes._progress import Progress, reporter
 from sortes._rng import as_stream
 from sortes.decode._call import LogitBias, Request, bias_of
 from sortes.decode.rules import RuleArgs, Rules, as_rules
-from sortes.sequences._power_loops import Exact, Loop, Mcmc, Smc, padded, run
+from sortes.sequences._power_loops import TOGETHER, Exact, Loop, Mcmc, Smc, padded, run
 from sortes.sequences.automaton import LENGTH, TokenAutomaton
 from sortes.sequences.search import Model, check_callable, constraint_of
 from sortes.sequences.vocabulary import TokenId
@@ -33,11 +45,9 @@ PowerMethod: TypeAlias = Literal["smc", "mcmc", "exact"]
 Resampling: TypeAlias = Literal["multinomial", "stratified", "systematic", "residual", "ssp"]
 #: Powers and temperatures.
 POWER: Final = Domain("[0.001, 1000]")
-SHARE: Final = Domain("[0, 1]")
 #: How many texts and tails are numbered.
 MANY: Final = Domain("[1, 2**31)", integer=True)
 _BLOCKS: Final = 16
-_TOGETHER: Final = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,7 +189,7 @@ class PowerSequences:
         given = host(to_host(values), "values").astype(float)
         if given.shape != (len(self),):
             raise ValueError(f"values: must have shape ({len(self)},), got {given.shape}")
-        Domain("(-inf, inf)").check_items(given, "values")
+        FINITE.check_items(given, "values")
         if not (self.log_weights > -np.inf).any():
             raise ValueError(f"weights: all {len(self)} are zero, so that there is no mean")
         mean = float(self.weights @ given)
@@ -210,7 +220,7 @@ def power_sample(
     num_particles: Annotated[int, MANY] = 16,
     method: PowerMethod = "smc",
     proposal_temperature: Annotated[float, POWER] | None = None,
-    ess_threshold: Annotated[float, SHARE] | None = None,
+    ess_threshold: Probability | None = None,
     resampling: Resampling | None = None,
     num_steps: Annotated[int, MANY] | None = None,
     num_blocks: Annotated[int, MANY] | None = None,
@@ -267,8 +277,8 @@ def power_sample(
         With an automaton, whether the law is over complete texts alone. Otherwise it is also over
         those that the limit cuts where they could still match.
     node_batch_size : int, optional
-        How many beginnings the model is given together, at most; by default all particles, and 16
-        with ``"exact"``. The texts do not depend on it.
+        How many beginnings the model is given together, at most; by default all that are
+        asked for, which with ``"exact"`` are 16. The texts do not depend on it.
     logit_bias
         As in `sortes.decode.sample`.
     on_interrupt : {"raise", "return"}, default "raise"
@@ -383,7 +393,7 @@ def power_sample(
     for name, value in asked.items():
         if value is not None and name not in _USED[method]:
             raise ValueError(f"{name}: is not used by the method {method!r}, got {shown(value)}")
-    together = _TOGETHER if method == "exact" else n
+    together = max(n, TOGETHER) if method == "exact" else n
     if node_batch_size is not None:
         together = AT_LEAST_1.check(node_batch_size, "node_batch_size")
     ends, constraint = constraint_of(automaton, ensure_completion, eos_token_id)
@@ -406,7 +416,7 @@ def power_sample(
     elif method == "mcmc":
         loop = Mcmc(law, n, given["num_blocks"], given["num_steps"], stream)
     else:
-        loop = Exact(law, n, given["max_nodes"], together, stream)
+        loop = Exact(law, n, given["max_nodes"], stream)
     request = Request(chosen, logit_bias)
     with reporter(progress, "tokens") as report:
         try:
@@ -433,7 +443,12 @@ def _settings(asked: dict[str, Any], length: int) -> dict[str, Any]:
                              "num_blocks": min(_BLOCKS, length), "max_nodes": 10_000}  # fmt: skip
     if asked["resampling"] is not None:
         known["resampling"] = one_of(asked["resampling"], "resampling", get_args(Resampling))
-    domains = {"ess_threshold": SHARE, "num_steps": MANY, "num_blocks": MANY, "max_nodes": COUNT}
+    domains = {
+        "ess_threshold": PROBABILITY,
+        "num_steps": MANY,
+        "num_blocks": MANY,
+        "max_nodes": COUNT,
+    }
     for name, domain in domains.items():
         if asked[name] is not None:
             known[name] = domain.check(asked[name], name)

@@ -8,14 +8,14 @@ import numpy as np
 import torch
 from transformers.generation.utils import GenerateDecoderOnlyOutput
 
-from sortes._check import AT_LEAST_1, AtLeastOne, Count, one_of
+from sortes._check import AT_LEAST_1, AtLeastOne, Count, Probability, one_of
 from sortes._interrupt import Interrupted, OnInterrupt
 from sortes._progress import Progress
 from sortes.integrations.transformers._generate import with_rule_arguments
 from sortes.integrations.transformers._prepared import Prepared, behind_prompt, prepared
 from sortes.integrations.transformers._rng import stream_of
 from sortes.sequences import power as powers
-from sortes.sequences.power import MANY, POWER, SHARE, PowerMethod, PowerSequences, Resampling
+from sortes.sequences.power import MANY, POWER, PowerMethod, PowerSequences, Resampling
 
 if TYPE_CHECKING:
     from sortes import Stream
@@ -37,7 +37,7 @@ def power_sample(
     num_particles: Annotated[int, MANY] = 16,
     method: PowerMethod = "smc",
     proposal_temperature: Annotated[float, POWER] | None = None,
-    ess_threshold: Annotated[float, SHARE] | None = None,
+    ess_threshold: Probability | None = None,
     resampling: Resampling | None = None,
     num_steps: Annotated[int, MANY] | None = None,
     num_blocks: Annotated[int, MANY] | None = None,

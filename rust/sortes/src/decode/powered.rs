@@ -132,3 +132,119 @@ impl<'r, 's> Powered<'r, 's> {
         ((f64::from(l) - max) / t - ln_z).min(0.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decode::{Mask, Options, Rule, Rules};
+    use sortes_core::rng::{Purpose, Stream};
+    use sortes_core::simd::{available_levels, with_level};
+
+    struct OneRow(Vec<f32>);
+
+    impl Rows<f32> for OneRow {
+        fn rows(&self) -> usize {
+            1
+        }
+        fn cols(&self) -> usize {
+            self.0.len()
+        }
+        fn row(&self, _: usize) -> &[f32] {
+            &self.0
+        }
+    }
+
+    /// The mass, and a token with the logarithm of its probability for each uniform.
+    type Found = (f64, Vec<Option<(u32, f64)>>);
+
+    fn found(x: &OneRow, rules: &Rules, words: Option<&[u32]>, power: f64, us: &[f64]) -> Found {
+        let streams = [Stream::new(0)];
+        let call = Call { rules, streams: &streams, rows: None, bias: None, mask: Mask::None };
+        let masks = words.map(|words| [words]);
+        let masks = masks.as_ref().map(|masks| &masks[..]);
+        let mut out = [Found::default()];
+        call.each_powered(
+            x,
+            (masks, power),
+            |_| true,
+            &mut out,
+            Run::alone(),
+            |_, law, out| {
+                let tokens = us.iter().map(|u| law.draw(*u)).collect();
+                *out = (law.ln_mass(), tokens);
+                Ok(())
+            },
+        )
+        .unwrap();
+        let [found] = out;
+        found
+    }
+
+    /// Rows of few tokens and of many, masks that leave few and many, rules that list and that do not;
+    /// against the definition in double precision, and the same on every instruction set.
+    #[test]
+    fn the_mass_and_the_draws_are_those_of_the_definition() {
+        let us: Vec<f64> = (0..200).map(|i| (f64::from(i) + 0.5) / 200.0).collect();
+        for (size, keeps, top_k) in [
+            (50, 2, 0),
+            (50, 1, 7),
+            (20_000, 2, 0),
+            (20_000, 900, 0),
+            (20_000, 3, 40),
+            (20_000, 1, 0),
+        ] {
+            let mut draws = Stream::new(size).draws(Purpose::Uniform, keeps);
+            let x: Vec<f32> = (0..size).map(|_| draws.gumbel() as f32 * 2.0).collect();
+            let words: Vec<u32> = (0..size.div_ceil(32))
+                .map(|word| {
+                    (0..32).filter(|bit| (32 * word + bit) % keeps == 0).map(|b| 1 << b).sum()
+                })
+                .collect();
+            let order = vec![Rule::named("top_k").unwrap(), Rule::named("temperature").unwrap()];
+            let mut rules = Rules::new(Options { order, ..Options::default() });
+            rules.set("temperature", 0.8).unwrap();
+            if top_k > 0 {
+                rules.set("top_k", f64::from(top_k)).unwrap();
+            }
+            // The definition.
+            let mut sorted = x.clone();
+            sorted.sort_unstable_by(|a, b| b.total_cmp(a));
+            let least = if top_k > 0 { sorted[top_k as usize - 1] } else { f32::MIN };
+            let ln_w = |l: f32| f64::from(l - sorted[0]) / 0.8;
+            let z: f64 = x.iter().filter(|l| **l >= least).map(|l| ln_w(*l).exp()).sum();
+            for (masked, power) in [(false, 4.0), (true, 4.0), (true, 1.0), (true, 0.3)] {
+                let legal = |id: usize| x[id] >= least && (!masked || id as u64 % keeps == 0);
+                let p = |id: usize| {
+                    if legal(id) { (power * (ln_w(x[id]) - z.ln())).exp() } else { 0.0 }
+                };
+                let mass: f64 = (0..x.len()).map(p).sum();
+                let mask = masked.then_some(&words[..]);
+                let (ln_mass, tokens) = found(&OneRow(x.clone()), &rules, mask, power, &us);
+                assert!((ln_mass - mass.ln()).abs() < 1e-6, "{size} {keeps} {power}");
+                let mut through = 0.0;
+                let mut next = 0;
+                for (u, token) in us.iter().zip(&tokens) {
+                    let (token, ln_p) = token.unwrap();
+                    assert!(legal(token as usize));
+                    assert!((ln_p - (ln_w(x[token as usize]) - z.ln())).abs() < 1e-6);
+                    while next < token as usize {
+                        through += p(next);
+                        next += 1;
+                    }
+                    assert!(through / mass <= u + 1e-6);
+                    assert!((through + p(next)) / mass >= u - 1e-6);
+                }
+                for level in available_levels() {
+                    let again =
+                        with_level(level, || found(&OneRow(x.clone()), &rules, mask, power, &us));
+                    assert_eq!(again.0.to_bits(), ln_mass.to_bits(), "{}", level.name());
+                    assert_eq!(again.1, tokens);
+                }
+            }
+        }
+        let nothing =
+            found(&OneRow(vec![0.0; 40]), &Rules::new(Options::default()), Some(&[0, 0]), 2.0, &us);
+        assert_eq!(nothing.0, f64::NEG_INFINITY);
+        assert!(nothing.1.iter().all(Option::is_none));
+    }
+}

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 use super::target::{Drawn, Members, Place, Target, Text, check_rows};
 use crate::decode::{Call, Element, Rows};
-use sortes_core::memory::{reserve, with_capacity};
+use sortes_core::memory::{refused, reserve, with_capacity};
 use sortes_core::rng::{Draws, Purpose, Rounds, Stream};
 use sortes_core::{Result, Run};
 
@@ -138,6 +138,9 @@ impl Chains {
         let (mut open, mut owners) = (Vec::new(), Vec::new());
         let mut row_of = with_capacity(self.len(), "chains")?;
         let mut known = HashMap::new();
+        let room = known.try_reserve(self.len());
+        room.map_err(|_| refused::<(Vec<i64>, u32)>(self.len(), "beginnings"))?;
+        reserve(&mut owners, self.len(), "beginnings")?;
         for (i, chain) in self.chains.iter().enumerate() {
             if chain.aim == Aim::Nothing {
                 row_of.push(None);

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use super::target::{Members, Target, Text, check_rows};
 use super::texts::{Id, Texts};
 use crate::decode::{Call, Element, Rows};
-use sortes_core::memory::{copied, filled, reserve, with_capacity, zeroed};
+use sortes_core::memory::{copied, filled, refused, reserve, with_capacity, zeroed};
 use sortes_core::num::Sum;
 use sortes_core::resample::{self, Scheme, ancestors};
 use sortes_core::rng::elementary::{exp_negative, ln};
@@ -106,6 +106,8 @@ impl Particles {
         let mut row_of = filled(self.len(), None, "particles")?;
         let mut known = HashMap::new();
         reserve(&mut open, self.len(), "beginnings")?;
+        let room = known.try_reserve(self.len());
+        room.map_err(|_| refused::<(Id, u32)>(self.len(), "beginnings"))?;
         for (row, (&id, &ln_w)) in row_of.iter_mut().zip(self.at.iter().zip(&self.ln_w)) {
             if ln_w > f64::NEG_INFINITY && !self.texts.is_whole(id, &self.target) {
                 *row = Some(*known.entry(id).or_insert_with(|| {
