@@ -59,14 +59,18 @@ def test_many_particles(law):
 
 
 @pytest.mark.law
-@pytest.mark.parametrize("scheme", ["multinomial", "stratified", "systematic", "residual", "ssp"])
-@pytest.mark.parametrize("law", LAWS, ids=str)
+@pytest.mark.parametrize(
+    ("law", "scheme"),
+    [(law, "systematic") for law in LAWS]
+    + [(LAWS[4], scheme) for scheme in ("multinomial", "stratified", "residual", "ssp")],
+    ids=str,
+)
 def test_weighted_particles_are_unbiased(law, scheme):
     """Few particles, which are drawn anew at every step: sums of weights times Z are unbiased.
 
-    With 3,000 runs an error of 3 % in Z is seen.
+    With 1,500 runs an error of 5 % in Z is seen.
     """
-    model, runs = toy(), 3000
+    model, runs = toy(), 1500
     weights = weights_of(model, law[0], law[2])
     sums = np.empty((runs, 1 + len(weights)))
     for i, stream in enumerate(_core.Stream(3).split(runs)):
@@ -82,7 +86,7 @@ def test_weighted_particles_are_unbiased(law, scheme):
     error = np.sqrt(sums.var(0) / runs)
     assert np.all(np.abs(sums.mean(0) - truth) <= 6 * error + 1e-6 * truth[0])
     apart = 0.5 * np.abs(sums[:, 1:].mean(0) / truth[0] - weights / truth[0]).sum()
-    assert apart < 0.03
+    assert apart < 0.06
 
 
 def transitions(model, law):
@@ -189,11 +193,11 @@ def test_exact(law):
 
 @pytest.mark.law
 def test_the_standard_error_of_a_match():
-    """Of 400 estimates of log P(match) none is further off than five standard errors."""
+    """Of 200 estimates of log P(match) none is further off than five standard errors."""
     model = toy(3)
     truth = np.log(weights_of(model, 1.0, True).sum())
     off = []
-    for stream in _core.Stream(8).split(400):
+    for stream in _core.Stream(8).split(200):
         made = power_sample(
             model.behind, LONGEST, num_particles=256, rng=stream, **given(1.0, None, True)
         )

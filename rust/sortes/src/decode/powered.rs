@@ -210,7 +210,7 @@ mod tests {
             let mut sorted = x.clone();
             sorted.sort_unstable_by(|a, b| b.total_cmp(a));
             let least = if top_k > 0 { sorted[top_k as usize - 1] } else { f32::MIN };
-            let ln_w = |l: f32| f64::from(l - sorted[0]) / 0.8;
+            let ln_w = |l: f32| (f64::from(l) - f64::from(sorted[0])) / 0.8;
             let z: f64 = x.iter().filter(|l| **l >= least).map(|l| ln_w(*l).exp()).sum();
             for (masked, power) in [(false, 4.0), (true, 4.0), (true, 1.0), (true, 0.3)] {
                 let legal = |id: usize| x[id] >= least && (!masked || id as u64 % keeps == 0);

