@@ -45,7 +45,7 @@ def given(alpha, temperature, completes):
 @pytest.mark.parametrize("law", LAWS, ids=str)
 def test_many_particles(law):
     """A weighted particle of very many has the law; its picks are as good as independent."""
-    model, n = toy(), 200_000
+    model, n = toy(), 40_000
     weights = weights_of(model, law[0], law[2])
     made = power_sample(
         model.behind, LONGEST, num_particles=n, ess_threshold=0.0, rng=1, **given(*law)
@@ -54,7 +54,7 @@ def test_many_particles(law):
         np.log(weights.sum()), abs=5 * made.log_z.stderr + 1e-6
     )
     assert len(made.resampled_at) == 0
-    picked = numbers_of(model, made)[made.pick(20_000, rng=1)]
+    picked = numbers_of(model, made)[made.pick(4000, rng=1)]
     assert_law(np.bincount(picked, minlength=len(weights)), weights / weights.sum())
 
 
@@ -109,7 +109,7 @@ def transitions(model, law):
 @pytest.mark.parametrize("law", LAWS, ids=str)
 def test_transitions(law, steps):
     """Those of the definition leave the law as it is, and those of the kernel are the same."""
-    model, n = toy(4), 50_000
+    model, n = toy(4), 20_000
     first, moves = transitions(model, law)
     weights = weights_of(model, law[0], law[2])
     assert weights @ moves == pytest.approx(weights, rel=1e-9)
@@ -128,7 +128,7 @@ def test_transitions(law, steps):
 @pytest.mark.parametrize("blocks", [2, 4])
 def test_blocks(blocks):
     """What a chain was before its last block does not matter after many transitions."""
-    law, model, n = (1.5, None, None), toy(), 50_000
+    law, model, n = (1.5, None, None), toy(), 10_000
     weights = weights_of(model, law[0])
     _, moves = transitions(model, law)
     far = np.abs(np.linalg.matrix_power(moves, 60) - weights / weights.sum()).sum(1).max()
@@ -161,7 +161,7 @@ def test_the_released_rule_stays_off():
     ours = first @ np.linalg.matrix_power(moves, 1 << 14)
     law = weights_of(toy(0, 1.5), alpha)
     assert ours == pytest.approx(law / law.sum(), rel=1e-6)
-    n = 4000
+    n = 2000
     made = power_sample(
         toy(0, 1.5).behind, LONGEST, method="mcmc", num_particles=n, num_steps=1000, num_blocks=1,
         eos_token_id=EOS, rng=1,
@@ -181,7 +181,7 @@ def test_the_released_rule_stays_off():
 @pytest.mark.law
 @pytest.mark.parametrize("law", LAWS, ids=str)
 def test_exact(law):
-    model, n = toy(), 50_000
+    model, n = toy(), 20_000
     weights = weights_of(model, law[0], law[2])
     arguments = {**given(*law), "proposal_temperature": None}
     made = power_sample(model.behind, LONGEST, method="exact", num_particles=n, rng=5, **arguments)
@@ -227,7 +227,7 @@ def test_rules_act_first():
     assert made.log_z.value == pytest.approx(np.log(weights.sum()), abs=1e-5)
     counts = np.bincount(numbers_of(model, made), minlength=len(weights))
     assert_law(counts, weights / weights.sum())
-    many = power_sample(model.behind, LONGEST, num_particles=100_000, ess_threshold=0.0, rng=2,
+    many = power_sample(model.behind, LONGEST, num_particles=40_000, ess_threshold=0.0, rng=2,
                         **arguments)  # fmt: skip
-    picked = numbers_of(model, many)[many.pick(10_000, rng=2)]
+    picked = numbers_of(model, many)[many.pick(4000, rng=2)]
     assert_law(np.bincount(picked, minlength=len(weights)), weights / weights.sum())
