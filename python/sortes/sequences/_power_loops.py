@@ -132,7 +132,8 @@ class Exact:
     def made(self) -> Made:
         texts = self._native.draw(self._n, self._stream) if self._is_whole else []
         log_z = self._native.log_z if self._is_whole else np.nan
-        return Made(texts, np.zeros(len(texts)), log_z, True, *_no_lineage(len(texts)), np.nan)
+        no_lineage = _no_lineage(len(texts))
+        return Made(texts, np.zeros(len(texts)), log_z, True, *no_lineage, np.nan)
 
 
 def run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias, Unpack, get_args
@@ -194,9 +195,8 @@ class PowerSequences:
             raise ValueError(f"weights: all {len(self)} are zero, so that there is no mean")
         mean = float(self.weights @ given)
         parts = self._by_eve(self.weights * (given - mean))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            variance = self._inflation() * (parts @ parts)
-        return Estimate(mean, float(np.sqrt(variance)))
+        n = len(self)
+        return Estimate(mean, math.sqrt(n / (n - 1) * (parts @ parts)) if n > 1 else math.nan)
 
     def _by_eve(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Add up what belongs to the particles that come from one."""
@@ -204,11 +204,6 @@ class PowerSequences:
         for ancestors in self.ancestors:
             eves = eves[ancestors]
         return np.bincount(eves, values, len(self))
-
-    def _inflation(self) -> np.float64:
-        """Return what pairs of particles are worth that have not the same first ancestor."""
-        n = np.float64(len(self))
-        return (n / (n - 1)) ** (1 + len(self.ancestors))
 
 
 def power_sample(
@@ -336,7 +331,10 @@ def power_sample(
     each takes a token in proportion to $p_v^\beta$, and is multiplied by $p_v^{\alpha - \beta}$.
     The estimate of $Z$, and sums over the weighted texts times it, are unbiased for any number of
     particles; a picked text has the law as their number grows. Particles that have ended keep their
-    weight. Equal beginnings are asked about once.
+    weight. Equal beginnings are asked about once. The standard error of ``log_z`` comes from how
+    the weight is spread over the first ancestors, as in Lee and Whiteley (2018) but without their
+    correction for resampling, which may leave less than nothing: it is somewhat above the true one,
+    and at most 1, where all particles come from one.
 
     ``"mcmc"``: a text of $n$ tokens is cut before one of them, each with probability $1 / n$, and
     what follows is proposed anew to its end, which may come earlier or later. With the weight $w$,
@@ -481,9 +479,9 @@ def _made(loop: Loop) -> PowerSequences:
     made = PowerSequences(*columns, estimate, at, ancestors, acceptance)
     if is_exact or not log_z > -np.inf:
         return made
-    # The chance that two draws by weight have different first ancestors.
-    apart = 1.0 - float((made._by_eve(made.weights) ** 2).sum())
-    with np.errstate(divide="ignore", invalid="ignore"):
-        variance = 1.0 - made._inflation() * apart
-    estimate = Estimate(log_z, float(np.sqrt(np.maximum(variance, 0.0))))
+    # The chance that two draws by weight have the same first ancestor, beyond that of equal weights
+    # that were never drawn anew. Where the resampling itself lets ancestors meet this is too much.
+    alike, n = float((made._by_eve(made.weights) ** 2).sum()), len(made)
+    variance = max(n * alike - 1.0, 0.0) / (n - 1) if n > 1 else math.nan
+    estimate = Estimate(log_z, math.sqrt(variance))
     return PowerSequences(*columns, estimate, at, ancestors, acceptance)
