@@ -10,13 +10,16 @@ from pathlib import Path
 import numpy as np
 import pictures
 from matplotlib import pyplot as plt
-from sortes.sequences import ArithmeticCodes, sample_without_replacement
+from sortes import Stream
+from sortes.sequences import ArithmeticCodes, power_sample, sample_without_replacement
 
 MEASURED = json.loads((Path(__file__).parent / "measured.json").read_text("utf-8"))
 TESTS = Path(__file__).parents[2] / "tests"
 VECTORS = json.loads((TESTS / "data" / "sequences" / "arithmetic.json").read_text("utf-8"))
 REFERENCE = runpy.run_path(str(TESTS / "sequences" / "tree_reference.py"))
-TableModel = runpy.run_path(str(TESTS / "sequences" / "models.py"))["TableModel"]
+MODELS = runpy.run_path(str(TESTS / "sequences" / "models.py"))
+TableModel = MODELS["TableModel"]
+chain = runpy.run_path(str(TESTS / "sequences" / "chains.py"))["chain"]
 SPREADS = {
     "lattice": ("var_lattice", "s"),
     "stratified": ("var_stratified", "^"),
@@ -82,6 +85,47 @@ def distinct() -> plt.Figure:
     axes.set(xticks=sizes, xticklabels=sizes, ylabel="error of the mean")
     axes.minorticks_off()
     axes.legend()
+    return figure
+
+
+def power() -> plt.Figure:
+    """How far texts are from a power of the law: chains by transitions, picks by particles."""
+    alpha = 4.0
+    model = MODELS["toy"](0, 1.5)
+    law = model.law**alpha / (model.law**alpha).sum()
+    figure, (chains, particles) = plt.subplots(1, 2, figsize=(7, 3.4), sharey=True)
+    steps = np.unique(np.geomspace(1, 1000, 40).astype(int))
+    ways = {"ours": (False, "-"), "as released": (True, "--")}
+    for label, (released, style) in ways.items():
+        _, first, moves = chain(model, alpha, released=released)
+        after = np.array([first @ np.linalg.matrix_power(moves, n) for n in steps])
+        lost = after[:, len(law) :].sum(1)
+        off = 0.5 * (np.abs(after[:, : len(law)] - law).sum(1) + lost)
+        chains.plot(steps, off, style, label=label)
+    chains.set(xscale="log", yscale="log", xlabel="transitions", ylabel="total variation")
+    chains.set(ylim=(1e-3, 1.1))
+    chains.legend()
+
+    sizes, runs, off = [1, 4, 16, 64, 256], 4000, []
+    number = {text: i for i, text in enumerate(model.texts)}
+    for n in sizes:
+        shares = np.zeros(len(law))
+        for stream in Stream(n).split(runs):
+            made = power_sample(model.behind, 4, eos_token_id=0, num_particles=n, rng=stream)
+            rows = zip(made.tokens.tolist(), made.lengths, strict=True)
+            which = [number[tuple(row[:length])] for row, length in rows]
+            shares += np.bincount(which, made.weights, len(law)) / runs
+        off.append(0.5 * np.abs(shares - law).sum())
+    particles.plot(sizes, off, "o-", lw=1, label="a pick of N")
+    first = chain(model, alpha)[1]
+    tokens = 0.5 * np.abs(first - law).sum()
+    particles.axhline(tokens, ls="--", color=pictures.GREY)
+    particles.annotate("tokens at temperature 1/4", (1, tokens), (4, 4), color=pictures.GREY,
+                       textcoords="offset points", fontsize=8)  # fmt: skip
+    particles.set(xscale="log", xlabel="particles N")
+    particles.set(xticks=sizes, xticklabels=sizes)
+    particles.minorticks_off()
+    particles.legend(loc="lower left")
     return figure
 
 

@@ -1,6 +1,17 @@
 """Language models that are tables, and texts drawn from them."""
 
 import numpy as np
+from sortes.sequences import TokenAutomaton, Vocabulary
+
+#: Three tokens of which the first ends a text, and an expression over the others.
+EOS = 0
+TOKENS = Vocabulary([None, b"a", b"b"], eos_token_id=EOS)
+MATCH = TokenAutomaton("(ab)*a?", TOKENS)
+
+
+def toy(seed=0, spread=1.0):
+    """A table of random laws: three tokens, and at most four of them."""
+    return TableModel.random(np.random.default_rng(seed), 3, 4, spread)
 
 
 class TableModel:
@@ -22,7 +33,7 @@ class TableModel:
         probs = np.exp(self.logits.astype(float))
         probs /= probs.sum(1, keepdims=True)
         self.probs = {prefix: row for prefix, row in zip(self.prefixes, probs, strict=True)}
-        self.max_len = max_len
+        self.max_len, self.eos = max_len, eos
         self.texts, law = [], []
         # A node is a prefix, or below zero the text that has ended.
         self.child = np.zeros((len(self.prefixes), size), np.int64)
@@ -61,6 +72,11 @@ class TableModel:
             if prefix.count(",") + (prefix != "") + 1 < max_len:
                 prefixes += longer
         return cls(table, max_len, 0)
+
+    def behind(self, prefixes):
+        """Return the logits that follow beginnings."""
+        names = [",".join(map(str, prefix.tolist())) for prefix in prefixes]
+        return self.logits[[self.prefixes.index(name) for name in names]]
 
     def draw(self, codes, call=None, **arguments):
         """Run codes to the end of their texts; the numbers of the texts."""

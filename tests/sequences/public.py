@@ -11,6 +11,8 @@ from sortes.sequences import (
     DraftTreeBuilder,
     SuffixAutomaton,
     SuffixDrafts,
+    Estimate,
+    PowerSequences,
     TokenAutomaton,
     Vocabulary,
     sample_without_replacement,
@@ -79,6 +81,18 @@ def drawn():
         np.tile(few.complete, SCALE),
         np.tile(few.legal_logprobs, (SCALE, 1)),
     )
+
+
+def weighted():
+    """Two texts of two tokens with their weights, as if there were many like each."""
+    tall = {"tokens": [[1, 2], [2, -1]], "lengths": [2, 1], "logprobs": [-2.0, -1.0]}
+    columns = {name: np.concatenate([of] * SCALE) for name, of in tall.items()}
+    shares = np.log(np.tile([0.75, 0.25], SCALE) / SCALE)
+    ends, lineage = np.tile([False, True], SCALE), np.arange(2 * SCALE)[None]
+    return PowerSequences(
+        **columns, log_weights=shares, complete=ends, log_z=Estimate(-1.0, 0.5),
+        resampled_at=np.array([1]), ancestors=lineage, acceptance=np.nan,
+    )  # fmt: skip
 
 
 class Letters:
@@ -157,6 +171,16 @@ CALLS = {
     "gumbel_topk": {"logits": LOGITS, "k": WIDE, "rng": 0},
     "log_survival": {"x": LOGPROBS},
     "optimal_acceptance": {"p": SHARES, "q": SHARES[..., ::-1], "k": 2},
+    "PowerSequences.mean": {"values": np.arange(2.0 * SCALE)},
+    "PowerSequences.pick": {"n": 2, "rng": 0},
+    "power_sample": [
+        {"model": skewed, "num_particles": 4 * TEXTS, "alpha": 2.0, "proposal_temperature": 0.7,
+         "ess_threshold": 0.9, "resampling": "ssp", **SEARCH},
+        {"model": skewed, "num_particles": 2 * TEXTS, "method": "mcmc", "num_steps": 2,
+         "num_blocks": 2, "proposal_temperature": 0.7, **SEARCH},
+        {"model": skewed, "num_particles": 2 * TEXTS, "method": "exact", "max_nodes": 100_000,
+         "top_k": 2, **SEARCH},
+    ],
     "priority_sample": {"model": skewed, "num_samples": 9 * TEXTS, "priority": "sequence",
                         **{k: v for k, v in SEARCH.items() if k != "rng"}},
     "race_sample": {"logits": MANY, **BOTH, "rng": 0},
@@ -191,7 +215,8 @@ CALLS = {
 MADE = {"ArithmeticCodes": codes, "DraftTreeBuilder": builder, "DistinctSequences": drawn,
         "SuffixAutomaton": lambda: CORPUS,
         "SuffixDrafts": lambda: SuffixDrafts(np.tile([1, 2, 1, 3, 1], SCALE), corpus=CORPUS),
-        "TokenAutomaton": lambda: AUTOMATON, "Vocabulary": lambda: VOCABULARY}  # fmt: skip
+        "PowerSequences": weighted, "TokenAutomaton": lambda: AUTOMATON,
+        "Vocabulary": lambda: VOCABULARY}  # fmt: skip
 #: How large the data are where memory is little, and where calls are long.
 STARVED = {"wide": [40_000, 250_000], "tall": [50_000, 300_000]}
 LONG = {"wide": [30_000, 250_000, 700_000], "tall": [30_000, 300_000, 900_000]}

@@ -4,6 +4,7 @@
 what the model can say. `sample_without_replacement` and `priority_sample` find distinct ones:
 drawn, or the surest first; with a `TokenAutomaton`, ones that match a regular expression.
 `SuffixDrafts` guesses how a text goes on, for speculative decoding.
+`power_sample` draws from a power of the law of whole texts, or given that they match.
 `gumbel_topk` draws distinct items, and `threshold_weights` and its like turn sums over them into
 estimates. The family stands on `sortes.decode`, whose rules it takes.
 """
@@ -18,6 +19,7 @@ from sortes.sequences.distinct import (
 )
 from sortes.sequences.draft_trees import DraftTree, DraftTreeBuilder, Frontier
 from sortes.sequences.gumbel import GumbelTopK, conditional_gumbel, gumbel_topk, log_survival
+from sortes.sequences.power import PowerSequences, power_sample
 from sortes.sequences.priority import PrioritySequences, priority_sample
 from sortes.sequences.search import FoundSequence, SequenceSearch
 from sortes.sequences.several import (
@@ -53,6 +55,7 @@ __all__ = [
     "FoundSequence",
     "Frontier",
     "GumbelTopK",
+    "PowerSequences",
     "PrioritySequences",
     "SequenceSearch",
     "SuffixAutomaton",
@@ -71,6 +74,7 @@ __all__ = [
     "gumbel_topk",
     "log_survival",
     "optimal_acceptance",
+    "power_sample",
     "priority_sample",
     "race_sample",
     "sample_without_replacement",

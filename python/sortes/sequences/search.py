@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import (
     TYPE_CHECKING,
     Annotated,
@@ -186,15 +187,11 @@ class SequenceSearch(Iterator[FoundSequence]):
         num_threads: int | None = None,
         **rule_args: Unpack[RuleArgs],
     ) -> None:
-        if not callable(model):
-            raise TypeError(f"model: must be callable, got {shown(model)}")
+        check_callable(model)
         num_samples = COUNT.check(num_samples, "num_samples")
         length = LENGTH.check(max_new_tokens, "max_new_tokens")
         one_of(priority, "priority", get_args(Priority))
-        named: list[int] = []
-        if eos_token_id is not None:
-            named = sorted({*ids_of(eos_token_id, "eos_token_id").reshape(-1).tolist()})
-        ends, constraint = _constraint(automaton, ensure_completion, named)
+        ends, constraint = constraint_of(automaton, ensure_completion, eos_token_id)
         self._model, self._most = model, AT_LEAST_1.check(node_batch_size, "node_batch_size")
         chosen = as_rules(rules, rule_args)
         if logit_bias is not None:
@@ -242,28 +239,42 @@ class SequenceSearch(Iterator[FoundSequence]):
         """Ask the model what follows the next beginnings."""
         nodes = self._tree.next_batch(self._most)
         logits = self._model([self._tree.path(node) for node in nodes.tolist()])
-        try:
-            given = self._checked(logits, len(nodes))
+        with of_the_model():
+            given = checked(logits, self._request, len(nodes), self._vocab_size)
             with job_of(self._num_threads, None) as job:
                 self._tree.expand(nodes, given, job)
-        except (TypeError, ValueError) as error:
-            if not str(error).startswith("logits"):
-                raise
-            raise type(error)(f"model: {error}") from None
         self._vocab_size = given.logits.shape[1]
 
-    def _checked(self, logits: Any, expected: int) -> Given:
-        """Check what the model returned."""
-        if logits is None:
-            raise TypeError("model: must return logits, got None")
-        _, given = prepare(to_host(logits), self._request)
-        rows, size = given.logits.shape
-        if rows != expected:
-            raise ValueError(f"model: must return {expected} rows of logits, got {rows}")
-        if size != (self._vocab_size or size):
-            reason = f"must return {self._vocab_size} logits in each row, as before"
-            raise ValueError(f"model: {reason}, got {size}")
-        return given
+
+def check_callable(model: Any) -> None:
+    """Check what is given as a model."""
+    if not callable(model):
+        raise TypeError(f"model: must be callable, got {shown(model)}")
+
+
+@contextmanager
+def of_the_model() -> Iterator[None]:
+    """Say of bad logits that they are the model's."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        if not str(error).startswith("logits"):
+            raise
+        raise type(error)(f"model: {error}") from None
+
+
+def checked(logits: Any, request: Request, expected: int, vocab_size: int | None) -> Given:
+    """Check what a model returned."""
+    if logits is None:
+        raise TypeError("model: must return logits, got None")
+    _, given = prepare(to_host(logits), request)
+    rows, size = given.logits.shape
+    if rows != expected:
+        raise ValueError(f"model: must return {expected} rows of logits, got {rows}")
+    if size != (vocab_size or size):
+        reason = f"must return {vocab_size} logits in each row, as before"
+        raise ValueError(f"model: {reason}, got {size}")
+    return given
 
 
 def to_the_end(
@@ -303,10 +314,13 @@ def columns_of(search: SequenceSearch) -> Columns:
     return Columns(padded, lengths, logprobs, priorities, complete, legal, search._tree.kappa)
 
 
-def _constraint(
-    automaton: Any, ensure_completion: Any, ends: list[int]
+def constraint_of(
+    automaton: Any, ensure_completion: Any, eos_token_id: Any
 ) -> tuple[list[int], tuple[_core.sequences.automaton.TokenAutomaton, bool] | None]:
-    """Return the tokens that end a sequence, and what the search is told of the automaton."""
+    """Return the tokens that end a sequence, and what kernels are told of the automaton."""
+    ends: list[int] = []
+    if eos_token_id is not None:
+        ends = sorted({*ids_of(eos_token_id, "eos_token_id").reshape(-1).tolist()})
     completes = flag(ensure_completion, "ensure_completion")
     if automaton is None:
         if not completes:

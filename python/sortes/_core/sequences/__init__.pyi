@@ -4,6 +4,7 @@ from . import arithmetic as arithmetic
 from . import automaton as automaton
 from . import draft_trees as draft_trees
 from . import gumbel as gumbel
+from . import power as power
 from . import suffix as suffix
 from . import tree as tree
 from . import verify as verify
@@ -14,6 +15,7 @@ __all__ = [
     "automaton",
     "draft_trees",
     "gumbel",
+    "power",
     "suffix",
     "tree",
     "verify",

@@ -2,7 +2,8 @@
 
 `sample` is a ``custom_generate`` function that owns the draw, and `arithmetic_sample` one that
 spreads the texts of a prompt evenly; `distinct_sample`, `stochastic_beam_sample` and
-`priority_sample` give texts that are never the same. `RegexLogitsProcessor` makes texts match a
+`priority_sample` give texts that are never the same, `power_sample` ones from a power of their law.
+`RegexLogitsProcessor` makes texts match a
 regular expression. The warpers are logits processors with the names and arguments of Transformers'
 own, for ``logits_processor=[...]``.
 """
@@ -25,6 +26,7 @@ from sortes.integrations.transformers._distinct import (  # noqa: E402
 )
 from sortes.integrations.transformers._draw import SortesDrawProcessor  # noqa: E402
 from sortes.integrations.transformers._generate import sample  # noqa: E402
+from sortes.integrations.transformers._power import power_sample  # noqa: E402
 from sortes.integrations.transformers._regex import RegexLogitsProcessor  # noqa: E402
 from sortes.integrations.transformers._speculative import speculative_sample  # noqa: E402
 from sortes.integrations.transformers._warpers import (  # noqa: E402
@@ -72,6 +74,7 @@ __all__ = [
     "arithmetic_sample",
     "distinct_sample",
     "from_generation_config",
+    "power_sample",
     "priority_sample",
     "sample",
     "speculative_sample",

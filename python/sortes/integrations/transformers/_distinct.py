@@ -5,20 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, get_args
 
 import torch
-from transformers.generation.stopping_criteria import EosTokenCriteria, MaxLengthCriteria
 from transformers.generation.utils import GenerateDecoderOnlyOutput
 
-from sortes import decode
 from sortes._check import AT_LEAST_1, AtLeastOne, Count, one_of, shown
 from sortes._interrupt import OnInterrupt
 from sortes._progress import Progress
 from sortes.integrations.transformers._beginnings import Beginnings
-from sortes.integrations.transformers._config import (
-    enclosing_generate,
-    rules_of_sampling,
-    without_warpers,
-)
-from sortes.integrations.transformers._generate import RULE_ARGS, refuse, with_rule_arguments
+from sortes.integrations.transformers._generate import with_rule_arguments
+from sortes.integrations.transformers._prepared import behind_prompt, prepared
 from sortes.integrations.transformers._rng import stream_of
 from sortes.sequences.distinct import DistinctSequences, drawn
 from sortes.sequences.priority import GreedyPriority, taken
@@ -29,9 +23,6 @@ if TYPE_CHECKING:
 
     from sortes._rng import Rng
     from sortes.sequences import FoundSequence, TokenAutomaton
-
-#: What a sequence may end by.
-_CRITERIA = (MaxLengthCriteria, EosTokenCriteria)
 
 
 def distinct_sample(
@@ -356,30 +347,19 @@ def _searched(
 ) -> torch.Tensor | GenerateDecoderOnlyOutput:
     """Search the texts of a model."""
     draws = "priority" not in search
-    rule_args = {name: kwargs.pop(name) for name in RULE_ARGS if name in kwargs}
-    outer = enclosing_generate()
-    refuse(config, outer, synced_gpus, rule_args)
-    streamer = streamer if streamer is not None else outer.get("streamer")
-    _refuse_settings(model, input_ids, stopping_criteria, config, streamer, draws)
+    given = (logits_processor, stopping_criteria, config, synced_gpus, streamer, kwargs)
+    asked = prepared(model, input_ids, *given, max_cached_tokens, "give on_sequence", draws=draws)
     if on_sequence is not None and not callable(on_sequence):
         raise TypeError(f"on_sequence: must be callable, got {shown(on_sequence)}")
     one_of(on_interrupt, "on_interrupt", get_args(OnInterrupt))
-
-    rules, processors = decode.Rules(), list(logits_processor)
-    if config.do_sample:
-        rules = rules_of_sampling(config, **rule_args)
-        processors = without_warpers(logits_processor, config)
-    ends = config._eos_token_tensor
-    length = config.max_length - input_ids.shape[1]
-    left = type(logits_processor)(processors)
-    beginnings = Beginnings(model, input_ids, left, config, kwargs, max_cached_tokens)
+    beginnings = asked.beginnings
     most = AT_LEAST_1.check(search.pop("num_samples"), "num_samples")
     found = SequenceSearch(
         beginnings,
         most,
-        length,
-        rules,
-        eos_token_id=None if ends is None else ends.reshape(-1).tolist(),
+        asked.length,
+        asked.rules,
+        eos_token_id=asked.ends,
         rng=stream_of(rng) if draws else None,
         **search,
     )
@@ -392,43 +372,12 @@ def _searched(
     )
 
 
-def _refuse_settings(
-    model: Any, input_ids: torch.Tensor, criteria: Any, config: Any, streamer: Any, draws: bool
-) -> None:
-    """Raise if the settings of ``generate`` contradict a search."""
-    if draws and not config.do_sample:
-        raise ValueError("do_sample: must be True for texts that are drawn, got False")
-    if model.config.is_encoder_decoder:
-        raise ValueError("model: must be decoder-only, got an encoder-decoder")
-    n = config.num_return_sequences or 1
-    if n != 1:
-        raise ValueError(f"num_return_sequences: must be 1 (give num_samples), got {n}")
-    if len(input_ids) != 1:
-        reason = "call generate for each, with a step of its own"
-        raise ValueError(f"input_ids: must hold one prompt, got {len(input_ids)} ({reason})")
-    for name in ("output_scores", "output_logits"):
-        if getattr(config, name):
-            raise ValueError(f"{name}: a search has no scores by step, got True (see logprobs)")
-    if streamer is not None:
-        raise ValueError("streamer: is not supported (give on_sequence)")
-    for criterion in criteria:
-        if not isinstance(criterion, _CRITERIA):
-            name = type(criterion).__name__
-            raise ValueError(f"stopping_criteria: a search cannot stop by {name}")
-    length = config.max_length - input_ids.shape[1]
-    if length < 1:
-        raise ValueError(f"max_new_tokens: must be at least 1, got {length}")
-
-
 def _output(
     search: SequenceSearch, prompt: torch.Tensor, config: Any, draws: bool, beginnings: Beginnings
 ) -> torch.Tensor | GenerateDecoderOnlyOutput:
     """Return the texts, or the class that ``generate`` uses for them."""
     found = drawn(search) if draws else taken(search)
-    tokens = torch.from_numpy(found.tokens).to(prompt)
-    pad = config._pad_token_tensor
-    tokens = tokens.masked_fill(tokens < 0, 0 if pad is None else int(pad))
-    sequences = torch.cat([prompt.expand(len(tokens), -1), tokens], 1)
+    sequences = behind_prompt(prompt, found.tokens, config)
     if not config.return_dict_in_generate:
         return sequences
     output: Any = GenerateDecoderOnlyOutput(sequences=sequences)  # type: ignore[arg-type]

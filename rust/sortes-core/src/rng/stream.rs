@@ -150,6 +150,10 @@ purposes! {
     Race = 81, "race";
     /// Which nodes of a tree of drafts, or of several drafts, are taken, and the token that follows.
     Tree = 82, "tree";
+    /// The tokens of texts from a power of a model's law.
+    Power = 84, "power";
+    /// Where chains of texts are cut, what follows there, and whether it is taken.
+    Rewind = 85, "rewind";
 }
 
 /// One past the largest entity: entities have 48 bits.

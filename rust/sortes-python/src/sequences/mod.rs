@@ -4,6 +4,7 @@ mod arithmetic;
 mod automaton;
 mod draft_trees;
 mod gumbel;
+mod power;
 mod suffix;
 mod tree;
 mod verify;
@@ -17,6 +18,6 @@ pub(crate) mod native {
     #[pymodule_export]
     use super::{
         arithmetic::arithmetic, automaton::automaton, draft_trees::draft_trees, gumbel::gumbel,
-        suffix::suffix, tree::tree, verify::verify, weights::weights,
+        power::power, suffix::suffix, tree::tree, verify::verify, weights::weights,
     };
 }

@@ -21,6 +21,7 @@
 //! | `choose` | tokens that somebody else takes, such as the decoder of a code |
 //! | `place` | one position of a text: the draw there, and the law of what is kept |
 //! | `several` | several tokens of a row, none of them twice |
+//! | `powered` | the law raised to a power, as far as a mask allows: its mass, and draws from it |
 //! | `details` | log-probabilities of what was drawn |
 //! | `rows` | rows of logits, and the loop over them |
 //! | `call` | whole batches |
@@ -45,6 +46,7 @@ mod params;
 pub mod penalties;
 mod pipeline;
 mod place;
+mod powered;
 mod rows;
 mod rules;
 mod several;
@@ -61,5 +63,6 @@ pub use element::Element;
 pub use params::{COMMON, GREEDY, Parameter, Params, RULES, Rule};
 pub use pipeline::{Boundary, Options, Rules, Ties};
 pub use place::{AnyRows, Kept, Place};
+pub use powered::Powered;
 pub use rows::Rows;
 pub use several::{Successive, Tokens};

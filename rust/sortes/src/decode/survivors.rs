@@ -49,6 +49,9 @@ pub(super) struct Work {
     /// Ranks of tokens, their logits and weights.
     pub(super) ranked: Vec<(f64, f32, f64)>,
     pub(super) head: Vec<f64>,
+    /// A copy of the row in which what a mask forbids is minus infinity, and its blocks.
+    pub(super) masked: Vec<f32>,
+    pub(super) masked_blocks: Vec<f32>,
     /// The longest row that the buffers have capacity for.
     longest: usize,
 }

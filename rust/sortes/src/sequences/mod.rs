@@ -9,6 +9,7 @@
 //! | [`automaton`] | regular expressions: which tokens may follow |
 //! | [`draft_trees`] | trees of drafted tokens, and their verification |
 //! | [`gumbel`] | distinct items by perturbed log weights |
+//! | [`power`] | a power of the law of whole texts, also given that they match |
 //! | [`suffix`] | drafts from text: what has followed its end before |
 //! | [`tree`] | the best-first search from which distinct sequences come |
 //! | [`verify`] | whether drafted tokens stand, and what replaces them |
@@ -18,6 +19,7 @@ pub mod arithmetic;
 pub mod automaton;
 pub mod draft_trees;
 pub mod gumbel;
+pub mod power;
 pub mod suffix;
 pub mod tree;
 pub mod verify;

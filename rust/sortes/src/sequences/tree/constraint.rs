@@ -4,8 +4,6 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::children::Listed;
-use super::node::Node;
-use super::search::Limits;
 use crate::sequences::automaton::TokenAutomaton;
 use sortes_core::memory::with_capacity;
 use sortes_core::{Error, Result, Run};
@@ -20,37 +18,40 @@ pub struct Constraint {
 }
 
 impl Constraint {
-    /// Checks that some text is short enough.
+    /// Checks that some text has so few tokens.
     ///
     /// # Errors
     /// If none is; if there is no memory to find out, or the work is cancelled.
-    pub(super) fn check(&self, limits: Limits, run: Run<'_>) -> Result<()> {
+    pub(in crate::sequences) fn check(&self, tokens: u32, run: Run<'_>) -> Result<()> {
         let automaton = &self.automaton;
-        if !self.completes || automaton.finishes_within(automaton.start(), limits.tokens, run)? {
+        if !self.completes || automaton.finishes_within(automaton.start(), tokens, run)? {
             return Ok(());
         }
         let least = automaton.shortest(automaton.start(), run)?;
         let reason = format!(
-            "must be at least {least}, as the shortest text of the automaton takes, got {}",
-            limits.tokens
+            "must be at least {least}, as the shortest text of the automaton takes, got {tokens}"
         );
         Err(Error::argument("max_new_tokens", reason))
     }
 
-    /// The tokens that may follow a node, one bit for each.
+    /// The tokens that may follow a state where so many are left at most, one bit for each.
     ///
     /// # Errors
     /// If there is no memory for them, or the work is cancelled.
-    pub(super) fn mask(&self, node: &Node, limits: Limits, run: Run<'_>) -> Result<Cow<'_, [u32]>> {
-        let left = if self.completes { limits.tokens - node.depth } else { u32::MAX };
-        self.automaton.mask(node.state, left, run)
+    pub(in crate::sequences) fn mask(
+        &self,
+        state: u32,
+        left: u32,
+        run: Run<'_>,
+    ) -> Result<Cow<'_, [u32]>> {
+        self.automaton.mask(state, if self.completes { left } else { u32::MAX }, run)
     }
 
     /// Checks that the vocabulary fits rows of logits.
     ///
     /// # Errors
     /// If it does not.
-    pub(super) fn check_width(&self, cols: usize) -> Result<()> {
+    pub(in crate::sequences) fn check_width(&self, cols: usize) -> Result<()> {
         let len = self.automaton.vocabulary().len();
         if len <= cols {
             return Ok(());

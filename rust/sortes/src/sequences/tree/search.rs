@@ -108,7 +108,7 @@ impl SequenceTree {
         run: Run<'_>,
     ) -> Result<Self> {
         if let Some(constraint) = &constraint {
-            constraint.check(limits, run)?;
+            constraint.check(limits.tokens, run)?;
         }
         let (key, value) = root(stream);
         let mut nodes = Nodes::default();
@@ -329,7 +329,8 @@ impl SequenceTree {
         constraint.check_width(cols)?;
         let mut masks = filled(nodes.len(), Cow::default(), "masks of a batch")?;
         run.try_fill_chunks(&mut masks, 1, |i, out| {
-            out[0] = constraint.mask(&self.nodes.get(nodes[i]), self.limits, run.serial())?;
+            let Node { state, depth, .. } = self.nodes.get(nodes[i]);
+            out[0] = constraint.mask(state, self.limits.tokens - depth, run.serial())?;
             Ok(())
         })?;
         Ok(masks)
@@ -360,7 +361,8 @@ impl SequenceTree {
         }
         let law = Listed(tokens, ln_p);
         let followers = if let Some(constraint) = &self.constraint {
-            let mask = constraint.mask(&self.nodes.get(node), self.limits, run)?;
+            let Node { state, depth, .. } = self.nodes.get(node);
+            let mask = constraint.mask(state, self.limits.tokens - depth, run)?;
             let (tokens, ln_p, ln_legal) = masked(law, &mask)?;
             Followers { children: self.children(node, Listed(&tokens, &ln_p))?, ln_legal }
         } else {
