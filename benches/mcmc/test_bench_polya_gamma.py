@@ -32,7 +32,7 @@ def test_draws(benchmark, b, c):
         {} if b > 10 else {name: theirs},
         yardsticks={name: theirs} if b > 10 else {},
         goal={} if b > 10 else {name: 1.0},
-        seconds=0.5,
+        seconds=0.3,
         most=20,
         clock=processor,
     )

@@ -38,7 +38,7 @@ def test_evidence(benchmark, apart):
         others,
         goal={"blackjax nss": 1 / 5},
         clock=seconds,
-        seconds=12,
+        seconds=8,
         least=3,
         most=10,
     )

@@ -50,7 +50,7 @@ def test_square_lattices(benchmark, apart, size):
         },
         {name: apart("spins", "spin_peers.py", name, "torus", size, sweeps) for name in names},
         goal={name: limit for name, limit in GOALS.items() if name in names},
-        seconds=2,
+        seconds=1,
         least=3,
         clock=said_or_processor,
     )
@@ -68,7 +68,7 @@ def test_sparse_graphs(benchmark, apart, size):
         {"sites": size, "updates": sweeps * n},
         {"sortes": ours(model, sweeps)},
         {"dwave": apart("spins", "spin_peers.py", "dwave", "sparse", size, sweeps)},
-        seconds=2,
+        seconds=1,
         least=3,
         clock=said_or_processor,
     )
@@ -86,7 +86,7 @@ def test_clusters(benchmark):
             "sortes, wolff": ours(model, 50, method="wolff"),
         },
         {},
-        seconds=2,
+        seconds=1,
         least=3,
         clock=said_or_processor,
     )
@@ -139,7 +139,7 @@ def test_boltzmann_machines(benchmark):
             "torch": peer("torch", torch_steps),
             "scikit-learn": peer("sklearn.neural_network", sklearn_steps),
         },
-        seconds=2,
+        seconds=1,
         least=3,
         clock=said_or_processor,
     )
