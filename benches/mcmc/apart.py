@@ -12,8 +12,8 @@ ROOT = Path(__file__).parents[2]
 class Apart:
     """A script of this folder in an environment of `.peers`, see tests/contracts/install_peers.sh.
 
-    It writes lines of JSON: one when it is ready, which is ``ready``, and then one for each line that
-    it reads. `path` is a folder with further modules.
+    It writes lines of JSON: one when it is ready, which is ``ready``, and then one for each line
+    that it reads. `path` is a folder with further modules.
     """
 
     def __init__(self, environment, script, *args, path=""):

@@ -308,6 +308,7 @@ def blackjax(kernel, density):
         ),
     }[kernel]()
     draws = length(kernel, density)
+    lines = {"coordinate": DIMS[density]}.get(kernel, 1)
 
     def one(key, state):
         def step(state, key):
@@ -315,7 +316,8 @@ def blackjax(kernel, density):
             if kernel == "elliptical":
                 used = done = info.subiter
             else:
-                done = used = info.num_expansions + info.num_shrink
+                # Both ends of the first interval of a line are evaluated, and not counted.
+                done = used = info.num_expansions + info.num_shrink + 2 * lines
             return state, (state.position, used, done)
 
         return jax.lax.scan(step, state, jax.random.split(key, draws))
