@@ -81,10 +81,10 @@ def pytest_benchmark_update_machine_info(config, machine_info):
 
 
 def _version(name):
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return None
+    # Those of environments of their own come after those of this one.
+    apart = [*ROOT.glob(".peers/*/lib/python3*/site-packages"), *ROOT.glob(".peers/*")]
+    found = importlib.metadata.distributions(name=name, path=[*sys.path, *map(str, apart)])
+    return next((distribution.version for distribution in found), None)
 
 
 def pytest_benchmark_update_json(config, benchmarks, output_json):

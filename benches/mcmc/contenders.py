@@ -223,20 +223,20 @@ def begin(density, chains=CHAINS):
 def length(kernel, density):
     """Return how many draws of each chain make a round."""
     steps = {
-        "coordinate": {"funnel": 4000, "logistic": 100},
-        "hit-and-run": {"funnel": 30_000, "logistic": 4000},
+        "coordinate": {"funnel": 4000, "logistic": 60},
+        "hit-and-run": {"funnel": 20_000, "logistic": 2000},
         "polar": {"funnel": 15_000, "logistic": 2000},
         "elliptical": {"process": 1000},
         "generalized": {"logistic": 500},
-        "stretch": {"funnel": 15_000, "logistic": 15_000},
-        "ensemble": {"funnel": 2500, "logistic": 2500},
+        "stretch": {"funnel": 15_000, "logistic": 8000},
+        "ensemble": {"funnel": 2500, "logistic": 1500},
     }
     return steps[kernel][density]
 
 
 def warmup(density):
     """Return how many transitions come first."""
-    return 200 if density == "logistic" else 500
+    return 100 if density == "logistic" else 500
 
 
 def fitted(logp, density):
@@ -308,6 +308,7 @@ def blackjax(kernel, density):
         ),
     }[kernel]()
     draws = length(kernel, density)
+    lines = {"coordinate": DIMS[density]}.get(kernel, 1)
 
     def one(key, state):
         def step(state, key):
@@ -315,7 +316,8 @@ def blackjax(kernel, density):
             if kernel == "elliptical":
                 used = done = info.subiter
             else:
-                done = used = info.num_expansions + info.num_shrink
+                # Both ends of the first interval of a line are evaluated, and not counted.
+                done = used = info.num_expansions + info.num_shrink + 2 * lines
             return state, (state.position, used, done)
 
         return jax.lax.scan(step, state, jax.random.split(key, draws))
@@ -442,7 +444,7 @@ def pymc(kernel, density):
     made = model(density)
     with made:
         step = pm.Slice()
-    few = 60 if density == "radon" else 500
+    few = {"schools": 250, "radon": 40, "change": 500}[density]
 
     def go(n):
         with made:

@@ -3,9 +3,11 @@
     python spin_peers.py PEER MODEL SIZE SWEEPS
 
 For every line that it reads it makes so many sweeps at one temperature, and prints the processor
-seconds. What is compiled, and the objects that stand for a model, are made before.
+seconds. What is compiled, and the objects that stand for a model, are made before it says true.
 """
 
+import json
+import os
 import sys
 import time
 
@@ -122,15 +124,18 @@ def numba(model, size, sweeps):
 
 
 def main():
+    os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
     name, model, *numbers = sys.argv[1:]
     turn = {"dwave": dwave, "jax": jax, "thrml": thrml, "numba": numba}[name](
         model, *map(int, numbers)
     )
     turn(0)
+    print(json.dumps(True), flush=True)
     for seed, _ in enumerate(sys.stdin):
         began = time.process_time()
         turn(seed + 1)
-        print(time.process_time() - began - getattr(turn, "overhead", 0.0), flush=True)
+        spent = time.process_time() - began - getattr(turn, "overhead", 0.0)
+        print(json.dumps(spent), flush=True)
 
 
 if __name__ == "__main__":

@@ -8,9 +8,9 @@ import time
 
 import numpy as np
 import pytest
-from sortes.mcmc import CLogp, Slice, StandardNormal, sample
+from sortes.mcmc import CLogp, Funnel, GibbsianPolarSlice, Slice, StandardNormal, sample
 
-from benches.turns import turns
+from benches.turns import judge, turns
 
 DIM, DRAWS = 10, 2000
 KERNEL = Slice(2.0, tune=False)
@@ -76,7 +76,7 @@ def test_overhead(benchmark):
     except pytest.skip.Exception as reason:
         numba = str(reason)
     is_there = not isinstance(numba, str)
-    turns(
+    record = turns(
         benchmark,
         "A million evaluations, ten normals by coordinates",
         {"dimensions": DIM},
@@ -94,3 +94,27 @@ def test_overhead(benchmark):
         clock=said,
         seconds=1.0,
     )
+    for name in ("native", "cfunc"):
+        took = [record["ms"].get(each) for each in (name, f"{name} density")]
+        beyond = None if None in took else took[0] - took[1]
+        judge(record, f"ns an evaluation beyond the density, {name}", 15, beyond)
+
+
+def test_polar_slices(benchmark):
+    init = np.random.default_rng(0).normal(size=(4, DIM))
+
+    def turn(n):
+        plan = {"draws": 20_000, "warmup": 0, "rng": n, "num_threads": 1}
+        trace = sample(Funnel(DIM), GibbsianPolarSlice(5.0), init, **plan)
+        return 1e6 * trace.attrs["sampling_time"] / trace.logp.size
+
+    record = turns(
+        benchmark,
+        "A million transitions of Gibbsian polar slices, funnel",
+        {"dimensions": DIM},
+        {"sortes": turn},
+        {},
+        clock=said,
+        seconds=1.0,
+    )
+    judge(record, "us a transition", round(60 / 17, 2), record["ms"]["sortes"] / 1e3)

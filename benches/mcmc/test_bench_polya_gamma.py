@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from sortes.mcmc import random_polyagamma
 
-from benches.turns import peer, processor, turns
+from benches.turns import judge, peer, processor, turns
 
 N = 200_000
+#: Nanoseconds of a draw, by shape and tilt.
+GOALS = {(1, 1.0): 50, (2.7, 1.0): 200}
 
 
 @pytest.mark.parametrize("c", [0.0, 1.0, 10.0, 200.0, "0.5 to 5"])
@@ -22,14 +24,17 @@ def test_draws(benchmark, b, c):
     tilts = tilts[:n] if isinstance(c, str) else tilts
     theirs = peer("polyagamma", lambda m: lambda i: m.random_polyagamma(b, tilts, size=n))
     name = "polyagamma, wrong law" if c == 200.0 else "polyagamma"
-    turns(
+    record = turns(
         benchmark,
         "Polya-Gamma variables",
         {"draws": n, "b": b, "c": c},
         {"sortes": lambda i: random_polyagamma(b, tilts, size=n, rng=i, num_threads=1)},
         {} if b > 10 else {name: theirs},
         yardsticks={name: theirs} if b > 10 else {},
-        seconds=0.5,
+        goal={} if b > 10 else {name: 1.0},
+        seconds=0.3,
         most=20,
         clock=processor,
     )
+    if (b, c) in GOALS:
+        judge(record, "ns a draw", GOALS[b, c], 1e6 * record["ms"]["sortes"] / n)

@@ -41,7 +41,7 @@ def test_resample(benchmark, method, n):
         {"sortes": lambda i: resample(weights, method=method, rng=i, num_threads=1)},
         others,
         floor_bytes=16 * n,
-        seconds=0.5,
+        seconds=0.3,
         most=50,
         clock=processor,
     )

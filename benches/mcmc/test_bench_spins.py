@@ -4,11 +4,7 @@ Times are of one processor core: all count processor seconds. The peers have an 
 own, .peers/spins, which tests/contracts/install_peers.sh makes.
 """
 
-import os
-import subprocess
 import time
-import weakref
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,34 +12,9 @@ from sortes import Stream
 from sortes.mcmc import BernoulliRBM, IsingModel
 
 from benches.mcmc.spin_peers import BETA, edges_of
-from benches.turns import peer, turns
+from benches.turns import judge, peer, turns
 
-
-def apart(name, model, size, sweeps, owner):
-    """Return a turn of a peer in its own interpreter, which says how long it took."""
-    python = Path(__file__).parents[2] / ".peers" / "spins" / "bin" / "python"
-    if not python.exists():
-        return "the environment .peers/spins is not installed"
-    script = Path(__file__).with_name("spin_peers.py")
-    process = subprocess.Popen(
-        [python, script, name, model, str(size), str(sweeps)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={"PATH": os.environ["PATH"], "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false"},
-    )
-    weakref.finalize(owner, process.communicate)
-
-    def turn(_):
-        process.stdin.write("\n")
-        process.stdin.flush()
-        said = process.stdout.readline()
-        if not said:
-            raise RuntimeError(f"{name} ended")
-        return float(said)
-
-    turn(0)  # it starts, and compiles
-    return turn
+GOALS = {"dwave": 1 / 40, "thrml": 1 / 100, "jax": 1 / 100}
 
 
 def said_or_processor(turn, n):
@@ -58,13 +29,18 @@ def ours(model, sweeps, **how):
     return lambda i: model.sample(**plan, **how, rng=Stream(i), num_threads=1)
 
 
+def judge_updates(record, updates, limit):
+    """Add the goal of so many nanoseconds an update."""
+    judge(record, "ns an update", limit, 1e6 * record["ms"]["sortes"] / updates)
+
+
 @pytest.mark.parametrize("size", [256, 1024])
-def test_square_lattices(benchmark, size):
+def test_square_lattices(benchmark, apart, size):
     sweeps = 200 if size == 256 else 50
     model = IsingModel.grid((size, size), beta=BETA)
     names = ["dwave", "jax", "numba"] + (["thrml"] if size == 256 else [])
     updates = sweeps * size**2
-    turns(
+    record = turns(
         benchmark,
         "Heat bath on a square lattice",
         {"size": size, "updates": updates},
@@ -72,28 +48,31 @@ def test_square_lattices(benchmark, size):
             "sortes": ours(model, sweeps),
             "sortes, any graph": ours(IsingModel(model.edges, beta=BETA), sweeps),
         },
-        {name: apart(name, "torus", size, sweeps, model) for name in names},
-        seconds=2,
+        {name: apart("spins", "spin_peers.py", name, "torus", size, sweeps) for name in names},
+        goal={name: limit for name, limit in GOALS.items() if name in names},
+        seconds=1,
         least=3,
         clock=said_or_processor,
     )
+    judge_updates(record, updates, 1 / 4)
 
 
 @pytest.mark.parametrize("size", [100_000])
-def test_sparse_graphs(benchmark, size):
+def test_sparse_graphs(benchmark, apart, size):
     sweeps = 100
     n, pairs = edges_of("sparse", size)
     model = IsingModel(pairs, beta=BETA, num_sites=n)
-    turns(
+    record = turns(
         benchmark,
         "Heat bath on a graph with three neighbours each",
         {"sites": size, "updates": sweeps * n},
         {"sortes": ours(model, sweeps)},
-        {"dwave": apart("dwave", "sparse", size, sweeps, model)},
-        seconds=2,
+        {"dwave": apart("spins", "spin_peers.py", "dwave", "sparse", size, sweeps)},
+        seconds=1,
         least=3,
         clock=said_or_processor,
     )
+    judge_updates(record, sweeps * n, 1 / 0.15)
 
 
 def test_clusters(benchmark):
@@ -107,7 +86,7 @@ def test_clusters(benchmark):
             "sortes, wolff": ours(model, 50, method="wolff"),
         },
         {},
-        seconds=2,
+        seconds=1,
         least=3,
         clock=said_or_processor,
     )
@@ -160,7 +139,7 @@ def test_boltzmann_machines(benchmark):
             "torch": peer("torch", torch_steps),
             "scikit-learn": peer("sklearn.neural_network", sklearn_steps),
         },
-        seconds=2,
+        seconds=1,
         least=3,
         clock=said_or_processor,
     )

@@ -141,11 +141,20 @@ vectorised! {
 
 /// Rounds whose beginnings are made together.
 pub const ROUNDS: usize = 8;
+/// Blocks of each of them that are made along.
+pub const SPARE: usize = 2;
 
 vectorised! {
     /// Writes what the sequences of [`ROUNDS`] rounds begin with, from that of `draws` on: normals, and then
-    /// an exponential. The first of all rounds come first, then the second, ...
-    pub fn openings(draws: &Draws, out: &mut [f64]) {
+    /// an exponential. The first of all rounds come first, then the second, ... With `is_unit` the normals
+    /// of a round are divided by their length. `spare` gets the next blocks of each, from the one that holds
+    /// the first draw that was not read.
+    pub fn openings(
+        draws: &Draws,
+        is_unit: bool,
+        out: &mut [f64],
+        spare: &mut [[[u64; 2]; SPARE]; ROUNDS],
+    ) {
         let n = out.len() / ROUNDS - 1;
         let (normals, exponentials) = out.split_at_mut(n * ROUNDS);
         for (pair, block) in normals.chunks_mut(2 * ROUNDS).zip(0..) {
@@ -157,6 +166,9 @@ vectorised! {
             }
         }
         quantiles_of(normals);
+        if is_unit {
+            divide_by_lengths(normals);
+        }
         let [mut first, mut second] = words_of_rounds(draws, (n / 2) as u32);
         if n % 2 == 1 {
             first = second;
@@ -164,6 +176,31 @@ vectorised! {
         }
         for k in 0..ROUNDS {
             exponentials[k] = elementary::exponential(precise_uniform([first[k], second[k]]));
+        }
+        for j in 0..SPARE {
+            let [first, second] = words_of_rounds(draws, (n / 2 + 1 + j) as u32);
+            for k in 0..ROUNDS {
+                spare[k][j] = [first[k], second[k]];
+            }
+        }
+    }
+}
+
+/// Divides the numbers of each round, which come one after the other, by the root of their sum of squares.
+#[inline(always)]
+fn divide_by_lengths(numbers: &mut [f64]) {
+    let mut lengths = [0.0; ROUNDS];
+    for row in numbers.chunks_exact(ROUNDS) {
+        for k in 0..ROUNDS {
+            lengths[k] += row[k] * row[k];
+        }
+    }
+    for length in &mut lengths {
+        *length = length.sqrt();
+    }
+    for row in numbers.chunks_exact_mut(ROUNDS) {
+        for k in 0..ROUNDS {
+            row[k] /= lengths[k];
         }
     }
 }
@@ -457,14 +494,26 @@ mod tests {
         for n in [0, 1, 2, 7, 10, 41] {
             for first in [0, u32::MAX - 3] {
                 for level in available_levels() {
-                    let mut found = vec![0.0; (n + 1) * ROUNDS];
-                    with_level(level, || openings(&of(first), &mut found));
+                    let (mut found, mut spare) =
+                        (vec![0.0; (n + 1) * ROUNDS], [[[0; 2]; SPARE]; ROUNDS]);
+                    let mut unit = found.clone();
+                    with_level(level, || {
+                        openings(&of(first), true, &mut unit, &mut spare);
+                        openings(&of(first), false, &mut found, &mut spare);
+                    });
                     for k in 0..ROUNDS {
                         let mut one = of(first.wrapping_add(k as u32));
-                        for i in 0..n {
-                            assert_eq!(found[i * ROUNDS + k], one.normal(), "{level:?} {n} {i}");
+                        let z: Vec<f64> = (0..n).map(|_| one.normal()).collect();
+                        let length = z.iter().map(|z| z * z).sum::<f64>().sqrt();
+                        for (i, z) in z.into_iter().enumerate() {
+                            assert_eq!(found[i * ROUNDS + k], z, "{level:?} {n} {i}");
+                            assert_eq!(unit[i * ROUNDS + k], z / length, "{level:?} {n} {i}");
                         }
-                        assert_eq!(found[n * ROUNDS + k], one.exponential(), "{level:?} {n}");
+                        let e = one.exponential();
+                        assert_eq!([found[n * ROUNDS + k], unit[n * ROUNDS + k]], [e, e]);
+                        for &word in &spare[k].as_flattened()[n % 2..] {
+                            assert_eq!(word, one.u64(), "{level:?} {n}");
+                        }
                     }
                 }
             }

@@ -95,6 +95,8 @@ struct Chain<K> {
     index: u64,
     /// The next transition, of all that this chain ever makes.
     round: u32,
+    /// Transitions that have ended since progress was last told.
+    ended: u64,
     /// Transitions that are left of the plan, and of its warm-up.
     left: u32,
     warmup: u32,
@@ -130,7 +132,7 @@ impl<K: Kernel> Chain<K> {
 
     /// Begins transitions until one asks for a density, or there is none left for now.
     #[inline]
-    fn begin(&mut self, plan: &Plan, watch: &Watch, run: Run<'_>) -> Result<()> {
+    fn begin(&mut self, plan: &Plan, watch: &Watch) -> Result<()> {
         for idle in 0.. {
             if !self.is_asking() {
                 break;
@@ -147,17 +149,17 @@ impl<K: Kernel> Chain<K> {
             if self.kernel.start(&mut self.draws) == Step::Evaluate {
                 return Ok(());
             }
-            self.end(plan, watch, run)?;
+            self.end(plan, watch)?;
         }
         Ok(())
     }
 
     /// Goes on with an answer.
     #[inline]
-    fn feed(&mut self, logp: f64, plan: &Plan, watch: &Watch, run: Run<'_>) -> Result<()> {
+    fn feed(&mut self, logp: f64, plan: &Plan, watch: &Watch) -> Result<()> {
         self.count(logp)?;
         let step = self.kernel.advance(logp, &mut self.draws);
-        self.take(step, plan, watch, run)
+        self.take(step, plan, watch)
     }
 
     /// Counts an evaluation.
@@ -174,12 +176,12 @@ impl<K: Kernel> Chain<K> {
 
     /// Does what follows from a step.
     #[inline]
-    fn take(&mut self, step: Step, plan: &Plan, watch: &Watch, run: Run<'_>) -> Result<()> {
+    fn take(&mut self, step: Step, plan: &Plan, watch: &Watch) -> Result<()> {
         if step == Step::Evaluate {
             return Ok(());
         }
-        self.end(plan, watch, run)?;
-        self.begin(plan, watch, run)
+        self.end(plan, watch)?;
+        self.begin(plan, watch)
     }
 
     /// Evaluates up to `most` points, and goes on with them.
@@ -191,7 +193,6 @@ impl<K: Kernel> Chain<K> {
         most: u32,
         plan: &Plan,
         watch: &Watch,
-        run: Run<'_>,
     ) -> Result<()> {
         let (mut left, is_total) = (most, target.is_total());
         while left > 0 && self.is_asking() {
@@ -235,16 +236,16 @@ impl<K: Kernel> Chain<K> {
             if let Some(failure) = failure {
                 return Err(failure);
             }
-            self.take(step, plan, watch, run)?;
+            self.take(step, plan, watch)?;
         }
         Ok(())
     }
 
     /// Counts the transition, and keeps its state if it is the turn of one.
-    fn end(&mut self, plan: &Plan, watch: &Watch, run: Run<'_>) -> Result<()> {
+    fn end(&mut self, plan: &Plan, watch: &Watch) -> Result<()> {
         self.round += 1;
         self.left -= 1;
-        run.advance(1);
+        self.ended += 1;
         if self.kernel.is_stuck() && plan.raises {
             let reason =
                 format!("was reached in chain {} at {}", self.index, listed(self.kernel.point()));
@@ -316,7 +317,9 @@ impl<K: Kernel> Chain<K> {
         let start = Instant::now();
         let (mut before, mut looks) = (Duration::ZERO, 1);
         loop {
-            self.glide(target, &mut scratch, looks, plan, watch, run)?;
+            let glided = self.glide(target, &mut scratch, looks, plan, watch);
+            run.advance(std::mem::take(&mut self.ended));
+            glided?;
             if !self.is_asking() {
                 return Ok(());
             }
@@ -372,6 +375,7 @@ impl<K: Kernel> Chains<K> {
                 rounds,
                 index,
                 round: 0,
+                ended: 0,
                 left: 0,
                 warmup: 0,
                 until: 0,
@@ -433,7 +437,7 @@ impl<K: Kernel> Chains<K> {
                 stuck: with_capacity(kept, "draws")?,
             };
             (chain.left, chain.warmup, chain.nans) = (left, plan.warmup, 0);
-            (chain.evaluations, chain.stuck) = (0, 0);
+            (chain.evaluations, chain.stuck, chain.ended) = (0, 0, 0);
             chain.since = Since::default();
             let learns = chain.moments.is_some() && self.block <= plan.warmup;
             chain.until = if learns { left - self.block } else { 0 };
@@ -444,7 +448,7 @@ impl<K: Kernel> Chains<K> {
         for chain in &mut self.each {
             run.check()?;
             chain.publish(&watch);
-            chain.begin(&plan, &watch, Run::alone())?;
+            chain.begin(&plan, &watch)?;
         }
         Ok(all)
     }
@@ -471,7 +475,7 @@ impl<K: Kernel> Chains<K> {
                 chain.kernel.adapt(learnt);
             }
             chain.until = if next <= plan.warmup { chain.until - (next - done) } else { 0 };
-            chain.begin(&plan, &watch, Run::alone())?;
+            chain.begin(&plan, &watch)?;
         }
         Ok(())
     }
@@ -548,7 +552,7 @@ impl<K: Kernel> Chains<K> {
         let (plan, watch) = (self.plan, self.watch());
         let asking = self.each.iter_mut().filter(|chain| chain.is_asking());
         for (chain, &logp) in asking.zip(logp) {
-            chain.feed(logp, &plan, &watch, Run::alone())?;
+            chain.feed(logp, &plan, &watch)?;
         }
         if self.is_waiting() {
             self.learn()?;

@@ -33,6 +33,34 @@ pub trait Draws {
         self.normals(normals);
         self.exponential()
     }
+    /// A direction, all alike, and then an exponential.
+    #[inline]
+    fn heading(&mut self, direction: &mut [f64]) -> f64
+    where
+        Self: Sized,
+    {
+        one_by_one(self, direction)
+    }
+}
+
+/// The length of a vector, of numbers near one.
+pub(super) fn length(x: &[f64]) -> f64 {
+    x.iter().map(|x| x * x).sum::<f64>().sqrt()
+}
+
+/// A direction, as normals over their length, and then an exponential.
+#[inline]
+fn one_by_one(draws: &mut impl Draws, direction: &mut [f64]) -> f64 {
+    loop {
+        let drop = draws.opening(direction);
+        let norm = length(direction);
+        if norm != 0.0 {
+            for z in direction {
+                *z /= norm;
+            }
+            return drop;
+        }
+    }
 }
 
 impl Draws for rng::Draws {
@@ -63,12 +91,14 @@ const MOST: usize = 64;
 pub struct Ahead {
     sequence: rng::Draws,
     words: [[u64; 2]; bulk::AHEAD],
-    /// How many of these have been taken, one more than there are if the next is to be left out, and the
-    /// block after them.
+    /// How many of these have been taken, and the block after them.
     taken: usize,
     next: u32,
-    /// The normals and the exponential that a transition and those after it begin with.
+    /// The normals and the exponential that a transition and those after it begin with, and the blocks of
+    /// each that come then; whether the normals are divided by their length.
     openings: Vec<f64>,
+    spare: [[[u64; 2]; bulk::SPARE]; bulk::ROUNDS],
+    is_unit: bool,
     of: rng::Draws,
 }
 
@@ -83,6 +113,8 @@ impl Ahead {
             taken: WORDS,
             next: 0,
             openings: Vec::new(),
+            spare: [[[0; 2]; bulk::SPARE]; bulk::ROUNDS],
+            is_unit: false,
         }
     }
 
@@ -102,6 +134,36 @@ impl Ahead {
         let at = self.taken;
         self.taken += 1;
         self.words.as_flattened()[at]
+    }
+
+    /// Several normals, over their length or as they are, and an exponential, if a sequence is to begin
+    /// with them.
+    #[inline]
+    fn begun(&mut self, normals: &mut [f64], is_unit: bool) -> Option<f64> {
+        let n = normals.len();
+        if (self.taken, self.next) != (WORDS, 0) || n > MOST {
+            return None;
+        }
+        let size = (n + 1) * bulk::ROUNDS;
+        let is_known = self.openings.len() == size && self.is_unit == is_unit;
+        let at = match self.sequence.rounds_after(&self.of) {
+            Some(at) if at < bulk::ROUNDS as u32 && is_known => at as usize,
+            _ => {
+                self.openings.resize(size, 0.0);
+                bulk::openings(&self.sequence, is_unit, &mut self.openings, &mut self.spare);
+                (self.of, self.is_unit) = (self.sequence.clone(), is_unit);
+                0
+            }
+        };
+        let (rows, _) = self.openings.as_chunks::<{ bulk::ROUNDS }>();
+        for (z, row) in normals.iter_mut().zip(rows) {
+            *z = row[at];
+        }
+        // These had n + 2 words; of the blocks that follow, the first may be half of theirs.
+        self.words[bulk::AHEAD - bulk::SPARE..].copy_from_slice(&self.spare[at]);
+        self.next = (n / 2 + 1 + bulk::SPARE) as u32;
+        self.taken = WORDS - 2 * bulk::SPARE + n % 2;
+        Some(rows[n][at])
     }
 }
 
@@ -142,28 +204,16 @@ impl Draws for Ahead {
 
     #[inline]
     fn opening(&mut self, normals: &mut [f64]) -> f64 {
-        let n = normals.len();
-        if (self.taken, self.next) != (WORDS, 0) || n > MOST {
-            self.normals(normals);
-            return self.exponential();
+        if let Some(drop) = self.begun(normals, false) {
+            return drop;
         }
-        let size = (n + 1) * bulk::ROUNDS;
-        let at = match self.sequence.rounds_after(&self.of) {
-            Some(at) if at < bulk::ROUNDS as u32 && self.openings.len() == size => at as usize,
-            _ => {
-                self.openings.resize(size, 0.0);
-                bulk::openings(&self.sequence, &mut self.openings);
-                self.of = self.sequence.clone();
-                0
-            }
-        };
-        let (rows, _) = self.openings.as_chunks::<{ bulk::ROUNDS }>();
-        for (z, row) in normals.iter_mut().zip(rows) {
-            *z = row[at];
-        }
-        // These had n + 2 words.
-        (self.next, self.taken) = ((n / 2 + 1) as u32, WORDS + n % 2);
-        rows[n][at]
+        self.normals(normals);
+        self.exponential()
+    }
+
+    #[inline]
+    fn heading(&mut self, direction: &mut [f64]) -> f64 {
+        self.begun(direction, true).unwrap_or_else(|| one_by_one(self, direction))
     }
 }
 
@@ -244,10 +294,16 @@ mod tests {
         ]) {
             let mut plain = sequence(round);
             ahead.restart(sequence(round));
-            for _ in 0..2 {
-                let e = ahead.opening(&mut z[..n]);
-                assert!(z[..n].iter().all(|&z| z == plain.normal()), "{round} {n}");
-                assert_eq!(e, plain.exponential());
+            for turn in 0..2 {
+                if (round + turn) % 3 == 0 {
+                    let mut unit = z;
+                    let e = (ahead.heading(&mut z[..n]), plain.heading(&mut unit[..n]));
+                    assert_eq!((e.0, &z[..n]), (e.1, &unit[..n]), "{round} {n}");
+                } else {
+                    let e = ahead.opening(&mut z[..n]);
+                    assert!(z[..n].iter().all(|&z| z == plain.normal()), "{round} {n}");
+                    assert_eq!(e, plain.exponential());
+                }
                 for _ in 0..2 * WORDS + 3 {
                     assert_eq!(ahead.uniform(), plain.uniform());
                 }

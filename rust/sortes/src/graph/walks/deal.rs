@@ -46,24 +46,31 @@ impl Hand {
         if k < d && 2 * k <= d {
             return self.by_rejection(d, words, draws);
         }
-        self.order.clear();
-        reserve(&mut self.order, d, "arcs")?;
-        self.order.extend(0..degree);
+        if self.order.len() < d {
+            let more = d - self.order.len();
+            reserve(&mut self.order, more, "arcs")?;
+            self.order.resize(d, 0);
+        }
+        let order = &mut self.order[..d];
+        for (arc, of) in (0..).zip(&mut *order) {
+            *of = arc;
+        }
         if k <= d {
             for (i, &word) in words.iter().enumerate() {
-                self.order.swap(i, i + index(word, d - i));
+                order.swap(i, i + index(word, d - i));
+                self.arcs.push(order[i]);
             }
-            self.arcs.extend_from_slice(&self.order[..k]);
             return Ok(());
         }
-        for _ in 0..k / d {
-            self.arcs.extend(0..degree);
+        let mut rest = k;
+        while rest >= d {
+            self.arcs.extend_from_slice(order);
+            rest -= d;
         }
-        let rest = k % d;
         for i in 0..rest {
-            self.order.swap(i, i + draws.below((d - i) as u64) as usize);
+            order.swap(i, i + draws.below((d - i) as u64) as usize);
         }
-        self.arcs.extend_from_slice(&self.order[..rest]);
+        self.arcs.extend_from_slice(&order[..rest]);
         self.shuffle(words);
         Ok(())
     }

@@ -23,7 +23,7 @@ const WIDTH: usize = 8;
 /// Ensembles above this many find each other by a table.
 const COMPARED: usize = 2 * WIDTH;
 /// Bits of a number that finds the place of a node in the table.
-const TABLE_BITS: u32 = 11;
+const TABLE_BITS: u32 = 12;
 /// Each walker by its number, and what is no number of one.
 const EVERYBODY: [u8; ROOM] = {
     let mut all = [0; ROOM];
@@ -218,12 +218,12 @@ fn place_of(node: u32) -> u16 {
 /// there are compared with all before them.
 #[inline(always)]
 fn look_up(lanes: &mut Lanes, begin: usize, end: usize, table: &mut [u8; 1 << TABLE_BITS]) {
-    let mut places = [0; ROOM];
-    for (place, &node) in places.iter_mut().zip(&lanes.node) {
+    let mut places = [0; MOST];
+    for (place, &node) in places.iter_mut().zip(&lanes.node[begin..]) {
         *place = place_of(node);
     }
     // From the last to the first, which stays.
-    let places = &places[begin..end];
+    let places = &places[..(end - begin).min(MOST)];
     for (i, &place) in places.iter().enumerate().rev() {
         table[usize::from(place) % (1 << TABLE_BITS)] = (begin + i) as u8;
     }
@@ -271,7 +271,7 @@ fn steps<O: Id, const WEIGHTED: bool, const EDGES: bool>(
 ) -> Result<()> {
     let graph = kernel.graph;
     let (neighbours, slots) = (graph.neighbours(), graph.slots().unwrap_or(&[]));
-    let mut table = [0; 1 << TABLE_BITS];
+    let (mut table, mut groups) = ([0; 1 << TABLE_BITS], Groups::none());
     for t in 0.. {
         lanes.retire(t);
         let active = lanes.active.min(ROOM);
@@ -305,10 +305,13 @@ fn steps<O: Id, const WEIGHTED: bool, const EDGES: bool>(
         meet(lanes, &mut table);
         let (mut later, mut count) = ([0; ROOM], 0);
         for lane in 0..active {
-            later[count] = lane as u32;
+            later[count % ROOM] = lane as u8;
             count += usize::from(lanes.first[lane] != lane as u32);
         }
-        let dealt = share(kernel, lanes, &later[..count], t, hand)?;
+        for &lane in &later[..count.min(ROOM)] {
+            groups.join(lanes.first[usize::from(lane)] as usize % ROOM, lane);
+        }
+        groups.share::<WEIGHTED>(kernel, lanes, t, hand)?;
 
         // Go: the arc is there, the word of the next node is asked for.
         for lane in 0..active {
@@ -318,7 +321,7 @@ fn steps<O: Id, const WEIGHTED: bool, const EDGES: bool>(
                 continue;
             }
             let mut arc = lanes.arc[lane];
-            let next = if WEIGHTED && dealt >> lane & 1 == 0 {
+            let next = if WEIGHTED && groups.dealt >> lane & 1 == 0 {
                 let slot = slots[arc as usize];
                 let is_own = lanes.fraction[lane] < slot.threshold;
                 arc = if is_own { arc } else { row.start + slot.alias };
@@ -338,64 +341,98 @@ fn steps<O: Id, const WEIGHTED: bool, const EDGES: bool>(
     Ok(())
 }
 
-/// Deals arcs to those who are not alone, given all but the first of each group, in order. Returns who
-/// has been dealt one, a bit for each.
-fn share(
-    kernel: &Kernel<'_>,
-    lanes: &mut Lanes,
-    later: &[u32],
-    t: usize,
-    hand: &mut Hand,
-) -> Result<u128> {
-    // Each member of a group names the next one.
-    let (mut last, mut next) = (EVERYBODY, [NOBODY; ROOM]);
-    let mut groups = 0u128;
-    for &lane in later {
-        let first = lanes.first[lane as usize] as usize;
-        next[usize::from(last[first])] = lane as u8;
-        last[first] = lane as u8;
-        groups |= 1 << first;
-    }
-    let (mut dealt, mut members, mut words) = (0u128, [0; MOST], [0; MOST]);
-    while groups != 0 {
-        let first = groups.trailing_zeros() as usize;
-        groups &= groups - 1;
-        let (mut count, mut member) = (0, first as u8);
-        while member != NOBODY {
-            members[count] = u32::from(member);
-            count += 1;
-            member = next[usize::from(member)];
-        }
-        let (members, row) = (&members[..count], lanes.row[first]);
-        if row.degree == 0 || is_dealt(kernel, lanes, row, members) {
-            continue;
-        }
-        for (word, &lane) in words.iter_mut().zip(members) {
-            *word = lanes.words[lane as usize][t % 2];
-        }
-        kernel.share(row, lanes.entity[first], t, &words[..count], hand)?;
-        for (&lane, &arc) in members.iter().zip(&hand.arcs) {
-            lanes.arc[lane as usize] = row.start + arc;
-            dealt |= 1 << lane;
-        }
-    }
-    Ok(dealt)
+/// Those who meet, as chains: each member of a group names the next one.
+struct Groups {
+    /// The last of the group of whom it is the first; between moves, each walker is the last of its own.
+    last: [u8; ROOM],
+    /// Who comes next; between moves, nobody does.
+    next: [u8; ROOM],
+    /// The first of each group of several, and how many groups there are.
+    first: [u8; ROOM],
+    count: usize,
+    /// Who has been dealt an arc, where arcs have weights: a bit for each.
+    dealt: u128,
 }
 
-/// Whether what the members of a group took alone is what they would be dealt.
-fn is_dealt(kernel: &Kernel<'_>, lanes: &Lanes, row: Row, members: &[u32]) -> bool {
-    if kernel.sums.is_some() || kernel.repulsion.scheme != Scheme::Auto {
+impl Groups {
+    fn none() -> Self {
+        Self { last: EVERYBODY, next: [NOBODY; ROOM], first: [0; ROOM], count: 0, dealt: 0 }
+    }
+
+    /// Puts a walker behind those before it in the group of `first`.
+    #[inline(always)]
+    fn join(&mut self, first: usize, lane: u8) {
+        let last = usize::from(self.last[first]);
+        // Written in any case: whether it is the second of its group nobody can guess.
+        self.first[self.count % ROOM] = first as u8;
+        self.count += usize::from(last == first);
+        self.next[last % ROOM] = lane;
+        self.last[first] = lane;
+    }
+
+    /// The next group, taken out: its members, in order.
+    #[inline(always)]
+    fn pop<'a>(&mut self, members: &'a mut [u8; MOST]) -> Option<&'a [u8]> {
+        self.count = self.count.checked_sub(1)?;
+        let first = self.first[self.count % ROOM];
+        self.last[usize::from(first) % ROOM] = first;
+        let (mut count, mut member) = (0, first);
+        while member != NOBODY {
+            members[count % MOST] = member;
+            count += 1;
+            member = std::mem::replace(&mut self.next[usize::from(member) % ROOM], NOBODY);
+        }
+        Some(&members[..count.min(MOST)])
+    }
+
+    /// Deals arcs to those who are not alone.
+    fn share<const WEIGHTED: bool>(
+        &mut self,
+        kernel: &Kernel<'_>,
+        lanes: &mut Lanes,
+        t: usize,
+        hand: &mut Hand,
+    ) -> Result<()> {
+        let (mut room, mut words) = ([0; MOST], [0; MOST]);
+        self.dealt = 0;
+        while let Some(members) = self.pop(&mut room) {
+            let first = usize::from(members[0]) % ROOM;
+            let row = lanes.row[first];
+            if row.degree == 0 || (!WEIGHTED && is_dealt(kernel, lanes, row, members)) {
+                continue;
+            }
+            for (word, &lane) in words.iter_mut().zip(members) {
+                *word = lanes.words[usize::from(lane) % ROOM][t % 2];
+            }
+            kernel.share(row, lanes.entity[first], t, &words[..members.len()], hand)?;
+            for (&lane, &arc) in members.iter().zip(&hand.arcs) {
+                lanes.arc[usize::from(lane) % ROOM] = row.start + arc;
+                if WEIGHTED {
+                    self.dealt |= 1 << lane;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether what the members of a group took alone, at a node whose arcs have no weights, is what they would
+/// be dealt.
+#[inline(always)]
+fn is_dealt(kernel: &Kernel<'_>, lanes: &Lanes, row: Row, members: &[u8]) -> bool {
+    if kernel.repulsion.scheme != Scheme::Auto {
         return false;
     }
     if row.degree == 1 {
         return true;
     }
     // Fewer than half of the arcs are drawn one by one, and again only where one is taken already.
-    let arc = |lane: u32| lanes.arc[lane as usize];
+    let arc = |lane: u8| lanes.arc[usize::from(lane) % ROOM];
     2 * members.len() <= row.degree as usize
-        && members.iter().enumerate().all(|(i, &lane)| {
-            members[..i].iter().map(|&other| u32::from(arc(other) == arc(lane))).sum::<u32>() == 0
-        })
+        && members
+            .iter()
+            .enumerate()
+            .all(|(i, &lane)| !members[..i].iter().any(|&other| arc(other) == arc(lane)))
 }
 
 /// What a walker does at a node without arcs.

@@ -13,9 +13,8 @@ use sortes_core::{Error, Result};
 use super::angle::Bracket;
 use super::factor::Factor;
 use super::line::{Ask, Growth, Line};
-use super::ray::length;
 use super::trigonometry::sin_cos;
-use crate::mcmc::draws::Draws;
+use crate::mcmc::draws::{Draws, length};
 use crate::mcmc::kernel::{Kernel, Step, Tuner};
 use crate::mcmc::moments::{Affine, Shape};
 

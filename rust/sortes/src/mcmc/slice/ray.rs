@@ -40,11 +40,6 @@ pub struct Ray {
     tuner: Option<Tuner>,
 }
 
-/// The length of a vector, of numbers near one.
-pub(super) fn length(x: &[f64]) -> f64 {
-    x.iter().map(|x| x * x).sum::<f64>().sqrt()
-}
-
 impl Ray {
     /// At a state of finite log density.
     ///
@@ -81,8 +76,11 @@ impl Ray {
                 (0.0, Step::Done)
             }
         };
-        for ((point, x), v) in self.point.iter_mut().zip(&self.x).zip(&self.direction) {
-            *point = x + at * v;
+        // What was asked about last is there already.
+        if step == Step::Evaluate || self.stuck || at != self.line.asked() {
+            for ((point, x), v) in self.point.iter_mut().zip(&self.x).zip(&self.direction) {
+                *point = x + at * v;
+            }
         }
         if step == Step::Done {
             self.x.copy_from_slice(&self.point);
@@ -97,19 +95,14 @@ impl Kernel for Ray {
     #[inline]
     fn start(&mut self, draws: &mut impl Draws) -> Step {
         self.stuck = false;
-        let mut drop = draws.opening(&mut self.normals);
-        let mut norm = length(&self.normals);
-        while norm == 0.0 {
-            drop = draws.opening(&mut self.normals);
-            norm = length(&self.normals);
-        }
-        for z in &mut self.normals {
-            *z /= norm;
-        }
-        match &self.scale_tril {
-            Some(tril) => tril.times(&self.normals, &mut self.direction),
-            None => self.direction.copy_from_slice(&self.normals),
-        }
+        let drop = match &self.scale_tril {
+            Some(tril) => {
+                let drop = draws.heading(&mut self.normals);
+                tril.times(&self.normals, &mut self.direction);
+                drop
+            }
+            None => draws.heading(&mut self.direction),
+        };
         let level = self.logp - drop;
         let everywhere = (f64::NEG_INFINITY, f64::INFINITY);
         let ask = self.line.begin(0.0, level, self.width[0], everywhere, draws);
