@@ -29,6 +29,7 @@ from sortes.sequences.several import (
     optimal_acceptance,
     verify_multi,
 )
+from sortes.sequences.suffix_drafts import SuffixAutomaton, SuffixDrafts
 from sortes.sequences.tree_verification import (
     VerifiedPath,
     VerifiedPaths,
@@ -36,7 +37,6 @@ from sortes.sequences.tree_verification import (
     verify_tree,
 )
 from sortes.sequences.verify import VerifiedTokens, race_sample, verify_tokens
-from sortes.sequences.suffix_drafts import SuffixAutomaton, SuffixDrafts
 from sortes.sequences.vocabulary import Vocabulary
 from sortes.sequences.weights import (
     distinct_mean,
