@@ -36,7 +36,7 @@ class Apart:
         line = self.process.stdout.readline()
         if line:
             return json.loads(line)
-        self.process.communicate()
+        self.process.wait()
         self.errors.seek(0)
         said = self.errors.read().strip().splitlines()
         raise RuntimeError(said[-1] if said else f"it ended with {self.process.returncode}")

@@ -177,8 +177,8 @@ vectorised! {
         for k in 0..ROUNDS {
             exponentials[k] = elementary::exponential(precise_uniform([first[k], second[k]]));
         }
-        for j in 0..SPARE {
-            let [first, second] = words_of_rounds(draws, (n / 2 + 1 + j) as u32);
+        for (j, block) in (0..SPARE).zip(n / 2 + 1..) {
+            let [first, second] = words_of_rounds(draws, block as u32);
             for k in 0..ROUNDS {
                 spare[k][j] = [first[k], second[k]];
             }
