@@ -318,7 +318,7 @@ def test_what_is_refused():
     # The draft did not have the rules, or the token is none of its.
     off = draft.argmin(-1)
     for method in ("token", "block"):
-        refused(r"^draft_tokens: item \(0, 0\) must be a draw of the draft, got \d+: .*", off, target,
+        refused(r"^draft_tokens: item \(0, 0\) must be a draw of the draft, got .*", off, target,
                 draft, method=method, rng=0, top_k=2)  # fmt: skip
     with pytest.raises(ValueError, match=r"^logits: row 1: contains NaN"):
         race_sample(np.array([[0, 1], [np.nan, 0]]), rng=0)

@@ -3,6 +3,7 @@
 `ArithmeticCodes` draws many texts in parallel, each an exact sample, all of them spread evenly over
 what the model can say. `sample_without_replacement` and `priority_sample` find distinct ones:
 drawn, or the surest first; with a `TokenAutomaton`, ones that match a regular expression.
+`verify_tokens` and `verify_multi` verify drafts.
 `gumbel_topk` draws distinct items, and `threshold_weights` and its like turn sums over them into
 estimates. The family stands on `sortes.decode`, whose rules it takes.
 """
