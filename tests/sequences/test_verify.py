@@ -86,8 +86,7 @@ def test_decisions_are_those_of_the_papers(method, reference, rules):
         assert found.num_accepted[text] == n, text
         wrong += found.tokens[text, n] != x
         assert np.array_equal(found.tokens[text, :n], tokens[text, :n])
-    # A row without a list is drawn from by a walk over chunks, which other sums round.
-    assert wrong == 0 or (n == g and rules == {"min_p": 0.05})
+    assert wrong == 0
 
 
 def test_a_race_is_that_of_its_exponentials():
@@ -134,9 +133,9 @@ from sequences.test_verify import METHODS, drafted, given, logits
 from sortes.decode import sample
 from sortes.sequences import verify_multi, verify_tokens
 target, draft = logits(2, 0.5, (20, 4, 5000))
-tokens = drafted(draft, sample, 0, 0)
 for method in METHODS:
     for rules in ({{}}, {{"top_p": 0.9}}):
+        tokens = drafted(draft, sample, 0, 0, **rules)
         found = verify_tokens(tokens, target, *given(method, draft), method=method, rng=1, **rules)
         print(method, rules, found.tokens.tolist())
 for method in ("rrs", "kseq", "optimal"):
@@ -318,7 +317,7 @@ def test_what_is_refused():
     # The draft did not have the rules, or the token is none of its.
     off = draft.argmin(-1)
     for method in ("token", "block"):
-        refused(r"^draft_tokens: item \(0, 0\) must be a draw of the draft, got \d+: .*", off, target,
+        refused(r"^draft_tokens: item \(0, 0\) must be a draw of the draft, got .*", off, target,
                 draft, method=method, rng=0, top_k=2)  # fmt: skip
     with pytest.raises(ValueError, match=r"^logits: row 1: contains NaN"):
         race_sample(np.array([[0, 1], [np.nan, 0]]), rng=0)

@@ -5,6 +5,7 @@ what the model can say. `sample_without_replacement` and `priority_sample` find 
 drawn, or the surest first; with a `TokenAutomaton`, ones that match a regular expression.
 `SuffixDrafts` guesses how a text goes on, for speculative decoding.
 `power_sample` draws from a power of the law of whole texts, or given that they match.
+`verify_tokens` and `verify_multi` verify drafts.
 `gumbel_topk` draws distinct items, and `threshold_weights` and its like turn sums over them into
 estimates. The family stands on `sortes.decode`, whose rules it takes.
 """

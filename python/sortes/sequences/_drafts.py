@@ -117,15 +117,7 @@ def lengths_of(lengths: Any, lead: tuple[int, ...], most: int) -> NDArray[np.int
 
 
 def given_of(stack: Stack, texts: int, request: Asked) -> Given:
-    """Return what the kernels are given for texts of several rows.
-
-    Examples
-    --------
-    >>> from sortes.decode._call import Request
-    >>> from sortes.decode.rules import Rules
-    >>> given_of(stack_of(np.zeros((2, 3)), "logits", 0), 2, Request(Rules())).bf16
-    False
-    """
+    """Return what the kernels are given for texts of several rows."""
     rules, logit_bias, mask, rows, _, _ = request
     x = stack.rows.array
     ids = None if rows is None else row_ids(flat(rows), texts)
@@ -155,7 +147,7 @@ def refuse_chance(rules: Rules, method: str) -> None:
 
     Examples
     --------
-    >>> from sortes.decode.rules import Rules
+    >>> from sortes.decode import Rules
     >>> refuse_chance(Rules(top_p=0.9), "method='token'")
     """
     if rules.is_random:

@@ -305,8 +305,8 @@ def race_sample(
     -----
     The law is that of `sortes.decode.sample`. The token is $\arg\min_v E_v / p_v$ with independent
     standard exponentials, each a function of the seed, the row's stream id, the step and the
-    token's id, exact where the race is decided. Two laws $p$ and $q$ with the same of these draw the same
-    token with probability
+    token's id, exact where the race is decided. Two laws $p$ and $q$ with the same of these draw
+    the same token with probability
 
     $$\sum_x \left(\sum_y \max\left(\frac{p_y}{p_x}, \frac{q_y}{q_x}\right)\right)^{-1}
     \ge \frac{1 - d}{1 + d},$$
@@ -325,7 +325,7 @@ def race_sample(
     >>> import numpy as np
     >>> from sortes.sequences import race_sample
     >>> race_sample(np.log([[0.5, 0.3, 0.2], [0.4, 0.4, 0.2]]), rng=0)
-    array([2, 2])
+    array([0, 2])
     """
     request = Request(as_rules(rules, rule_args), logit_bias, mask, rows, rng, step)
     if is_on_device(logits):

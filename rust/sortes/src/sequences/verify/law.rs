@@ -68,30 +68,9 @@ impl Laws {
         reserve(&mut self.sums, len.div_ceil(CHUNK), what)
     }
 
-    /// How many tokens there are.
-    pub fn len(&self) -> usize {
-        self.target.len()
-    }
-
-    /// Whether there is none: never.
-    pub fn is_empty(&self) -> bool {
-        self.target.is_empty()
-    }
-
     /// The token at a place.
-    pub fn token(&self, at: usize) -> u32 {
+    fn token(&self, at: usize) -> u32 {
         if self.ids.is_empty() { at as u32 } else { self.ids[at] }
-    }
-
-    /// The place of a token; none if the target does not keep it, or so it may be.
-    pub fn place(&self, token: u32) -> Option<usize> {
-        if self.ids.is_empty() { Some(token as usize) } else { self.ids.binary_search(&token).ok() }
-    }
-
-    /// The probabilities of the token at a place, the target's first.
-    pub fn at(&self, at: usize) -> (f64, f64) {
-        let (p, q) = (f64::from(self.target[at]), f64::from(self.draft[at]));
-        (self.scales.0 * p, self.scales.1 * q)
     }
 
     /// The mass of `max(a p - b q, 0)`, from which [`draw`](Self::draw) draws from now on.
@@ -109,7 +88,7 @@ impl Laws {
         let target = u * self.sums.iter().sum::<f64>();
         let (chunk, before) = first_beyond(self.sums.iter().copied(), 0.0, target)?;
         let (first, (a, b)) = (chunk * CHUNK, self.excess);
-        let end = self.len().min(first + CHUNK);
+        let end = self.target.len().min(first + CHUNK);
         let pairs = self.target[first..end].iter().zip(&self.draft[first..end]);
         let excess = pairs.map(|(p, q)| (a * f64::from(*p) - b * f64::from(*q)).max(0.0));
         let (at, _) = first_beyond(excess, before, target)?;
