@@ -65,7 +65,7 @@ def test_drawing(benchmark):
     tree = DraftTree(np.arange(NODES + 1), np.array([-1, *range(NODES)]) // 2)
     logits = rng.normal(size=(NODES + 1, VOCABULARY)).astype(np.float32)
     for node in range(1, NODES + 1):
-        logits[tree.parents[node], tree.tokens[node]] += 9
+        logits[tree.parents[node], tree.tokens[node]] += 14
     length = int(verify_tree(tree, logits, rng=0, top_p=0.95).num_accepted)
 
     def draws(turn):

@@ -173,7 +173,7 @@ def test_drawing_is_plain_sampling(kind):
         lengths.append(len(nodes))
         assert own is not None
     assert max(lengths) > 2
-    assert min(lengths) == 0
+    assert len(set(lengths)) > 2
 
 
 @pytest.mark.law

@@ -7,7 +7,6 @@ from functools import partial
 from typing import (
     TYPE_CHECKING,
     Any,
-    Final,
     Generic,
     Literal,
     NamedTuple,
@@ -249,10 +248,7 @@ def verify_tree(
         draft = _beside(draft_logits, target, target.shape, method)
     given = given_of(target, len(trees), request)
     streams = streams_of(request, len(trees))
-    tokens, parents, depths = (
-        np.concatenate([getattr(one, name) for one in trees]) for name in _COLUMNS
-    )
-    columns = (tokens, parents, depths, [0, *np.cumsum(sizes).tolist()])
+    columns = (*_columns(trees), [0, *np.cumsum(sizes).tolist()])
     with job_of(num_threads, progress, "texts") as job:
         found = _core.sequences.draft_trees.verify_tree(
             given, streams, list(shape), columns, target.shape[-1], draft, method, job
@@ -418,8 +414,17 @@ def verify_paths(
     return VerifiedPaths(*(_of_texts(part, tuple(shape), target.rows.wrap) for part in parts))
 
 
-#: What a kernel is given of trees.
-_COLUMNS: Final = ("tokens", "parents", "depths")
+def _columns(
+    trees: list[DraftTree],
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Return tokens, parents and depths of trees, one after the other."""
+    if len(trees) == 1:
+        return trees[0].tokens, trees[0].parents, trees[0].depths
+    tokens, parents, depths = (
+        np.concatenate([getattr(one, name) for one in trees])
+        for name in ("tokens", "parents", "depths")
+    )
+    return tokens, parents, depths
 
 
 def _trees(given: Any) -> tuple[list[DraftTree], tuple[int, ...]]:

@@ -87,7 +87,9 @@ impl State {
         reserve(&mut law, len, what)?;
         law.extend(weights.iter().map(|&w| f64::from(w)));
         let factor = 1.0 / law.iter().sum::<f64>();
-        law.iter_mut().for_each(|p| *p *= factor);
+        for p in &mut law {
+            *p *= factor;
+        }
         Ok(law)
     }
 
@@ -116,7 +118,9 @@ impl State {
         let lost = 1.0 - w;
         if left > 0.0 {
             let factor = 1.0 / left;
-            self.p.iter_mut().for_each(|p| *p *= factor);
+            for p in &mut self.p {
+                *p *= factor;
+            }
             self.weight = left / (left + lost);
         } else {
             // Nothing of the law is left. If the weight was one, the laws are equal, and only rounding

@@ -1,6 +1,6 @@
 //! What follows from the parents of a tree.
 
-use sortes_core::memory::{filled, with_capacity, zeroed};
+use sortes_core::memory::{filled, with_capacity};
 use sortes_core::{Error, Result};
 
 /// The depth of each node of a tree; the root, node 0, has depth 0.
@@ -86,14 +86,14 @@ pub struct LeafPaths {
 /// # Errors
 /// If there is no memory.
 pub fn paths(parents: &[i64], depths: &[i64]) -> Result<LeafPaths> {
-    let mut has_child = zeroed(parents.len(), "nodes of a tree")?;
+    let mut has_child = filled(parents.len(), false, "nodes of a tree")?;
     for &parent in parents.iter().skip(1) {
-        has_child[parent as usize] = 1_u8;
+        has_child[parent as usize] = true;
     }
     let width = 1 + depths.iter().copied().max().unwrap_or(0) as usize;
-    let leaves = has_child.iter().filter(|has| **has == 0).count();
+    let leaves = has_child.iter().filter(|has| !**has).count();
     let mut nodes = filled(leaves.saturating_mul(width), -1, "nodes of paths")?;
-    let leaf = has_child.iter().enumerate().filter(|(_, has)| **has == 0).map(|(node, _)| node);
+    let leaf = has_child.iter().enumerate().filter(|(_, has)| !**has).map(|(node, _)| node);
     for (leaf, row) in leaf.zip(nodes.chunks_exact_mut(width)) {
         let mut node = leaf;
         for place in (0..=depths[leaf] as usize).rev() {

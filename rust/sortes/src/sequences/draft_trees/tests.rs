@@ -78,7 +78,8 @@ fn a_tree_may_be_deep() {
     let tokens: Vec<i64> = (0..n).map(|node| i64::from(node % 3 == 0)).collect();
     let parents: Vec<i64> = (-1..i64::from(n) - 1).collect();
     let depths = depths(&tokens, &parents).unwrap();
-    let forest = Forest::new(&tokens, &parents, &depths, &[0, n as usize]).unwrap();
+    let starts = [0, n as usize];
+    let forest = Forest::new(&tokens, &parents, &depths, &starts).unwrap();
     let table = Table { x: vec![0.0; 2 * n as usize], cols: 2 };
     let taken = each_seed(&table, &table, |texts| {
         verify(texts, &forest, n as usize, Method::Traversal, Run::alone()).unwrap()[0].nodes.len()

@@ -17,7 +17,7 @@ pub enum Method {
     /// The token of the model is drawn, and the child that carries it is taken. Any tree.
     Draw,
     /// Children are tried one after the other, from the root. They must have been drawn without
-    /// replacement. Miao et al., SpecInfer, arXiv:2305.09781; Jeon et al., arXiv:2402.14160.
+    /// replacement. Miao et al., `SpecInfer`, arXiv:2305.09781; Jeon et al., arXiv:2402.14160.
     Rejection,
     /// The same from the leaves, with weights of whole paths. Weng et al., "Traversal Verification
     /// for Speculative Tree Decoding", arXiv:2505.12398.
