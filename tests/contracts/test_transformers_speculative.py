@@ -199,6 +199,14 @@ def test_other_caches(model, arguments):
         assert torch.equal(spoken(model, asked), want)
 
 
+def test_positions_of_the_caller(model):
+    inputs = tiny_model.prompts([6])
+    asked = {**inputs, "max_new_tokens": 8, **DRAWN, "position_ids": torch.arange(6)[None] + 3}
+    want = plain(model, asked)
+    with pytest.warns(UserWarning, match="position_ids are given; texts are drawn token by token"):
+        assert torch.equal(spoken(model, asked), want)
+
+
 def test_a_model_that_ignores_the_mask_is_found_out(monkeypatch):
     model = tiny_model.build().double()
     forward = model.model.forward

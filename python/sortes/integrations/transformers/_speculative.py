@@ -96,9 +96,9 @@ def speculative_sample(
     verification : {"draw", "race", "token", "block"}, default "draw"
         How a draft is verified, as in `sortes.sequences.verify_tokens`. ``"draw"`` gives the text
         of `sample`. ``"race"`` gives one that does not depend on the draft either, but is another
-        draw of the same law: tokens are those of `sortes.sequences.race_sample`, and a draft that is
-        sampled by the same races is mostly what the text comes to. ``"token"`` and ``"block"`` are
-        for sampled drafts alone: the text has the law of the model, and depends on the draft.
+        draw of the same law: tokens are those of `sortes.sequences.race_sample`, and a draft that
+        is sampled by the same races is mostly what the text comes to. ``"token"`` and ``"block"``
+        are for sampled drafts alone: the text has the law of the model, and depends on the draft.
     stop_strings, tokenizer, rows, on_interrupt
         As in `sample`.
     rng : Rng, optional

@@ -153,14 +153,39 @@ def why_no_trees(model: Any, kwargs: dict[str, Any]) -> str | None:
     attention = getattr(model.config, "_attn_implementation", None)
     if attention not in _ATTENTION:
         return f"its attention is {attention!r}"
-    rope = getattr(model.config, "rope_parameters", None) or {}
-    if rope.get("rope_type") in _ROPE:
-        return f"its positions are {rope['rope_type']!r}"
+    if found := _ROPE & _kinds_of_rope(model.config):
+        return f"its positions are {found.pop()!r}"
+    if not _are_usual(kwargs.get("position_ids"), kwargs.get("attention_mask")):
+        return "position_ids are given"
     known = _KNOWN.setdefault(model, {})
     key = (attention, model.dtype, str(model.device))
     if key not in known:
         known[key] = _knows_trees(model)
     return None if known[key] else "the model does not take the mask of a tree"
+
+
+def _kinds_of_rope(config: Any) -> set[Any]:
+    """Return how positions become angles, of all layers."""
+    kinds = set()
+    for name in ("rope_parameters", "rope_scaling"):  # the second until transformers 5
+        given = getattr(config, name, None) or {}
+        for part in (given, *given.values()):
+            if isinstance(part, dict):
+                kinds.add(part.get("rope_type", part.get("type")))
+    return kinds
+
+
+def _are_usual(positions: Any, mask: Any) -> bool:
+    """Whether positions count the tokens that are no padding."""
+    if positions is None:
+        return True
+    if positions.ndim != 2:
+        return False
+    real = torch.ones_like(positions) if mask is None else mask
+    if real.shape != positions.shape:
+        return False
+    seen = real.bool()
+    return torch.equal((real.long().cumsum(1) - 1)[seen], positions.long()[seen])
 
 
 def _knows_trees(model: Any) -> bool:
