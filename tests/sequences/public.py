@@ -123,8 +123,9 @@ CALLS = {
     "gumbel_topk": {"logits": LOGITS, "k": WIDE, "rng": 0},
     "log_survival": {"x": LOGPROBS},
     "PowerSequences.mean": {"values": np.arange(2.0 * SCALE)},
-    "PowerSequences.pick": {"n": 2, "rng": 0},
+    "PowerSequences.pick": {"n": 20, "rng": 0},
     "power_sample": [
+        {"model": skewed, "num_particles": 2 * TEXTS, "top_k": 2, **SEARCH},
         {"model": skewed, "num_particles": 4 * TEXTS, "alpha": 2.0, "proposal_temperature": 0.7,
          "ess_threshold": 0.9, "resampling": "ssp", **SEARCH},
         {"model": skewed, "num_particles": 2 * TEXTS, "method": "mcmc", "num_steps": 2,
