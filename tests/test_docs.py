@@ -29,6 +29,7 @@ NEEDS_MODEL = {
     "integrations.md",
     "priority.md",
     "without-replacement.md",
+    "power.md",
 }
 # The columns of a block of code on a page of the default width.
 SOURCES = sorted([*(ROOT / "python").rglob("*.py"), *(ROOT / "python").rglob("*.pyi")])

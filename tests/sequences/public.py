@@ -172,8 +172,9 @@ CALLS = {
     "log_survival": {"x": LOGPROBS},
     "optimal_acceptance": {"p": SHARES, "q": SHARES[..., ::-1], "k": 2},
     "PowerSequences.mean": {"values": np.arange(2.0 * SCALE)},
-    "PowerSequences.pick": {"n": 2, "rng": 0},
+    "PowerSequences.pick": {"n": 20, "rng": 0},
     "power_sample": [
+        {"model": skewed, "num_particles": 2 * TEXTS, "top_k": 2, **SEARCH},
         {"model": skewed, "num_particles": 4 * TEXTS, "alpha": 2.0, "proposal_temperature": 0.7,
          "ess_threshold": 0.9, "resampling": "ssp", **SEARCH},
         {"model": skewed, "num_particles": 2 * TEXTS, "method": "mcmc", "num_steps": 2,

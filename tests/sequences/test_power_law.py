@@ -1,6 +1,8 @@
 """The law of texts from a power, against everything that a small model can say.
 
-SEEN RED
+Seen red, of the kernels: no ratio of lengths, or one that is clipped too early; a mass without the
+temperature; nothing beside it for other proposals; weights that stay after resampling; particles
+that keep their rows then; a mask that brings back what the rules removed; a token too many.
 """
 
 import numpy as np

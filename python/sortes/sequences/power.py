@@ -370,12 +370,12 @@ def power_sample(
     ...     return np.log([[0.5, 0.3, 0.2]] * len(prefixes))
     >>> sharp = power_sample(model, 3, eos_token_id=2, method="exact", rng=0)
     >>> sharp.tokens[0], round(sharp.log_z.value, 3)
-    (array([0, 0, 0]), -5.612)
+    (array([ 0,  2, -1]), -6.179)
     >>> match = TokenAutomaton("(ab)+", tokens)
     >>> given = {"alpha": 1.0, "automaton": match, "num_particles": 100}
     >>> made = power_sample(model, 5, rng=0, **given)
     >>> exact = np.log(0.15 * 0.2 + 0.15**2 * 0.2)
-    >>> abs(made.log_z.value - exact) < 5 * made.log_z.stderr
+    >>> bool(abs(made.log_z.value - exact) < 5 * made.log_z.stderr)
     True
     """
     # 1. What the arguments say.

@@ -137,8 +137,8 @@ def power_sample(
     ...     max_new_tokens=4,
     ...     rng=0,
     ... )
-    >>> text.shape
-    torch.Size([1, 7])
+    >>> len(text)
+    1
     """
     one_of(on_interrupt, "on_interrupt", get_args(OnInterrupt))
     samples = AT_LEAST_1.check(num_samples, "num_samples")

@@ -197,7 +197,10 @@ mod tests {
             let x: Vec<f32> = (0..size).map(|_| draws.gumbel() as f32 * 2.0).collect();
             let words: Vec<u32> = (0..size.div_ceil(32))
                 .map(|word| {
-                    (0..32).filter(|bit| (32 * word + bit) % keeps == 0).map(|b| 1 << b).sum()
+                    (0..32)
+                        .filter(|bit| (32 * word + bit).is_multiple_of(keeps))
+                        .map(|b| 1 << b)
+                        .sum()
                 })
                 .collect();
             let order = vec![Rule::named("top_k").unwrap(), Rule::named("temperature").unwrap()];
@@ -213,7 +216,8 @@ mod tests {
             let ln_w = |l: f32| (f64::from(l) - f64::from(sorted[0])) / 0.8;
             let z: f64 = x.iter().filter(|l| **l >= least).map(|l| ln_w(*l).exp()).sum();
             for (masked, power) in [(false, 4.0), (true, 4.0), (true, 1.0), (true, 0.3)] {
-                let legal = |id: usize| x[id] >= least && (!masked || id as u64 % keeps == 0);
+                let legal =
+                    |id: usize| x[id] >= least && (!masked || (id as u64).is_multiple_of(keeps));
                 let p = |id: usize| {
                     if legal(id) { (power * (ln_w(x[id]) - z.ln())).exp() } else { 0.0 }
                 };

@@ -62,13 +62,22 @@ struct Chain {
     accepted: u64,
 }
 
+/// The open beginnings, each once.
+struct Open {
+    beginnings: Vec<Vec<i64>>,
+    /// A chain that has each.
+    owners: Vec<usize>,
+    /// Which one each chain has.
+    row_of: Vec<Option<u32>>,
+}
+
 /// Chains of whole texts, each at its own pace.
 #[derive(Debug)]
 pub struct Chains {
     target: Target,
     schedule: Schedule,
     rounds: Rounds,
-    chains: Vec<Chain>,
+    all: Vec<Chain>,
 }
 
 impl Chains {
@@ -104,24 +113,24 @@ impl Chains {
                 accepted: 0,
             });
         }
-        Ok(Self { target, schedule, rounds, chains })
+        Ok(Self { target, schedule, rounds, all: chains })
     }
 
     /// How many chains there are.
     pub fn len(&self) -> usize {
-        self.chains.len()
+        self.all.len()
     }
 
     /// Whether there are none: never so.
     pub fn is_empty(&self) -> bool {
-        self.chains.is_empty()
+        self.all.is_empty()
     }
 
     /// How many transitions there are in all, and how many were made.
     pub fn transitions(&self) -> (u64, u64) {
         let Schedule { blocks, steps } = self.schedule;
         let each = u64::from(blocks) * u64::from(steps);
-        let made = self.chains.iter().map(|chain| match chain.aim {
+        let made = self.all.iter().map(|chain| match chain.aim {
             Aim::Nothing => each,
             _ => u64::from(chain.block) * u64::from(steps) + u64::from(chain.steps),
         });
@@ -130,18 +139,17 @@ impl Chains {
 
     /// How many transitions have taken another text.
     pub fn accepted(&self) -> u64 {
-        self.chains.iter().map(|chain| chain.accepted).sum()
+        self.all.iter().map(|chain| chain.accepted).sum()
     }
 
-    /// The open beginnings, each once, a chain that has each, and which one each chain has.
-    fn open(&self) -> Result<(Vec<Vec<i64>>, Vec<usize>, Vec<Option<u32>>)> {
+    fn open(&self) -> Result<Open> {
         let (mut open, mut owners) = (Vec::new(), Vec::new());
         let mut row_of = with_capacity(self.len(), "chains")?;
         let mut known = HashMap::new();
         let room = known.try_reserve(self.len());
         room.map_err(|_| refused::<(Vec<i64>, u32)>(self.len(), "beginnings"))?;
         reserve(&mut owners, self.len(), "beginnings")?;
-        for (i, chain) in self.chains.iter().enumerate() {
+        for (i, chain) in self.all.iter().enumerate() {
             if chain.aim == Aim::Nothing {
                 row_of.push(None);
                 continue;
@@ -159,7 +167,7 @@ impl Chains {
         for (beginning, row) in known {
             open[row as usize] = beginning;
         }
-        Ok((open, owners, row_of))
+        Ok(Open { beginnings: open, owners, row_of })
     }
 
     /// The open beginnings, each once; none if all chains have come to their end.
@@ -167,7 +175,7 @@ impl Chains {
     /// # Errors
     /// If there is no memory for them.
     pub fn beginnings(&self) -> Result<Vec<Vec<i64>>> {
-        Ok(self.open()?.0)
+        Ok(self.open()?.beginnings)
     }
 
     /// Takes a token for every chain, by the rows of logits behind the
@@ -181,42 +189,37 @@ impl Chains {
         logits: &impl Rows<T>,
         run: Run<'_>,
     ) -> Result<()> {
-        let (open, owners, row_of) = self.open()?;
+        let Open { beginnings: open, owners, row_of } = self.open()?;
         check_rows(logits.rows(), open.len())?;
         let mut places = with_capacity(open.len(), "beginnings")?;
-        places.extend(owners.iter().map(|i| self.chains[*i].place(&self.target)));
+        places.extend(owners.iter().map(|i| self.all[*i].place(&self.target)));
         let masks = self.target.masks(&places, logits.cols(), run)?;
         let members = Members::of(open.len(), &row_of)?;
-        let chains = &self.chains;
-        let uniform = |i: u32| chains[i as usize].draws.clone().uniform();
+        let all = &self.all;
+        let uniform = |i: u32| all[i as usize].draws.clone().uniform();
         let drawn = self.target.draw(call, logits, &masks, &members, uniform, run)?;
         drop(masks);
-        for (chain, row) in self.chains.iter_mut().zip(&row_of) {
+        for (chain, row) in self.all.iter_mut().zip(&row_of) {
             if row.is_some() {
                 chain.reserve()?;
             }
         }
 
-        let Self { target, schedule, rounds, chains } = self;
+        let Self { target, schedule, rounds, all } = self;
         for (row, Drawn { ln_mass, tokens }) in drawn.iter().enumerate() {
             for (at, &i) in members.row(row).iter().enumerate() {
-                let chain = &mut chains[i as usize];
-                match tokens.get(at) {
-                    Some(&(token, ln_p)) => {
-                        chain.draws.uniform(); // the one that has decided
-                        chain.take(target, token, ln_p, *ln_mass);
-                        let place = chain.place(target);
-                        if target.is_end(token)
-                            || place.depth == schedule.length(chain.block, target)
-                        {
-                            chain.settle(false);
-                            chain.go_on(u64::from(i), target, *schedule, *rounds);
-                        }
-                    }
-                    None => {
-                        chain.settle(true);
-                        chain.go_on(u64::from(i), target, *schedule, *rounds);
-                    }
+                let chain = &mut all[i as usize];
+                let found = tokens.get(at);
+                let mut is_whole = found.is_none(); // nothing may follow
+                if let Some(&(token, ln_p)) = found {
+                    chain.draws.uniform(); // the one that has decided
+                    chain.take(target, token, ln_p, *ln_mass);
+                    let length = schedule.length(chain.block, target);
+                    is_whole = target.is_end(token) || chain.place(target).depth == length;
+                }
+                if is_whole {
+                    chain.settle(found.is_none());
+                    chain.go_on(u64::from(i), target, *schedule, *rounds);
                 }
             }
         }
@@ -242,7 +245,7 @@ impl Chains {
             };
             Ok((text, !chain.is_dead))
         };
-        self.chains.iter().map(text).collect()
+        self.all.iter().map(text).collect()
     }
 }
 

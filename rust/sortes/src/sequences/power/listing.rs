@@ -17,7 +17,8 @@ use sortes_core::{Error, Result, Run};
 
 /// Which share of the mass may be left out.
 pub const TOLERANCE: f64 = 1e-9;
-/// How far below the tolerance the logarithm of what is dropped at once lies, of which there is much.
+/// How far below the heaviest text, in logarithms, what follows a beginning is not even listed: 1e10 such
+/// tokens together weigh less than the tolerance.
 const LEAST: f64 = -44.0;
 
 /// A beginning that may be looked at.
@@ -42,14 +43,6 @@ impl PartialOrd for Open {
     }
 }
 
-/// What follows a beginning.
-#[derive(Debug, Clone, Default)]
-struct Followers {
-    tokens: Vec<(u32, f64)>,
-    /// What those weigh that were left out, at most, beside the power of the beginning.
-    rest: f64,
-}
-
 /// The texts that have been found, and the beginnings that are left.
 #[derive(Debug)]
 pub struct Listing {
@@ -61,10 +54,8 @@ pub struct Listing {
     found: Vec<Id>,
     /// The logarithms of their weights.
     ln_w: Vec<f64>,
-    /// The largest of all of these, from which sums are measured.
+    /// The largest of these, from which sums are measured.
     top: f64,
-    /// The sum of what was left out at once, from that.
-    dropped: f64,
     /// How many beginnings may be looked at, and how many were.
     most: usize,
     looked: usize,
@@ -86,7 +77,6 @@ impl Listing {
             found: Vec::new(),
             ln_w: Vec::new(),
             top: f64::NEG_INFINITY,
-            dropped: 0.0,
             most,
             looked: 0,
             target,
@@ -101,11 +91,12 @@ impl Listing {
     /// The sums of what was found and of what is left at most, from the largest weight.
     fn sums(&self) -> (f64, f64) {
         let (mut found, mut left) = (Sum::default(), Sum::default());
-        self.ln_w.iter().for_each(|l| found.add(exp_negative(l - self.top)));
-        left.add(self.dropped);
-        // The root bounds nothing.
-        let open = self.queue.iter().chain(&self.asked);
-        open.for_each(|open| left.add((open.bound - self.top).exp()));
+        for l in &self.ln_w {
+            found.add(exp_negative(l - self.top));
+        }
+        for open in self.queue.iter().chain(&self.asked) {
+            left.add((open.bound - self.top).exp());
+        }
         (found.value(), left.value())
     }
 
@@ -160,7 +151,7 @@ impl Listing {
         let mut leasts = with_capacity(rows, "beginnings")?;
         let least = if alpha < 1.0 { f64::NEG_INFINITY } else { self.top + LEAST };
         leasts.extend(self.asked.iter().map(|o| least / alpha - self.texts.ln_p(o.id)));
-        let mut found = filled(rows, Followers::default(), "beginnings")?;
+        let mut found = filled(rows, Vec::new(), "beginnings")?;
         self.target.each(
             call,
             logits,
@@ -168,12 +159,15 @@ impl Listing {
             |_| true,
             &mut found,
             run,
-            |row, law, out| followers(law, alpha, leasts[row], out),
+            |row, law, out| {
+                *out = followers(law, leasts[row])?;
+                Ok(())
+            },
         )?;
         drop(masks);
 
         // 2. All rows were fine: the texts are longer.
-        let more = found.iter().map(|f| f.tokens.len()).sum();
+        let more = found.iter().map(Vec::len).sum();
         self.texts.reserve(more)?;
         reserve(&mut self.found, more, "texts")?;
         reserve(&mut self.ln_w, more, "texts")?;
@@ -181,35 +175,22 @@ impl Listing {
         room.map_err(|_| refused::<Open>(more, "beginnings"))?;
         let asked = std::mem::take(&mut self.asked);
         self.looked += asked.len();
-        for (open, Followers { tokens, rest }) in asked.iter().zip(found) {
+        for (open, tokens) in asked.iter().zip(found) {
             for (token, ln_p) in tokens {
                 let id = self.texts.longer(open.id, token, ln_p, &self.target);
                 let ln_w = alpha * self.texts.ln_p(id);
                 if self.texts.is_whole(id, &self.target) {
                     self.found.push(id);
                     self.ln_w.push(ln_w);
-                    self.measure_from(ln_w);
+                    self.top = self.top.max(ln_w);
                 } else {
                     let left = self.target.tokens - self.texts.place(id).depth;
                     let bound = ln_w + self.ln_spread(left, logits.cols());
                     self.queue.push(Open { bound, id });
                 }
             }
-            if rest > 0.0 {
-                let ln_w = alpha * self.texts.ln_p(open.id) + ln_any(rest);
-                self.measure_from(ln_w);
-                self.dropped += exp_negative(ln_w - self.top);
-            }
         }
         Ok(())
-    }
-
-    /// Measures sums from the largest weight.
-    fn measure_from(&mut self, ln_w: f64) {
-        if ln_w > self.top {
-            self.dropped *= (self.top - ln_w).exp();
-            self.top = ln_w;
-        }
     }
 
     /// By how much texts of so many tokens may weigh more than the power of what is before them.
@@ -241,21 +222,14 @@ impl Listing {
 }
 
 /// The legal tokens behind a beginning whose logarithms of probabilities reach a least.
-fn followers(law: &Powered<'_, '_>, alpha: f64, least: f64, out: &mut Followers) -> Result<()> {
-    let (mut count, mut rest) = (0, Sum::default());
-    law.each(|_, ln_p| {
-        if ln_p >= least {
-            count += 1;
-        } else {
-            rest.add(exp_negative(alpha * ln_p));
-        }
-    });
-    out.rest = rest.value();
-    out.tokens = with_capacity(count, "tokens of a beginning")?;
+fn followers(law: &Powered<'_, '_>, least: f64) -> Result<Vec<(u32, f64)>> {
+    let mut count = 0;
+    law.each(|_, ln_p| count += usize::from(ln_p >= least));
+    let mut tokens = with_capacity(count, "tokens of a beginning")?;
     law.each(|token, ln_p| {
         if ln_p >= least {
-            out.tokens.push((token, ln_p));
+            tokens.push((token, ln_p));
         }
     });
-    Ok(())
+    Ok(tokens)
 }

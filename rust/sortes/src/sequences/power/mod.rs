@@ -50,7 +50,9 @@ pub fn pick(ln_w: &[f64], n: usize, stream: Stream, again: bool) -> Result<Vec<i
     let mut weights = with_capacity(ln_w.len(), "weights")?;
     weights.extend(ln_w.iter().map(|l| exp_negative(l - top)));
     let mut total = Sum::default();
-    weights.iter().for_each(|w| total.add(*w));
+    for w in &weights {
+        total.add(*w);
+    }
     let rounds = stream.rounds();
     let mut out = with_capacity(n, "indices")?;
     for i in 0..n {

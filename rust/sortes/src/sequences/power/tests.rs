@@ -154,7 +154,7 @@ fn a_transition_leaves_the_law_as_it_is() {
         for blocks in [1, 3] {
             let schedule = Schedule { blocks, steps: 60 };
             let run = Run::alone();
-            let n = 10_000;
+            let n = 4000;
             let given = target(alpha, power, completes);
             let mut chains = Chains::new(given, n, schedule, Stream::new(3), run).unwrap();
             loop {
