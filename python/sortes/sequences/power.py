@@ -203,7 +203,9 @@ class PowerSequences:
         eves = np.arange(len(self))
         for ancestors in self.ancestors:
             eves = eves[ancestors]
-        return np.bincount(eves, values, len(self))
+        sums = np.zeros(len(self))
+        np.add.at(sums, eves, values)
+        return sums
 
 
 def power_sample(
