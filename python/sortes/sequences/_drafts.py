@@ -160,7 +160,7 @@ def on_the_cpu(name: str, what: str) -> str:
 
     Examples
     --------
-    >>> on_the_cpu("target_logits", "method='block'")
-    "target_logits: must be on the CPU with method='block'; give target_logits.cpu()"
+    >>> on_the_cpu("logits", "races")
+    'logits: must be on the CPU with races; give logits.cpu()'
     """
     return f"{name}: must be on the CPU with {what}; give {name}.cpu()"
