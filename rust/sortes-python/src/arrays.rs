@@ -8,7 +8,6 @@ use numpy::{
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
-use sortes::decode::AnyRows;
 use sortes_core::Error;
 use sortes_core::memory::{ask, with_capacity};
 
@@ -171,16 +170,6 @@ impl Logits {
             let got = format!("{:?}", array.shape());
             Error::Shape { name, expected: "(rows, columns)".into(), got }
         }))
-    }
-
-    /// The rows, for kernels that are compiled once for all precisions.
-    pub(crate) fn any(&self) -> AnyRows<'_> {
-        match self {
-            Self::F32(rows) => AnyRows::F32(rows),
-            Self::F16(rows) => AnyRows::F16(rows),
-            Self::Bf16(rows) => AnyRows::Bf16(rows),
-            Self::F64(rows) => AnyRows::F64(rows),
-        }
     }
 
     /// The number of rows.

@@ -7,7 +7,7 @@ use sortes::sequences::verify::Texts;
 use sortes_core::memory::with_capacity;
 use sortes_core::rng;
 
-use crate::decode::{Given, ROW, Streams};
+use crate::decode::{Given, ROW, Streams, any_rows};
 use crate::prelude::*;
 
 /// Nothing is drawn where trees grow.
@@ -201,7 +201,7 @@ fn verify_tree(
 ) -> PyResult<Accepted> {
     let (tokens, parents, depths, starts) = trees;
     let call = given.call(streams.as_slice());
-    let (target, draft) = (given.logits.any(), draft.as_ref().map(Logits::any));
+    let (target, draft) = (any_rows(&given.logits), draft.as_ref().map(any_rows));
     let ns = if draft.is_some() { 3.0 * LAW } else { SCAN };
     let levels = 1 + depths.iter().copied().max().unwrap_or(0) as usize;
     let size = Size::new(starts.len() - 1, levels as f64 * (ROW + target.cols() as f64 * ns));
@@ -232,10 +232,10 @@ fn verify_paths(
     job: Job<'_>,
 ) -> PyResult<Accepted> {
     let call = given.call(streams.as_slice());
-    let (target, length) = (given.logits.any(), paths.cols());
+    let (target, length) = (any_rows(&given.logits), paths.cols());
     let each = (3 * length + 8 * count) as f64 * (ROW + target.cols() as f64 * LAW);
     let size = Size::new(paths.rows() / count.max(1), each);
-    let draft = Some(draft.any());
+    let draft = Some(any_rows(&draft));
     let texts = Texts { call: &call, shape: &shape, name: "target_logits", target, draft };
     let found = job.run(size, |run| {
         let paths = Paths { tokens: &paths, count, length };
