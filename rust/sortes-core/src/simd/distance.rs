@@ -26,6 +26,18 @@ pub trait Coordinate: Copy + Send + Sync + PartialEq + Into<f64> + 'static {
     /// data's own type, sums of these in `f64`.
     fn distances(rows: &[Self], to: &[Self], out: &mut [f64]);
 
+    /// The squared distances between rows of `data` and those at the positions `which` of `centres`
+    /// (both row after row, of `dim` coordinates): for one row after the other, in the order of
+    /// `which`.
+    fn table(
+        data: &[Self],
+        rows: &[usize],
+        centres: &[Self],
+        which: &[u32],
+        dim: usize,
+        out: &mut [f64],
+    );
+
     /// Compares `point` with the centres at the positions `which` of `centres` (row after row).
     ///
     /// Starts from `known`, the nearest so far, which keeps its place among equals; stops after the
@@ -51,6 +63,35 @@ macro_rules! coordinate {
                     }
                 }
                 dispatched(rows, to, out);
+            }
+
+            fn table(
+                data: &[Self],
+                rows: &[usize],
+                centres: &[Self],
+                which: &[u32],
+                dim: usize,
+                out: &mut [f64],
+            ) {
+                crate::vectorised! {
+                    fn dispatched(
+                        data: &[$type],
+                        rows: &[usize],
+                        centres: &[$type],
+                        which: &[u32],
+                        dim: usize,
+                        out: &mut [f64],
+                    ) {
+                        for (&row, out) in rows.iter().zip(out.chunks_exact_mut(which.len().max(1))) {
+                            let row = &data[row * dim..(row + 1) * dim];
+                            for (&centre, out) in which.iter().zip(out) {
+                                let at = centre as usize * dim;
+                                *out = squared(row, &centres[at..at + dim]);
+                            }
+                        }
+                    }
+                }
+                dispatched(data, rows, centres, which, dim, out);
             }
 
             fn nearest(

@@ -168,6 +168,22 @@ impl DynamicWeights {
         self.add_up(run)
     }
 
+    /// Changes some weights, which must be finite and not negative.
+    ///
+    /// # Errors
+    /// If the work is cancelled: the sums are then those of no weights.
+    pub fn set_all(
+        &mut self,
+        changes: impl Iterator<Item = (usize, f64)> + Clone,
+        run: Run<'_>,
+    ) -> Result<()> {
+        if self.is_few(changes.clone().count()) {
+            changes.for_each(|(index, weight)| self.set(index, weight));
+            return Ok(());
+        }
+        self.refill(|leaves| changes.for_each(|(index, weight)| leaves[index] = weight), run)
+    }
+
     /// Changes the weights at `indices`; of an item that comes twice, the last change counts. Progress
     /// counts changes.
     ///

@@ -261,52 +261,6 @@ impl<'a, P: Points> Envelope<'a, P> {
         self.fresh = count;
         Ok(())
     }
-
-    /// By how much each candidate, as the next centre, would lower the sum of the bounds; all bounds
-    /// are exact.
-    pub(super) fn gains(&mut self, candidates: &[usize]) -> Result<Vec<f64>> {
-        let count = self.seeding.indices.len();
-        // Each candidate's distances to the centres, and itself in the two forms of comparison.
-        let mut alternatives = with_capacity(candidates.len(), "candidates")?;
-        for &row in candidates {
-            let mut distances = zeroed(count, "distances between centres")?;
-            self.points.to_centres(row, &self.centres, &mut distances);
-            let closest = self.between.is_some().then_some(distances);
-            let mut alone = self.points.centres(1)?;
-            self.points.push(row, &mut alone)?;
-            alternatives.push((closest, self.points.target(row)?, alone));
-        }
-        self.seeding.evaluations += (candidates.len() * count) as u64;
-        // What each block of points would gain from each candidate.
-        let (points, weights) = (self.points, self.weights);
-        let (bounds, nearest) = (self.bounds.as_slice(), &self.nearest);
-        let blocks = bounds.len().div_ceil(BLOCK);
-        let mut gains = filled(blocks * candidates.len(), (0.0, 0), "gains")?;
-        self.run.fill_chunks(&mut gains, candidates.len(), |block, gains| {
-            let start = block * BLOCK;
-            let end = (start + BLOCK).min(bounds.len());
-            let mut near = Near::default();
-            for ((closest, target, alone), gain) in alternatives.iter().zip(gains) {
-                near.find(
-                    &bounds[start..end],
-                    &nearest[start..end],
-                    weights.map(|weights| &weights[start..end]),
-                    closest.as_deref(),
-                );
-                near.compare(points, start..end, target, alone);
-                gain.1 = near.evaluations;
-                for &(i, distance) in &near.found {
-                    let weight = weights.map_or(1.0, |weights| weights[start + i as usize]);
-                    gain.0 += (bounds[start + i as usize] - weight * distance).max(0.0);
-                }
-            }
-        })?;
-        self.seeding.evaluations += gains.iter().map(|&(_, count)| count as u64).sum::<u64>();
-        let sum = |candidate| {
-            gains.iter().skip(candidate).step_by(candidates.len()).map(|&(gain, _)| gain).sum()
-        };
-        Ok((0..candidates.len()).map(sum).collect())
-    }
 }
 
 /// How a point is compared with centres.
@@ -473,24 +427,5 @@ impl Near {
         for (i, distance) in &mut self.found {
             *distance = self.distances[*i as usize];
         }
-    }
-
-    /// Computes the distances of the points that were found, in the quicker way of two.
-    fn compare<P: Points>(
-        &mut self,
-        points: &P,
-        rows: std::ops::Range<usize>,
-        target: &P::Target,
-        alone: &P::Centres,
-    ) {
-        if self.is_most_of(rows.len()) {
-            return self.stream(points, rows, target);
-        }
-        let unknown = Nearest { distance: f64::INFINITY, centre: 0, evaluations: 0 };
-        for (i, distance) in &mut self.found {
-            let row = rows.start + *i as usize;
-            *distance = points.nearest(row, alone, &[0], unknown, 0.0).distance;
-        }
-        self.evaluations = self.found.len();
     }
 }

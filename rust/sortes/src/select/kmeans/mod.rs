@@ -7,7 +7,8 @@
 //! | `envelope` | upper bounds of all distances, tightened as they are looked at |
 //! | `centre_distances` | distances between centres, which spare distances to points |
 //! | `lazy` | the exact law by rejection from the envelope: a fraction of the distances |
-//! | `plain` | the textbook's pass over the data for each centre; greedy local trials |
+//! | `plain` | the textbook's pass over the data for each centre |
+//! | `greedy` | the best of several draws for each centre |
 //! | `rejection` | rejection from the norms alone (RS-k-means++) |
 //! | `chain` | a Markov chain for each centre (AFK-MC2) |
 //! | `parallel` | few rounds of many candidates (k-means||) |
@@ -18,6 +19,7 @@
 mod centre_distances;
 mod chain;
 mod envelope;
+mod greedy;
 mod lazy;
 mod parallel;
 mod plain;
@@ -207,7 +209,8 @@ impl Request<'_> {
         let problem = Problem { points, weights, n_clusters, rounds, run, reports: true };
         match self.method {
             Method::Lazy => lazy::seed(&problem),
-            Method::Plain { local_trials } => plain::seed(&problem, local_trials),
+            Method::Plain { local_trials: 1 } => plain::seed(&problem),
+            Method::Plain { local_trials } => greedy::seed(&problem, local_trials),
             Method::Rejection { max_trials, fallback } => {
                 rejection::seed(&problem, max_trials, fallback)
             }

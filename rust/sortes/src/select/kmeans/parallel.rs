@@ -7,7 +7,7 @@ use sortes_core::memory::{copied, reserve, zeroed};
 use sortes_core::rng::Purpose;
 
 use super::envelope::Envelope;
-use super::{BLOCK, Points, Problem, Seeding, lazy, plain, round};
+use super::{BLOCK, Points, Problem, Seeding, greedy, lazy, round};
 
 pub(super) fn seed<P: Points>(
     problem: &Problem<'_, P>,
@@ -114,5 +114,5 @@ fn reduce<P: Points>(
         run: problem.run,
         reports: false,
     };
-    plain::seed(&problem, local_trials(problem.n_clusters as f64) as usize)
+    greedy::seed(&problem, local_trials(problem.n_clusters as f64) as usize)
 }

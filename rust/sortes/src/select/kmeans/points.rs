@@ -60,6 +60,9 @@ pub(super) trait Points: Sync {
     /// The squared distances of a point to all centres.
     fn to_centres(&self, row: usize, centres: &Self::Centres, out: &mut [f64]);
 
+    /// As [`Coordinate::table`].
+    fn table(&self, rows: &[usize], centres: &Self::Centres, which: &[u32], out: &mut [f64]);
+
     /// As [`Coordinate::nearest`].
     fn nearest(
         &self,
@@ -217,6 +220,10 @@ impl<T: Real> Points for Dense<'_, T> {
 
     fn to_centres(&self, row: usize, centres: &Vec<T>, out: &mut [f64]) {
         T::distances(centres, self.row(row), out);
+    }
+
+    fn table(&self, rows: &[usize], centres: &Vec<T>, which: &[u32], out: &mut [f64]) {
+        T::table(&self.data, rows, centres, which, self.dim, out);
     }
 
     #[inline]

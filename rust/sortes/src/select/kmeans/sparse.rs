@@ -158,6 +158,13 @@ impl<T: Coordinate, I: Index> Points for Sparse<'_, T, I> {
         }
     }
 
+    fn table(&self, rows: &[usize], centres: &Vec<usize>, which: &[u32], out: &mut [f64]) {
+        let pairs = rows.iter().flat_map(|&row| which.iter().map(move |&centre| (row, centre)));
+        for ((row, centre), out) in pairs.zip(out) {
+            *out = self.distance(row, centres[centre as usize]);
+        }
+    }
+
     fn nearest(
         &self,
         row: usize,
