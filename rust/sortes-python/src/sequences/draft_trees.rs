@@ -65,6 +65,9 @@ fn merge(
 /// Tokens, parents, depths and scores of a tree.
 type Columns = (Array<i64>, Array<i64>, Array<i64>, Array<f64>);
 
+/// The nodes of a frontier: their tokens, parents and scores.
+type Level = (Array<i64>, Array<i64>, Array<f64>);
+
 /// Trees that grow, one for each text of a batch.
 #[pyclass(frozen, module = "sortes._core.sequences.draft_trees")]
 pub(crate) struct DraftTreeBuilder(Locked<kernels::DraftTreeBuilder>);
@@ -130,7 +133,7 @@ impl DraftTreeBuilder {
     }
 
     /// The tokens, parents and scores of the nodes to extend, for each text.
-    fn frontier(&self, py: Python<'_>) -> PyResult<Vec<(Array<i64>, Array<i64>, Array<f64>)>> {
+    fn frontier(&self, py: Python<'_>) -> PyResult<Vec<Level>> {
         let found = self.0.read(&Job::plain(py), self.size(py)?, |builder, _| {
             let mut all = with_capacity(builder.texts(), "texts")?;
             for text in 0..builder.texts() {
@@ -189,6 +192,7 @@ type Accepted = (Array<i64>, Array<i64>, Array<i64>);
 /// Each text has `each` rows of logits; `shape` are the axes of the texts.
 #[pyfunction]
 #[pyo3(signature = (given, streams, shape, trees, each, draft, method, job))]
+#[allow(clippy::too_many_arguments)]
 fn verify_tree(
     given: Given<'_>,
     streams: Streams,
@@ -212,7 +216,9 @@ fn verify_tree(
     })?;
     let all = found.iter().map(|one| one.nodes.len()).sum();
     let mut nodes = with_capacity(all, "nodes").map_err(to_py)?;
-    found.iter().for_each(|one| nodes.extend_from_slice(&one.nodes));
+    for one in &found {
+        nodes.extend_from_slice(&one.nodes);
+    }
     let counts = column(&found, |one| one.nodes.len() as i64)?;
     Ok((Array(nodes), counts, column(&found, |one| one.token)?))
 }
@@ -221,6 +227,7 @@ fn verify_tree(
 /// the token that follows.
 #[pyfunction]
 #[pyo3(signature = (given, streams, shape, paths, count, draft, grouping, job))]
+#[allow(clippy::too_many_arguments)]
 fn verify_paths(
     given: Given<'_>,
     streams: Streams,

@@ -30,6 +30,7 @@ impl Named for Scheme {
 /// tokens stand, and the text.
 #[pyfunction]
 #[pyo3(signature = (given, streams, shape, tokens, lengths, draft, method, out, job))]
+#[allow(clippy::too_many_arguments)]
 fn verify_tokens(
     given: Given<'_>,
     streams: Streams,
@@ -60,6 +61,7 @@ fn verify_tokens(
 /// Verifies several drafts of a position of each text: which is taken, and the token.
 #[pyfunction]
 #[pyo3(signature = (given, streams, shape, drafts, draft, scheme, replacement, out, job))]
+#[allow(clippy::too_many_arguments)]
 fn verify_multi(
     given: Given<'_>,
     streams: Streams,

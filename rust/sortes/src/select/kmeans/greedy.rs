@@ -97,7 +97,7 @@ impl Cluster {
 /// The clusters of the centres so far.
 struct Clusters<'p, 'a, P: Points> {
     problem: &'p Problem<'a, P>,
-    clusters: Vec<Cluster>,
+    held: Vec<Cluster>,
     /// No point is farther from its centre.
     radii: Vec<f64>,
     centres: P::Centres,
@@ -141,14 +141,7 @@ impl<'p, 'a, P: Points> Clusters<'p, 'a, P> {
         let mut seeding = Seeding::of(vec![first]);
         seeding.evaluations = points.len() as u64;
         let weights = DynamicWeights::new(distances, problem.run)?;
-        Ok(Self {
-            problem,
-            clusters: vec![cluster],
-            radii: vec![radius],
-            centres,
-            weights,
-            seeding,
-        })
+        Ok(Self { problem, held: vec![cluster], radii: vec![radius], centres, weights, seeding })
     }
 
     /// The best of some draws; any point where all coincide with centres.
@@ -218,7 +211,7 @@ impl<'p, 'a, P: Points> Clusters<'p, 'a, P> {
         // They leave their clusters, in whose order they were found.
         let mut joined = with_capacity(found.iter().map(Vec::len).sum(), "points")?;
         for (task, moved) in reach.tasks.iter().zip(&found) {
-            let cluster = &mut self.clusters[task.cluster];
+            let cluster = &mut self.held[task.cluster];
             let mut rows = moved.iter().map(|member| member.row).peekable();
             for member in &mut cluster.members[task.members.clone()] {
                 if member.distance > 0.0
@@ -231,7 +224,7 @@ impl<'p, 'a, P: Points> Clusters<'p, 'a, P> {
             joined.extend_from_slice(moved);
         }
         for task in &reach.tasks {
-            if let Some(radius) = self.clusters[task.cluster].clear() {
+            if let Some(radius) = self.held[task.cluster].clear() {
                 self.radii[task.cluster] = radius;
             }
         }
@@ -241,9 +234,9 @@ impl<'p, 'a, P: Points> Clusters<'p, 'a, P> {
         joined.retain(|member| member.distance > 0.0);
         let (cluster, radius) = Cluster::of(&joined)?;
         reserve(&mut self.radii, 1, "centres")?;
-        reserve(&mut self.clusters, 1, "centres")?;
+        reserve(&mut self.held, 1, "centres")?;
         self.radii.push(radius);
-        self.clusters.push(cluster);
+        self.held.push(cluster);
         problem.points.push(row, &mut self.centres)?;
         self.seeding.push(row)
     }
@@ -251,7 +244,7 @@ impl<'p, 'a, P: Points> Clusters<'p, 'a, P> {
     /// What candidates have to be compared with.
     fn reach(&mut self, candidates: &[usize]) -> Result<Reach<P::Centres>> {
         let (points, many) = (self.problem.points, candidates.len());
-        let count = self.clusters.len();
+        let count = self.held.len();
         let mut rows = points.centres(many)?;
         let mut between = zeroed(many * count, "distances between centres")?;
         for (&row, out) in candidates.iter().zip(between.chunks_exact_mut(count)) {
@@ -273,7 +266,7 @@ impl<'p, 'a, P: Points> Clusters<'p, 'a, P> {
                 continue;
             }
             near[first..].sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-            let end = self.clusters[cluster].beyond(near[first].0 / CentreDistances::reach(1.0));
+            let end = self.held[cluster].beyond(near[first].0 / CentreDistances::reach(1.0));
             reserve(&mut tasks, end.div_ceil(TASK), "tasks")?;
             tasks.extend((0..end).step_by(TASK).map(|at| Task {
                 cluster,
@@ -291,7 +284,7 @@ impl<'p, 'a, P: Points> Clusters<'p, 'a, P> {
         task: &Task,
         mut f: impl FnMut(&Member, usize, f64),
     ) -> Result<()> {
-        let members = &self.clusters[task.cluster].members[task.members.clone()];
+        let members = &self.held[task.cluster].members[task.members.clone()];
         let near = &reach.near[task.near.clone()];
         let mut which = with_capacity(near.len(), "candidates")?;
         which.extend(near.iter().map(|&(_, which)| which));
@@ -382,5 +375,35 @@ mod tests {
                 assert!(found.evaluations < (n * n_clusters * local_trials / 3) as u64);
             }
         }
+    }
+
+    #[test]
+    fn gains_are_what_a_candidate_saves() {
+        let (n, dim) = (2500, 3);
+        let mut draws = Stream::new(5).draws(Purpose::Uniform, 0);
+        let data: Vec<f64> = (0..n * dim).map(|_| draws.normal()).collect();
+        let weights: Vec<f64> = (0..n).map(|i| (i % 5) as f64 / 4.0).collect();
+        let (points, run) = (&Dense::new(data, dim), Run::alone());
+        let rounds = Stream::new(9).rounds();
+        let weights = Some(&weights[..]);
+        let problem = Problem { points, weights, n_clusters: 9, rounds, run, reports: false };
+        let mut state = Clusters::new(&problem).unwrap();
+        for row in [3, 400, 1200] {
+            state.choose(row).unwrap();
+        }
+        let cost = |more: &[usize]| -> f64 {
+            let centres = state.seeding.indices.iter().chain(more);
+            let to = |&row: &usize| problem.distances(&points.target(row).unwrap()).unwrap();
+            let all: Vec<Vec<f64>> = centres.map(to).collect();
+            let nearest = |i: usize| all.iter().map(|to| to[i]).fold(f64::INFINITY, f64::min);
+            (0..n).map(|i| problem.weight(i) * nearest(i)).sum()
+        };
+        let (candidates, before) = ([8, 2000, 400, 8], cost(&[]));
+        let saved = candidates.map(|row| before - cost(&[row]));
+        let gains = state.gains(&candidates).unwrap();
+        for (gain, saved) in gains.iter().zip(saved) {
+            assert!((gain - saved).abs() < 1e-9 * before, "{gain} {saved}");
+        }
+        assert_eq!((gains[2], gains[0]), (0.0, gains[3]));
     }
 }
