@@ -333,7 +333,9 @@ def as_rules(rules: Rules | None, args: RuleArgs) -> Rules:
         if not args:
             return _NO_RULES
         # Values that cannot change under their names are compiled once: others by each call.
-        return (_compiled if _FROZEN.issuperset(map(type, args.values())) else Rules)(**args)
+        if _FROZEN.issuperset(map(type, args.values())):
+            return _compiled(**args)  # type: ignore[arg-type]
+        return Rules(**args)
     if not isinstance(rules, Rules):
         raise TypeError(f"rules: must be a sortes.Rules, got {type(rules).__name__}")
     if args:
