@@ -30,6 +30,7 @@ NEEDS_MODEL = {
     "priority.md",
     "without-replacement.md",
     "power.md",
+    "speculative.md",
 }
 # The columns of a block of code on a page of the default width.
 SOURCES = sorted([*(ROOT / "python").rglob("*.py"), *(ROOT / "python").rglob("*.pyi")])

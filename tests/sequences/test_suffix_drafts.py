@@ -155,7 +155,7 @@ def test_repetition_takes_linear_time():
         (lambda: SuffixDrafts([[1]]), r"tokens: must have shape \(n,\)"),
         (lambda: SuffixDrafts([1], corpus=[[1]]), "corpus: must be a SuffixAutomaton"),
         (lambda: SuffixAutomaton("ab"), "texts: must be a sequence of arrays"),
-        (lambda: SuffixAutomaton([[1], [2.5]]), r"texts\[1\]: "),
+        (lambda: SuffixAutomaton([[1], [2.5]]), r"texts: item 1: "),
         (lambda: SuffixDrafts([1]).draft(-1), "num_tokens: must be at least 0"),
         (lambda: SuffixDrafts([1]).draft(max_depth=0), "max_depth: must be in"),
         (lambda: SuffixDrafts([1]).draft(min_prob=2), "min_prob: must be in"),

@@ -403,7 +403,8 @@ class DraftTreeBuilder:
         Examples
         --------
         >>> from sortes.sequences import DraftTreeBuilder
-        >>> builder = DraftTreeBuilder(top_k=2).start([-0.1, -3.0], [3, 4], root_token=7)
+        >>> builder = DraftTreeBuilder(top_k=2)
+        >>> builder = builder.start([-0.1, -3.0], [3, 4], root_token=7)
         >>> builder.finish().logprobs
         array([ 0. , -0.1, -3. ])
         """

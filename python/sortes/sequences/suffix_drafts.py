@@ -61,7 +61,7 @@ class SuffixAutomaton:
     def __init__(self, texts: Sequence[ArrayLike]) -> None:
         if isinstance(texts, (str, bytes)) or not isinstance(texts, (Sequence, np.ndarray)):
             raise TypeError(f"texts: must be a sequence of arrays of integers, got {shown(texts)}")
-        parts = [_tokens(text, f"texts[{i}]") for i, text in enumerate(texts)]
+        parts = [_tokens(text, f"texts: item {i}") for i, text in enumerate(texts)]
         lengths = np.array([len(part) for part in parts], np.uint32)
         whole = np.concatenate(parts) if parts else np.empty(0, np.uint32)
         self._native = _core.sequences.suffix.SuffixAutomaton(whole, lengths)
