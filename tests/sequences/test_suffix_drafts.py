@@ -164,3 +164,10 @@ def test_repetition_takes_linear_time():
 def test_bad_values(call, message):
     with pytest.raises((ValueError, TypeError), match=message):
         call()
+
+
+def test_a_draft_ends_where_nothing_is_likely_any_more():
+    """Red if continuations of probability zero are drafted, as they are behind some thousand tokens."""
+    draft = SuffixDrafts([1, 2, 1]).draft(1_000_000)
+    assert 100 < len(draft.tokens) < 100_000
+    assert np.isfinite(draft.logprobs).all()

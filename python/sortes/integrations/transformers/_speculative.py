@@ -143,7 +143,7 @@ def speculative_sample(
     the draw of its position, by the rules, processors and coins of `sample`, and is accepted with
     the probability that the law of the model gives the tokens of the draft behind that beginning.
     For a draft that is fixed no verification accepts more. A model that rounds differently in calls
-    of other shapes moves the logits as much: in float32 a draw in some ten thousand may differ.
+    of other shapes moves the logits as much: in float32 a draw may then differ.
 
     Texts of a batch go on by as many tokens as each of them was granted. Where a processor or a
     criterion of the user's sees the batch as a whole, it sees what `sample` shows it, and all texts

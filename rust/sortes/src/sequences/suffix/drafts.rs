@@ -4,7 +4,7 @@ use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 
-use sortes_core::memory::reserve;
+use sortes_core::memory::{refused, reserve};
 use sortes_core::{Result, Run};
 
 use super::automaton::{Counting, Place, SuffixAutomaton};
@@ -150,7 +150,7 @@ impl SuffixDrafts {
         draft.push(self.tokens().last().map_or(-1, |token| i64::from(*token)), -1, 0, 1.0)?;
         reserve(&mut nodes, 1, "nodes of a draft")?;
         nodes.push(([self.own.end(), self.in_corpus], 0));
-        self.look_behind(0, &draft, &nodes, limits, &mut candidates, &mut found);
+        self.look_behind(0, &draft, &nodes, limits, &mut candidates, &mut found)?;
         while draft.tokens.len() <= limits.tokens {
             let Some(Candidate { prob, parent, token, count, .. }) = candidates.pop() else {
                 break;
@@ -166,7 +166,7 @@ impl SuffixDrafts {
             let other = corpus.map_or(Place::START, |corpus| corpus.behind(before[1], token));
             reserve(&mut nodes, 1, "nodes of a draft")?;
             nodes.push(([own, other], depth + 1));
-            self.look_behind(node, &draft, &nodes, limits, &mut candidates, &mut found);
+            self.look_behind(node, &draft, &nodes, limits, &mut candidates, &mut found)?;
         }
         Ok(draft)
     }
@@ -181,11 +181,13 @@ impl SuffixDrafts {
         limits: &Limits,
         candidates: &mut BinaryHeap<Candidate>,
         found: &mut usize,
-    ) {
+    ) -> Result<()> {
         let (mut contexts, depth) = nodes[node];
         if depth >= limits.depth {
-            return;
+            return Ok(());
         }
+        let room = candidates.try_reserve(2 * WIDTH);
+        room.map_err(|_| refused::<Candidate>(candidates.len() + 2 * WIDTH, "nodes of a draft"))?;
         let (mut mass, mut seen) = (draft.probs[node], Vec::new());
         while mass >= limits.least && mass > 0.0 && seen.len() < WIDTH {
             // The longest one; of two that are equally long, that of the text.
@@ -215,13 +217,14 @@ impl SuffixDrafts {
                 }
                 seen.push(token);
                 let prob = mass * f64::from(count) / whole;
-                if prob >= limits.least {
+                if prob > 0.0 && prob >= limits.least {
                     candidates.push(Candidate { prob, index: *found, parent: node, token, count });
                     *found += 1;
                 }
             }
             mass *= escape / whole;
         }
+        Ok(())
     }
 }
 

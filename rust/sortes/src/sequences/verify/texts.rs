@@ -39,7 +39,11 @@ impl Texts<'_> {
         }
         index.reverse();
         index.extend(position.map(|position| position.to_string()));
-        if index.len() == 1 { index.swap_remove(0) } else { format!("({})", index.join(", ")) }
+        match &index[..] {
+            [] => "0".to_owned(),
+            [one] => one.clone(),
+            several => format!("({})", several.join(", ")),
+        }
     }
 
     /// Checks what does not depend on the values of logits; a text has this many rows of the target.
