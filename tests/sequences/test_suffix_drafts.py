@@ -167,7 +167,7 @@ def test_bad_values(call, message):
 
 
 def test_a_draft_ends_where_nothing_is_likely_any_more():
-    """Red if continuations of probability zero are drafted, as they are behind some thousand tokens."""
+    """Red if continuations of probability zero, which long texts have, are drafted."""
     draft = SuffixDrafts([1, 2, 1]).draft(1_000_000)
     assert 100 < len(draft.tokens) < 100_000
     assert np.isfinite(draft.logprobs).all()
