@@ -137,6 +137,16 @@ vectorised! {
             *out = precise_uniform(two_draws(draws.key, [block, step, entity, high]));
         }
     }
+
+    /// Writes the [exponential](Draws::exponential) of each block of a sequence, from block `first` on.
+    pub fn exponentials_of_blocks(draws: &Draws, first: u32, out: &mut [f64]) {
+        let [step, entity, high] = draws.name.map(u64::from);
+        for (i, out) in out.iter_mut().enumerate() {
+            let block = u64::from(first.wrapping_add(i as u32));
+            let words = two_draws(draws.key, [block, step, entity, high]);
+            *out = elementary::exponential(precise_uniform(words));
+        }
+    }
 }
 
 /// Rounds whose beginnings are made together.

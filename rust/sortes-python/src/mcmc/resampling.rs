@@ -6,7 +6,7 @@ use sortes_core::resample::{Rows, Scheme, ancestors};
 use crate::prelude::*;
 
 /// Nanoseconds of a particle.
-const PARTICLE: f64 = 40.0;
+const PARTICLE: f64 = 15.0;
 
 impl Named for Scheme {
     const NAMES: &[(&str, Self)] = &[
