@@ -9,6 +9,7 @@ prompt look-up with its own. ``time`` lets plain decoding, ours and prompt look-
 
 import argparse
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -104,11 +105,11 @@ def timed(model, laws, tokens, turns, report):
 
 
 def prompts(tokenizer, count, length):
-    """Return beginnings of real text: of Shakespeare where it is, and of licences and modules."""
+    """Return beginnings of real text: of the Shakespeare of SORTES_BENCH_DATA, and of modules."""
     texts = [
         path.read_text("utf-8", "ignore") for path in sorted(Path(np.__file__).parent.glob("*.py"))
     ]
-    shakespeare = Path(__file__).parents[2] / "shared/data/shakespeare.txt"
+    shakespeare = Path(os.environ.get("SORTES_BENCH_DATA", "")) / "shakespeare.txt"
     if shakespeare.exists():
         texts.insert(0, shakespeare.read_text("utf-8"))
     ids = [tokenizer(text[:400_000])["input_ids"] for text in texts]

@@ -55,11 +55,11 @@ class CallTimes:
             expected = float(self.of_widths(np.array([width]))[0])
             seconds = min(max(seconds, expected / 2), 2 * expected)
         self._calls += 1
+        self._sums *= _DECAY  # or what once seemed dear would never be tried again
         if width == 1:
             self._one = seconds if self._one is None else self._one + 0.1 * (seconds - self._one)
         else:
-            row = np.array([1.0, width, width * width, seconds, width * seconds])
-            self._sums = _DECAY * self._sums + row
+            self._sums += np.array([1.0, width, width * width, seconds, width * seconds])
 
     def of_widths(self, widths: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """Return the seconds of calls."""
@@ -90,14 +90,20 @@ class Acceptance:
         self._looks = np.full(_KINDS, _TRUST)
         self._true = _TRUST * middle
 
-    def add(self, draft: Draft, path: Sequence[int]) -> None:
-        """Learn which of its tokens came: those of a path, and no others behind it."""
-        on_path = set(path)
+    def add(self, draft: Draft, tokens: Sequence[int]) -> None:
+        """Learn which tokens of a draft came, as far as those that did tell, looked at or not."""
+        nodes = {edge: i for i, edge in enumerate(zip(draft.parents, draft.tokens, strict=True))}
+        came, node = {}, 0
+        for token in tokens:
+            came[node] = node = nodes.get((node, token), -1)
+            if node < 0:
+                break
         for node in range(1, len(draft.tokens)):
-            if draft.parents[node] in on_path:
-                kind = _kind(draft.probs[node] / draft.probs[draft.parents[node]])
+            parent = draft.parents[node]
+            if parent in came:
+                kind = _kind(draft.probs[node] / draft.probs[parent])
                 self._looks[kind] = _DECAY * self._looks[kind] + 1
-                self._true[kind] = _DECAY * self._true[kind] + (node in on_path)
+                self._true[kind] = _DECAY * self._true[kind] + (node == came[parent])
 
     def probs(self, draft: Draft) -> list[float]:
         """Return the probabilities of its nodes."""

@@ -90,6 +90,8 @@ class Speculation:
         self._is_joint = self._batch > 1 and _sees_the_batch(decoding)
         self._drafted, self._accepted = [0] * self._batch, [0] * self._batch
         self._has_trees = False
+        #: The last drafts, before what does not pay was cut off.
+        self._whole: list[Draft] = []
         #: How wide the last call was, and when it began.
         self._called: tuple[int, float] | None = None
 
@@ -136,6 +138,7 @@ class Speculation:
 
     def _decode(self, logits: torch.Tensor, progress: Callback | None) -> None:
         drafts = [Draft([-1], [-1], [1.0])] * self._batch  # behind the prompt nothing is drafted
+        self._whole = drafts
         try:
             self._go_on(logits, drafts, progress)
             while any(self._unfinished):
@@ -152,8 +155,9 @@ class Speculation:
         lengths = [len(text) for text in self._texts]
         paths = self._walk(logits, drafts, progress)
         for row, (text, length) in enumerate(zip(self._texts, lengths, strict=True)):
-            self._acceptance.add(drafts[row], paths[row])
-            self._drafts.extend(row, text[length:].tolist())
+            drawn = text[length:].tolist()
+            self._acceptance.add(self._whole[row], drawn)
+            self._drafts.extend(row, drawn)
             paths[row] = paths[row][: len(text) - length]
         return paths
 
@@ -174,6 +178,7 @@ class Speculation:
             found.get(row) or Draft([int(text[-1])], [-1], [1.0])
             for row, text in enumerate(self._texts)
         ]
+        self._whole = drafts
         probs = [self._acceptance.probs(draft) for draft in drafts]
         on = [row for row, is_on in zip(probs, self._unfinished, strict=True) if is_on]
         width = max(map(len, on)) if self.is_fixed else best_width(on, self._times)
