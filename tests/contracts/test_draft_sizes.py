@@ -4,13 +4,13 @@ import pytest
 
 pytest.importorskip("transformers")
 
-from sortes.integrations.transformers._draft_sizes import (  # noqa: E402
+from sortes.integrations.transformers._draft_sizes import (
     Acceptance,
     CallTimes,
     best_part,
     best_width,
 )
-from sortes.integrations.transformers._drafts import Draft  # noqa: E402
+from sortes.integrations.transformers._drafts import Draft
 
 #: The token 5 behind the text, or 6; behind 5 come 7 and then 8.
 DRAFT = Draft([1, 5, 6, 7, 8], [-1, 0, 0, 1, 3], [1.0, 0.65, 0.25, 0.6, 0.5])

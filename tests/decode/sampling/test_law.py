@@ -47,9 +47,9 @@ def test_frequencies(backend, args, size):
 @rules
 def test_frequencies_of_long_rows(args):
     """n = 20,000: the walk goes through chunks, and a token may be rejected and drawn again."""
-    n, size = 20_000, 10_000
+    n, size = 20_000, 5_000
     logits = np.random.default_rng(0).normal(size=size, scale=0.3).astype(np.float32)
-    bins = np.arange(size) // 200
+    bins = np.arange(size) // 100
     law = np.bincount(bins, distribution(logits, **args))
     counts = []
     for seed, method in enumerate(("auto", "scan")):
