@@ -2,6 +2,7 @@
 
 use sortes_core::bytes::Kind;
 use sortes_core::rng::elementary;
+use sortes_core::vectorised;
 
 use super::ranked::{Rank, Ranked};
 
@@ -33,6 +34,15 @@ use super::ranked::{Rank, Ranked};
 /// ```
 pub type BottomK = Ranked<Exponential>;
 
+vectorised! {
+    /// Turns uniforms into exponentials.
+    fn exponentials(u: &mut [f64]) {
+        for u in u {
+            *u = elementary::exponential(*u);
+        }
+    }
+}
+
 /// Ranks `-ln(1 - u)`.
 #[derive(Clone, Copy, Debug)]
 pub enum Exponential {}
@@ -43,6 +53,10 @@ impl Rank for Exponential {
     #[inline]
     fn rank(u: f64) -> f64 {
         -elementary::ln_1m(u)
+    }
+
+    fn ranks(u: &mut [f64]) {
+        exponentials(u);
     }
 
     fn inclusion(rate: f64, threshold: f64) -> f64 {

@@ -25,6 +25,7 @@ mod bottom_k;
 mod counters;
 mod header;
 mod heavy;
+mod ids;
 mod kinds;
 mod priority;
 mod ranked;

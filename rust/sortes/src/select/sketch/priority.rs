@@ -25,6 +25,8 @@ impl Rank for Uniform {
         u
     }
 
+    fn ranks(_: &mut [f64]) {}
+
     fn inclusion(rate: f64, threshold: f64) -> f64 {
         (rate * threshold).min(1.0)
     }

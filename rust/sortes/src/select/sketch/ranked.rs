@@ -1,13 +1,12 @@
 //! The `k + 1` items of least key: what bottom-k and priority samples have in common.
 
 use std::cmp::Ordering;
-use std::collections::{HashMap, hash_map};
-use std::hash::{BuildHasherDefault, Hasher};
+use std::collections::hash_map;
 use std::marker::PhantomData;
 use std::sync::{Mutex, PoisonError};
 
 use sortes_core::bytes::{Kind, Reader, Writer, corrupt};
-use sortes_core::memory::{copied, refused, reserve, with_capacity};
+use sortes_core::memory::{copied, reserve, with_capacity};
 use sortes_core::order::{select_nth, sort};
 use sortes_core::rng::{Purpose, Stream};
 use sortes_core::{Result, Run, vectorised};
@@ -15,8 +14,11 @@ use sortes_core::{Result, Run, vectorised};
 use super::batch::{Batch, Item};
 use super::counters::Counters;
 use super::header::Header;
+use super::ids::{Indices, reserve_indices};
 use super::sample::Sample;
 use super::{CHUNK, PIECE};
+
+mod beginning;
 
 /// For up to this many ids memory is asked for in advance, if a batch has as many.
 const AHEAD: usize = 1 << 20;
@@ -30,39 +32,27 @@ const ITEMS: &str = "items of a sketch";
 const LEAST: f64 = 16.0 * f64::MIN_POSITIVE;
 
 /// The weight that an item is drawn by.
-#[inline]
+#[inline(always)]
 fn rate(weight: f64) -> f64 {
     // One instruction, where `max` would look for NaN first.
     if weight > LEAST { weight } else { LEAST }
 }
 
-/// Items that are looked at together: most groups hold no candidate.
-const GROUP: usize = 16;
-/// Those that are looked at side by side.
-const LANES: usize = 8;
-
-/// Whether the key of an item may lie below the limit.
-#[inline(always)]
-fn is_near(u: f64, weight: f64, limit: f64) -> bool {
-    // Without a branch, so that many are compared at once.
-    let (below, positive) = (u <= limit * rate(weight), weight > 0.0);
-    below & positive
-}
+/// Items that a word has bits for.
+const WORD: usize = 64;
 
 vectorised! {
-    /// Writes whether each whole group of items holds one that is near.
-    fn groups_near(u: &[f64], weights: &[f64], limit: f64, near: &mut [bool]) {
-        for (group, near) in near.iter_mut().enumerate().take(u.len() / GROUP) {
-            let of_group = group * GROUP..(group + 1) * GROUP;
-            let (u, weights) = (&u[of_group.clone()], &weights[of_group]);
-            // Side by side, as the lanes of a vector.
-            let mut hits = [0u64; LANES];
-            for (u, weights) in u.chunks_exact(LANES).zip(weights.chunks_exact(LANES)) {
-                for (lane, hit) in hits.iter_mut().enumerate() {
-                    *hit |= u64::from(is_near(u[lane], weights[lane], limit));
-                }
+    /// Sets the bits of the items whose keys may lie below the limit.
+    fn near_bits(u: &[f64], weights: &[f64], limit: f64, bits: &mut [u64]) {
+        for ((u, weights), word) in u.chunks(WORD).zip(weights.chunks(WORD)).zip(bits) {
+            let (mut near, mut lane) = (0, 1u64);
+            for (&u, &weight) in u.iter().zip(weights) {
+                // Without a branch, so that many are compared at once.
+                let (below, positive) = (u <= limit * rate(weight), weight > 0.0);
+                near |= if below & positive { lane } else { 0 };
+                lane = lane.wrapping_shl(1);
             }
-            *near = hits != [0; LANES];
+            *word = near;
         }
     }
 }
@@ -74,6 +64,9 @@ pub trait Rank: Send + Sync + 'static {
 
     /// Grows with `u`, and is at least `u`.
     fn rank(u: f64) -> f64;
+
+    /// Turns uniforms into ranks, with the bits of [`rank`](Self::rank).
+    fn ranks(u: &mut [f64]);
 
     /// The chance that the key of an item of this rate is below the threshold.
     fn inclusion(rate: f64, threshold: f64) -> f64;
@@ -100,36 +93,6 @@ impl Entry {
     }
 }
 
-/// Ids are the users' own, often consecutive: a multiplication and a fold spread them.
-#[derive(Clone, Default)]
-struct IdHasher(u64);
-
-impl Hasher for IdHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.write_i64(i64::from(byte) ^ self.0.cast_signed());
-        }
-    }
-
-    fn write_i64(&mut self, id: i64) {
-        let product = u128::from(id.cast_unsigned() ^ 0x9E37_79B9_7F4A_7C15)
-            * u128::from(0xA076_1D64_78BD_642F_u64);
-        self.0 = (product >> 64) as u64 ^ product as u64;
-    }
-}
-
-/// The index of each id among the entries.
-type Indices = HashMap<i64, u32, BuildHasherDefault<IdHasher>>;
-
-fn reserve_indices(indices: &mut Indices, more: usize) -> Result<()> {
-    let len = indices.len().saturating_add(more);
-    indices.try_reserve(more).map_err(|_| refused::<(i64, u32)>(len, ITEMS))
-}
-
 /// The ids of entries, of which the first has the index `first`.
 fn ids_from(entries: &[Entry], first: usize) -> impl Iterator<Item = (i64, u32)> {
     entries.iter().zip(first as u32..).map(|(entry, index)| (entry.item.id, index))
@@ -145,7 +108,7 @@ fn ids_from(entries: &[Entry], first: usize) -> impl Iterator<Item = (i64, u32)>
 pub struct Ranked<R> {
     header: Header,
     entries: Vec<Entry>,
-    /// Where each id is, with counters by id.
+    /// Where each id is, with counters by id; nothing, until something is offered.
     indices: Indices,
     /// The last of the `k + 1` at the latest cut: nothing beyond it can come in.
     bound: Option<Entry>,
@@ -218,14 +181,14 @@ impl<R: Rank> Ranked<R> {
     /// the work is cancelled (a beginning of the batch is taken; [`Header::n`] says how much).
     pub fn update(&mut self, batch: &Batch<'_>, run: Run<'_>) -> Result<()> {
         self.header.admit(batch)?;
+        let mut start = self.begin(batch, run)?;
         if self.bound.is_none() {
-            self.reserve(batch.len().min(AHEAD))?;
+            self.reserve(batch.len().min(AHEAD), run)?;
         }
         let slots: Vec<Mutex<Vec<Entry>>> = match run.threads.count() {
             1 => vec![Mutex::default()],
             count => (0..4 * count).map(|_| Mutex::default()).collect(),
         };
-        let mut start = 0;
         while start < batch.len() {
             run.check()?;
             // Without a bound, everything is a candidate.
@@ -234,17 +197,18 @@ impl<R: Rank> Ranked<R> {
             self.make_room(pieces * PIECE, run)?;
             // Threads look for candidates, which are then taken in by this one.
             let this = &*self;
+            let bound = self.bound.map_or(f64::INFINITY, |bound| bound.key);
             run.try_for_each(pieces, |piece| {
                 let from = start + piece * PIECE;
                 let to = (from + PIECE).min(batch.len());
                 let mut found = slots[piece].lock().unwrap_or_else(PoisonError::into_inner);
                 found.clear();
-                this.candidates(batch, from, to, (from - start) as u64, &mut found)
+                this.candidates(batch, (from, to), (from - start) as u64, bound, &mut found)
             })?;
             let found = slots[..pieces].iter().map(|slot| slot.lock());
             let found: Vec<_> =
                 found.map(|slot| slot.unwrap_or_else(PoisonError::into_inner)).collect();
-            self.reserve(found.iter().map(|found| found.len()).sum())?;
+            self.reserve(found.iter().map(|found| found.len()).sum(), run)?;
             for &entry in found.iter().flat_map(|found| found.iter()) {
                 self.offer(entry);
             }
@@ -269,48 +233,58 @@ impl<R: Rank> Ranked<R> {
         Ok(())
     }
 
-    /// Asks for memory for this many candidates, of which no more are held than fit.
-    fn reserve(&mut self, candidates: usize) -> Result<()> {
+    /// Asks for memory for this many candidates, of which no more are held than fit; and finds the
+    /// indices, if there are none yet.
+    fn reserve(&mut self, candidates: usize, run: Run<'_>) -> Result<()> {
         let more = candidates.min(self.capacity().saturating_sub(self.entries.len()));
         reserve(&mut self.entries, more, ITEMS)?;
         if self.header.counters.coordinated() {
+            if self.indices.len() < self.entries.len() {
+                self.indices = self.indices_of(&self.entries, self.entries.len() + more, run)?;
+            }
             reserve_indices(&mut self.indices, more)?;
         }
         Ok(())
     }
 
-    /// Appends the items whose keys may lie below the bound.
+    /// Appends the items whose keys may lie below a bound, and few others.
     fn candidates(
         &self,
         batch: &Batch<'_>,
-        from: usize,
-        to: usize,
+        (from, to): (usize, usize),
         skip: u64,
+        bound: f64,
         out: &mut Vec<Entry>,
     ) -> Result<()> {
         // A key is at least u / w, so that most items need no logarithm and no division. The margin
         // is wider than what rounding can do, for keys below the normal numbers as well.
-        let limit = self
-            .bound
-            .map_or(f64::INFINITY, |bound| (bound.key * (1.0 + 8.0 * f64::EPSILON)).next_up());
+        let limit = (bound * (1.0 + 8.0 * f64::EPSILON)).next_up();
         let (mut u, mut w) = ([0.0; CHUNK], [0.0; CHUNK]);
+        let (mut bits, mut places) = ([0; CHUNK / WORD], [0; CHUNK]);
         for start in (from..to).step_by(CHUNK) {
             let len = CHUNK.min(to - start);
             let (u, w) = (&mut u[..len], &mut w[..len]);
             let skip = skip + (start - from) as u64;
             self.header.counters.uniforms(Purpose::Item, skip, &batch.ids()[start..start + len], u);
             batch.weights_into(start, w);
-            reserve(out, len, "candidates")?;
-            let mut near = [true; CHUNK / GROUP];
-            groups_near(u, w, limit, &mut near);
-            for (group, _) in near.iter().enumerate().filter(|(_, near)| **near) {
-                for i in group * GROUP..len.min((group + 1) * GROUP) {
-                    let (u, w) = (u[i], w[i]);
-                    if is_near(u, w, limit) {
-                        let key = R::rank(u) / rate(w);
-                        out.push(Entry { key, item: batch.item(start + i, w) });
-                    }
+            let bits = &mut bits[..len.div_ceil(WORD)];
+            near_bits(u, w, limit, bits);
+            let mut many = 0;
+            for (word, &bits) in bits.iter().enumerate() {
+                let mut left = bits;
+                while left != 0 {
+                    let place = word * WORD + left.trailing_zeros() as usize;
+                    left &= left - 1;
+                    // Those before it have been moved to the front already.
+                    (places[many], u[many]) = (place, u[place]);
+                    many += 1;
                 }
+            }
+            R::ranks(&mut u[..many]);
+            reserve(out, many, "candidates")?;
+            for (&place, &rank) in places[..many].iter().zip(u.iter()) {
+                let item = batch.item(start + place, w[place]);
+                out.push(Entry { key: rank / rate(item.weight), item });
             }
         }
         Ok(())
@@ -409,7 +383,7 @@ impl<R: Rank> Ranked<R> {
     /// Takes in the entries of another sketch; `header` is that of both. If there is no memory,
     /// nothing is changed; if the work is cancelled, some entries are taken in.
     fn take_in(&mut self, header: Header, other: &Self, run: Run<'_>) -> Result<()> {
-        self.reserve(other.entries.len())?;
+        self.reserve(other.entries.len(), run)?;
         let before = std::mem::replace(&mut self.header, header).k;
         if self.header.k < before {
             self.cut(run)?;
@@ -418,7 +392,7 @@ impl<R: Rank> Ranked<R> {
             let range = range?;
             self.make_room(range.len(), run)?;
             // A cut on a copy may have left less memory than there was.
-            self.reserve(range.len())?;
+            self.reserve(range.len(), run)?;
             for &entry in &other.entries[range] {
                 self.offer(entry);
             }
@@ -499,7 +473,7 @@ impl<R: Rank> Ranked<R> {
         }
 
         // 3. No id comes twice.
-        out.reserve(count)?;
+        out.reserve(count, run)?;
         for range in run.blocks(count, PIECE) {
             entries[range?].iter().for_each(|&entry| out.offer(entry));
         }
@@ -526,79 +500,4 @@ impl<R: Rank> Ranked<R> {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::Value;
-
-    use super::super::{BottomK, PrioritySample};
-    use super::*;
-
-    const VECTORS: &str =
-        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/select/sketch.json"));
-
-    fn floats(list: &Value) -> Vec<f64> {
-        list.as_array().unwrap().iter().map(|x| x.as_f64().unwrap_or(f64::INFINITY)).collect()
-    }
-
-    fn ids(list: &Value) -> Vec<i64> {
-        list.as_array().unwrap().iter().map(|x| x.as_i64().unwrap()).collect()
-    }
-
-    fn close(a: f64, b: f64) -> bool {
-        a == b || (a - b).abs() <= 1e-9 * b.abs()
-    }
-
-    /// The sketch of items with these uniforms; `u` is the uniform that [`Rank::rank`] takes.
-    fn sketch<R: Rank>(case: &Value, items: &[i64], u: impl Fn(f64) -> f64) -> Ranked<R> {
-        let (w, us) = (floats(&case["w"]), floats(&case["u"]));
-        let mut out =
-            Ranked::<R>::coordinated(case["k"].as_u64().unwrap(), Stream::new(0)).unwrap();
-        for &id in items {
-            let (weight, u) = (w[id as usize], u(us[id as usize]));
-            if weight > 0.0 {
-                let item = Item { id, weight, value: 0.0 };
-                out.offer(Entry { key: R::rank(u) / weight, item });
-            }
-        }
-        out
-    }
-
-    fn check(case: &Value, sketch: &Ranked<impl Rank>, threshold: &str) {
-        let (sample, got) = sketch.sample(Run::alone()).unwrap();
-        assert_eq!(sample.ids, ids(&case["selected"]));
-        assert!(close(got, case[threshold].as_f64().unwrap_or(f64::INFINITY)));
-        for (id, &adjusted) in sample.ids.iter().zip(&sample.adjusted) {
-            assert!(close(adjusted, case["estimates"][id.to_string()].as_f64().unwrap()));
-        }
-    }
-
-    #[test]
-    fn bottom_k_vectors() {
-        let vectors: Value = serde_json::from_str(VECTORS).unwrap();
-        for case in vectors["es_keys"].as_array().unwrap() {
-            // The vectors have keys -ln(u) / w, ours are -ln(1 - u) / w.
-            let of = |items: &[i64]| sketch::<super::super::Exponential>(case, items, |u| 1.0 - u);
-            let keys = floats(&case["keys"]);
-            let whole: BottomK = of(&(0..keys.len() as i64).collect::<Vec<_>>());
-            for entry in &whole.entries {
-                assert!(close(entry.key, keys[entry.item.id as usize]));
-            }
-            check(case, &whole, "threshold");
-            let shards = case["merge"].as_array().unwrap();
-            let mut merged = of(&[]);
-            for shard in shards.iter().rev() {
-                merged.merge(&of(&ids(shard)), Run::alone()).unwrap();
-            }
-            check(case, &merged, "threshold");
-        }
-    }
-
-    #[test]
-    fn priority_vectors() {
-        let vectors: Value = serde_json::from_str(VECTORS).unwrap();
-        for case in vectors["priority"].as_array().unwrap() {
-            let items: Vec<i64> = (0..floats(&case["w"]).len() as i64).collect();
-            let whole: PrioritySample = sketch(case, &items, |u| u);
-            check(case, &whole, "tau");
-        }
-    }
-}
+mod tests;
