@@ -3,8 +3,16 @@
 //! Each body is written once over plain arrays and compiled for every instruction set. There are no
 //! fused operations and the order of the additions is fixed, so that all sets return the same bits.
 
+use std::ops::{AddAssign, Mul, Sub};
+
 /// Elements that are added up in the type of the data; beyond, sums are `f64`.
 const STRETCH: usize = 1024;
+/// The same where they are added one after the other.
+const SHORT: usize = 64;
+/// Up to this many coordinates, squares are added one after the other in any case.
+pub const IN_ORDER: usize = 3;
+/// Targets that share what is loaded of a group.
+const TOGETHER: usize = 4;
 
 /// A point's nearest centre among those that it was compared with.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -26,17 +34,22 @@ pub trait Coordinate: Copy + Send + Sync + PartialEq + Into<f64> + 'static {
     /// data's own type, sums of these in `f64`.
     fn distances(rows: &[Self], to: &[Self], out: &mut [f64]);
 
-    /// The squared distances between rows of `data` and those at the positions `which` of `centres`
-    /// (both row after row, of `dim` coordinates): for one row after the other, in the order of
-    /// `which`.
-    fn table(
-        data: &[Self],
-        rows: &[usize],
-        centres: &[Self],
-        which: &[u32],
-        dim: usize,
-        out: &mut [f64],
-    );
+    /// The squared distance between each of the rows of `data` (row after row) at the positions
+    /// `which` and `to`, with the bits of [`distances`](Self::distances).
+    fn listed(data: &[Self], which: &[usize], to: &[Self], out: &mut [f64]);
+
+    /// How many points of a group lie side by side: coordinate after coordinate, of all points
+    /// each.
+    const SIDE_BY_SIDE: usize;
+
+    /// The squared distances between the points of whole groups and the rows at the positions
+    /// `which` of `targets` (row after row, of `dim` coordinates): for one target after the other,
+    /// those of all points.
+    ///
+    /// Squares are added one after the other in the data's own type, sums of 64 of them in `f64`.
+    /// Nothing is faster for many points: no lane is ever added to another one. For up to
+    /// [`IN_ORDER`] coordinates these are the bits of [`distances`](Self::distances), else about.
+    fn grouped(groups: &[Self], targets: &[Self], which: &[u32], dim: usize, out: &mut [f64]);
 
     /// Compares `point` with the centres at the positions `which` of `centres` (row after row).
     ///
@@ -65,33 +78,38 @@ macro_rules! coordinate {
                 dispatched(rows, to, out);
             }
 
-            fn table(
-                data: &[Self],
-                rows: &[usize],
-                centres: &[Self],
+            fn listed(data: &[Self], which: &[usize], to: &[Self], out: &mut [f64]) {
+                crate::vectorised! {
+                    fn dispatched(data: &[$type], which: &[usize], to: &[$type], out: &mut [f64]) {
+                        for (&row, out) in which.iter().zip(out) {
+                            *out = squared(&data[row * to.len()..(row + 1) * to.len()], to);
+                        }
+                    }
+                }
+                dispatched(data, which, to, out);
+            }
+
+            const SIDE_BY_SIDE: usize = $lanes;
+
+            fn grouped(
+                groups: &[Self],
+                targets: &[Self],
                 which: &[u32],
                 dim: usize,
                 out: &mut [f64],
             ) {
                 crate::vectorised! {
                     fn dispatched(
-                        data: &[$type],
-                        rows: &[usize],
-                        centres: &[$type],
+                        groups: &[$type],
+                        targets: &[$type],
                         which: &[u32],
                         dim: usize,
                         out: &mut [f64],
                     ) {
-                        for (&row, out) in rows.iter().zip(out.chunks_exact_mut(which.len().max(1))) {
-                            let row = &data[row * dim..(row + 1) * dim];
-                            for (&centre, out) in which.iter().zip(out) {
-                                let at = centre as usize * dim;
-                                *out = squared(row, &centres[at..at + dim]);
-                            }
-                        }
+                        grouped::<$type, $lanes>(groups, targets, which, dim, out);
                     }
                 }
-                dispatched(data, rows, centres, which, dim, out);
+                dispatched(groups, targets, which, dim, out);
             }
 
             fn nearest(
@@ -129,6 +147,8 @@ macro_rules! coordinate {
         }
 
         impl Squares for $type {
+            const ZERO: Self = 0.0;
+
             #[inline(always)]
             fn stretch(a: &[$type], b: &[$type]) -> $type {
                 let ((a, mut rest_a), (b, mut rest_b)) =
@@ -161,7 +181,9 @@ macro_rules! coordinate {
 }
 
 /// The sum of squared differences of one stretch.
-trait Squares: Sized + Into<f64> {
+trait Squares: Copy + Into<f64> + Sub<Output = Self> + Mul<Output = Self> + AddAssign {
+    const ZERO: Self;
+
     fn stretch(a: &[Self], b: &[Self]) -> Self;
 }
 
@@ -170,8 +192,15 @@ fn squared<T: Squares>(a: &[T], b: &[T]) -> f64 {
     if a.len() <= STRETCH {
         return T::stretch(a, b).into();
     }
-    let stretches = a.chunks(STRETCH).zip(b.chunks(STRETCH));
-    stretches.map(|(a, b)| T::stretch(a, b).into()).sum()
+    // A loop, since what a closure holds would be compiled apart.
+    let mut sum = 0.0;
+    let mut from = 0;
+    while from < a.len() {
+        let to = if a.len() - from < STRETCH { a.len() } else { from + STRETCH };
+        sum += T::stretch(&a[from..to], &b[from..to]).into();
+        from = to;
+    }
+    sum
 }
 
 #[inline(always)]
@@ -182,6 +211,76 @@ where
     for i in 0..N {
         let difference = a[i] - b[i];
         lanes[i] += difference * difference;
+    }
+}
+
+/// The body of [`Coordinate::grouped`].
+#[inline(always)]
+fn grouped<T: Squares, const N: usize>(
+    groups: &[T],
+    targets: &[T],
+    which: &[u32],
+    dim: usize,
+    out: &mut [f64],
+) {
+    let points = groups.len() / dim;
+    out[..points * which.len()].fill(0.0);
+    for (group, chunk) in groups.chunks_exact(dim * N).enumerate() {
+        let mut from = 0;
+        while from < dim {
+            let to = if dim - from < SHORT { dim } else { from + SHORT };
+            let part = chunk[from * N..to * N].as_chunks().0;
+            let mut first = 0;
+            while first < which.len() {
+                let at = first * points + group * N;
+                if which.len() - first < TOGETHER {
+                    let start = which[first] as usize * dim;
+                    let target = [&targets[start + from..start + to]];
+                    add_group::<T, N, 1>(part, target, &mut out[at..], points);
+                    first += 1;
+                } else {
+                    let mut some = [&targets[..0]; TOGETHER];
+                    for i in 0..TOGETHER {
+                        let start = which[first + i] as usize * dim;
+                        some[i] = &targets[start + from..start + to];
+                    }
+                    add_group::<T, N, TOGETHER>(part, some, &mut out[at..], points);
+                    first += TOGETHER;
+                }
+            }
+            from = to;
+        }
+    }
+}
+
+/// Adds the squared distances of a group to some targets to the first numbers of `out`, to those
+/// `stride` later, ...
+#[inline(always)]
+fn add_group<T: Squares, const N: usize, const TARGETS: usize>(
+    group: &[[T; N]],
+    targets: [&[T]; TARGETS],
+    out: &mut [f64],
+    stride: usize,
+) {
+    let mut sums = [[T::ZERO; N]; TARGETS];
+    for target in targets {
+        assert_eq!(target.len(), group.len(), "as many coordinates");
+    }
+    for i in 0..group.len() {
+        let points = group[i];
+        for target in 0..TARGETS {
+            let x = targets[target][i];
+            for lane in 0..N {
+                let difference = points[lane] - x;
+                sums[target][lane] += difference * difference;
+            }
+        }
+    }
+    for target in 0..TARGETS {
+        let out = &mut out[target * stride..target * stride + N];
+        for lane in 0..N {
+            out[lane] += sums[target][lane].into();
+        }
     }
 }
 
@@ -199,17 +298,23 @@ mod tests {
         (0..n).map(|_| draws.normal()).collect()
     }
 
+    fn squared_plainly<T: Coordinate>(a: &[T], b: &[T]) -> f64 {
+        a.iter().zip(b).map(|(&a, &b)| (a.into() - b.into()) * (a.into() - b.into())).sum()
+    }
+
     fn check<T: Coordinate>(narrow: impl Fn(f64) -> T, error: f64) {
         for d in (1..70).chain([1023, 1024, 1025, 3000]) {
             let rows: Vec<T> = numbers(5 * d, d as u64).into_iter().map(&narrow).collect();
             let to: Vec<T> = numbers(d, 99).into_iter().map(&narrow).collect();
-            let truth: Vec<f64> = rows
-                .chunks(d)
-                .map(|row| {
-                    let pairs = row.iter().zip(&to);
-                    pairs.map(|(&a, &b)| (a.into() - b.into()) * (a.into() - b.into())).sum()
-                })
-                .collect();
+            let truth: Vec<f64> = rows.chunks(d).map(|row| squared_plainly(row, &to)).collect();
+            // Points side by side, coordinate after coordinate.
+            let lanes = T::SIDE_BY_SIDE;
+            let points: Vec<T> = numbers(2 * lanes * d, 7).into_iter().map(&narrow).collect();
+            let place = |i: usize| {
+                let (group, within) = (i / (lanes * d), i % (lanes * d));
+                (group * lanes + within % lanes) * d + within / lanes
+            };
+            let groups: Vec<T> = (0..points.len()).map(|i| points[place(i)]).collect();
             let mut first: Option<Vec<f64>> = None;
             for level in available_levels() {
                 let mut out = vec![f64::NAN; 5];
@@ -227,6 +332,22 @@ mod tests {
                     with_level(level, || T::nearest(&to, &rows, &[3, 1, 4, 0], known, 1e300));
                 assert_eq!((stopped.distance, stopped.centre), (out[3], 3));
                 assert_eq!(stopped.evaluations, 1);
+                let mut listed = [f64::NAN; 3];
+                with_level(level, || T::listed(&rows, &[4, 0, 4], &to, &mut listed));
+                assert_eq!(listed, [out[4], out[0], out[4]]);
+                let many = 2 * T::SIDE_BY_SIDE;
+                let mut grouped = vec![f64::NAN; 5 * many];
+                let which = [2, 0, 3, 1, 4];
+                with_level(level, || T::grouped(&groups, &rows, &which, d, &mut grouped));
+                for (ours, &which) in grouped.chunks(many).zip(&which) {
+                    let row = which as usize * d..(which as usize + 1) * d;
+                    let mut single = vec![f64::NAN; many];
+                    T::distances(&points, &rows[row], &mut single);
+                    assert!(d > IN_ORDER || ours == single, "{level:?}, d = {d}");
+                    let near = |(a, b): (&f64, &f64)| (a - b).abs() <= 9.0 * error * b;
+                    assert!(ours.iter().zip(&single).all(near), "{level:?}, d = {d}");
+                }
+                out.extend(grouped);
                 assert_eq!(first.get_or_insert_with(|| out.clone()), &out, "{level:?}, d = {d}");
             }
         }

@@ -1,30 +1,33 @@
 //! Greedy k-means++: the best of several draws for each centre.
 //!
-//! Every centre holds the points that it is nearest to, the farthest first. A candidate can only gain
-//! a point that is farther from its centre than half the way from that centre to the candidate: whole
-//! clusters are passed over, and of the others the first points are looked at.
+//! Candidates are compared with blocks of neighbours (see `blocks`): those out of reach are passed
+//! over, and all points of the others are looked at side by side.
 
 use std::ops::Range;
 
-use sortes_core::Result;
-use sortes_core::memory::{filled, reserve, with_capacity, zeroed};
+use sortes_core::memory::{reserve, with_capacity, zeroed};
 use sortes_core::weights::DynamicWeights;
+use sortes_core::{Result, vectorised};
 
-use super::centre_distances::CentreDistances;
+use super::blocks::{BLOCK, Blocks, Held};
 use super::{Points, Problem, Seeding};
 
 /// Candidates that are compared at once: any number of them takes no more memory than these.
-const BATCH: usize = 64;
-/// Points of a cluster that one task looks at.
-const TASK: usize = 1024;
-/// Points that are compared with the same candidates.
-const GROUP: usize = 32;
-/// A cluster is cleared of the points that have left it when they are one in this many.
-const LEFT: usize = 4;
+const BATCH: usize = 32;
+/// Blocks that one task looks at, as far as they have to be. No sum depends on which are passed
+/// over.
+const TASK: usize = 16;
+/// Distances in single precision are rounded, and squares may be less than its least number; this
+/// is generous.
+const SLACK: (f64, f64) = (1.001, 1e-36);
 
 /// Draws all centres, each the best of `local_trials` independent draws, the first among equals.
 pub(super) fn seed<P: Points>(problem: &Problem<'_, P>, local_trials: usize) -> Result<Seeding> {
-    let mut state = Clusters::new(problem)?;
+    let first = problem.first()?;
+    let distances = problem.distances(&problem.points.target(first)?)?;
+    let comparisons = local_trials.saturating_mul(problem.n_clusters - 1);
+    let blocks = problem.points.blocks((first, &distances), comparisons, problem.run)?;
+    let mut state = State::new(problem, first, distances, &blocks)?;
     problem.advance();
     while state.seeding.indices.len() < problem.n_clusters {
         let row = state.best(local_trials)?;
@@ -34,114 +37,87 @@ pub(super) fn seed<P: Points>(problem: &Problem<'_, P>, local_trials: usize) -> 
     Ok(state.seeding)
 }
 
-/// A point of a cluster.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Member {
-    row: usize,
-    /// The squared distance to the centre; negative when the point has left for another.
-    distance: f64,
-}
-
-/// The points of a centre, in descending order of the level of their distances.
-#[derive(Debug, Default)]
-struct Cluster {
-    members: Vec<Member>,
-    left: usize,
-}
-
-/// What puts distances in order, about: the exponent and two digits, at most 1,021.
-#[inline]
-fn level(distance: f64) -> usize {
-    ((distance as f32).to_bits() >> 21) as usize
-}
-
-impl Cluster {
-    /// The cluster of these points, none of them at the centre, and the largest distance.
-    fn of(members: &[Member]) -> Result<(Self, f64)> {
-        let mut places = [0; 1024];
-        let mut radius = 0.0f64;
-        for member in members {
-            places[level(member.distance)] += 1;
-            radius = radius.max(member.distance);
-        }
-        let mut end = 0;
-        for place in places.iter_mut().rev() {
-            end += std::mem::replace(place, end);
-        }
-        let mut sorted = filled(members.len(), Member { row: 0, distance: 0.0 }, "points")?;
-        for &member in members {
-            let place = &mut places[level(member.distance)];
-            sorted[*place] = member;
-            *place += 1;
-        }
-        Ok((Self { members: sorted, left: 0 }, radius))
-    }
-
-    /// How many members come first that may be farther than `limit`.
-    fn beyond(&self, limit: f64) -> usize {
-        let least = level(limit);
-        self.members.partition_point(|member| level(member.distance.abs()) >= least)
-    }
-
-    /// Forgets the points that have left, where they are many; returns the radius then.
-    fn clear(&mut self) -> Option<f64> {
-        if self.left * LEFT <= self.members.len() {
-            return None;
-        }
-        self.members.retain(|member| member.distance > 0.0);
-        self.left = 0;
-        Some(self.members.iter().fold(0.0, |radius, member| member.distance.max(radius)))
-    }
-}
-
-/// The clusters of the centres so far.
-struct Clusters<'p, 'a, P: Points> {
+/// How far all points are from the centres so far.
+struct State<'p, 'a, P: Points, B> {
     problem: &'p Problem<'a, P>,
-    held: Vec<Cluster>,
-    /// No point is farther from its centre.
-    radii: Vec<f64>,
-    centres: P::Centres,
+    blocks: &'p B,
+    /// The squared distances, by positions in blocks; zero where there is nothing to gain.
+    nearest: Vec<f64>,
+    /// The squared distance from the middle of each block at which candidates gain none of its
+    /// points.
+    reach: Vec<f64>,
+    /// Weights by positions, if points have weights.
+    shares: Vec<f64>,
     /// Distances times weights, by rows.
     weights: DynamicWeights,
     seeding: Seeding,
 }
 
-/// Some points of a cluster, and the candidates that may gain them.
-struct Task {
-    cluster: usize,
-    members: Range<usize>,
+/// A block, and which of the candidates are within its reach.
+struct Hit {
+    block: usize,
     near: Range<usize>,
 }
 
-/// Candidates, and the clusters that they reach into.
+/// Candidates, and the blocks that they have to be compared with.
 struct Reach<C> {
-    rows: C,
-    /// For each task in turn the squared distances of candidates to its centre, ascending, and which.
-    near: Vec<(f64, u32)>,
-    tasks: Vec<Task>,
+    candidates: C,
+    near: Vec<u32>,
+    hits: Vec<Hit>,
+    /// The hits of each task.
+    tasks: Vec<Range<usize>>,
 }
 
-impl<'p, 'a, P: Points> Clusters<'p, 'a, P> {
-    /// The first centre, with all points.
-    fn new(problem: &'p Problem<'a, P>) -> Result<Self> {
-        let (points, first) = (problem.points, problem.first()?);
-        let mut centres = points.centres(problem.n_clusters)?;
-        points.push(first, &mut centres)?;
-        let mut distances = problem.distances(&points.target(first)?)?;
+impl<C> Reach<C> {
+    /// The blocks of a task.
+    fn task(&self, task: usize) -> &[Hit] {
+        &self.hits[self.tasks[task].clone()]
+    }
+}
+
+impl<'p, 'a, P: Points, B: Blocks> State<'p, 'a, P, B> {
+    /// With a first centre, and the squared distances of all points from it.
+    fn new(
+        problem: &'p Problem<'a, P>,
+        first: usize,
+        mut distances: Vec<f64>,
+        blocks: &'p B,
+    ) -> Result<Self> {
+        let (rows, many) = (blocks.rows(), blocks.radii().len());
         distances[first] = 0.0;
-        let mut members = with_capacity(distances.len(), "points")?;
-        for (row, distance) in distances.iter_mut().enumerate() {
-            let weight = problem.weight(row);
-            if *distance > 0.0 && weight > 0.0 {
-                members.push(Member { row, distance: *distance });
-            }
-            *distance *= weight;
+        let mut nearest = zeroed(many * BLOCK, "distances")?;
+        for (nearest, &row) in nearest.iter_mut().zip(rows) {
+            *nearest = if problem.weight(row) > 0.0 { distances[row] } else { 0.0 };
         }
-        let (cluster, radius) = Cluster::of(&members)?;
+        let mut shares = Vec::new();
+        if problem.weights.is_some() {
+            shares = zeroed(many * BLOCK, "weights")?;
+            shares.iter_mut().zip(rows).for_each(|(share, &row)| *share = problem.weight(row));
+            for (row, distance) in distances.iter_mut().enumerate() {
+                *distance *= problem.weight(row);
+            }
+        }
         let mut seeding = Seeding::of(vec![first]);
-        seeding.evaluations = points.len() as u64;
+        seeding.evaluations = rows.len() as u64;
         let weights = DynamicWeights::new(distances, problem.run)?;
-        Ok(Self { problem, held: vec![cluster], radii: vec![radius], centres, weights, seeding })
+        let reach = zeroed(many, "blocks")?;
+        let mut out = Self { problem, blocks, nearest, reach, shares, weights, seeding };
+        (0..many).for_each(|block| out.measure(block));
+        Ok(out)
+    }
+
+    /// Finds out how far a block reaches now.
+    fn measure(&mut self, block: usize) {
+        let nearest = self.held(block).nearest;
+        let farthest = nearest.iter().fold(0.0, |a: f64, &b| a.max(b));
+        let reach = self.blocks.radii()[block] + farthest.sqrt();
+        self.reach[block] = if farthest > 0.0 { SLACK.0 * reach * reach + SLACK.1 } else { 0.0 };
+    }
+
+    /// What is known of the points of a block.
+    fn held(&self, block: usize) -> Held<'_> {
+        let shares = self.shares.as_chunks().0.get(block).unwrap_or(&[1.0; BLOCK]);
+        Held { nearest: &self.nearest.as_chunks().0[block], shares }
     }
 
     /// The best of some draws; any point where all coincide with centres.
@@ -153,8 +129,16 @@ impl<'p, 'a, P: Points> Clusters<'p, 'a, P> {
             let batch = left.min(BATCH);
             let picks: Option<Vec<usize>> =
                 (0..batch).map(|_| self.weights.pick(draws.uniform())).collect();
-            let Some(picks) = picks else { break };
+            let Some(mut picks) = picks else { break };
             self.seeding.trials += batch as u64;
+            if self.blocks.has_bounds() {
+                picks = self.leaders(&picks)?;
+            }
+            if batch == local_trials
+                && let [only] = picks[..]
+            {
+                return Ok(only);
+            }
             for (&pick, gain) in picks.iter().zip(self.gains(&picks)?) {
                 if gain > most {
                     (best, most) = (Some(pick), gain);
@@ -169,149 +153,154 @@ impl<'p, 'a, P: Points> Clusters<'p, 'a, P> {
         self.problem.fill(&self.seeding.indices)
     }
 
+    /// The candidates that may gain most.
+    fn leaders(&mut self, candidates: &[usize]) -> Result<Vec<usize>> {
+        let (reach, many) = (self.reach(candidates)?, candidates.len());
+        let mut parts = zeroed(reach.tasks.len() * many, "gains")?;
+        self.problem.run.try_fill_chunks(&mut parts, many, |task, bounds| {
+            let hits = reach.task(task);
+            let mut scratch = zeroed(many * BLOCK, "distances")?;
+            for hit in hits {
+                let (near, points) = (&reach.near[hit.near.clone()], self.held(hit.block));
+                let of = &reach.candidates;
+                self.blocks.add_bounds(hit.block, of, near, points, &mut scratch, bounds);
+            }
+            Ok(())
+        })?;
+        let mut sums = vec![[0.0; 2]; many];
+        for part in parts.chunks_exact(many) {
+            for (sum, [low, high]) in sums.iter_mut().zip(part) {
+                *sum = [sum[0] + low, sum[1] + high];
+            }
+        }
+        // Sums are rounded as well.
+        let least = sums.iter().fold(0.0, |a: f64, sum| a.max(sum[0])) * (1.0 - 1e-9);
+        let leads = candidates.iter().zip(sums).filter(|(_, sum)| sum[1] >= least);
+        Ok(leads.map(|(&candidate, _)| candidate).collect())
+    }
+
     /// By how much each candidate, as the next centre, would lower the cost.
     fn gains(&mut self, candidates: &[usize]) -> Result<Vec<f64>> {
-        let reach = self.reach(candidates)?;
-        let many = candidates.len();
+        let (reach, many) = (self.reach(candidates)?, candidates.len());
         // What each task would gain from each candidate: no sum depends on the threads.
-        let mut parts = filled(reach.tasks.len() * many, (0.0, 0u64), "gains")?;
+        let mut parts = zeroed(reach.tasks.len() * many, "gains")?;
         self.problem.run.try_fill_chunks(&mut parts, many, |task, gains| {
-            self.compare(&reach, &reach.tasks[task], |member, which, distance| {
-                let gain = &mut gains[which];
-                gain.0 += self.problem.weight(member.row) * (member.distance - distance).max(0.0);
-                gain.1 += 1;
+            self.compare(&reach, task, |block, which, distances| {
+                gains[which] += gain(self.held(block), distances);
             })
         })?;
         let mut gains = zeroed(many, "gains")?;
-        for part in parts.chunks_exact(many.max(1)) {
-            for (gain, &(more, evaluations)) in gains.iter_mut().zip(part) {
-                *gain += more;
-                self.seeding.evaluations += evaluations;
-            }
+        for part in parts.chunks_exact(many) {
+            gains.iter_mut().zip(part).for_each(|(gain, more)| *gain += more);
         }
         Ok(gains)
     }
 
     /// Makes a point the next centre.
     fn choose(&mut self, row: usize) -> Result<()> {
-        let (problem, reach) = (self.problem, self.reach(&[row])?);
-        // Which points each task finds to be nearer to it.
+        let problem = self.problem;
+        self.seeding.push(row)?;
+        if self.seeding.indices.len() == problem.n_clusters {
+            return Ok(());
+        }
+        let reach = self.reach(&[row])?;
+        // The points that each task finds to be nearer to it, by positions.
         let mut found = with_capacity(reach.tasks.len(), "tasks")?;
         found.resize_with(reach.tasks.len(), Vec::new);
         problem.run.try_fill_chunks(&mut found, 1, |task, found| {
-            let mut moved = Vec::new();
-            self.compare(&reach, &reach.tasks[task], |member, _, distance| {
-                if distance < member.distance && member.row != row {
-                    moved.push(Member { row: member.row, distance });
-                }
-            })?;
-            found[0] = moved;
-            Ok(())
+            self.compare(&reach, task, |block, _, distances| {
+                let pairs = self.held(block).nearest.iter().zip(distances);
+                let nearer =
+                    pairs.enumerate().filter(|(_, (nearest, distance))| distance < nearest);
+                found[0].extend(nearer.map(|(i, (_, &distance))| (block * BLOCK + i, distance)));
+            })
         })?;
-        // They leave their clusters, in whose order they were found.
-        let mut joined = with_capacity(found.iter().map(Vec::len).sum(), "points")?;
-        for (task, moved) in reach.tasks.iter().zip(&found) {
-            let cluster = &mut self.held[task.cluster];
-            let mut rows = moved.iter().map(|member| member.row).peekable();
-            for member in &mut cluster.members[task.members.clone()] {
-                if member.distance > 0.0
-                    && (rows.next_if_eq(&member.row).is_some() || member.row == row)
-                {
-                    member.distance = -member.distance;
-                    cluster.left += 1;
-                }
-            }
-            joined.extend_from_slice(moved);
+        let rows = self.blocks.rows();
+        let count = found.iter().map(Vec::len).sum::<usize>();
+        let mut changes = with_capacity(count + 1, "changes")?;
+        for &(position, distance) in found.iter().flatten() {
+            let row = rows[position];
+            self.nearest[position] = distance;
+            changes.push((row, problem.weight(row) * distance));
         }
-        for task in &reach.tasks {
-            if let Some(radius) = self.held[task.cluster].clear() {
-                self.radii[task.cluster] = radius;
-            }
+        changes.push((row, 0.0));
+        self.weights.set_all(changes.iter().copied(), problem.run)?;
+        for hit in &reach.hits {
+            self.measure(hit.block);
         }
-        let changes =
-            joined.iter().map(|member| (member.row, problem.weight(member.row) * member.distance));
-        self.weights.set_all(changes.chain([(row, 0.0)]), problem.run)?;
-        joined.retain(|member| member.distance > 0.0);
-        let (cluster, radius) = Cluster::of(&joined)?;
-        reserve(&mut self.radii, 1, "centres")?;
-        reserve(&mut self.held, 1, "centres")?;
-        self.radii.push(radius);
-        self.held.push(cluster);
-        problem.points.push(row, &mut self.centres)?;
-        self.seeding.push(row)
+        Ok(())
     }
 
     /// What candidates have to be compared with.
-    fn reach(&mut self, candidates: &[usize]) -> Result<Reach<P::Centres>> {
-        let (points, many) = (self.problem.points, candidates.len());
-        let count = self.held.len();
-        let mut rows = points.centres(many)?;
-        let mut between = zeroed(many * count, "distances between centres")?;
-        for (&row, out) in candidates.iter().zip(between.chunks_exact_mut(count)) {
-            points.push(row, &mut rows)?;
-            points.to_centres(row, &self.centres, out);
-        }
-        self.seeding.evaluations += (many * count) as u64;
-        let (mut near, mut tasks) = (Vec::new(), Vec::new());
-        for (cluster, &radius) in self.radii.iter().enumerate() {
+    fn reach(&mut self, candidates: &[usize]) -> Result<Reach<B::Candidates>> {
+        let (count, many) = (self.blocks.middles(), candidates.len());
+        let rows = self.blocks.candidates(candidates)?;
+        let mut all = with_capacity(many, "candidates")?;
+        all.extend(0..many as u32);
+        let mut apart = zeroed(count * many, "distances from blocks")?;
+        self.blocks.to_middles(&rows, &all, &mut apart);
+        let mut near = Vec::new();
+        let mut hits: Vec<Hit> = with_capacity(self.reach.len(), "blocks")?;
+        let mut tasks: Vec<Range<usize>> = with_capacity(self.reach.len().div_ceil(TASK), "tasks")?;
+        for (block, &reach) in self.reach.iter().enumerate() {
+            if reach == 0.0 {
+                continue;
+            }
             let first = near.len();
             reserve(&mut near, many, "candidates")?;
-            for which in 0..many {
-                let distance = between[which * count + cluster];
-                if distance < CentreDistances::reach(radius) {
-                    near.push((distance, which as u32));
+            for &which in &all {
+                let apart = apart.get(which as usize * count + block).copied().unwrap_or(0.0);
+                if apart < reach {
+                    near.push(which);
                 }
             }
-            if near.len() == first {
-                continue;
+            if near.len() > first {
+                match tasks.last_mut() {
+                    Some(task) if hits[task.start].block / TASK == block / TASK => task.end += 1,
+                    _ => tasks.push(hits.len()..hits.len() + 1),
+                }
+                hits.push(Hit { block, near: first..near.len() });
             }
-            near[first..].sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-            let end = self.held[cluster].beyond(near[first].0 / CentreDistances::reach(1.0));
-            reserve(&mut tasks, end.div_ceil(TASK), "tasks")?;
-            tasks.extend((0..end).step_by(TASK).map(|at| Task {
-                cluster,
-                members: at..end.min(at + TASK),
-                near: first..near.len(),
-            }));
         }
-        Ok(Reach { rows, near, tasks })
+        self.seeding.evaluations += (count * many + near.len() * BLOCK) as u64;
+        Ok(Reach { candidates: rows, near, hits, tasks })
     }
 
-    /// Calls `f` with each point of a task, each candidate that may gain it, and their distance.
+    /// Calls `f` with each block of a task, each candidate within its reach, and their distances.
     fn compare(
         &self,
-        reach: &Reach<P::Centres>,
-        task: &Task,
-        mut f: impl FnMut(&Member, usize, f64),
+        reach: &Reach<B::Candidates>,
+        task: usize,
+        mut f: impl FnMut(usize, usize, &[f64]),
     ) -> Result<()> {
-        let members = &self.held[task.cluster].members[task.members.clone()];
-        let near = &reach.near[task.near.clone()];
-        let mut which = with_capacity(near.len(), "candidates")?;
-        which.extend(near.iter().map(|&(_, which)| which));
-        let mut table = zeroed(GROUP * near.len(), "distances")?;
-        let (mut here, mut rows) = ([Member { row: 0, distance: 0.0 }; GROUP], [0; GROUP]);
-        for group in members.chunks(GROUP) {
-            let (mut many, mut largest) = (0, 0.0);
-            for member in group {
-                (here[many], rows[many]) = (*member, member.row);
-                many += usize::from(member.distance > 0.0);
-                largest = member.distance.max(largest);
-            }
-            // The group has one level, mostly: what reaches the farthest may reach them all.
-            let limit = CentreDistances::reach(largest);
-            let count = near.iter().take_while(|(distance, _)| *distance < limit).count();
-            if count == 0 {
-                continue;
-            }
-            let (here, which) = (&here[..many], &which[..count]);
-            self.problem.points.table(&rows[..many], &reach.rows, which, &mut table);
-            for (member, distances) in here.iter().zip(table.chunks_exact(count)) {
-                for (&which, &distance) in which.iter().zip(distances) {
-                    f(member, which as usize, distance);
-                }
+        let hits = reach.task(task);
+        let most = hits.iter().map(|hit| hit.near.len()).max().unwrap_or(0);
+        let mut distances = zeroed(most * BLOCK, "distances")?;
+        for hit in hits {
+            let (near, nearest) = (&reach.near[hit.near.clone()], self.held(hit.block).nearest);
+            self.blocks.compare(hit.block, &reach.candidates, near, nearest, &mut distances);
+            for (&which, distances) in near.iter().zip(distances.chunks_exact(BLOCK)) {
+                f(hit.block, which as usize, distances);
             }
         }
         Ok(())
+    }
+}
+
+vectorised! {
+    /// The sum of what distances are less than the nearest ones, times shares.
+    fn gain(points: Held<'_>, distances: &[f64]) -> f64 {
+        let mut lanes = [0.0; 8];
+        let Some(distances) = distances.first_chunk::<BLOCK>() else { return 0.0 };
+        for from in 0..BLOCK / 8 {
+            for (i, lane) in lanes.iter_mut().enumerate() {
+                let at = 8 * from + i;
+                let less = points.nearest[at] - distances[at];
+                *lane += points.shares[at] * if less > 0.0 { less } else { 0.0 };
+            }
+        }
+        let [a, b, c, d, e, f, g, h] = lanes;
+        ((a + b) + (c + d)) + ((e + f) + (g + h))
     }
 }
 
@@ -353,33 +342,111 @@ mod tests {
 
     #[test]
     fn what_is_passed_over_would_gain_nothing() {
-        let (n, dim) = (5000, 3);
-        let mut draws = Stream::new(4).draws(Purpose::Uniform, 0);
-        // Clusters of very different widths, and points that coincide.
-        let mut data: Vec<f64> = (0..n * dim)
-            .map(|i| {
-                let cluster = (i / dim * 7919) % 23;
-                cluster as f64 + draws.normal() * 10f64.powi(-(cluster as i32 % 5))
-            })
-            .collect();
-        data.copy_within(0..600, 3000);
-        // And whole numbers, of which many candidates gain exactly as much: the first one is taken.
-        let whole: Vec<f64> = (0..n * dim).map(|_| draws.below(3) as f64).collect();
-        let weights: Vec<f64> = (0..n).map(|i| [1.0, 0.25, 0.0, 0.5][i % 4]).collect();
-        let some = Some(&weights[..]);
-        for (data, weights, sizes, spared) in [
-            (&data, None, [(60, 5), (9, 70)], 3),
-            (&data, some, [(60, 5), (9, 70)], 3),
-            (&whole, None, [(9, 5), (20, 9)], 1),
-        ] {
-            for (n_clusters, local_trials) in sizes {
-                let points = &Dense::new(&data[..], dim);
-                let rounds = Stream::new(9).rounds();
-                let run = Run::alone();
-                let problem = Problem { points, weights, n_clusters, rounds, run, reports: false };
-                let found = seed(&problem, local_trials).unwrap();
-                assert_eq!(found.indices, plainly(&problem, local_trials));
-                assert!(found.evaluations < (n * n_clusters * local_trials / spared) as u64);
+        // Looked at exactly; screened, in an order of neighbours; and screened as they come.
+        for (dim, n, spared) in [(3, 5000, 3), (20, 1200, 2), (140, 400, 1)] {
+            let mut draws = Stream::new(4).draws(Purpose::Uniform, 0);
+            // Clusters of very different widths, and points that coincide.
+            let mut data: Vec<f64> = (0..n * dim)
+                .map(|i| {
+                    let cluster = (i / dim * 7919) % 23;
+                    cluster as f64 + draws.normal() * 10f64.powi(-(cluster as i32 % 5))
+                })
+                .collect();
+            data.copy_within(0..n / 8 * dim, n / 2 * dim);
+            // And whole numbers, of which many candidates gain exactly as much: the first one is
+            // taken.
+            let whole: Vec<f64> = (0..n * dim).map(|_| draws.below(3) as f64).collect();
+            let weights: Vec<f64> = (0..n).map(|i| [1.0, 0.25, 0.0, 0.5][i % 4]).collect();
+            let some = Some(&weights[..]);
+            for (data, weights, sizes, spared) in [
+                (&data, None, [(60, 5), (9, 70)], spared),
+                (&data, some, [(60, 5), (9, 70)], spared),
+                (&whole, None, [(9, 5), (20, 9)], 1),
+            ] {
+                let mut points = Dense::new(&data[..], dim);
+                assert!(points.checked(Run::alone()).unwrap().is_none());
+                let points = &points;
+                for (n_clusters, local_trials) in sizes {
+                    let rounds = Stream::new(9).rounds();
+                    let run = Run::alone();
+                    let problem =
+                        Problem { points, weights, n_clusters, rounds, run, reports: false };
+                    let found = seed(&problem, local_trials).unwrap();
+                    assert_eq!(
+                        found.indices,
+                        plainly(&problem, local_trials),
+                        "{dim} {n_clusters}"
+                    );
+                    let all = n * n_clusters * (2 * local_trials + 2);
+                    assert!(found.evaluations < (all / spared) as u64);
+                }
+            }
+        }
+    }
+
+    /// Far from the origin single precision says little, and gains of many candidates are the same
+    /// but for their last digits: what it leaves open is looked at exactly.
+    #[test]
+    fn single_precision_decides_nothing() {
+        let (n, run) = (900, Run::alone());
+        for (dim, width) in [(24, 1e-3), (24, 1.0), (24, 1e-13), (150, 1e-2)] {
+            let mut draws = Stream::new(6).draws(Purpose::Uniform, 0);
+            let data: Vec<f64> = (0..n * dim)
+                .map(|i| [-4e4, 0.0, 5e4][(i / dim) % 3] + draws.normal() * width)
+                .collect();
+            let rounds = Stream::new(2).rounds();
+            let found = [true, false].map(|screened| {
+                // Where the scale is not known, all distances are computed exactly.
+                let mut points = Dense::new(&data[..], dim);
+                assert!(!screened || points.checked(run).unwrap().is_none());
+                let points = &points;
+                let to_first = from_first(points);
+                let blocks = points.blocks((0, &to_first), 100, run).unwrap();
+                assert_eq!(blocks.has_bounds(), screened);
+                let problem =
+                    Problem { points, weights: None, n_clusters: 40, rounds, run, reports: false };
+                seed(&problem, 5).unwrap().indices
+            });
+            assert_eq!(found[0], found[1], "{dim} {width}");
+        }
+    }
+
+    fn from_first(points: &Dense<'_, f64>) -> Vec<f64> {
+        let mut out = vec![0.0; points.len()];
+        points.distances(0..out.len(), &points.target(0).unwrap(), &mut out);
+        out
+    }
+
+    /// A block is within reach of whatever is just nearer to one of its points than their centre.
+    #[test]
+    fn balls_hold_whom_they_may_lose() {
+        for (dim, first, width) in
+            [(1, 1e3, 1.0), (2, 1e3, 1.0), (20, 1e3, 1.0), (4, -1e5, 1e-2), (4, -1e5, 1e-3)]
+        {
+            let (n, run) = (1500, Run::alone());
+            let mut draws = Stream::new(3).draws(Purpose::Uniform, 0);
+            let mut data: Vec<f64> = (0..n * dim).map(|_| 1e3 + width * draws.normal()).collect();
+            // What is far from the first point moves when it is rounded.
+            data[..dim].fill(first);
+            let mut points = Dense::new(&data[..], dim);
+            assert!(points.checked(run).unwrap().is_none());
+            let (points, rounds) = (&points, Stream::new(9).rounds());
+            let problem =
+                Problem { points, weights: None, n_clusters: 9, rounds, run, reports: false };
+            let to = |row: usize| problem.distances(&points.target(row).unwrap()).unwrap();
+            let blocks = points.blocks((0, &to(0)), 100, run).unwrap();
+            let mut state = State::new(&problem, 0, to(0), &blocks).unwrap();
+            for candidate in (0..n).step_by(37) {
+                let truth = to(candidate);
+                for place in (candidate % 5..n).step_by(5) {
+                    let distance = truth[blocks.rows()[place]];
+                    state.nearest.fill(0.0);
+                    state.nearest[place] = distance.next_up();
+                    (0..state.reach.len()).for_each(|block| state.measure(block));
+                    let reach = state.reach(&[candidate]).unwrap();
+                    let hit: Vec<usize> = reach.hits.iter().map(|hit| hit.block).collect();
+                    assert_eq!(hit, [place / BLOCK], "{dim}");
+                }
             }
         }
     }
@@ -394,7 +461,10 @@ mod tests {
         let rounds = Stream::new(9).rounds();
         let weights = Some(&weights[..]);
         let problem = Problem { points, weights, n_clusters: 9, rounds, run, reports: false };
-        let mut state = Clusters::new(&problem).unwrap();
+        let first = problem.first().unwrap();
+        let distances = problem.distances(&points.target(first).unwrap()).unwrap();
+        let blocks = points.blocks((first, &distances), 100, run).unwrap();
+        let mut state = State::new(&problem, first, distances, &blocks).unwrap();
         for row in [3, 400, 1200] {
             state.choose(row).unwrap();
         }

@@ -4,6 +4,9 @@
 //! |---|---|
 //! | `points` | what the methods ask of data; dense rows |
 //! | `sparse` | sparse rows |
+//! | `blocks` | points in blocks of neighbours, side by side |
+//! | `screening` | what a quick look in single precision says of distances |
+//! | `neighbours` | an order of points in which neighbours come together |
 //! | `envelope` | upper bounds of all distances, tightened as they are looked at |
 //! | `centre_distances` | distances between centres, which spare distances to points |
 //! | `lazy` | the exact law by rejection from the envelope: a fraction of the distances |
@@ -16,15 +19,18 @@
 //! Draws are named by the number of the centre; no result depends on the number of threads. Progress
 //! counts centres.
 
+mod blocks;
 mod centre_distances;
 mod chain;
 mod envelope;
 mod greedy;
 mod lazy;
+mod neighbours;
 mod parallel;
 mod plain;
 mod points;
 mod rejection;
+mod screening;
 mod sparse;
 
 use sortes_core::csr::{Csr, Index};
@@ -169,7 +175,7 @@ impl Request<'_> {
         dim: usize,
         run: Run<'_>,
     ) -> Result<(Seeding, Option<Assignment>)> {
-        let points = Dense::new(data, dim);
+        let mut points = Dense::new(data, dim);
         match points.checked(run)? {
             None => self.answer(&points, run),
             Some(wider) => self.answer(&wider, run),

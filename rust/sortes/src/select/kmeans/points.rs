@@ -8,6 +8,8 @@ use sortes_core::memory::{copied, reserve, with_capacity, zeroed};
 use sortes_core::simd::distance::{Coordinate, Nearest};
 use sortes_core::{Error, Result, Run, vectorised};
 
+use super::blocks::{Blocks, DenseBlocks, Plan};
+
 /// Values beyond this, or all below its inverse, have squares that `f64` cannot add up.
 const LARGEST: f64 = 1e140;
 /// Single precision is left where squares would leave its range, or lose what they say.
@@ -23,6 +25,10 @@ pub(super) trait Points: Sync {
     type Centres: Sync;
     /// Points of their own memory.
     type Subset: Points;
+    /// All points, in blocks.
+    type Blocks<'p>: Blocks
+    where
+        Self: 'p;
 
     /// How many points there are.
     fn len(&self) -> usize;
@@ -60,8 +66,17 @@ pub(super) trait Points: Sync {
     /// The squared distances of a point to all centres.
     fn to_centres(&self, row: usize, centres: &Self::Centres, out: &mut [f64]);
 
-    /// As [`Coordinate::table`].
-    fn table(&self, rows: &[usize], centres: &Self::Centres, which: &[u32], out: &mut [f64]);
+    /// All points, to be compared with `comparisons` candidates each, after `first`, whose squared
+    /// distances from all points are known.
+    ///
+    /// # Errors
+    /// If there is no memory for them, or the work is cancelled.
+    fn blocks(
+        &self,
+        first: (usize, &[f64]),
+        comparisons: usize,
+        run: Run<'_>,
+    ) -> Result<Self::Blocks<'_>>;
 
     /// As [`Coordinate::nearest`].
     fn nearest(
@@ -85,12 +100,14 @@ pub(super) trait Points: Sync {
 pub(super) struct Dense<'a, T: Real> {
     data: Cow<'a, [T]>,
     dim: usize,
+    /// The largest absolute value, zero where it is not known.
+    scale: f64,
 }
 
 impl<'a, T: Real> Dense<'a, T> {
     /// Points of dimension `dim`, row after row in `data`.
     pub(super) fn new(data: impl Into<Cow<'a, [T]>>, dim: usize) -> Self {
-        Self { data: data.into(), dim }
+        Self { data: data.into(), dim, scale: 0.0 }
     }
 
     fn row(&self, row: usize) -> &[T] {
@@ -103,9 +120,10 @@ impl<'a, T: Real> Dense<'a, T> {
     /// # Errors
     /// [`Error::Row`] if a value is NaN or infinite, [`Error::Argument`] if squares of the values
     /// would leave the range of `f64`; if there is no memory for a copy, or the work is cancelled.
-    pub(super) fn checked(&self, run: Run<'_>) -> Result<Option<Dense<'static, f64>>> {
+    pub(super) fn checked(&mut self, run: Run<'_>) -> Result<Option<Dense<'static, f64>>> {
         let dim = self.dim.max(1);
         let scale = scale_of(&self.data, |at| (at / dim, at % dim), run)?;
+        self.scale = scale;
         if T::IS_DOUBLE || scale == 0.0 || SINGLE.contains(&scale) {
             return Ok(None);
         }
@@ -113,7 +131,7 @@ impl<'a, T: Real> Dense<'a, T> {
         for range in run.blocks(self.data.len(), TASK) {
             wide.extend(self.data[range?].iter().map(|&x| -> f64 { x.into() }));
         }
-        Ok(Some(Dense::new(wide, self.dim)))
+        Ok(Some(Dense { scale, ..Dense::new(wide, self.dim) }))
     }
 }
 
@@ -175,6 +193,10 @@ impl<T: Real> Points for Dense<'_, T> {
     type Target = Vec<T>;
     type Centres = Vec<T>;
     type Subset = Dense<'static, T>;
+    type Blocks<'p>
+        = DenseBlocks<'p, T>
+    where
+        Self: 'p;
 
     fn len(&self) -> usize {
         self.data.len() / self.dim
@@ -222,8 +244,14 @@ impl<T: Real> Points for Dense<'_, T> {
         T::distances(centres, self.row(row), out);
     }
 
-    fn table(&self, rows: &[usize], centres: &Vec<T>, which: &[u32], out: &mut [f64]) {
-        T::table(&self.data, rows, centres, which, self.dim, out);
+    fn blocks(
+        &self,
+        first: (usize, &[f64]),
+        comparisons: usize,
+        run: Run<'_>,
+    ) -> Result<DenseBlocks<'_, T>> {
+        let plan = Plan { first, comparisons, fits: SINGLE.contains(&self.scale) };
+        DenseBlocks::new(&self.data, self.dim, &plan, run)
     }
 
     #[inline]
@@ -244,7 +272,7 @@ impl<T: Real> Points for Dense<'_, T> {
             run.check()?;
             data.extend_from_slice(self.row(row));
         }
-        Ok(Dense::new(data, self.dim))
+        Ok(Dense { scale: self.scale, ..Dense::new(data, self.dim) })
     }
 }
 

@@ -3,10 +3,11 @@
 use std::ops::Range;
 
 use sortes_core::csr::{Csr, Index};
-use sortes_core::memory::{reserve, with_capacity, zeroed};
+use sortes_core::memory::{filled, reserve, with_capacity, zeroed};
 use sortes_core::simd::distance::{Coordinate, Nearest};
 use sortes_core::{Result, Run};
 
+use super::blocks::{self, Blocks};
 use super::points::{Points, scale_of};
 
 /// Below this part of the norms, the difference of two nearly equal points is computed number by
@@ -93,6 +94,10 @@ impl<T: Coordinate, I: Index> Points for Sparse<'_, T, I> {
     type Target = Target;
     type Centres = Vec<usize>;
     type Subset = Sparse<'static, T, I>;
+    type Blocks<'p>
+        = SparseBlocks<'p, Self>
+    where
+        Self: 'p;
 
     fn len(&self) -> usize {
         self.rows.rows()
@@ -158,11 +163,13 @@ impl<T: Coordinate, I: Index> Points for Sparse<'_, T, I> {
         }
     }
 
-    fn table(&self, rows: &[usize], centres: &Vec<usize>, which: &[u32], out: &mut [f64]) {
-        let pairs = rows.iter().flat_map(|&row| which.iter().map(move |&centre| (row, centre)));
-        for ((row, centre), out) in pairs.zip(out) {
-            *out = self.distance(row, centres[centre as usize]);
+    fn blocks(&self, _: (usize, &[f64]), _: usize, run: Run<'_>) -> Result<SparseBlocks<'_, Self>> {
+        let mut rows = with_capacity(self.len(), "points")?;
+        for range in run.blocks(self.len(), BLOCK) {
+            rows.extend(range?);
         }
+        let radii = filled(rows.len().div_ceil(blocks::BLOCK), f64::INFINITY, "blocks")?;
+        Ok(SparseBlocks { points: self, rows, radii })
     }
 
     fn nearest(
@@ -191,5 +198,49 @@ impl<T: Coordinate, I: Index> Points for Sparse<'_, T, I> {
         let mut squares = with_capacity(rows.len(), "norms")?;
         squares.extend(rows.iter().map(|&row| self.squares[row]));
         Ok(Sparse { rows: self.rows.subset(rows, run)?, squares })
+    }
+}
+
+/// Sparse rows in blocks, as they come.
+pub(super) struct SparseBlocks<'p, P> {
+    points: &'p P,
+    rows: Vec<usize>,
+    radii: Vec<f64>,
+}
+
+impl<P: Points> Blocks for SparseBlocks<'_, P> {
+    type Candidates = Vec<P::Target>;
+
+    fn rows(&self) -> &[usize] {
+        &self.rows
+    }
+
+    fn radii(&self) -> &[f64] {
+        &self.radii
+    }
+
+    fn candidates(&self, rows: &[usize]) -> Result<Vec<P::Target>> {
+        rows.iter().map(|&row| self.points.target(row)).collect()
+    }
+
+    fn middles(&self) -> usize {
+        0
+    }
+
+    fn to_middles(&self, _: &Vec<P::Target>, _: &[u32], _: &mut [f64]) {}
+
+    fn compare(
+        &self,
+        block: usize,
+        candidates: &Vec<P::Target>,
+        which: &[u32],
+        _: &[f64],
+        out: &mut [f64],
+    ) {
+        let range = block * blocks::BLOCK..self.rows.len().min((block + 1) * blocks::BLOCK);
+        for (&which, out) in which.iter().zip(out.chunks_exact_mut(blocks::BLOCK)) {
+            let out = &mut out[..range.len()];
+            self.points.distances(range.clone(), &candidates[which as usize], out);
+        }
     }
 }
