@@ -5,7 +5,9 @@ draws one token per row of the batch whose turn it is.
 """
 
 import ctypes
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import sortes
@@ -14,6 +16,7 @@ import transformers
 from sortes.decode import keep_mask
 from transformers import LogitsProcessorList
 
+from benches.decode.rows import GOAL_VOCABULARIES, MIDDLE
 from benches.turns import Turn, peer
 
 
@@ -26,21 +29,31 @@ class Rule:
     arguments : dict
         Of `sortes.sample`, in the order in which the steps act.
     goal : float
-        Multiple of the yardstick's time that the pipeline, draw included, is to stay below.
+        Multiple of the yardstick's time that the pipeline, draw included, is to stay below in long
+        rows.
     faster : float
         How many times as fast as transformers and `torch.multinomial` it is to be.
     yardstick : str
         Which of `YARDSTICKS`.
+    other_goals : mapping of int to float
+        The goal at other sizes of the vocabulary.
     """
 
     arguments: dict[str, float]
     goal: float
     faster: float = 0.0
     yardstick: str = "softmax"
+    other_goals: Mapping[int, float] = MappingProxyType({})
+
+    def goal_at(self, V: int) -> dict[str, float]:
+        """Return the goal for rows of V logits, if there is one."""
+        usual = self.goal if V in GOAL_VOCABULARIES else None
+        goal = self.other_goals.get(V, usual)
+        return {} if goal is None else {self.yardstick: goal}
 
 
 RULES = {
-    "greedy": Rule({"temperature": 0.0}, 1.2, yardstick="amax"),
+    "greedy": Rule({"temperature": 0.0}, 1.15, 0, "amax", {MIDDLE: 1.25}),
     "min-p 0.1": Rule({"min_p": 0.1}, 0.6, 50),
     "top-k 50": Rule({"top_k": 50}, 0.6, 50),
     "epsilon 3e-4": Rule({"epsilon_cutoff": 3e-4}, 0.9, 50),
@@ -48,8 +61,12 @@ RULES = {
     "temperature 0.7, top-k 50, top-p 0.95": Rule(
         {"temperature": 0.7, "top_k": 50, "top_p": 0.95}, 0.7
     ),
-    "top-p 0.9": Rule({"top_p": 0.9}, 1.4, 140),
-    "typical 0.9": Rule({"typical_p": 0.9}, 1.8, 140),
+    "temperature 0.7, top-p 0.95, min-p 0.01": Rule(
+        {"temperature": 0.7, "top_p": 0.95, "min_p": 0.01}, 0.8
+    ),
+    "top-p 0.9": Rule({"top_p": 0.9}, 0.8, 140, other_goals={1_000: 3.0, 32_768: 1.0}),
+    "top-p 0.5": Rule({"top_p": 0.5}, 1.0),
+    "typical 0.9": Rule({"typical_p": 0.9}, 0.9, 140),
 }
 
 YARDSTICKS = {"softmax": torch.softmax, "amax": torch.amax}

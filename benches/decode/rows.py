@@ -9,6 +9,7 @@ import torch
 RECORDED = next(Path(__file__).parents[2].glob("tests/data/**/smollm_rows.npz"))
 KINDS = ("flat", "peaked", "real")
 VOCABULARIES = (32_768, 128_256, 262_144)
+MIDDLE, GOAL_VOCABULARIES = VOCABULARIES[1], VOCABULARIES[1:]
 DTYPES = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}
 LARGEST_BATCH = 64
 # Contenders take turns with this many batches: no branch predictor learns a row by heart, and at

@@ -4,12 +4,19 @@ import pytest
 
 from benches.decode import contenders
 from benches.decode.contenders import RULES
-from benches.decode.rows import DTYPES, KINDS, VOCABULARIES, batches
+from benches.decode.rows import (
+    DTYPES,
+    GOAL_VOCABULARIES,
+    KINDS,
+    MIDDLE,
+    VOCABULARIES,
+    batches,
+)
 from benches.turns import turns
 
-MIDDLE = VOCABULARIES[1]
-GOAL_VOCABULARIES = VOCABULARIES[1:]
 ONE_ROW = [(1, V, dtype, kind) for V in VOCABULARIES for kind in KINDS for dtype in DTYPES]
+# What a call costs beside its work.
+ONE_ROW += [(1, 1_000, "f32", "flat")]
 # Memory is what differs in a batch: all sizes, kinds and dtypes, but not all their combinations.
 BATCHED = [(64, V, "f32", "real") for V in VOCABULARIES]
 BATCHED += [(64, MIDDLE, "f32", "flat"), (64, MIDDLE, "f16", "real"), (64, MIDDLE, "bf16", "real")]
@@ -27,11 +34,11 @@ def test_one_row(benchmark, cell, name):
     B, V, dtype, kind = cell
     rule, rows = RULES[name], batches(kind, B, V, dtype)
     others = {}
-    goal = {rule.yardstick: rule.goal} if V in GOAL_VOCABULARIES else {}
+    goal = rule.goal_at(V)
     if dtype == "f32":
         others["transformers"] = contenders.hugging_face(rule, rows)
         others["llama.cpp"] = contenders.llama_cpp(rule, rows)
-        if goal and rule.faster:
+        if rule.faster and V in GOAL_VOCABULARIES:
             goal["transformers"] = 1 / rule.faster
     ours = {"sortes": contenders.ours(rule, rows)}
     contenders.check(rule, rows, ours | others)

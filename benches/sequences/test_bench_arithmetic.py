@@ -5,11 +5,10 @@ import pytest
 from sortes.decode import draw
 from sortes.sequences import ArithmeticCodes
 
-from benches.decode.rows import KINDS, VOCABULARIES, batches
+from benches.decode.rows import KINDS, MIDDLE, VOCABULARIES, batches
 from benches.sequences.references import arithmetic_decode
 from benches.turns import turns
 
-MIDDLE = VOCABULARIES[1]
 RULES = {"no rule": {}, "top-p 0.9": {"top_p": 0.9}, "min-p 0.1": {"min_p": 0.1}}
 CELLS = [(1, V, kind) for V in VOCABULARIES for kind in KINDS] + [(64, MIDDLE, "real")]
 GOAL = 1.3  # of the draw's time

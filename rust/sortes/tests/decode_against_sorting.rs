@@ -75,10 +75,21 @@ fn call<'a>(rules: &'a Rules, streams: &'a [Stream]) -> Call<'a> {
 }
 
 fn kept(row: &[f32], params: &[(&str, f64)]) -> Vec<bool> {
-    let rules = rules(params);
+    kept_by(row, &rules(params))
+}
+
+fn kept_jointly(row: &[f32], k: f64, top_p: f64) -> Vec<bool> {
+    let order = vec![Rule::named("top_k_top_p").unwrap()];
+    let mut rules = Rules::new(Options { order, ..Options::default() });
+    rules.set("top_k", k).unwrap();
+    rules.set("top_p", top_p).unwrap();
+    kept_by(row, &rules)
+}
+
+fn kept_by(row: &[f32], rules: &Rules) -> Vec<bool> {
     let mut out = vec![false; row.len()];
     let logits = Matrix(vec![row.to_vec()]);
-    call(&rules, &[Stream::new(0)]).keep_mask(&logits, &mut out, Run::alone()).unwrap();
+    call(rules, &[Stream::new(0)]).keep_mask(&logits, &mut out, Run::alone()).unwrap();
     out
 }
 
@@ -175,6 +186,20 @@ fn nuclei() {
                     inside &= got[id];
                     before += p[id];
                 }
+            }
+        }
+    }
+}
+
+#[test]
+fn joint_sets() {
+    for (name, row) in rows() {
+        for k in [1.0, 40.0, 3_000.0] {
+            for top_p in [0.0, 0.02, 0.4, 0.999] {
+                let (few, nucleus) = (kept(&row, &[("top_k", k)]), kept(&row, &[("top_p", top_p)]));
+                let both: Vec<_> = few.iter().zip(&nucleus).map(|(a, b)| a & b).collect();
+                let got = kept_jointly(&row, k, top_p);
+                assert_eq!(got, both, "{name}: top_k {k}, top_p {top_p}");
             }
         }
     }

@@ -39,6 +39,8 @@ pub struct Wanted {
 }
 
 impl Wanted {
+    /// Nothing.
+    pub const PLAIN: Self = Self { entropy: false, square: false };
     /// The entropy alone.
     pub const ENTROPY: Self = Self { entropy: true, square: false };
 }

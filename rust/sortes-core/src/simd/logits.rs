@@ -168,6 +168,48 @@ vectorised! {
         }
     }
 
+    /// The weights `exp((l - max) * scale)` of the logits in two windows, the second inside the first,
+    /// as two sums. `blocks` are the maxima of the blocks of `x`.
+    ///
+    /// Exponentials are taken of those logits alone.
+    pub fn masses_within[L](
+        x: &[f32],
+        blocks: &[f32],
+        max: f32,
+        scale: f32,
+        wide: (f32, f32),
+        narrow: (f32, f32),
+    ) -> (f64, f64) {
+        unsafe {
+            let (m, s) = (L::splat(max), L::splat(scale));
+            let (lo, hi) = (L::splat(wide.0), L::splat(wide.1));
+            let (first, last) = (L::splat(narrow.0), L::splat(narrow.1));
+            let (mut all, mut some) = (L::zero_d(), L::zero_d());
+            let mut packed = [0.0_f32; BLOCK + LANES];
+            for (block, _) in x.chunks(BLOCK).zip(blocks).filter(|(_, best)| **best >= wide.0) {
+                let mut n = 0;
+                for_vectors!(L, block, |v| {
+                    let inside = L::and(L::ge(v, lo), L::ge(hi, v));
+                    n += L::compress(packed.as_mut_ptr().add(n), inside, v);
+                });
+                L::store(packed.as_mut_ptr().add(n), L::splat(f32::NEG_INFINITY));
+                let (mut of_all, mut of_some) = (L::splat(0.0), L::splat(0.0));
+                let mut i = 0;
+                while i < n {
+                    let v = L::load(packed.as_ptr().add(i));
+                    let w = exp::<L>(L::mul(L::sub(v, m), s));
+                    of_all = L::add(of_all, w);
+                    let inside = L::and(L::ge(v, first), L::ge(last, v));
+                    of_some = L::add(of_some, L::keep(inside, w));
+                    i += LANES;
+                }
+                all = L::add_d(all, of_all);
+                some = L::add_d(some, of_some);
+            }
+            (reduce(L::to_array_d(all)), reduce(L::to_array_d(some)))
+        }
+    }
+
     /// Appends the logits inside `window` and their ids (`first_id` is that of `x[0]`), in the
     /// order of the ids.
     pub fn gather_window[L](
@@ -183,8 +225,11 @@ vectorised! {
             let mut id = first_id;
             for_vectors!(L, x, |v| {
                 let mut bits = L::bits(L::and(L::ge(v, lo), L::ge(hi, v)));
-                if bits != 0 {
-                    let lanes = L::to_array(v);
+                let lanes = L::to_array(v);
+                if bits == (1 << LANES) - 1 {
+                    values.extend_from_slice(&lanes);
+                    ids.extend(id..id + LANES as u32);
+                } else {
                     while bits != 0 {
                         let lane = bits.trailing_zeros();
                         values.push(lanes[lane as usize]);

@@ -174,6 +174,26 @@ proptest! {
     }
 
     #[test]
+    fn masses_of_windows(
+        x in logits(),
+        scale in prop_oneof![Just(1.0_f32), 0.1_f32..10.0, Just(0.0)],
+        wide in (-60.0_f32..40.0, 0.0_f32..60.0),
+        narrow in (0.0_f32..5.0, 0.0_f32..5.0),
+    ) {
+        let x: Vec<f32> = x.into_iter().filter(|l| *l < 1e30).collect();
+        let max = max_of(&x);
+        prop_assume!(max > f32::NEG_INFINITY);
+        let wide = (wide.0, wide.0 + wide.1);
+        let narrow = (wide.0 + narrow.0, wide.1 - narrow.1);
+        let blocks: Vec<f32> = x.chunks(BLOCK).map(max_of).collect();
+        let got = on_all_levels(|| masses_within(&x, &blocks, max, scale, wide, narrow));
+        for (got, window) in [(got.0, wide), (got.1, narrow)] {
+            let expected = exp_sums(&x, max, scale, window, Wanted::default()).z;
+            prop_assert!((got - expected).abs() <= 2e-6 * expected, "{got} {expected}");
+        }
+    }
+
+    #[test]
     fn histograms_partition_the_row(
         x in logits(),
         two_sided in any::<bool>(),

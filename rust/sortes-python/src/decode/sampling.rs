@@ -102,11 +102,17 @@ fn set(
 }
 
 /// One stream for all rows, or one for each.
-pub(crate) struct Streams(Vec<rng::Stream>);
+pub(crate) enum Streams {
+    One(rng::Stream),
+    Each(Vec<rng::Stream>),
+}
 
 impl Streams {
     pub(crate) fn as_slice(&self) -> &[rng::Stream] {
-        &self.0
+        match self {
+            Self::One(stream) => std::slice::from_ref(stream),
+            Self::Each(streams) => streams,
+        }
     }
 }
 
@@ -115,14 +121,14 @@ impl<'py> FromPyObject<'_, 'py> for Streams {
 
     fn extract(x: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
         if let Ok(stream) = x.cast::<Stream>() {
-            return Ok(Self(vec![stream.get().0]));
+            return Ok(Self::One(stream.get().0));
         }
         let given = x.cast::<PyList>()?;
         let mut streams = with_capacity(given.len(), "streams").map_err(to_py)?;
         for stream in given.iter() {
             streams.push(stream.cast::<Stream>()?.get().0);
         }
-        Ok(Self(streams))
+        Ok(Self::Each(streams))
     }
 }
 
@@ -197,7 +203,7 @@ impl Given<'_> {
         ns: f64,
         f: impl FnOnce(&Call<'_>, &Logits, Run<'_>) -> Result<T> + Send,
     ) -> PyResult<T> {
-        let (logits, call) = (&self.logits, self.call(&streams.0));
+        let (logits, call) = (&self.logits, self.call(streams.as_slice()));
         job.run(size(logits, ns), |run| f(&call, logits, run))
     }
 }

@@ -8,6 +8,7 @@ use super::pipeline::Rules;
 use super::rows::{Row, Rows, each_row, with_scratch};
 use super::rules::Act;
 use super::survivors::{Scratch, Survivors, grow};
+use super::verdict::{Pending, acting};
 use sortes_core::rng::{Purpose, Stream};
 use sortes_core::{Error, Result, Run, simd};
 
@@ -158,7 +159,7 @@ impl Call<'_> {
     ) -> Result<()> {
         check_uniforms(uniforms, logits.rows())?;
         self.for_rows(logits, out, 1, run, |row, x, out| {
-            out[0] = i64::from(row.draw(x, uniforms, method)?.1);
+            out[0] = i64::from(row.token(x, uniforms, method)?);
             Ok(())
         })
     }
@@ -279,7 +280,7 @@ impl Call<'_> {
             for end in ends {
                 if end > low {
                     let index = row.index;
-                    let mut survivors = row.survivors_with(x, &mut || low, None)?;
+                    let mut survivors = row.survivors_with(x, &mut || low, None, usize::MAX)?;
                     if survivors.is_empty() {
                         return Err(nothing_left(index));
                     }
@@ -368,7 +369,7 @@ impl OneRow<'_> {
     /// The survivors of the rules; those that act at random read the row's own stream.
     pub(super) fn survivors<'s, T: Element>(&'s mut self, x: &'s [T]) -> Result<Survivors<'s>> {
         let (call, index) = (self.call, self.index);
-        self.survivors_with(x, &mut || call.uniform(index, Purpose::Coin)(), None)
+        self.survivors_with(x, &mut || call.uniform(index, Purpose::Coin)(), None, usize::MAX)
     }
 
     /// The same with a mask of packed bits: there may be none. And the logarithm of the share of the
@@ -381,16 +382,19 @@ impl OneRow<'_> {
         let (call, index) = (self.call, self.index);
         let mut ln_share = 0.0;
         let mut uniform = || call.uniform(index, Purpose::Coin)();
-        let survivors = self.survivors_with(x, &mut uniform, Some((words, &mut ln_share)))?;
+        let survivors =
+            self.survivors_with(x, &mut uniform, Some((words, &mut ln_share)), usize::MAX)?;
         Ok((survivors, ln_share))
     }
 
-    /// The survivors of the rules. All that act at random share one uniform.
+    /// The survivors of the first `acting` rules; the others are left [pending](Pending). All that act
+    /// at random share one uniform.
     fn survivors_with<'s, T: Element>(
         &'s mut self,
         x: &'s [T],
         uniform: &mut dyn FnMut() -> f64,
         weighed: Option<(&[u32], &mut f64)>,
+        acting: usize,
     ) -> Result<Survivors<'s>> {
         let edits = self.edits() || weighed.is_some();
         let rewrites = self.rewrites();
@@ -434,7 +438,8 @@ impl OneRow<'_> {
         if survivors.is_empty() {
             return Ok(survivors);
         }
-        for rule in options.order.iter().filter(|rule| rule.is_on(params)) {
+        let acting = acting.min(options.order.len());
+        for rule in options.order[..acting].iter().filter(|rule| rule.is_on(params)) {
             if let Act::Narrow(narrow) = rule.act
                 && rule.chance.is_none_or(|chance| uniform() < chance(params))
             {
@@ -445,6 +450,7 @@ impl OneRow<'_> {
                 break;
             }
         }
+        survivors.pending = Pending::of(acting, params, options);
         Ok(survivors)
     }
 
@@ -463,5 +469,23 @@ impl OneRow<'_> {
         };
         let token = drawn.ok_or_else(|| nothing_left(index))?;
         Ok((survivors, token))
+    }
+
+    /// The token that [`draw`](Self::draw) draws, without the survivors: they need not be found for it.
+    pub(super) fn token<T: Element>(
+        &mut self,
+        x: &[T],
+        uniforms: Option<&[f64]>,
+        method: Method,
+    ) -> Result<u32> {
+        if uniforms.is_some() || method == Method::Scan {
+            return Ok(self.draw(x, uniforms, method)?.1);
+        }
+        let (call, index) = (self.call, self.index);
+        let mut coin = || call.uniform(index, Purpose::Coin)();
+        let acting = acting(&self.params, &call.rules.options);
+        let mut survivors = self.survivors_with(x, &mut coin, None, acting)?;
+        let drawn = survivors.draw(method, &mut call.uniform(index, Purpose::Token));
+        drawn.ok_or_else(|| nothing_left(index))
     }
 }

@@ -105,7 +105,7 @@ impl Survivors<'_> {
         let x = if self.listed { &work.values } else { self.row.x };
         let pass = Pass { max, scale, ends, rank: Rank::Logit };
         // What is further away than this has no weight.
-        let key = pass.key(spread(pass.furthest(x).min(WEIGHTLESS / scale)));
+        let key = pass.key(spread(pass.furthest(x).min(WEIGHTLESS / scale), BINS));
         work.bins.clear();
         work.bins.resize(BINS, 0.0);
         simd::key_histogram(x, max, scale, ends, &key, &mut work.bins);

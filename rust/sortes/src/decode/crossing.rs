@@ -18,6 +18,8 @@ pub(super) const BINS: usize = 1024;
 pub(super) const GROUP: usize = 1 << 16;
 /// Lists up to this length are sorted outright.
 const SORT: usize = 256;
+/// Lists up to this length are cut into fewer bins, which are faster to walk.
+const FEW: usize = 4096;
 /// A sample takes this many logits out of each block.
 const SAMPLE_RUN: usize = 8;
 /// How wide the bracket around the estimated crossing is, at each attempt: this part of the mass
@@ -218,7 +220,7 @@ impl Survivors<'_> {
             let others = |l: &f32| if *l == best { f32::NEG_INFINITY } else { *l };
             work.sample.extend(stretch[..SAMPLE_RUN].iter().map(others));
         }
-        let bins_per_unit = spread(pass.furthest(&work.sample));
+        let bins_per_unit = spread(pass.furthest(&work.sample), BINS);
         let key = pass.key(bins_per_unit);
         work.sampled.clear();
         work.sampled.resize(BINS, 0.0);
@@ -314,9 +316,10 @@ impl Survivors<'_> {
             self.weigh_bin(pass);
             return self.cross_bin(pass, ahead, target, reach);
         }
-        let key = pass.key(spread(pass.furthest(&work.bracket)));
+        let bins = if work.bracket.len() <= FEW { BINS / 4 } else { BINS };
+        let key = pass.key(spread(pass.furthest(&work.bracket), bins));
         work.bins.clear();
-        work.bins.resize(BINS, 0.0);
+        work.bins.resize(bins, 0.0);
         simd::key_histogram(&work.bracket, max, scale, ends, &key, &mut work.bins);
         let (mut before, mut last) = (ahead, None);
         for (bin, &mass) in work.bins.iter().enumerate() {
@@ -388,7 +391,7 @@ pub(super) fn cross_ranked(
 }
 
 /// Bins per unit with which the furthest rank falls into the last bin.
-pub(super) fn spread(furthest: f32) -> f32 {
-    let bins_per_unit = (BINS as f32 - 0.5) / furthest;
+pub(super) fn spread(furthest: f32, bins: usize) -> f32 {
+    let bins_per_unit = (bins as f32 - 0.5) / furthest;
     if bins_per_unit.is_finite() && bins_per_unit > 0.0 { bins_per_unit } else { 1.0 }
 }

@@ -4,7 +4,8 @@
 //! it is drawn, so that a token without weight never is. A long row is walked in two levels: its
 //! chunk sums, which a rule has usually left behind, then one chunk. Where those sums cover more
 //! than the survivors, the token that they give is accepted if it survived and drawn again if not,
-//! which has the same law and spares a pass over the row.
+//! which has the same law and spares a pass over the row. Whether it survived is told without a look
+//! at all survivors where that can be.
 
 use super::law::SumsOf;
 use super::rows::CHUNK;
@@ -30,6 +31,7 @@ impl<'a> Survivors<'a> {
         if self.is_empty() {
             return None;
         }
+        self.prepare(method);
         if !self.listed
             && method == Method::Auto
             && let Some(sums) = self.sums
@@ -38,11 +40,12 @@ impl<'a> Survivors<'a> {
             // Cheaper than to look for the survivors: most of the mass usually survives.
             for _ in 0..TRIES {
                 let (id, l) = self.walk(uniform(), sums)?;
-                if self.window.contains(l, id) {
+                if self.keeps(l, id) {
                     return Some(id);
                 }
             }
         }
+        self.settle();
         if !self.is_single() {
             self.list();
         }

@@ -18,6 +18,7 @@
 //! | `crossing` | where their cumulative mass crosses a target, without a sort |
 //! | `exact` | decisions that rounding could turn, made again in double precision |
 //! | `draw` | the categorical draw |
+//! | `verdict` | whether the last rules keep a token that was drawn |
 //! | `choose` | tokens that somebody else takes, such as the decoder of a code |
 //! | `place` | one position of a text: the draw there, and the law of what is kept |
 //! | `several` | several tokens of a row, none of them twice |
@@ -52,6 +53,7 @@ mod rules;
 mod several;
 pub mod stats;
 mod survivors;
+mod verdict;
 mod window;
 
 pub use call::{Call, Mask};

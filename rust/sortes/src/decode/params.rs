@@ -5,6 +5,8 @@
 
 use super::domain::Domain;
 use super::rules::{self, Act, Critical};
+use super::verdict::Tells;
+use sortes_core::simd::Wanted;
 use sortes_core::{Error, Result};
 
 /// Temperatures below this one are greedy.
@@ -86,6 +88,8 @@ pub struct Rule {
     pub reshapes: bool,
     pub(super) act: Act,
     pub(super) critical: Option<Critical>,
+    /// Whether it tells of a token, before it acts, if that is kept.
+    pub(super) tells: Option<Tells>,
     /// How likely it is to act at all; without one it always does.
     pub(super) chance: Option<fn(&Params) -> f64>,
     is_on: fn(&Params) -> bool,
@@ -131,6 +135,11 @@ impl Rule {
 
     const fn critical(mut self, critical: Critical) -> Self {
         self.critical = Some(critical);
+        self
+    }
+
+    const fn tells(mut self, tells: Tells) -> Self {
+        self.tells = Some(tells);
         self
     }
 
@@ -194,6 +203,7 @@ macro_rules! table {
                 reshapes: false,
                 act: $act,
                 critical: None,
+                tells: None,
                 chance: None,
                 is_on: |params| {
                     [
@@ -212,6 +222,7 @@ macro_rules! table {
 }
 
 use Act::{Narrow, Rewrite};
+use Tells::{ByBest, ByLaw};
 use rules::{
     epsilon, eta, min_p, mirostat, p_less, smoothing, temperature, tfs, top_a, top_h, top_k,
     top_n_sigma, top_p, typical, xtc,
@@ -245,16 +256,18 @@ table! {
         /// How many tokens top-k keeps.
         top_k: 0.0, Above, Domain::integers(-INFINITY, INFINITY);
     }
-    top_p: Narrow(top_p::apply), .critical(top_p::critical) => {
+    top_p: Narrow(top_p::apply), .critical(top_p::critical),
+        .tells(ByLaw(Wanted::PLAIN, top_p::keeps)) => {
         /// Mass of the nucleus.
         top_p: 1.0, Unlike, Domain::PROBABILITY;
     }
     top_k_top_p with top_k, top_p: Narrow(top_p::apply_with_top_k) => {}
-    min_p: Narrow(min_p::apply), .critical(min_p::critical) => {
+    min_p: Narrow(min_p::apply), .critical(min_p::critical), .tells(ByBest(min_p::keeps)) => {
         /// Threshold relative to the largest probability.
         min_p: 0.0, Unlike, Domain::PROBABILITY;
     }
-    typical: Narrow(typical::apply), .may_drop_best() => {
+    typical: Narrow(typical::apply), .may_drop_best(),
+        .tells(ByLaw(Wanted::ENTROPY, typical::keeps)) => {
         /// Mass of the locally typical set.
         typical_p: 1.0, Unlike, Domain::SHARE;
     }

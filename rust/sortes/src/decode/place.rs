@@ -60,7 +60,7 @@ impl AnyRows<'_> {
     pub fn draw(&self, row: usize, place: &Place<'_>, run: Run<'_>) -> Result<u32> {
         with_any!(self, |rows| {
             let x = rows.row(row);
-            place.with_row(x.len(), run, |one| Ok(one.draw(x, None, Method::Auto)?.1))
+            place.with_row(x.len(), run, |one| one.token(x, None, Method::Auto))
         })
     }
 

@@ -10,6 +10,7 @@ use super::law::{Law, SumsOf};
 use super::masked::each;
 use super::pipeline::Ties;
 use super::rows::{CHUNK, Row, SPLIT};
+use super::verdict::Pending;
 use super::window::{ANY, Window};
 use sortes_core::memory::reserve;
 use sortes_core::num::{ceil_f32, floor_f32};
@@ -91,12 +92,15 @@ impl Work {
 
     /// Drops what the window leaves out from the list.
     fn retain(&mut self, window: &Window) {
+        let (lo, hi, is_plain) = (window.lo, window.hi, window.is_plain());
         let mut kept = 0;
         for i in 0..self.values.len() {
             let (l, id) = (self.values[i], self.ids[i]);
             self.values[kept] = l;
             self.ids[kept] = id;
-            kept += usize::from(window.contains(l, id));
+            // No branches: which logits stay cannot be foreseen.
+            let stays = if is_plain { (lo <= l) & (l <= hi) } else { window.contains(l, id) };
+            kept += usize::from(stays);
         }
         self.values.truncate(kept);
         self.ids.truncate(kept);
@@ -131,6 +135,8 @@ pub(super) struct Survivors<'a> {
     /// How the law is computed.
     pub(super) precision: Precision,
     pub(super) sums: Option<SumsOf>,
+    /// Rules that act when it is asked what is left, if the draw asks at all.
+    pub(super) pending: Option<Pending<'a>>,
 }
 
 impl<'a> Survivors<'a> {
@@ -160,6 +166,7 @@ impl<'a> Survivors<'a> {
             law: None,
             precision: Precision::Single,
             sums: None,
+            pending: None,
         })
     }
 

@@ -21,7 +21,7 @@ pub(super) mod top_p;
 pub(super) mod typical;
 pub(super) mod xtc;
 
-use super::params::Params;
+use super::params::{Params, Rule};
 use super::pipeline::Options;
 use super::survivors::Survivors;
 use sortes_core::Result;
@@ -35,6 +35,15 @@ pub(super) enum Act {
     /// Rewrites the logits of a row whose largest is given, as differences from that one; it acts
     /// before all that narrow.
     Rewrite(fn(&mut [f32], f32, &Params)),
+}
+
+impl Rule {
+    /// Lets a rule act that narrows.
+    pub(super) fn narrow(&self, survivors: &mut Survivors<'_>, params: &Params, options: &Options) {
+        if let Act::Narrow(narrow) = self.act {
+            narrow(survivors, params, options);
+        }
+    }
 }
 
 /// Writes the critical parameter of each token of a row that no rule has narrowed.

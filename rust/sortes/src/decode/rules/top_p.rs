@@ -14,14 +14,30 @@ pub(in crate::decode) fn apply(survivors: &mut Survivors<'_>, params: &Params, o
     }
 }
 
+/// Whether the nucleus holds all tokens of this logit, or none, whatever its boundary.
+pub(in crate::decode) fn keeps(
+    survivors: &mut Survivors<'_>,
+    params: &Params,
+    _: &Options,
+    logit: f32,
+) -> Option<bool> {
+    survivors.is_within(Rank::Logit, 0.0, params.top_p, logit)
+}
+
 /// Top-k and top-p, both judged on the same law (the joint order of SGLang and FlashInfer).
 pub(in crate::decode) fn apply_with_top_k(
     survivors: &mut Survivors<'_>,
     params: &Params,
     options: &Options,
 ) {
-    let nucleus = nucleus(survivors, params, options);
-    top_k::apply(survivors, params, options);
+    let least = top_k::least(survivors, params);
+    // The nucleus does not matter if it holds all that top-k keeps.
+    let moot = params.top_p < 1.0
+        && least.is_some_and(|l| keeps(survivors, params, options, l) == Some(true));
+    let nucleus = if moot { None } else { nucleus(survivors, params, options) };
+    if let Some(least) = least {
+        top_k::keep(survivors, least);
+    }
     if let Some((crossing, take)) = nucleus {
         survivors.keep_prefix(&crossing, take, ties(options));
     }

@@ -11,8 +11,7 @@ use sortes_core::simd::Wanted;
 /// `-ln p - H` is a distance between logits, `(c - l) / T` with `c` the logit of a token with
 /// `ln p = -H`, so that the kept set is a window around `c`.
 pub(in crate::decode) fn apply(survivors: &mut Survivors<'_>, params: &Params, _: &Options) {
-    let entropy = survivors.law(Wanted::ENTROPY).entropy;
-    let centre = survivors.logit_of(-entropy);
+    let centre = centre(survivors);
     let rank = Rank::Distance(centre);
     let mut crossing = survivors.crossing(rank, Goal::Share(params.typical_p), Reach::AtLeast).rank;
     if params.min_tokens() > 1 {
@@ -20,4 +19,22 @@ pub(in crate::decode) fn apply(survivors: &mut Survivors<'_>, params: &Params, _
         crossing = crossing.max(survivors.crossing(rank, goal, Reach::AtLeast).rank);
     }
     survivors.keep_within(centre, crossing);
+}
+
+/// Whether the typical set holds tokens of this logit.
+pub(in crate::decode) fn keeps(
+    survivors: &mut Survivors<'_>,
+    params: &Params,
+    _: &Options,
+    logit: f32,
+) -> Option<bool> {
+    let rank = Rank::Distance(centre(survivors));
+    let error = survivors.temperature() * survivors.rounding().entropy;
+    survivors.is_within(rank, error, params.typical_p, logit)
+}
+
+/// The logit of a token with `-ln p = H`.
+fn centre(survivors: &mut Survivors<'_>) -> f64 {
+    let entropy = survivors.law(Wanted::ENTROPY).entropy;
+    survivors.logit_of(-entropy)
 }
