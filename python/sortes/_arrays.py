@@ -95,7 +95,7 @@ def rows_of(x: object, name: str = "logits") -> Rows:
     bfloat16: Any = None
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(x, torch.Tensor):
-        if x.dtype in (torch.float32, torch.float16):
+        if x.dtype is torch.float32 or x.dtype is torch.float16:
             # One attempt costs less than asking the tensor for everything that speaks against it.
             try:
                 array = x.numpy()

@@ -333,9 +333,10 @@ def as_rules(rules: Rules | None, args: RuleArgs) -> Rules:
         if not args:
             return _NO_RULES
         # Values that cannot change under their names are compiled once: others by each call.
-        if _FROZEN.issuperset(map(type, args.values())):
-            return _compiled(**args)  # type: ignore[arg-type]
-        return Rules(**args)
+        for value in args.values():
+            if type(value) not in _FROZEN:
+                return Rules(**args)
+        return _compiled(**args)  # type: ignore[arg-type]
     if not isinstance(rules, Rules):
         raise TypeError(f"rules: must be a sortes.Rules, got {type(rules).__name__}")
     if args:
