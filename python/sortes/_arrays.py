@@ -95,19 +95,20 @@ def rows_of(x: object, name: str = "logits") -> Rows:
     bfloat16: Any = None
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(x, torch.Tensor):
-        if x.dtype is torch.float32 or x.dtype is torch.float16:
+        bits = x.dtype is torch.bfloat16
+        if bits or x.dtype is torch.float32 or x.dtype is torch.float16:
             # One attempt costs less than asking the tensor for everything that speaks against it.
             try:
-                array = x.numpy()
+                array = (x.view(torch.uint16) if bits else x).numpy()
             except (TypeError, RuntimeError):  # it has a gradient, or is not plain memory
                 pass
             else:
-                if array.flags.carray:
-                    if array.ndim == 2 and array.shape[1]:
-                        return _new(Rows, (array, False, False, "torch", torch.from_numpy))
-                    if array.ndim == 1 and array.size:
-                        parts = (array[np.newaxis], False, True, "torch", _only_row_of_tensor)
-                        return _new(Rows, parts)
+                if array.ndim == 2 and array.flags.carray and array.shape[1]:
+                    back = _as_bfloat16 if bits else torch.from_numpy
+                    return _new(Rows, (array, bits, False, "torch", back))
+                if array.ndim == 1 and array.flags.carray and array.size and not bits:
+                    parts = (array[np.newaxis], False, True, "torch", _only_row_of_tensor)
+                    return _new(Rows, parts)
         kind, give = "torch", torch.from_numpy
         array, bfloat16 = _from_torch(torch, x, name)
     else:
@@ -135,6 +136,12 @@ def rows_of(x: object, name: str = "logits") -> Rows:
         return back.view(bfloat16) if bfloat16 is not None and result.dtype == np.uint16 else back
 
     return Rows(matrix, bfloat16 is not None, one_dim, kind, wrap)
+
+
+def _as_bfloat16(result: NDArray[Any]) -> Any:
+    torch = sys.modules["torch"]
+    back = torch.from_numpy(result)
+    return back.view(torch.bfloat16) if result.dtype == np.uint16 else back
 
 
 def _only_row_of_tensor(result: NDArray[Any]) -> Any:
