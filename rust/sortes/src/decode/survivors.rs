@@ -99,8 +99,11 @@ impl Work {
             self.values[kept] = l;
             self.ids[kept] = id;
             // No branches: which logits stay cannot be foreseen.
-            let stays = if is_plain { (lo <= l) & (l <= hi) } else { window.contains(l, id) };
-            kept += usize::from(stays);
+            kept += if is_plain {
+                usize::from(lo <= l) & usize::from(l <= hi)
+            } else {
+                usize::from(window.contains(l, id))
+            };
         }
         self.values.truncate(kept);
         self.ids.truncate(kept);

@@ -23,16 +23,14 @@ const MARGIN: f64 = 4.0;
 /// The chunks are visited in so many sweeps over the row.
 const SWEEPS: usize = 8;
 
-/// How a rule tells whether it keeps a token of this logit; `None` if it has to find all of them.
-pub(super) type Keeps = fn(&mut Survivors<'_>, &Params, &Options, f32) -> Option<bool>;
-
-/// What a rule looks at to tell whether it keeps a token.
+/// How a rule tells whether it keeps a token of a logit, and what it looks at for that.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Tells {
-    /// The law of the survivors, with these sums, and the sums of chunks that come with it.
-    ByLaw(Wanted, Keeps),
-    /// The largest logit.
-    ByBest(Keeps),
+    /// At the law of the survivors, with these sums, and at the sums of chunks that come with it;
+    /// `None` if it has to find all that it keeps.
+    ByLaw(Wanted, fn(&mut Survivors<'_>, &Params, f32) -> Option<bool>),
+    /// At the largest logit.
+    ByBest(fn(&mut Survivors<'_>, &Params, f32) -> bool),
 }
 
 /// Rules that have not acted yet.
@@ -109,9 +107,8 @@ impl Survivors<'_> {
             let mut kept = Some(true);
             for rule in pending.rules() {
                 let told = match rule.tells {
-                    Some(Tells::ByLaw(_, keeps) | Tells::ByBest(keeps)) => {
-                        keeps(self, pending.params, pending.options, logit)
-                    }
+                    Some(Tells::ByLaw(_, keeps)) => keeps(self, pending.params, logit),
+                    Some(Tells::ByBest(keeps)) => Some(keeps(self, pending.params, logit)),
                     None => None,
                 };
                 match told {

@@ -13,13 +13,8 @@ pub(in crate::decode) fn apply(survivors: &mut Survivors<'_>, params: &Params, _
 }
 
 /// Whether a token of this logit stays, if one does not have to.
-pub(in crate::decode) fn keeps(
-    survivors: &mut Survivors<'_>,
-    params: &Params,
-    _: &Options,
-    logit: f32,
-) -> Option<bool> {
-    Some(logit >= ceil_f32(cut(survivors, params)).min(survivors.max()))
+pub(in crate::decode) fn keeps(survivors: &mut Survivors<'_>, params: &Params, logit: f32) -> bool {
+    logit >= ceil_f32(cut(survivors, params)).min(survivors.max())
 }
 
 fn cut(survivors: &mut Survivors<'_>, params: &Params) -> f64 {

@@ -18,7 +18,6 @@ pub(in crate::decode) fn apply(survivors: &mut Survivors<'_>, params: &Params, o
 pub(in crate::decode) fn keeps(
     survivors: &mut Survivors<'_>,
     params: &Params,
-    _: &Options,
     logit: f32,
 ) -> Option<bool> {
     survivors.is_within(Rank::Logit, 0.0, params.top_p, logit)
@@ -32,8 +31,8 @@ pub(in crate::decode) fn apply_with_top_k(
 ) {
     let least = top_k::least(survivors, params);
     // The nucleus does not matter if it holds all that top-k keeps.
-    let moot = params.top_p < 1.0
-        && least.is_some_and(|l| keeps(survivors, params, options, l) == Some(true));
+    let moot =
+        params.top_p < 1.0 && least.is_some_and(|l| keeps(survivors, params, l) == Some(true));
     let nucleus = if moot { None } else { nucleus(survivors, params, options) };
     if let Some(least) = least {
         top_k::keep(survivors, least);

@@ -25,7 +25,6 @@ pub(in crate::decode) fn apply(survivors: &mut Survivors<'_>, params: &Params, _
 pub(in crate::decode) fn keeps(
     survivors: &mut Survivors<'_>,
     params: &Params,
-    _: &Options,
     logit: f32,
 ) -> Option<bool> {
     let rank = Rank::Distance(centre(survivors));
