@@ -52,7 +52,7 @@ fn rows() -> Vec<(&'static str, Vec<f32>)> {
     ]
 }
 
-const SETS: [&[(&str, f64)]; 13] = [
+const SETS: [&[(&str, f64)]; 14] = [
     &[("top_p", 0.9)],
     &[("top_p", 0.5)],
     &[("top_p", 0.0)],
@@ -64,6 +64,7 @@ const SETS: [&[(&str, f64)]; 13] = [
     &[("typical_p", 0.2)],
     &[("temperature", 0.6), ("typical_p", 0.95)],
     &[("top_p", 0.95), ("typical_p", 0.8)],
+    &[("top_p", 0.5), ("min_p", 0.01), ("typical_p", 0.9)],
     &[("typical_p", 0.2), ("min_p", 0.3)],
     &[("top_p", 0.3), ("min_tokens_to_keep", 9_000.0)],
 ];
@@ -110,13 +111,14 @@ fn tokens_are_those_of_what_is_kept() {
 
 #[test]
 fn whatever_the_order_the_ties_and_the_boundary() {
-    let names: [&[&str]; 3] = [
+    let names: [&[&str]; 4] = [
         &["min_p", "top_p", "typical", "temperature"],
         &["typical", "min_p", "temperature", "top_p"],
         &["top_p", "typical", "temperature", "min_p"],
+        &["typical", "temperature", "top_p", "min_p"],
     ];
     for names in names {
-        compare(&rows(), &SETS[4..12], &order(names), 30);
+        compare(&rows(), &SETS[4..13], &order(names), 30);
     }
     let rows: Vec<_> = rows().into_iter().filter(|(name, _)| name.contains("tied")).collect();
     for boundary in [Boundary::Lenient, Boundary::TiesAll, Boundary::Exclude] {

@@ -78,7 +78,9 @@ impl Survivors<'_> {
     pub(super) fn prepare(&mut self, method: Method) {
         let Some(pending) = self.pending else { return };
         self.list();
-        if self.listed || method == Method::Scan {
+        let asks_best = || pending.rules().any(|rule| matches!(rule.tells, Some(Tells::ByBest(_))));
+        // Where the best of the row is gone, only who lists the survivors finds the best of them.
+        if self.listed || method == Method::Scan || self.window.hi < f32::INFINITY && asks_best() {
             return self.settle();
         }
         for rule in pending.rules() {
