@@ -6,8 +6,7 @@ draws one token per row of the batch whose turn it is.
 
 import ctypes
 from collections.abc import Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
+from dataclasses import dataclass, field
 
 import numpy as np
 import sortes
@@ -43,7 +42,7 @@ class Rule:
     goal: float
     faster: float = 0.0
     yardstick: str = "softmax"
-    other_goals: Mapping[int, float] = MappingProxyType({})
+    other_goals: Mapping[int, float] = field(default_factory=dict)
 
     def goal_at(self, V: int) -> dict[str, float]:
         """Return the goal for rows of V logits, if there is one."""

@@ -185,26 +185,29 @@ vectorised! {
             let (lo, hi) = (L::splat(wide.0), L::splat(wide.1));
             let (first, last) = (L::splat(narrow.0), L::splat(narrow.1));
             let (mut all, mut some) = (L::zero_d(), L::zero_d());
-            let mut packed = [0.0_f32; BLOCK + LANES];
-            for (block, _) in x.chunks(BLOCK).zip(blocks).filter(|(_, best)| **best >= wide.0) {
+            let mut packed = [0.0_f32; PACK + LANES];
+            for (stretch, blocks) in x.chunks(PACK).zip(blocks.chunks(PACK / BLOCK)) {
+                // Packed from several blocks, so that vectors are full where few are inside.
                 let mut n = 0;
-                for_vectors!(L, block, |v| {
-                    let inside = L::and(L::ge(v, lo), L::ge(hi, v));
-                    n += L::compress(packed.as_mut_ptr().add(n), inside, v);
-                });
-                L::store(packed.as_mut_ptr().add(n), L::splat(f32::NEG_INFINITY));
-                let (mut of_all, mut of_some) = (L::splat(0.0), L::splat(0.0));
-                let mut i = 0;
-                while i < n {
-                    let v = L::load(packed.as_ptr().add(i));
-                    let w = exp::<L>(L::mul(L::sub(v, m), s));
-                    of_all = L::add(of_all, w);
-                    let inside = L::and(L::ge(v, first), L::ge(last, v));
-                    of_some = L::add(of_some, L::keep(inside, w));
-                    i += LANES;
+                for (block, _) in stretch.chunks(BLOCK).zip(blocks).filter(|(_, best)| **best >= wide.0)
+                {
+                    for_vectors!(L, block, |v| {
+                        let inside = L::and(L::ge(v, lo), L::ge(hi, v));
+                        n += L::compress(packed.as_mut_ptr().add(n), inside, v);
+                    });
                 }
-                all = L::add_d(all, of_all);
-                some = L::add_d(some, of_some);
+                L::store(packed.as_mut_ptr().add(n), L::splat(f32::NEG_INFINITY));
+                for block in packed[..n.next_multiple_of(LANES)].chunks(BLOCK) {
+                    let (mut of_all, mut of_some) = (L::splat(0.0), L::splat(0.0));
+                    for_vectors!(L, block, |v| {
+                        let w = exp::<L>(L::mul(L::sub(v, m), s));
+                        of_all = L::add(of_all, w);
+                        let inside = L::and(L::ge(v, first), L::ge(last, v));
+                        of_some = L::add(of_some, L::keep(inside, w));
+                    });
+                    all = L::add_d(all, of_all);
+                    some = L::add_d(some, of_some);
+                }
             }
             (reduce(L::to_array_d(all)), reduce(L::to_array_d(some)))
         }
