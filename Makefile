@@ -8,6 +8,8 @@ WHEEL_LIMIT_KB := 6144
 # The deterministic tests of the families run once more on each of these; a processor without one
 # uses the next best. The whole suite runs on the best there is.
 SIMD := portable avx2
+# Nothing there is computed by vectors, or the same vectors are tested in the file beside it.
+SCALAR := input long_calls little_memory control plans programmes digits mixtures solver_table several verify_law
 FAMILIES := $(filter-out tests/contracts/ tests/data/ tests/__pycache__/,$(wildcard tests/*/))
 # Processes that share the Python tests out; more want more memory, about 1 GB each.
 WORKERS ?= 2
@@ -23,7 +25,7 @@ pytest := MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest \
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help demo build test test-rust test-simd test-python test-peers lint lint-rust lint-python bench docs wheel clean
+.PHONY: help demo build test test-rust test-simd test-python test-peers lint lint-rust lint-python lint-stubs bench docs wheel clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,7 +52,8 @@ test-simd: ## run the tests of the families on each instruction set but the best
 	for level in $(SIMD); do \
 		echo "SORTES_SIMD=$$level"; \
 		if [ "$$level" = "$$best" ]; then echo 'the best here: the whole suite runs on it'; continue; fi; \
-		SORTES_SIMD=$$level $(pytest) 'not law and not slow' -k 'not torch and not on_device' --quiet $(FAMILIES); \
+		SORTES_SIMD=$$level $(pytest) 'not law and not slow' -k 'not torch and not on_device' --quiet \
+			$(SCALAR:%='--ignore-glob=*/test_%.py') $(FAMILIES); \
 	done
 
 test-python: ## run the Python tests only, with the extension as it is
@@ -63,16 +66,18 @@ test-peers: build $(VENV)/.peers ## install the peers that take long, one compil
 build: $(VENV)/.dev ## compile the extension into .venv; with WHEEL=FILE, install that instead
 	$(if $(WHEEL),$(pip) install --force-reinstall --no-deps $(WHEEL),$(BIN)/maturin develop --quiet --profile ci)
 
-lint: lint-rust lint-python ## check formats, lints, types and stubs
+lint: lint-rust lint-python lint-stubs ## check formats, lints, types and stubs
 
 lint-rust: $(VENV)/.pip ## check formats and lints of Rust only
 	cargo fmt --all --check
 	cargo clippy --quiet --workspace --all-targets -- -D warnings
 
-lint-python: build ## check formats, lints, types and stubs of Python only
+lint-python: $(VENV)/.dev ## check formats, lints and types of Python only
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+lint-stubs: build ## compare the stubs with the extension
 	$(BIN)/pytest --quiet tests/test_stubs.py
 
 bench: $(VENV)/.peers $(VENV)/.demo $(VENV)/.bench ## time ours and the peers in one run; writes docs/*/performance.md

@@ -29,7 +29,9 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip tests marked `cuda` where there is no GPU, and say so."""
+    """Skip tests marked `cuda` where there is no GPU, and say so; the long ones come first."""
+    # At the end one process would wait for the other.
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
     wanted = [item for item in items if item.get_closest_marker("cuda")]
     if wanted and not _has_cuda():
         for item in wanted:
