@@ -425,8 +425,10 @@ mod tests {
         {
             let (n, run) = (1500, Run::alone());
             let mut draws = Stream::new(3).draws(Purpose::Uniform, 0);
-            let mut data: Vec<f64> = (0..n * dim).map(|_| 1e3 + width * draws.normal()).collect();
-            // What is far from the first point moves when it is rounded.
+            // What is far from the first point moves when it is rounded; neighbours part here.
+            let middle = 1e3 + 2f64.powi(-8);
+            let mut data: Vec<f64> =
+                (0..n * dim).map(|_| middle + width * draws.normal()).collect();
             data[..dim].fill(first);
             let mut points = Dense::new(&data[..], dim);
             assert!(points.checked(run).unwrap().is_none());

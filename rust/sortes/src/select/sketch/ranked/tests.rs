@@ -135,7 +135,20 @@ fn begins<R: Rank>() {
         let [begun, plain] = begun_and_plain(&coordinated, &distinct, &weights);
         assert_eq!(begun, plain, "{thousandths}");
     }
+    // Heavy items come up to the bound by their uniforms, and have larger keys: there may be enough
+    // of these although light ones that were passed over go before them.
+    let k = n / 4 - 10;
+    for hundredths in (5..50).step_by(5) {
+        let mut weights = vec![1.0; n];
+        for i in (0..n).filter(|i| !(0..SAMPLE).any(|j| sampled(j, n) == *i)) {
+            weights[i] = [1.5, f64::from(hundredths) / 100.0][i % 2];
+        }
+        let coordinated = Ranked::<R>::coordinated(k as u64, Stream::new(3)).unwrap();
+        let [begun, plain] = begun_and_plain(&coordinated, &distinct, &weights);
+        assert!(begun == plain, "{hundredths}");
+    }
     // And it does begin where it can.
+    let k = 400;
     for (case, expected) in [(0, many), (1, 0), (2, 0), (3, many), (4, 0), (6, many)] {
         let mut sketch = Ranked::<R>::coordinated(k as u64, Stream::new(3)).unwrap();
         let batch = Batch::new(&distinct, Weights::F64(&cases[case]), None, Run::alone()).unwrap();
