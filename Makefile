@@ -52,8 +52,8 @@ test-simd: ## run the tests of the families on each instruction set but the best
 	for level in $(SIMD); do \
 		echo "SORTES_SIMD=$$level"; \
 		if [ "$$level" = "$$best" ]; then echo 'the best here: the whole suite runs on it'; continue; fi; \
-		SORTES_SIMD=$$level $(pytest) 'not law and not slow' -k 'not torch and not on_device' --quiet \
-			$(SCALAR:%='--ignore-glob=*/test_%.py') $(FAMILIES); \
+		SORTES_SIMD=$$level SORTES_MAX_EXAMPLES=25 $(pytest) 'not law and not slow' --quiet \
+			-k 'not torch and not on_device' $(SCALAR:%='--ignore-glob=*/test_%.py') $(FAMILIES); \
 	done
 
 test-python: ## run the Python tests only, with the extension as it is

@@ -21,7 +21,7 @@ import test_bad_values as bad
 import workers
 
 #: Seconds: a call is long from; a call is no longer waited for; within which a Ctrl-C is answered.
-LONG, ENOUGH, ANSWER = 0.6, 5.0, 0.5
+LONG, ENOUGH, ANSWER = 0.6, 2.0, 0.5
 #: Seconds after which the process dies of a call that does not answer at all.
 HANG = 60
 #: Where others use the machine, a call gets a share of a processor and may take so much longer. One

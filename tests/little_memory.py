@@ -21,7 +21,7 @@ import workers
 
 MIB = 1 << 20
 #: Seconds after which a call is told to stop: it had its memory by then.
-PATIENCE = 3
+PATIENCE = 1
 
 
 def main(module: str, scale: str, tall: str, spares: str, first: str, path: str) -> None:
@@ -74,7 +74,8 @@ def outcome(public: tables.Public, case: int, spare: int) -> str:
     except BaseException as error:
         return f"fault: {type(error).__name__}: {error}"
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        with contextlib.suppress(KeyboardInterrupt):  # it may come this late
+            signal.setitimer(signal.ITIMER_REAL, 0)
         resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY,) * 2)
 
 

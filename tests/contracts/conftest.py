@@ -23,10 +23,15 @@ def pytest_itemcollected(item):
         item.add_marker(pytest.mark.isolated)
 
 
+def is_whole(name):
+    """Whether an installation into `.peers` came to its end: one that was stopped is not used."""
+    return (PEERS / f"{name}.stamp").exists()
+
+
 def peer(name, *modules):
     """Import modules of a peer, from its folder if it has one; skip, visibly, without it."""
     folder = str(PEERS / name)
-    if Path(folder).is_dir() and folder not in sys.path:
+    if is_whole(name) and folder not in sys.path:
         sys.path.append(folder)  # last: what the environment has comes first
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -101,10 +106,9 @@ def pymc():
     """The interpreters that have PyMC: takes a major version."""
 
     def python(version):
-        found = PEERS / f"pymc{version}" / "bin" / "python"
-        if not found.exists():
+        if not is_whole(f"pymc{version}"):
             pytest.skip(f"no PyMC {version}; make test-peers installs it")
-        return found
+        return PEERS / f"pymc{version}" / "bin" / "python"
 
     return python
 
