@@ -172,9 +172,9 @@ impl Laws {
             let piece = if k == 0 { &self.rest } else { &self.one };
             words_at(Purpose::PolyaGamma, Ids::From(stream, first), k as u32, words);
             match tilts {
-                _ if piece.shape.b != 1.0 => proposed.fill(f64::NAN),
+                Some(_) if piece.shape.b != 1.0 => proposed.fill(f64::NAN),
                 Some(tilts) => propose_each(words, &piece.shape, tilts, &rights[..n], proposed),
-                None => propose_one(words, piece, proposed),
+                None => propose(words, piece, proposed),
             }
             for (j, out) in out.iter_mut().enumerate() {
                 let x = proposed[j];
@@ -194,42 +194,85 @@ impl Laws {
 
 /// For the shape one, both series are above this on their sides.
 const CERTAIN: f64 = 0.994;
+/// Of other bounds, which are rounded.
+const SLACK: f64 = 1.0 - 1e-9;
+
+/// Where the right side is rarer than this, whoever comes there takes a closer look.
+const RARE: f64 = 0.004;
 
 vectorised! {
-    /// What [`Piece::draw`] returns for the shape one where the first proposal is accepted by the bound
-    /// of its series; NaN where that takes a closer look.
-    fn propose_one(words: &[[u64; 2]], piece: &Piece, out: &mut [f64]) {
-        let Piece { shape, z, rate, right, mean, .. } = *piece;
-        let (t, tail, half, left) = (shape.t, shape.tail, -0.5 * z * z, 1.0 - right);
-        let least = f64::MIN_POSITIVE;
-        if piece.is_near() {
-            for (out, words) in out.iter_mut().zip(words) {
-                let (u, v) = (open_uniform_of(words[0]), uniform_of(words[1]));
-                let beyond = t - ln((u / right).clamp(least, 1.0)) / rate;
-                let p = ((u - right) / left * tail).max(least);
-                let r = 1.0 / normal_quantile_lower(p);
-                let below = (r * r).min(t);
-                let is_right = u < right;
-                let bound = if is_right { CERTAIN } else { CERTAIN * exp_negative(half * below) };
-                let x = if is_right { beyond } else { below };
-                let known = is_right | (p > 3e-11);
-                *out = if (v < bound) & known { x } else { f64::NAN };
-            }
-        } else {
-            for (out, words) in out.iter_mut().zip(words) {
-                let (u, v) = (open_uniform_of(words[0]), uniform_of(words[1]));
-                let beyond = t - ln((u / right).clamp(least, 1.0)) / rate;
-                let u_left = (u - right) / left;
-                let p = u_left.min(1.0 - u_left).max(least);
-                let n = normal_quantile_lower(p);
-                let (x_left, v_left) = inverse_gaussian(n, v, mean, z);
-                let is_right = u < right;
-                let x = if is_right { beyond } else { x_left };
-                let known = is_right | ((p > 3e-11) & (x_left <= t));
-                let v = if is_right { v } else { v_left };
-                *out = if (v < CERTAIN) & known { x } else { f64::NAN };
-            }
+    /// What [`Piece::draw`] returns where the first proposal is accepted by a bound of its series; NaN
+    /// where that takes a closer look.
+    fn propose(words: &[[u64; 2]], piece: &Piece, out: &mut [f64]) {
+        let is_one = piece.shape.b == 1.0;
+        let has_right = is_one || (piece.shape.b > 1.0 && piece.right > RARE);
+        match (is_one, piece.is_near(), has_right) {
+            (true, true, _) => propose_by::<true, true, true>(words, piece, out),
+            (true, false, _) => propose_by::<true, false, true>(words, piece, out),
+            (false, true, true) => propose_by::<false, true, true>(words, piece, out),
+            (false, false, true) => propose_by::<false, false, true>(words, piece, out),
+            (false, true, false) => propose_by::<false, true, false>(words, piece, out),
+            (false, false, false) => propose_by::<false, false, false>(words, piece, out),
         }
+    }
+}
+
+/// For the shape one or any other, with the left side from a normal tail or an inverse Gaussian, with or
+/// without the right side.
+#[inline(always)]
+fn propose_by<const ONE: bool, const NEAR: bool, const RIGHT: bool>(
+    words: &[[u64; 2]],
+    piece: &Piece,
+    out: &mut [f64],
+) {
+    let Piece { shape, z, rate, right, first, tangent, mean } = *piece;
+    let (b, t, tail, left, half) = (shape.b, shape.t, shape.tail, 1.0 - right, -0.5 * z * z);
+    let (beta, [m, q]) = (b - 1.0, shape.moments);
+    let least = f64::MIN_POSITIVE;
+    for (out, words) in out.iter_mut().zip(words) {
+        let (u, v) = (open_uniform_of(words[0]), uniform_of(words[1]));
+        let is_right = u < right;
+
+        // The right side: where its bound is, and whether a uniform is known to be below it.
+        let (mut x_right, mut is_below_right) = (f64::NAN, false);
+        if ONE {
+            x_right = t - ln((u / right).clamp(least, 1.0)) / rate;
+            is_below_right = v < CERTAIN;
+        } else if RIGHT {
+            let u = u / right;
+            let e = -ln((u / first).clamp(least, 1.0));
+            x_right = t + e / rate;
+            let power = exp_negative(-beta * ln(x_right).abs());
+            let bound = 1.0 - beta * m / x_right - (1.0 - beta) * q / (x_right * x_right);
+            let s = v * (tangent[0] + tangent[1] * (e / rate));
+            // x^beta times the bound.
+            let bound = if x_right < 1.0 { bound * power } else { bound / power };
+            is_below_right = (u < first) & (s < bound * SLACK);
+        }
+
+        // The left side.
+        let u = (u - right) / left;
+        let p = if NEAR { u * tail } else { u.min(1.0 - u) }.max(least);
+        let n = normal_quantile_lower(p);
+        let (x_left, v_left) = if NEAR {
+            let r = b / n;
+            ((r * r).min(t), v)
+        } else {
+            inverse_gaussian(n, v, mean, z)
+        };
+        // The first partial sum is below the series: its terms fall from the beginning.
+        let series = if ONE {
+            CERTAIN
+        } else {
+            1.0 - (b + 2.0) * exp_negative((-2.0 * (b + 1.0) / x_left).max(-700.0))
+        };
+        let bound = if NEAR { series * exp_negative(half * x_left) } else { series };
+        let bound = if ONE { bound } else { bound * SLACK };
+        let is_below_left = (v_left < bound) & (p > 3e-11) & (x_left <= t);
+
+        let is_known = if is_right { is_below_right } else { is_below_left };
+        let x = if is_right { x_right } else { x_left };
+        *out = if is_known { x } else { f64::NAN };
     }
 }
 
@@ -242,7 +285,7 @@ vectorised! {
         }
     }
 
-    /// As [`propose_one`], for a tilt of its own and its chance of the right side in each place.
+    /// As [`propose`] for the shape one, for a tilt of its own and its chance of the right side in each place.
     fn propose_each(
         words: &[[u64; 2]],
         shape: &Shape,
@@ -614,7 +657,7 @@ mod tests {
         assert_eq!(out, sample(2.7, 1.5, 9000));
         // One by one, side by side, and with tilts of their own.
         for c in [0.0, 0.3, 3.0, 3.2, 12.0, 1e3, 1e200] {
-            for b in [1.0, 3.0] {
+            for b in [1.0, 3.0, 0.05, 0.5, 0.99, 1.01, 1.3, 1.7, 1.99, 3.6] {
                 let laws = Laws::new(b, c);
                 let one = |i| laws.draw(i, Stream::new(3), Run::alone()).unwrap();
                 let all: Vec<f64> = (0..5000).map(one).collect();
