@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, NoReturn
 
 import numpy as np
 
+from sortes import _device
 from sortes._check import Domain, shown
 from sortes._columns import array_of, narrowed, numbers_in, refuse_missing
 from sortes._device import check_dense
@@ -51,6 +52,40 @@ class Rows(NamedTuple):
     one_dim: bool
     kind: Literal["numpy", "torch"]
     wrap: Callable[[NDArray[Any]], Any]
+
+
+def memory_of(x: Any) -> tuple[NDArray[Any], bool, Callable[[NDArray[Any]], Any] | None] | None:
+    """View what most calls bring as an array of its own shape, and say nothing of the rest.
+
+    Parameters
+    ----------
+    x
+        Anything.
+
+    Returns
+    -------
+    array : ndarray
+        The memory of a NumPy array, or of a Torch tensor on the CPU.
+    bf16 : bool
+        Whether it holds bfloat16 bits.
+    wrap : callable or None
+        What turns a result into the kind of `x`; None leaves it as it is.
+
+    Examples
+    --------
+    >>> array, bf16, wrap = memory_of(np.zeros(3))
+    >>> memory_of([0.0])
+    """
+    if type(x) is np.ndarray:
+        return x, False, None
+    torch = sys.modules.get("torch")
+    if torch is None or type(x) is not torch.Tensor or _device.PRETEND:
+        return None
+    bf16 = x.dtype is torch.bfloat16
+    try:  # it costs less than to ask a tensor for everything that speaks against it
+        return (x.view(torch.uint16) if bf16 else x).numpy(), bf16, torch.from_numpy
+    except (TypeError, RuntimeError):  # it has a gradient, or is not plain memory of the CPU
+        return None
 
 
 def rows_of(x: object, name: str = "logits") -> Rows:

@@ -97,6 +97,25 @@ def as_stream(rng: Rng = None, step: int = 0, *, name: str = "rng") -> _core.Str
     return _core.Stream(_key(rng, name), step)
 
 
+def as_stream_and_step(rng: Any, step: Any) -> tuple[_core.Stream, int] | None:
+    """Turn what most calls bring into a stream and the step at which it is; None for the rest.
+
+    Examples
+    --------
+    >>> as_stream_and_step(_core.Stream(7).advance(2), 3)
+    (Stream(key=0x0000000000000007, step=2), 5)
+    """
+    if type(step) is not int or not 0 <= step < 2**32:
+        return None
+    if type(rng) is int:
+        return _seeded(rng, "rng"), step
+    if rng is None:
+        return _core.Stream(secrets.randbits(64)), step
+    if type(rng) is _core.Stream and rng.step + step < 2**32:
+        return rng, rng.step + step
+    return None
+
+
 def as_streams(
     rng: Rng, n: int, step: int = 0, *, name: str = "rng"
 ) -> _core.Stream | list[_core.Stream]:

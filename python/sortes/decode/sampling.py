@@ -17,10 +17,11 @@ from typing import (
 import numpy as np
 
 from sortes import _core
-from sortes._arrays import numbers_of
+from sortes._arrays import memory_of, numbers_of
 from sortes._check import UNIT, Count, count, one_of
 from sortes._device import is_on_device
 from sortes._progress import Progress, at_once, reporter
+from sortes._rng import as_stream_and_step
 from sortes.decode._call import (
     Asked,
     CallArgs,
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
 
 _MODES = ("raw", "processed")
 _METHODS = ("auto", "scan")
+#: The attributes of modules are looked up once.
+_SAMPLE_PLAIN = _core.decode.sampling.sample_plain
 
 #: Arrays of one kind.
 Array = TypeVar("Array", bound="NDArray[Any] | torch.Tensor")
@@ -214,7 +217,14 @@ def sample(
     array([0, 1])
     """
     one_of(method, "method", _METHODS)
-    request = (as_rules(rules, rule_args), logit_bias, mask, rows, rng, step)
+    compiled = as_rules(rules, rule_args)
+    plain = logit_bias is None and mask is None and rows is None and logprobs is None
+    plain = plain and method is _METHODS[0] and logprobs_mode is _MODES[0]
+    if plain and out is None and progress is None:
+        tokens = _plain(logits, compiled, rng, step, num_threads)
+        if tokens is not None:
+            return tokens
+    request = (compiled, logit_bias, mask, rows, rng, step)
     known = (logprobs, logprobs_mode)
     return _sample(logits, request, None, method, known, out, num_threads, progress)
 
@@ -320,6 +330,20 @@ def draw(
     request = (as_rules(rules, rule_args), logit_bias, mask, rows, rng, step)
     known = (logprobs, logprobs_mode)
     return _sample(logits, request, uniforms, "scan", known, out, num_threads, progress)
+
+
+def _plain(logits: Any, rules: Rules, rng: Rng, step: int, num_threads: int | None) -> Any:
+    """Draw in one call of native code; None if the arguments ask for more than most calls'.
+
+    What surrounds a call takes longer than the draw from a short row.
+    """
+    memory = memory_of(logits)
+    drawn_from = None if memory is None else as_stream_and_step(rng, step)
+    if memory is None or drawn_from is None:
+        return None
+    array, bf16, wrap = memory
+    tokens = _SAMPLE_PLAIN(array, bf16, rules._for_host(), drawn_from, num_threads)
+    return tokens if tokens is None or wrap is None else wrap(tokens)
 
 
 def _sample(

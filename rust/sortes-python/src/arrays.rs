@@ -1,9 +1,10 @@
 //! NumPy arrays as rows that any thread may read, or that one thread each may write.
 
 use half::{bf16, f16};
+use numpy::ndarray::Dimension;
 use numpy::{
-    Element, IntoPyArray, PyArray1, PyArray2, PyArrayMethods, PyReadwriteArray2, PyUntypedArray,
-    PyUntypedArrayMethods,
+    Element, IntoPyArray, PyArray, PyArray1, PyArray2, PyArrayDyn, PyArrayMethods,
+    PyReadwriteArray2, PyUntypedArray, PyUntypedArrayMethods,
 };
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -29,6 +30,20 @@ impl<'py, T: Element> IntoPyObject<'py> for Array<T> {
         ask::<u8>(OBJECT, "bytes of an array").map_err(to_py)?;
         Ok(self.0.into_pyarray(py))
     }
+}
+
+/// An array of these lengths in which `write` has written every element, or its error.
+pub(crate) fn written<'py, T: Element>(
+    py: Python<'py>,
+    shape: &[usize],
+    write: impl FnOnce(&mut [T]) -> PyResult<()>,
+) -> PyResult<Bound<'py, PyArrayDyn<T>>> {
+    let len: usize = shape.iter().product();
+    ask::<u8>(len * size_of::<T>() + OBJECT, "bytes of an array").map_err(to_py)?;
+    let array = PyArrayDyn::zeros(py, shape, false);
+    // SAFETY: the array is new and contiguous: nobody else has a reference to its memory yet.
+    write(unsafe { array.as_slice_mut() }.unwrap_or(&mut []))?;
+    Ok(array)
 }
 
 /// One number of every record.
@@ -103,9 +118,18 @@ impl<T: Copy> RowsView<T> {
 
     /// A view of `x`, whose elements (`E` to NumPy) have the layout of `T`.
     fn new<E: Element>(x: &Bound<'_, PyArray2<E>>, name: &'static str) -> PyResult<Self> {
+        Self::of(x)
+            .ok_or_else(|| to_py(Error::argument(name, "rows must be contiguous and aligned")))
+    }
+
+    /// A view of `x`, a single row if it has one dimension; `None` if it has more than two, or its
+    /// rows are not contiguous and aligned.
+    fn of<E: Element, D: Dimension>(x: &Bound<'_, PyArray<E, D>>) -> Option<Self> {
         const { assert!(size_of::<E>() == size_of::<T>() && align_of::<E>() == align_of::<T>()) };
-        let (&[rows, cols], &[stride, step]) = (x.shape(), x.strides()) else {
-            unreachable!("a 2-D array has two lengths and two strides")
+        let (rows, cols, stride, step) = match (x.shape(), x.strides()) {
+            (&[rows, cols], &[stride, step]) => (rows, cols, stride, step),
+            (&[cols], &[step]) => (1, cols, 0, step),
+            _ => return None,
         };
         let contiguous = cols <= 1 || step == size_of::<T>().cast_signed();
         let aligned = |address: usize| address.is_multiple_of(align_of::<T>());
@@ -114,9 +138,9 @@ impl<T: Copy> RowsView<T> {
             && cols > 0
             && !(contiguous && aligned(data.addr()) && aligned(stride.unsigned_abs()))
         {
-            return Err(to_py(Error::argument(name, "rows must be contiguous and aligned")));
+            return None;
         }
-        Ok(Self { data, rows, cols, stride, _owner: x.as_untyped().clone().unbind() })
+        Some(Self { data, rows, cols, stride, _owner: x.as_untyped().clone().unbind() })
     }
 }
 
@@ -170,6 +194,19 @@ impl Logits {
             let got = format!("{:?}", array.shape());
             Error::Shape { name, expected: "(rows, columns)".into(), got }
         }))
+    }
+
+    /// A view of an array of one row or two dimensions, if kernels can read it where it lies.
+    pub(crate) fn in_place(x: &Bound<'_, PyAny>, bf16: bool) -> Option<Self> {
+        if bf16 {
+            RowsView::of(x.cast::<PyArrayDyn<u16>>().ok()?).map(Self::Bf16)
+        } else if let Ok(x) = x.cast::<PyArrayDyn<f32>>() {
+            RowsView::of(x).map(Self::F32)
+        } else if let Ok(x) = x.cast::<PyArrayDyn<f16>>() {
+            RowsView::of(x).map(Self::F16)
+        } else {
+            RowsView::of(x.cast::<PyArrayDyn<f64>>().ok()?).map(Self::F64)
+        }
     }
 
     /// The number of rows.

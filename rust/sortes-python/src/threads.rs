@@ -11,6 +11,7 @@ use std::{env, io, ptr, thread};
 
 use pyo3::exceptions::{PyMemoryError, PyValueError};
 use pyo3::prelude::*;
+use pyo3::types::PyInt;
 use sortes_core::memory::ask;
 use sortes_core::par::Threads;
 
@@ -106,6 +107,12 @@ pub(crate) fn named(name: &str) -> io::Result<thread::Builder> {
 }
 
 fn count_of(name: &str, count: &Bound<'_, PyAny>) -> PyResult<usize> {
+    // A number that fits needs no words, which take longer than a short call has.
+    if let Ok(count) = count.cast_exact::<PyInt>()
+        && let Ok(count @ 1..=MOST_THREADS) = count.extract()
+    {
+        return Ok(count);
+    }
     let domain = format!("[1, {MOST_THREADS}]");
     Ok(integer(name, count, (1..=MOST_THREADS as u64, &domain))? as usize)
 }

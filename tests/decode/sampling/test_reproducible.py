@@ -186,3 +186,27 @@ def test_rules_show_what_is_on():
     held = Rules(top_p=given)
     given[0] = 9.0
     assert held.params["top_p"].tolist() == [0.5, 0.6]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16, np.float64, ">f4"])
+@pytest.mark.parametrize("rng", [7, sortes.Stream(3).advance(2)])
+def test_the_short_way_of_plain_calls_leads_to_the_same_tokens(dtype, rng):
+    torch = pytest.importorskip("torch")
+    logits = 2 * np.random.default_rng(0).standard_normal((3, 1000))
+    logits = logits.astype(np.float32).astype(dtype)
+    rules = sortes.Rules(top_p=0.9)
+    for step in (0, 5):
+        for x in (logits, logits[0], logits[:, ::2], logits[:0]):
+            names = np.arange(len(x)) if x.ndim == 2 else 0
+            expected = sortes.sample(x, rules, rng=rng, step=step, rows=names)  # the long way
+            found = sortes.sample(x, rules, rng=rng, step=step)
+            assert found.dtype == np.int64
+            assert found.shape == x.shape[:-1]
+            np.testing.assert_array_equal(found, expected)
+            if x.dtype.isnative:
+                tensor = sortes.sample(torch.from_numpy(x), rules, rng=rng, step=step)
+                assert tensor.dtype is torch.int64
+                np.testing.assert_array_equal(tensor.numpy(), expected)
+                half = torch.from_numpy(x).bfloat16()
+                longer = sortes.sample(half, rules, rng=rng, step=step, rows=names)
+                assert torch.equal(sortes.sample(half, rules, rng=rng, step=step), longer)

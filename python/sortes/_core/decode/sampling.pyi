@@ -25,6 +25,7 @@ __all__ = [
     "row_stats",
     "sample",
     "sample_details",
+    "sample_plain",
     "truncate",
 ]
 
@@ -71,6 +72,13 @@ def sample(
     out: NDArray[np.int64],
     job: Job,
 ) -> None: ...
+def sample_plain(
+    logits: NDArray[Any],
+    bf16: bool,
+    rules: Rules,
+    stream: tuple[Stream, int],
+    num_threads: int | None,
+) -> NDArray[np.int64] | None: ...
 def sample_details(
     given: _Given,
     streams: _Streams,

@@ -81,6 +81,24 @@ vectorised! {
         }
     }
 
+    /// The sum of numbers in double precision, in an order that depends on nothing but their count.
+    pub fn sum[L](x: &[f32]) -> f64 {
+        unsafe {
+            let whole = x.len() / LANES * LANES;
+            let mut lanes = L::zero_d();
+            let mut i = 0;
+            while i < whole {
+                lanes = L::add_d(lanes, L::load(x.as_ptr().add(i)));
+                i += LANES;
+            }
+            let mut sum = reduce(L::to_array_d(lanes));
+            for &last in &x[whole..] {
+                sum += f64::from(last);
+            }
+            sum
+        }
+    }
+
     /// Writes `exp((l - max) * scale)` to `out`, for logits of at most `max`.
     pub fn exp_into[L](x: &[f32], max: f32, scale: f32, out: &mut [f32]) {
         unsafe {

@@ -29,6 +29,7 @@ pub struct Key {
 
 impl Key {
     /// The scaled key of one logit.
+    #[inline]
     pub fn of(&self, logit: f32) -> f32 {
         let k = self.centre - logit;
         (if self.two_sided { k.abs() } else { k }) * self.scale
@@ -225,23 +226,61 @@ vectorised! {
         unsafe {
             // The padding of the last vector is minus infinity: keep it, and removed tokens, out.
             let (lo, hi) = (L::splat(window.0.max(f32::MIN)), L::splat(window.1));
+            values.reserve(x.len() + LANES);
+            ids.reserve(x.len() + LANES);
+            let (mut n, mut m) = (values.len(), ids.len());
             let mut id = first_id;
             for_vectors!(L, x, |v| {
                 let mut bits = L::bits(L::and(L::ge(v, lo), L::ge(hi, v)));
-                let lanes = L::to_array(v);
+                let to = ids.as_mut_ptr().add(m);
                 if bits == (1 << LANES) - 1 {
-                    values.extend_from_slice(&lanes);
-                    ids.extend(id..id + LANES as u32);
+                    L::store(values.as_mut_ptr().add(n), v);
+                    for lane in 0..LANES as u32 {
+                        to.add(lane as usize).write(id + lane);
+                    }
+                    (n, m) = (n + LANES, m + LANES);
                 } else {
+                    let lanes = L::to_array(v);
                     while bits != 0 {
                         let lane = bits.trailing_zeros();
-                        values.push(lanes[lane as usize]);
-                        ids.push(id + lane);
+                        values.as_mut_ptr().add(n).write(lanes[lane as usize]);
+                        ids.as_mut_ptr().add(m).write(id + lane);
+                        (n, m) = (n + 1, m + 1);
                         bits &= bits - 1;
                     }
                 }
                 id += LANES as u32;
             });
+            values.set_len(n);
+            ids.set_len(m);
+        }
+    }
+
+    /// Keeps the logits inside `window`, and what stands beside them, in their order.
+    pub fn retain_window[L](window: (f32, f32), values: &mut Vec<f32>, ids: &mut Vec<u32>) {
+        unsafe {
+            let (lo, hi) = (L::splat(window.0.max(f32::MIN)), L::splat(window.1));
+            let len = values.len().min(ids.len());
+            let whole = len / LANES * LANES;
+            // Bits are moved as they are, whatever numbers they stand for.
+            let (x, other) = (values.as_mut_ptr(), ids.as_mut_ptr().cast::<f32>());
+            let (mut i, mut n) = (0, 0);
+            while i < whole {
+                let (v, id) = (L::load(x.add(i)), L::load(other.add(i)));
+                let inside = L::and(L::ge(v, lo), L::ge(hi, v));
+                // What is overwritten behind the packed ones has been read.
+                L::compress(other.add(n), inside, id);
+                n += L::compress(x.add(n), inside, v);
+                i += LANES;
+            }
+            for i in whole..len {
+                let (l, id) = (values[i], ids[i]);
+                values[n] = l;
+                ids[n] = id;
+                n += usize::from(window.0.max(f32::MIN) <= l) & usize::from(l <= window.1);
+            }
+            values.truncate(n);
+            ids.truncate(n);
         }
     }
 

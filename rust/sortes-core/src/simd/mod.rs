@@ -29,10 +29,10 @@ mod scan;
 mod tests;
 
 pub use dispatch::{Level, asked_level, available_levels, level, with_level};
-pub use exp::{ExpSums, Wanted, exp_into, exp_into_f64, exp_sums, exp_sums_f64};
+pub use exp::{ExpSums, Wanted, exp_into, exp_into_f64, exp_sums, exp_sums_f64, sum};
 pub use logits::{
     Key, Split, gather_keys, gather_window, key_histogram, mask_bits, mask_window, masses_within,
-    split_keys,
+    retain_window, split_keys,
 };
 pub use scan::{Moments, block_max, count_at_least, moments, widen_bf16, widen_f16};
 

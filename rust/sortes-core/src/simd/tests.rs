@@ -99,6 +99,8 @@ proptest! {
                 prop_assert_eq!(w, 1.0);
             }
         }
+        let total: f64 = got.iter().map(|w| f64::from(*w)).sum();
+        prop_assert!((on_all_levels(|| sum(&got)) - total).abs() <= 1e-13 * total);
     }
 
     #[test]
@@ -171,6 +173,18 @@ proptest! {
             .collect();
         prop_assert_eq!(got.1, expected.iter().map(|t| t.0).collect::<Vec<_>>());
         prop_assert_eq!(got.0, expected.iter().map(|t| t.1).collect::<Vec<_>>());
+
+        // The same of what is packed already; ids are bits, whatever number they would be.
+        let packed: Vec<(f32, u32)> =
+            x.iter().zip(0..).map(|(l, i)| (*l, 0x7f80_0000_u32.wrapping_add(i * 77))).collect();
+        let got = on_all_levels(|| {
+            let (mut values, mut ids) = packed.iter().copied().unzip();
+            retain_window(window, &mut values, &mut ids);
+            values.into_iter().zip(ids).collect::<Vec<_>>()
+        });
+        let inside = |l: &f32| window.0.max(f32::MIN) <= *l && *l <= window.1;
+        let expected: Vec<(f32, u32)> = packed.into_iter().filter(|(l, _)| inside(l)).collect();
+        prop_assert_eq!(got, expected);
     }
 
     #[test]

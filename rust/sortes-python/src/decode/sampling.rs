@@ -1,7 +1,7 @@
 //! `_core.decode.sampling`: logits to tokens.
 
-use numpy::PyArray1;
 use numpy::ndarray::IxDyn;
+use numpy::{PyArray1, PyArrayDyn, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::types::{PyDict, PyList, PyTuple};
 use sortes::decode::stats::{self, RowStats};
 use sortes::decode::{
@@ -11,7 +11,7 @@ use sortes_core::memory::with_capacity;
 use sortes_core::{Result, Run, rng};
 
 use crate::args::Out;
-use crate::arrays::{Precision, RowsView};
+use crate::arrays::{Precision, RowsView, written};
 use crate::prelude::*;
 
 /// Nanoseconds of one thread for one logit, of rules and a draw.
@@ -229,6 +229,35 @@ fn sample(
     })
 }
 
+/// Draws one token per row where nothing but rules and a stream decides; `None` if the rows cannot
+/// be read where they lie. They draw from the stream at `step`.
+#[pyfunction]
+#[pyo3(signature = (logits, bf16, rules, stream, num_threads))]
+fn sample_plain<'py>(
+    logits: &Bound<'py, PyAny>,
+    bf16: bool,
+    rules: &Bound<'py, Rules>,
+    stream: (Py<Stream>, u32),
+    num_threads: Option<Bound<'py, PyAny>>,
+) -> PyResult<Option<Bound<'py, PyArrayDyn<i64>>>> {
+    let py = logits.py();
+    let Some(view) = Logits::in_place(logits, bf16).filter(|view| view.cols() > 0) else {
+        return Ok(None);
+    };
+    let (stream, step) = stream;
+    let streams = [stream.get().0.at_step(step)];
+    let (rules, bias) = (&rules.get().0, None);
+    let call = Call { rules, streams: &streams, rows: None, bias, mask: Mask::None };
+    let is_row = logits.cast::<PyUntypedArray>()?.ndim() == 1;
+    let shape = [view.rows()];
+    let tokens = written(py, if is_row { &[] } else { &shape }, |out| {
+        Job::new(py, num_threads, None).run(size(&view, SCAN), |run| {
+            with_rows!(&view, |rows| call.sample(rows, None, Method::Auto, out, run))
+        })
+    })?;
+    Ok(Some(tokens))
+}
+
 /// What is known of drawn tokens, each part an array to write to.
 #[derive(FromPyObject)]
 struct Parts<'py>(
@@ -393,7 +422,7 @@ pub(crate) mod sampling {
     #[pymodule_export]
     use super::{
         Rules, critical, cutoffs, distribution, keep_mask, row_stats, sample, sample_details,
-        truncate,
+        sample_plain, truncate,
     };
 
     #[pymodule_init]

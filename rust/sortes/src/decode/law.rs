@@ -152,15 +152,17 @@ impl Survivors<'_> {
         simd::moments(self.row.x, origin, (from.max(self.window.lo), self.window.hi))
     }
 
-    /// Writes the weights of the list, and sums them in the order of the ids.
+    /// Writes the weights of the list, and sums them.
     pub(super) fn weigh_list(&mut self, max: f32, scale: f32, wanted: Wanted) -> ExpSums {
         let work = &mut *self.work;
         work.weights.resize(work.values.len(), 0.0);
         simd::exp_into(&work.values, max, scale, &mut work.weights);
-        let mut sums = ExpSums::default();
+        let mut sums = ExpSums { z: simd::sum(&work.weights), ..ExpSums::default() };
+        if !wanted.entropy && !wanted.square {
+            return sums;
+        }
         for (&l, &w) in work.values.iter().zip(&work.weights) {
             let w = f64::from(w);
-            sums.z += w;
             if wanted.entropy && w > 0.0 {
                 sums.a += w * f64::from((l - max) * scale);
             }

@@ -92,18 +92,16 @@ impl Work {
 
     /// Drops what the window leaves out from the list.
     fn retain(&mut self, window: &Window) {
-        let (lo, hi, is_plain) = (window.lo, window.hi, window.is_plain());
+        if window.is_plain() {
+            return simd::retain_window(window.ends(), &mut self.values, &mut self.ids);
+        }
         let mut kept = 0;
         for i in 0..self.values.len() {
             let (l, id) = (self.values[i], self.ids[i]);
             self.values[kept] = l;
             self.ids[kept] = id;
             // No branches: which logits stay cannot be foreseen.
-            kept += if is_plain {
-                usize::from(lo <= l) & usize::from(l <= hi)
-            } else {
-                usize::from(window.contains(l, id))
-            };
+            kept += usize::from(window.contains(l, id));
         }
         self.values.truncate(kept);
         self.ids.truncate(kept);
