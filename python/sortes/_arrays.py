@@ -24,6 +24,8 @@ _INT64: Final = Domain("[-2**63, 2**63)", integer=True)
 _BITS64: Final = Domain("[-2**63, 2**64)", integer=True)
 #: What an exact test of overlap may cost before two arrays count as overlapping.
 _OVERLAP_WORK = 10_000
+#: What `memory_of` needs of Torch, by the type of a tensor, once one has come by.
+_TENSORS: Final[dict[type, tuple[Any, Any, Callable[[NDArray[Any]], Any]]]] = {}
 #: A named tuple without the checks of its own class, a third of a microsecond.
 _new: Final = tuple.__new__
 
@@ -76,14 +78,21 @@ def memory_of(x: Any) -> tuple[NDArray[Any], bool, Callable[[NDArray[Any]], Any]
     >>> array, bf16, wrap = memory_of(np.zeros(3))
     >>> memory_of([0.0])
     """
-    if type(x) is np.ndarray:
+    kind = type(x)
+    if kind is np.ndarray:
         return x, False, None
-    torch = sys.modules.get("torch")
-    if torch is None or type(x) is not torch.Tensor or _device.PRETEND:
+    parts = _TENSORS.get(kind)
+    if parts is None:
+        torch = sys.modules.get("torch")
+        if torch is None or kind is not torch.Tensor:
+            return None
+        parts = _TENSORS[kind] = torch.bfloat16, torch.uint16, torch.from_numpy
+    if _device.PRETEND:
         return None
-    bf16 = x.dtype is torch.bfloat16
+    bfloat16, uint16, wrap = parts
+    bf16 = x.dtype is bfloat16
     try:  # it costs less than to ask a tensor for everything that speaks against it
-        return (x.view(torch.uint16) if bf16 else x).numpy(), bf16, torch.from_numpy
+        return (x.view(uint16) if bf16 else x).numpy(), bf16, wrap
     except (TypeError, RuntimeError):  # it has a gradient, or is not plain memory of the CPU
         return None
 
