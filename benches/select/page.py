@@ -1,6 +1,7 @@
 """Of seedings, *cost* is relative to scikit-learn's with as many trials (means), *after Lloyd* the
 same after ten steps of Lloyd's algorithm (medians; of five seeds for the largest); *evaluations*
-are distances per point, of which the textbook takes k, and *proposals* those for each centre.
+are distances per point, of which the textbook takes k, and *proposals* those for each centre. Of
+whole fits, *inertia* is relative to scikit-learn's (medians).
 """
 
 from benches.report import ms

@@ -11,7 +11,7 @@ from statistics import mean, median
 
 import numpy as np
 import pytest
-from sortes.select import kmeans_plusplus
+from sortes.select import kmeans_plusplus, kmeans_plusplus_init
 
 from benches import data
 from benches.turns import judge, turns
@@ -183,3 +183,37 @@ def test_greedy_seeding_of_few_points(benchmark, name, k):
 def greedy(benchmark, name, k, goal):
     calls, peers = {"sortes": ours("exact", None)}, {"scikit-learn": theirs(None)}
     seed(benchmark, name, k, "greedy", calls, peers, {"scikit-learn": goal})
+
+
+@pytest.mark.timeout(7200)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("k", CLUSTERS)
+@pytest.mark.parametrize("name", TITLES)
+def test_whole_fits(benchmark, name, k):
+    """Time the clustering that a user runs: greedy seeding, then scikit-learn's own steps."""
+    X = points(name)
+    inertia = defaultdict(dict)
+
+    def fit(contender, init):
+        def turn(n):
+            model = sklearn.cluster.KMeans(k, init=init, n_init=1, random_state=n)
+            inertia[contender][n] = float(model.fit(X).inertia_)
+
+        return turn
+
+    greedily = functools.partial(kmeans_plusplus_init, n_local_trials=None, num_threads=1)
+    record = turns(
+        benchmark,
+        f"KMeans.fit: {TITLES[name]}",
+        {"n": X.shape[0], "d": X.shape[1], "k": k},
+        {"sortes": fit("sortes", greedily)},
+        {"scikit-learn": fit("scikit-learn", "k-means++")},
+        floor_bytes=X.nbytes,
+        seconds=PATIENCE,
+        least=FEW,
+        most=SEEDS,
+    )
+    base = median(inertia["scikit-learn"].values())
+    record["more"] = {
+        "inertia": {contender: median(of.values()) / base for contender, of in inertia.items()}
+    }
