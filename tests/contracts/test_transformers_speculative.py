@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch")
 hf = pytest.importorskip("transformers")
 from sortes import Interrupted, Stream  # noqa: E402
 from sortes.integrations import transformers as ours  # noqa: E402
-from sortes.integrations.transformers import _draft_models, _draft_sizes, _trees  # noqa: E402
+from sortes.integrations.transformers import _call_times, _draft_models, _trees  # noqa: E402
 from sortes.sequences import SuffixAutomaton  # noqa: E402
 from transformers.generation.utils import GenerateDecoderOnlyOutput  # noqa: E402
 
@@ -32,7 +32,7 @@ def _free_calls(monkeypatch):
     """Let calls cost the same for any number of positions, so that all of a draft is looked at."""
     monkeypatch.setattr(_draft_models.ModelDrafts, "_depth", lambda self, rows: 5)
     monkeypatch.setattr(
-        _draft_sizes.CallTimes, "of_widths", lambda self, widths: np.ones(len(widths))
+        _call_times.CallTimes, "of_widths", lambda self, widths: np.ones(len(widths))
     )
 
 

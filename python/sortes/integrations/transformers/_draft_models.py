@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import torch
 
-from sortes.integrations.transformers._draft_sizes import CallTimes
+from sortes.integrations.transformers._call_times import CallTimes
 from sortes.integrations.transformers._drafts import LIKELY, Draft
 from sortes.integrations.transformers._trees import (
     Taken,

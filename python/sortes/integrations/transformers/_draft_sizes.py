@@ -12,111 +12,101 @@ from sortes.integrations.transformers._trees import Tree
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sortes.integrations.transformers._call_times import CallTimes
     from sortes.integrations.transformers._drafts import Draft
 
-#: What is known of models: of each size of batch what a call takes.
-_KNOWN: WeakKeyDictionary[Any, dict[int, CallTimes]] = WeakKeyDictionary()
-#: And of each kind of draft how often tokens came.
+#: What is known of models: of each kind of draft what its probabilities are worth.
 _CAME: WeakKeyDictionary[Any, dict[str, Acceptance]] = WeakKeyDictionary()
-#: What a position more takes, in parts of a call for one, before it is measured: on a CPU, and on
-#: what mostly waits for the weights.
-_SLOPES: Final = (0.1, 0.01)
-#: How much of what was measured counts after another call.
-_DECAY: Final = 0.98
 #: A draft is looked at if it makes a token cheaper by this much.
 _MARGIN: Final = 1.02
-#: How many kinds of tokens are told apart by how likely the draft has them.
-_KINDS: Final = 10
-#: How many looks what a draft says of itself counts as much as.
-_TRUST: Final = 4.0
-
-
-class CallTimes:
-    """Seconds of a call of a model, by how many positions of a text it computes: a running line."""
-
-    def __init__(self, slope: float) -> None:
-        self._slope = slope
-        self._one: float | None = None
-        self._sums = np.zeros(5)
-        self._calls = 0
-
-    @classmethod
-    def of(cls, model: Any, batch: int) -> CallTimes:
-        """Return what is known of a model with so many texts."""
-        known = _KNOWN.setdefault(model, {})
-        if batch not in known:
-            each = _SLOPES[model.device.type != "cpu"]
-            known[batch] = cls(each * batch / (1 + each * (batch - 1)))
-        return known[batch]
-
-    def add(self, width: int, seconds: float) -> None:
-        """Learn what a call took."""
-        if self._calls >= 4:  # something else came between
-            expected = float(self.of_widths(np.array([width]))[0])
-            seconds = min(max(seconds, expected / 2), 2 * expected)
-        self._calls += 1
-        self._sums *= _DECAY  # or what once seemed dear would never be tried again
-        if width == 1:
-            self._one = seconds if self._one is None else self._one + 0.1 * (seconds - self._one)
-        else:
-            self._sums += np.array([1.0, width, width * width, seconds, width * seconds])
-
-    def of_widths(self, widths: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """Return the seconds of calls."""
-        n, x, xx, y, xy = self._sums
-        one = self._one
-        if one is None:
-            one = y / (n + self._slope * (x - n)) if n else 1.0
-        # What is not measured yet is as if two calls had been.
-        for width in (2.0, 12.0):
-            guess = one * (1 + self._slope * (width - 1))
-            n, x, xx = n + 0.5, x + 0.5 * width, xx + 0.5 * width * width
-            y, xy = y + 0.5 * guess, xy + 0.5 * width * guess
-        slope = max((n * xy - x * y) / (n * xx - x * x), 0.0)
-        line = (y - slope * x) / n + slope * widths
-        return np.where(widths == 1, one, np.maximum(line, one))
+#: Of sizes that make a token this nearly as cheap as the best one does the largest is taken.
+_NEARLY: Final = 0.97
+#: What tokens may come with: powers of the probability that the draft gives them.
+_POWERS: Final = np.array([0.05, 0.12, 0.3, 0.6, 1.0, 2.0, 4.0, 8.0])
+#: How often a text goes over to any other power, and how much of what is known of a kind of draft
+#: each token replaces.
+_SHARE, _FORGOTTEN = 0.01, 0.02
+#: No token is surer than this: what is copied is also changed.
+_SUREST: Final = 0.97
 
 
 class Acceptance:
-    """How often the tokens of a draft come true, by how likely the draft has them."""
+    """How often tokens of a kind of draft come true.
+
+    A text copies or does not: by spells its tokens come far more often than a draft says, or less.
+    So they are taken to come with a power of its probabilities, which stays for a while. How likely
+    each power is follows by Bayes' rule from the tokens that came: some tokens tell, and a long
+    draft is likely as soon as a large part of what is possible makes it so.
+    """
+
+    def __init__(self) -> None:
+        #: How likely each power is where a text begins.
+        self.weights = np.full(len(_POWERS), 1 / len(_POWERS))
 
     @classmethod
     def of(cls, model: Any, kind: str) -> Acceptance:
         """Return what is known of a model and a kind of draft."""
         return _CAME.setdefault(model, {}).setdefault(kind, cls())
 
-    def __init__(self) -> None:
-        middle = (np.arange(_KINDS) + 0.5) / _KINDS
-        self._looks = np.full(_KINDS, _TRUST)
-        self._true = _TRUST * middle
+    def of_text(self) -> TextAcceptance:
+        """Return what is known where a text begins."""
+        return TextAcceptance(self)
+
+
+class TextAcceptance:
+    """How often tokens of the drafts of one text come true."""
+
+    def __init__(self, kind: Acceptance) -> None:
+        self._kind, self._weights = kind, kind.weights
 
     def add(self, draft: Draft, tokens: Sequence[int]) -> None:
-        """Learn which tokens of a draft came, as far as those that did tell, looked at or not."""
+        """Learn whether the likeliest ones came, as far as is known, looked at or not."""
         nodes = {edge: i for i, edge in enumerate(zip(draft.parents, draft.tokens, strict=True))}
-        came, node = {}, 0
+        likeliest, node = _likeliest(draft), 0
         for token in tokens:
-            came[node] = node = nodes.get((node, token), -1)
+            if node in likeliest:
+                best = likeliest[node]
+                self._learn(draft.probs[best] / draft.probs[node], draft.tokens[best] == token)
+            node = nodes.get((node, token), -1)
             if node < 0:
                 break
-        for node in range(1, len(draft.tokens)):
-            parent = draft.parents[node]
-            if parent in came:
-                kind = _kind(draft.probs[node] / draft.probs[parent])
-                self._looks[kind] = _DECAY * self._looks[kind] + 1
-                self._true[kind] = _DECAY * self._true[kind] + (node == came[parent])
+
+    def _learn(self, share: float, came: bool) -> None:
+        likely = _SUREST * share**_POWERS
+        weights = self._weights * (likely if came else 1 - likely)
+        first = self._kind.weights
+        self._weights = weights = (1 - _SHARE) * weights / weights.sum() + _SHARE * first
+        self._kind.weights = (1 - _FORGOTTEN) * first + _FORGOTTEN * weights
 
     def probs(self, draft: Draft) -> list[float]:
         """Return the probabilities of its nodes."""
-        shares = (self._true / self._looks).tolist()
-        out = [1.0]
-        for node in range(1, len(draft.tokens)):
-            parent = draft.parents[node]
-            out.append(out[parent] * shares[_kind(draft.probs[node] / draft.probs[parent])])
+        likeliest = _likeliest(draft)
+        probs = np.array(draft.probs)
+        parents, bests = np.array(draft.parents[1:], int), np.array([*likeliest.values()], int)
+        shares, of_bests = probs[1:] / probs[parents], np.zeros(len(probs))
+        of_bests[[*likeliest]] = probs[bests] / probs[[*likeliest]]
+        best = of_bests[parents]
+        likely = np.ones((len(probs), len(_POWERS)))
+        likely[1:] = _SUREST * shares[:, None] ** _POWERS
+        # The others have a part of what the likeliest token leaves.
+        parts = shares / np.maximum(1 - best, 1e-9)
+        left = (1 - _SUREST * best[:, None] ** _POWERS) * parts[:, None]
+        is_other = ~np.isin(np.arange(1, len(probs)), bests)
+        likely[1:][is_other] = np.minimum(likely[1:], left)[is_other]
+        for node, parent in enumerate(draft.parents[1:], 1):
+            likely[node] *= likely[parent]
+        out: list[float] = (likely @ self._weights).tolist()
         return out
 
 
-def _kind(share: float) -> int:
-    return min(int(share * _KINDS), _KINDS - 1)
+def _likeliest(draft: Draft) -> dict[int, int]:
+    """Return of each node that something follows the likeliest node behind it."""
+    likeliest: dict[int, int] = {}
+    for node, parent in enumerate(draft.parents[1:], 1):
+        best = likeliest.setdefault(parent, node)
+        if draft.probs[node] > draft.probs[best]:
+            likeliest[parent] = node
+    return likeliest
 
 
 def best_part(draft: Draft, probs: list[float], nodes: int) -> Draft:
@@ -134,7 +124,7 @@ def best_part(draft: Draft, probs: list[float], nodes: int) -> Draft:
 
 
 def best_width(probs: Sequence[list[float]], times: CallTimes) -> int:
-    """Return how many nodes each text is to have, so that a token takes the least time."""
+    """Return how many nodes each text is to have, so that a token takes about the least time."""
     most = max(map(len, probs))
     if most == 1:
         return 1
@@ -142,8 +132,10 @@ def best_width(probs: Sequence[list[float]], times: CallTimes) -> int:
     for row in probs:
         gains[: len(row)] += np.sort(row)[::-1]
     rates = gains.cumsum() / times.of_widths(np.arange(1, most + 1))
-    best = int(rates.argmax())
-    return best + 1 if rates[best] > _MARGIN * rates[0] else 1
+    best = rates.max()
+    if best <= _MARGIN * rates[0]:
+        return 1
+    return 1 + int(np.flatnonzero(rates >= max(_NEARLY * best, rates[0]))[-1])
 
 
 def tree_of(draft: Draft) -> Tree:

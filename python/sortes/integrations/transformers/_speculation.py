@@ -11,9 +11,9 @@ import torch
 from transformers import LogitsProcessor, StopStringCriteria
 from transformers.generation.stopping_criteria import EosTokenCriteria, MaxLengthCriteria
 
+from sortes.integrations.transformers._call_times import CallTimes
 from sortes.integrations.transformers._draft_sizes import (
     Acceptance,
-    CallTimes,
     best_part,
     best_width,
     tree_of,
@@ -124,7 +124,8 @@ class Speculation:
         taken, self._has_trees = Taken.of(model, cache, self._real), True
         self._target, self._times = taken.model, CallTimes.of(model, self._batch)
         self._drafts = make(self._real)
-        self._acceptance = Acceptance.of(model, self._kind)
+        kind = Acceptance.of(model, self._kind)
+        self._acceptance = [kind.of_text() for _ in prompt]
         for row, text in enumerate(prompt):
             self._drafts.extend(row, text[self._real[row]].tolist())
         try:
@@ -156,7 +157,7 @@ class Speculation:
         paths = self._walk(logits, drafts, progress)
         for row, (text, length) in enumerate(zip(self._texts, lengths, strict=True)):
             drawn = text[length:].tolist()
-            self._acceptance.add(self._whole[row], drawn)
+            self._acceptance[row].add(self._whole[row], drawn)
             self._drafts.extend(row, drawn)
             paths[row] = paths[row][: len(text) - length]
         return paths
@@ -179,7 +180,8 @@ class Speculation:
             for row, text in enumerate(self._texts)
         ]
         self._whole = drafts
-        probs = [self._acceptance.probs(draft) for draft in drafts]
+        of_texts = zip(self._acceptance, drafts, strict=True)
+        probs = [acceptance.probs(draft) for acceptance, draft in of_texts]
         on = [row for row, is_on in zip(probs, self._unfinished, strict=True) if is_on]
         width = max(map(len, on)) if self.is_fixed else best_width(on, self._times)
         drafts = [best_part(draft, row, width) for draft, row in zip(drafts, probs, strict=True)]
