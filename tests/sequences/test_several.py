@@ -115,6 +115,41 @@ def test_the_optimum_is_that_of_the_linear_program(k):
         assert optimal_acceptance(p, q, k) == pytest.approx(linear_program(p, q, k), abs=1e-9)
 
 
+def distinct_optimum(p, q, k):
+    """The bound for distinct drafts, with the integral at every beginning, one after the other."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        order = np.argsort(np.where(q > 0, p / q, np.inf), kind="stable")
+    p, q = p[order], q[order]
+    k = min(k, np.count_nonzero(q))
+    rest = np.maximum(q[::-1].cumsum()[::-1] - q, 0)
+    rest[q.cumsum() >= 1 - 1e-15] = 0
+    t = np.exp(np.arange(-45, np.log(50 / rest[rest > 0].min(initial=1)), 0.2))
+    counts, every = np.zeros((k, len(t))), np.empty(len(q))
+    counts[0] = 1
+    for at, (rate, others) in enumerate(zip(q, rest, strict=True)):
+        waits = np.exp(-rate * t)
+        counts[1:] = counts[1:] * waits + counts[:-1] * (1 - waits)
+        counts[0] *= waits
+        every[at] = 0.2 * (others * t * np.exp(-others * t) * (1 - counts.sum(0))).sum()
+        if others == 0:
+            every[at] = np.count_nonzero(q[: at + 1]) >= k
+    return 1 - max((every - p.cumsum()).max(), 0)
+
+
+@pytest.mark.parametrize("k", [1, 2, 3, 7])
+def test_the_optimum_of_distinct_drafts_is_that_of_all_beginnings(k):
+    """Red when a block is left out that has the worst beginning, or times are cut too early."""
+    rng = np.random.default_rng(k)
+    for case in range(40):
+        width = int(rng.integers(1, 40)) if case % 8 else 1500
+        p, q = (rng.dirichlet(np.full(width, rng.choice([0.05, 0.3, 2.0]))) for _ in range(2))
+        if width > 3 and case % 3 == 0:
+            q[rng.integers(width, size=width // 2)] = 0
+            q /= q.sum()
+        want = distinct_optimum(p, q, k)
+        assert optimal_acceptance(p, q, k, replacement=False) == pytest.approx(want, abs=1e-12)
+
+
 @pytest.mark.parametrize("k", [2, 3, 5])
 @pytest.mark.parametrize("width", [2, 3, 6, 25])
 def test_the_optimum_is_reached(width, k):

@@ -35,6 +35,7 @@ from sortes._progress import Progress, job_of
 from sortes._rng import Rng
 from sortes.decode._call import CallArgs, LogitBias, Request, streams_of
 from sortes.decode.rules import RuleArgs, Rules, as_rules
+from sortes.sequences._distinct_drafts import most_lost
 from sortes.sequences._drafts import given_of, on_the_cpu, refuse_chance, stack_of, tokens_of
 
 if TYPE_CHECKING:
@@ -47,8 +48,6 @@ Scheme = Literal["rrs", "kseq", "optimal"]
 
 #: How far from one the sum of probabilities may be.
 _SUM = 1e-6
-#: Step, least point and largest exponent of the integrals over the logarithm of time.
-_STEP, _LEAST, _DECAY = 0.2, -45.0, 50.0
 
 
 class VerifiedDraft(NamedTuple, Generic[Array]):
@@ -303,7 +302,8 @@ def optimal_acceptance(
     The least is found among the beginnings of the tokens in the order of $p / q$. For independent
     drafts $Q(H) = q(H)^k$, and ``verify_multi(..., method="optimal")`` reaches the value; for two
     it is that of Khisti et al. A sort. Without replacement $Q$ is an integral over the time of a
-    race, by a sum of some hundred terms for each token, to about 1e-12.
+    race, by a sum of some hundred terms, to about 1e-12; it is found for blocks of tokens, and
+    within those that may hold the least. A fifth of a second for 50,000 tokens and three drafts.
 
     References
     ----------
@@ -326,13 +326,13 @@ def optimal_acceptance(
         ratio = np.where(q > 0, p / q, np.inf)
     order = np.argsort(ratio, -1, kind="stable")
     p, q = np.take_along_axis(p, order, -1), np.take_along_axis(q, order, -1)
-    heads = np.minimum(q.cumsum(-1), 1.0)
+    heads = p.cumsum(-1)
     if replacement:
-        every = heads**k
+        lost = (np.minimum(q.cumsum(-1), 1.0) ** k - heads).max(-1)
     else:
-        flat = (_all_in(row, k) for row in q.reshape(-1, q.shape[-1]))
-        every = np.array(list(flat)).reshape(q.shape)
-    lost = (every - p.cumsum(-1)).max(-1)
+        width = q.shape[-1]
+        pairs = zip(heads.reshape(-1, width), q.reshape(-1, width), strict=True)
+        lost = np.array([most_lost(*pair, k) for pair in pairs]).reshape(q.shape[:-1])
     return np.asarray(1.0 - np.maximum(lost, 0.0))[()]
 
 
@@ -395,31 +395,3 @@ def _two_laws(p: Any, q: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]
     if laws[0].shape != laws[1].shape:
         raise ValueError(f"q: must have the shape of p, {laws[0].shape}, got {laws[1].shape}")
     return laws[0], laws[1]
-
-
-def _all_in(q: NDArray[np.float64], k: int) -> NDArray[np.float64]:
-    """Return for each beginning how likely `k` draws without replacement are all in it.
-
-    In a race at the rates `q` that is: at least `k` of it arrive before the first of the others,
-    which comes at a time with the exponential law of their rate.
-    """
-    k = min(k, int(np.count_nonzero(q)))
-    rest = np.maximum(q[::-1].cumsum()[::-1] - q, 0.0)
-    rest[q.cumsum() >= 1.0 - 1e-15] = 0.0
-    least = rest[rest > 0].min(initial=1.0)
-    log_t = np.arange(_LEAST, np.log(_DECAY / least), _STEP)
-    t = np.exp(log_t)
-    # How likely 0, 1, ..., k - 1 arrivals are at each time.
-    counts = np.zeros((k, len(t)))
-    counts[0] = 1.0
-    found = np.empty(len(q))
-    for at, (rate, others) in enumerate(zip(q, rest, strict=True)):
-        waits = np.exp(-rate * t)
-        counts[1:] = counts[1:] * waits + counts[:-1] * (1 - waits)
-        counts[0] *= waits
-        if others == 0.0:
-            found[at] = float(np.count_nonzero(q[: at + 1]) >= k)
-        else:
-            density = others * t * np.exp(-others * t)
-            found[at] = _STEP * (density * (1 - counts.sum(0))).sum()
-    return found
