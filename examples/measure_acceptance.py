@@ -9,8 +9,10 @@ each verifier says how much stands. Beside it is printed what no verifier can ex
 
 import argparse
 import copy
+import inspect
 import json
 import sys
+from typing import Any, NamedTuple
 
 import numpy as np
 import smollm
@@ -27,6 +29,7 @@ from sortes.sequences import (
     verify_paths,
     verify_tokens,
 )
+from transformers import DynamicCache
 
 PATHS, GAMMA = 3, 5
 LAWS = {
@@ -53,28 +56,57 @@ def without(model, layers):
     return draft
 
 
-def behind(model, ids):
-    """Return the logits behind the last tokens of each text, one more than are drafted."""
+def cached(model, cache):
+    """Return a cache as the argument of a model that it is until transformers 5.23, and since."""
+    takes = inspect.signature(model.forward).parameters
+    return {"cache" if "cache" in takes else "past_key_values": cache}
+
+
+def read(model, ids):
+    """Let a model read texts but for their last tokens; return its cache."""
+    cache = DynamicCache()
     with torch.no_grad():
-        output = model(ids, use_cache=False, logits_to_keep=GAMMA + 1)
-    return output.logits.numpy()
+        model(ids[:, :-1], **cached(model, cache), logits_to_keep=1)
+    return cache
 
 
-def continuations(draft, ids, texts, draw):
-    """Let the draft write: its tokens (B, K, g) and its logits (B, K, g, V)."""
-    count = len(ids) // len(texts)
-    rows = np.concatenate([texts * count + k for k in range(count)])
-    tokens, logits, given = [], [], ids
-    for place in range(GAMMA):
-        with torch.no_grad():
-            said = draft(given, use_cache=False, logits_to_keep=1).logits[:, -1].numpy()
-        token = draw(said, place, rows)
-        logits.append(said)
-        tokens.append(token)
-        given = torch.cat([given, torch.from_numpy(token)[:, None]], 1)
-    shape = (count, len(texts), GAMMA)
-    tokens = np.stack(tokens, 1).reshape(shape).swapaxes(0, 1)
-    return np.ascontiguousarray(tokens), np.stack(logits, 1).reshape(*shape, -1).swapaxes(0, 1)
+def asked(model, cache, times, ids):
+    """Return the logits behind each of some tokens; each text that was read goes on as `times`."""
+    cache = copy.deepcopy(cache)
+    cache.batch_repeat_interleave(times)
+    with torch.no_grad():
+        return model(ids, **cached(model, cache)).logits.numpy(), cache
+
+
+class Begun(NamedTuple):
+    """Texts that the model and its draft have read."""
+
+    model: Any
+    draft: Any
+    caches: tuple
+    last: torch.Tensor
+    texts: np.ndarray
+
+    @classmethod
+    def of(cls, model, draft, ids, texts):
+        """Let both read them."""
+        return cls(model, draft, (read(model, ids), read(draft, ids)), ids[:, -1:], texts)
+
+    def written(self, count, draw):
+        """Return the draft's tokens (B, K, g), its logits, and the model's behind all of them."""
+        rows = (self.texts[:, None] * count + np.arange(count)).ravel()
+        first = given = self.last.repeat_interleave(count, 0)
+        tokens, logits, cache = [], [], self.caches[1]
+        for place in range(GAMMA):
+            said, cache = asked(self.draft, cache, 1 if place else count, given)
+            logits.append(said[:, -1])
+            tokens.append(draw(said[:, -1], place, rows))
+            given = torch.from_numpy(tokens[-1])[:, None]
+        tokens, q = np.stack(tokens, 1), np.stack(logits, 1)
+        p, _ = asked(
+            self.model, self.caches[0], count, torch.cat([first, torch.from_numpy(tokens)], 1)
+        )
+        return [x.reshape(len(self.texts), count, *x.shape[1:]) for x in (tokens, q, p)]
 
 
 def measured(model, draft, ids, rules, batch):
@@ -94,9 +126,8 @@ def measured(model, draft, ids, rules, batch):
         def raced(said, place, rows):
             return race_sample(said, rng=2, step=place, rows=rows, **rules)
 
-        tokens, q = continuations(draft, part.repeat(PATHS, 1), texts, drawn)
-        whole = [torch.cat([part, torch.from_numpy(tokens[:, k])], 1) for k in range(PATHS)]
-        p = np.stack([behind(model, one) for one in whole], 1)
+        begun = Begun.of(model, draft, part, texts)
+        tokens, q, p = begun.written(PATHS, drawn)
         more = {"rng": 2, "rows": texts, **rules}
         for method in ("token", "block"):
             found = verify_tokens(tokens[:, 0], p[:, 0], q[:, 0], method=method, **more)
@@ -105,17 +136,15 @@ def measured(model, draft, ids, rules, batch):
             found = verify_paths(tokens, p, q, method=method, **more)
             add(f"three paths, {method}", found.num_accepted + 1)
 
-        shared, _ = continuations(draft, part, texts, raced)
-        p_shared = behind(model, torch.cat([part, torch.from_numpy(shared[:, 0])], 1))
-        found = verify_tokens(shared[:, 0], p_shared, method="race", **more)
+        shared, _, p_shared = begun.written(1, raced)
+        found = verify_tokens(shared[:, 0], p_shared[:, 0], method="race", **more)
         add("one path, race", found.num_accepted + 1)
 
         def likeliest(said, place, rows):
             return said.argmax(-1)
 
-        best, _ = continuations(draft, part, texts, likeliest)
-        p_best = behind(model, torch.cat([part, torch.from_numpy(best[:, 0])], 1))
-        found = verify_tokens(best[:, 0], p_best, method="draw", **more)
+        best, _, p_best = begun.written(1, likeliest)
+        found = verify_tokens(best[:, 0], p_best[:, 0], method="draw", **more)
         add("likeliest path, draw", found.num_accepted + 1)
 
         laws = distribution(p[:, 0, 0], **rules), distribution(q[:, 0, 0], **rules)
@@ -130,10 +159,14 @@ def measured(model, draft, ids, rules, batch):
             ("rrs", firsts, "rrs", True), ("kseq", firsts, "kseq", True),
             ("optimal", firsts, "optimal", True), ("rrs, distinct", distinct, "rrs", False),
         ):  # fmt: skip
-            found = verify_multi(
-                drafts, p[:, 0, 0], q[:, 0, 0], method=method, replacement=replacement, **more
-            )
-            add(f"first token: {name}", found.accepted >= 0)
+            for count in range(1, PATHS + 1):  # top-p may leave fewer tokens than there are paths
+                one = np.flatnonzero((drafts >= 0).sum(1) == count)
+                if len(one):
+                    found = verify_multi(
+                        drafts[one, :count], p[one, 0, 0], q[one, 0, 0], method=method,
+                        replacement=replacement, **{**more, "rows": texts[one]},
+                    )  # fmt: skip
+                    add(f"first token: {name}", found.accepted >= 0)
         for name, replacement in (("optimum", True), ("optimum, distinct", False)):
             rates = [
                 optimal_acceptance(*pair, PATHS, replacement=replacement)
@@ -153,14 +186,15 @@ def main():
     arguments.add_argument("--places", type=int, default=256)
     arguments.add_argument("--length", type=int, default=48)
     arguments.add_argument("--skip", type=int, nargs="+", default=[4, 8])
+    arguments.add_argument("--laws", nargs="+", default=list(LAWS), choices=list(LAWS))
     given = arguments.parse_args()
     model, tokenizer = smollm.load(lambda message: print(f"... {message}", file=sys.stderr))
     ids = prompts(tokenizer, given.places, given.length)
     for skipped in given.skip:
         middle = model.config.num_hidden_layers // 2 - skipped // 2
         draft = without(model, range(middle, middle + skipped))
-        for name, rules in LAWS.items():
-            found = measured(model, draft, ids, rules, 16)
+        for name in given.laws:
+            found = measured(model, draft, ids, LAWS[name], 16)
             line = {"law": name, "layers left out": skipped, "places": given.places, **found}
             print(json.dumps(line), flush=True)
 

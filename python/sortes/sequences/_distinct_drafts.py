@@ -54,7 +54,7 @@ def most_lost(target_heads: Array, q: Array, k: int) -> float:
     Examples
     --------
     >>> q = np.array([0.5, 0.25, 0.25])
-    >>> round(most_lost(np.array([0.1, 0.2, 1.0]), q, 1), 12)
+    >>> print(round(most_lost(np.array([0.1, 0.2, 1.0]), q, 1), 12))
     0.55
     """
     k = min(k, int(np.count_nonzero(q)))
@@ -89,7 +89,7 @@ def _search(race: _Race, begin: int, end: int, before: Array, best: float) -> fl
     for every, first, last, counts in blocks:
         if last - first > 1 and every - race.heads[first] > best:
             best = _search(race, first, last - 1, counts, best)
-    return best
+    return float(best)
 
 
 def _arrivals(race: _Race, first: int, last: int, shape: tuple[int, ...]) -> Array:
