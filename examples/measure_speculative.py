@@ -123,13 +123,14 @@ def prompts(tokenizer, count, length):
     return torch.tensor(out)
 
 
-def same(model, laws, count, tokens, drafts, batches, report):
+def same(model, laws, count, tokens, drafts, batches, is_alone, report):
     """Compare texts with those of plain decoding."""
     ids = prompts(model.tokenizer, count, 96)
     for batch in batches:
+        has_peer = batch == 1 and not is_alone  # prompt look-up takes one text
         for law_name, law in laws.items():
             asked = {**law, "max_new_tokens": tokens, "eos_token_id": None}
-            equal = dict.fromkeys([*drafts, *(["prompt look-up"] * (batch == 1))], 0)
+            equal = dict.fromkeys([*drafts, *(["prompt look-up"] * has_peer)], 0)
             calls = dict.fromkeys(drafts, 0)
             for first in range(0, count, batch):
                 part = ids[first : first + batch]
@@ -143,7 +144,7 @@ def same(model, laws, count, tokens, drafts, batches, report):
                     )  # fmt: skip
                     equal[name] += int((got.sequences == want).all(1).sum())
                     calls[name] += got.model_calls
-                if batch == 1:
+                if has_peer:
                     torch.manual_seed(first)
                     plain = want if not law["do_sample"] else model.generate(part, **asked)
                     torch.manual_seed(first)
@@ -164,6 +165,7 @@ def main():
     arguments.add_argument("--dtype", default="float32", choices=["float32", "float64"])
     arguments.add_argument("--prompts", type=int, default=20)
     arguments.add_argument("--tokens", type=int, default=128)
+    arguments.add_argument("--alone", action="store_true", help="without prompt look-up")
     arguments.add_argument("--turns", type=int, default=3)
     arguments.add_argument("--batches", type=int, nargs="+", default=[1, 8])
     arguments.add_argument("--laws", nargs="+", default=list(LAWS), choices=list(LAWS))
@@ -177,7 +179,7 @@ def main():
         timed(model, laws, given.tokens, given.turns, say)
     else:
         drafts = {"suffix": {"draft": "suffix"}}
-        same(model, laws, given.prompts, given.tokens, drafts, given.batches, say)
+        same(model, laws, given.prompts, given.tokens, drafts, given.batches, given.alone, say)
 
 
 if __name__ == "__main__":
