@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 ROOT: Final = Domain("[-1, 2**63)", integer=True)
 #: Logarithms of probabilities, and of their products.
 LOG: Final = Domain("[-inf, 0]")
+#: What lists of proposals mostly are; other objects for the same are looked at more closely.
+_FLOAT, _INTEGER = np.dtype(np.float64), np.dtype(np.int64)
 #: What stands where there is nothing.
 PAD: Final = -1
 #: The law of a draft as it is.
@@ -421,16 +423,18 @@ class DraftTreeBuilder:
     ) -> None:
         """Give the kernel a level: of lists or of whole rows."""
         axes = (how == "expand") + (self._batch_size is not None)
+        listed = self._native.expand_listed if how == "expand" else self._native.start_listed
+        if _is_ready(logprobs, tokens, axes):
+            if axes != 1:
+                shape = (math.prod(logprobs.shape[:-1]), logprobs.shape[-1])
+                logprobs, tokens = logprobs.reshape(shape), tokens.reshape(shape)
+            listed(*roots, logprobs, tokens, (num_threads, None))
+            return
         with job_of(num_threads, None) as job:
             if tokens is None:
                 view = rows_of(_rows(logprobs, axes), "logprobs")
                 given = Given(view.array, view.bf16, _PLAIN._for_host(), None, None, None)
                 getattr(self._native, f"{how}_rows")(*roots, given, job)
-                return
-            if _is_ready(logprobs, tokens, axes):
-                shape = (math.prod(logprobs.shape[:-1]), logprobs.shape[-1])
-                lists = logprobs.reshape(shape), tokens.reshape(shape)
-                getattr(self._native, f"{how}_listed")(*roots, *lists, job)
                 return
             values = _rows(host(to_host(logprobs), "logprobs", "iuf"), axes)
             ids = host(to_host(tokens), "tokens", None)
@@ -439,18 +443,18 @@ class DraftTreeBuilder:
                 raise ValueError(f"tokens: must have shape {shape}, got {ids.shape}")
             ids = integers_of(ids.reshape(-1), "tokens").reshape(values.shape)
             values = np.require(values, np.float64, ("C", "A"))
-            getattr(self._native, f"{how}_listed")(*roots, values, ids, job)
+            listed(*roots, values, ids, job)
 
 
 def _is_ready(logprobs: Any, tokens: Any, axes: int) -> bool:
     """Whether lists need nothing but a reshape, which is what a fast loop brings."""
     return (
         type(logprobs) is type(tokens) is np.ndarray
+        and logprobs.dtype is _FLOAT
+        and tokens.dtype is _INTEGER
         and logprobs.ndim == axes + 1
         and logprobs.shape == tokens.shape
         and logprobs.size > 0
-        and logprobs.dtype == np.float64
-        and tokens.dtype == np.int64
         and logprobs.flags.carray
         and tokens.flags.carray
     )
