@@ -423,7 +423,7 @@ class DraftTreeBuilder:
     ) -> None:
         """Give the kernel a level: of lists or of whole rows."""
         axes = (how == "expand") + (self._batch_size is not None)
-        listed = self._native.expand_listed if how == "expand" else self._native.start_listed
+        listed: Any = getattr(self._native, f"{how}_listed")
         if _is_ready(logprobs, tokens, axes):
             if axes != 1:
                 shape = (math.prod(logprobs.shape[:-1]), logprobs.shape[-1])
