@@ -1,12 +1,15 @@
-"""Who competes: ours, transformers with Torch's draw, llama.cpp's chain, and the yardsticks.
+"""Who competes: ours, transformers with Torch's draw, vLLM, llama.cpp's chain, and the yardsticks.
 
 Each maker takes batches of shape (B, V) and returns a function of the number of the turn, which
 draws one token per row of the batch whose turn it is.
 """
 
 import ctypes
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import sortes
@@ -18,6 +21,7 @@ from transformers import LogitsProcessorList
 from benches.decode.rows import GOAL_VOCABULARIES, MIDDLE
 from benches.turns import Turn, peer
 
+PEERS = Path(__file__).parents[2] / ".peers"
 
 @dataclass(frozen=True)
 class Rule:
@@ -36,6 +40,8 @@ class Rule:
         Which of `YARDSTICKS`.
     other_goals : mapping of int to float
         The goal at other sizes of the vocabulary.
+    order : str
+        Whose order of the steps it is.
     """
 
     arguments: dict[str, float]
@@ -43,6 +49,12 @@ class Rule:
     faster: float = 0.0
     yardstick: str = "softmax"
     other_goals: Mapping[int, float] = field(default_factory=dict)
+    order: str = "transformers"
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """Return the arguments of `sortes.sample`."""
+        return {**self.arguments, "order": self.order}
 
     def goal_at(self, V: int) -> dict[str, float]:
         """Return the goal for rows of V logits, if there is one."""
@@ -66,6 +78,9 @@ RULES = {
     "top-p 0.9": Rule({"top_p": 0.9}, 0.8, 140, other_goals={1_000: 3.0, 32_768: 1.0}),
     "top-p 0.5": Rule({"top_p": 0.5}, 1.0),
     "typical 0.9": Rule({"typical_p": 0.9}, 0.9, 140),
+    "llama.cpp's own: top-k 40, top-p 0.95, min-p 0.05, temperature 0.8": Rule(
+        {"top_k": 40, "top_p": 0.95, "min_p": 0.05, "temperature": 0.8}, 0.6, order="llama.cpp"
+    ),
 }
 
 YARDSTICKS = {"softmax": torch.softmax, "amax": torch.amax}
@@ -82,7 +97,7 @@ def read(batches: list[torch.Tensor]) -> Turn:
 
 
 def ours(rule: Rule, batches: list[torch.Tensor], threads: int = 1) -> Turn:
-    rules = sortes.Rules(**rule.arguments)
+    rules = sortes.Rules(**rule.given)
     stream = sortes.Stream(0)
 
     def turn(n: int) -> torch.Tensor:
@@ -168,13 +183,43 @@ def _chain(c, rule: Rule, batches: list[torch.Tensor]) -> Turn | str:
     return lambda n: [one(row) for row in views[n % len(views)]]
 
 
+def vllm(rule: Rule, batches: list[torch.Tensor]) -> Turn | str:
+    """Run vLLM's sampler of Torch operations, as it does where it has no kernel of its own."""
+    folder = str(PEERS / "vllm")
+    if (PEERS / "vllm.stamp").exists() and folder not in sys.path:
+        sys.path.append(folder)  # last: what the environment has comes first
+    return peer("vllm.v1.sample.ops.topk_topp_sampler", lambda m: _torch_sampler(m, rule, batches))
+
+
+def _torch_sampler(module, rule: Rule, batches: list[torch.Tensor]) -> Turn | str:
+    """Return the turn of vLLM, or a reason for a rule that it does not have.
+
+    It overwrites the logits of its model, so that it gets a copy.
+    """
+    if rule is RULES["greedy"] or not rule.arguments.keys() <= {"temperature", "top_k", "top_p"}:
+        return "it has no such rule"
+    B, V = batches[0].shape
+    column = {name: torch.full((B,), value) for name, value in rule.arguments.items()}
+    t, k, p = (column.get(name) for name in ("temperature", "top_k", "top_p"))
+    work = torch.empty(B, V)
+
+    def turn(n: int) -> torch.Tensor:
+        work.copy_(batches[n % len(batches)])
+        if t is not None:
+            work.div_(t[:, None])
+        logits = module.apply_top_k_top_p(work, k, p)
+        return module.random_sample(logits.softmax(dim=-1, dtype=torch.float32), {})
+
+    return turn
+
+
 def check(rule: Rule, batches: list[torch.Tensor], turns: dict[str, Turn | str]) -> None:
     """Assert that the contenders keep the same tokens, and that everybody's draws are among them.
 
     Transformers compares float32 sums of another accuracy: what is kept may differ by a hair.
     """
     batch = batches[0][:1]
-    kept = keep_mask(batch, **rule.arguments)[0]
+    kept = keep_mask(batch, **rule.given)[0]
     if rule is not RULES["greedy"] and batch.dtype == torch.float32:
         theirs = torch.isfinite(warpers(rule)(None, batch))[0]
         assert torch.softmax(batch[0].double(), 0)[kept != theirs].sum() < 1e-4

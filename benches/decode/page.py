@@ -8,7 +8,7 @@ import re
 
 from benches.report import near, ratio, section, table
 
-PEERS = ("torch", "transformers", "llama_cpp_python", "scipy")
+PEERS = ("torch", "transformers", "vllm", "llama_cpp_python", "scipy")
 ONE_ROW = re.compile(r"One row of ([\d,]+) logits, (\w+)")
 README = "One row of 128,256 logits, f32"
 

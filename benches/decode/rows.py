@@ -14,12 +14,14 @@ DTYPES = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}
 LARGEST_BATCH = 64
 # Contenders take turns with this many batches: no branch predictor learns a row by heart, and at
 # B = 1 all rows together still fit into a usual last-level cache, where a model leaves its logits.
-BATCHES = {1: 8, 64: 1}
+BATCHES = {1: 8, 64: 1, 256: 1}
 
 
 def batches(kind: str, B: int, V: int, dtype: str) -> list[torch.Tensor]:
     """Return batches of shape (B, V) for the contenders to take turns with."""
     rows = _rows(kind, V)
+    if len(rows) < B:
+        rows = rows.repeat(-(-B // len(rows)), 1)
     count = BATCHES[B]
     return [rows[n * B : (n + 1) * B].to(DTYPES[dtype]).contiguous() for n in range(count)]
 

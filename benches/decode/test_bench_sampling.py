@@ -1,4 +1,4 @@
-"""The fused draw beside Torch's yardsticks, transformers with Torch's draw, and llama.cpp."""
+"""The fused draw beside Torch's yardsticks, transformers with Torch's draw, vLLM and llama.cpp."""
 
 import pytest
 
@@ -19,8 +19,9 @@ ONE_ROW = [(1, V, dtype, kind) for V in VOCABULARIES for kind in KINDS for dtype
 ONE_ROW += [(1, 1_000, "f32", "flat")]
 # Memory is what differs in a batch: all sizes, kinds and dtypes, but not all their combinations.
 BATCHED = [(64, V, "f32", "real") for V in VOCABULARIES]
+BATCHED += [(256, 32_768, "f32", "real")]
 BATCHED += [(64, MIDDLE, "f32", "flat"), (64, MIDDLE, "f16", "real"), (64, MIDDLE, "bf16", "real")]
-TWO_THREADS = 1 / 1.8  # of the time of one
+TWO_THREADS = 1 / 1.85  # of the time of one
 
 
 def name_of(cell):
@@ -37,6 +38,7 @@ def test_one_row(benchmark, cell, name):
     goal = rule.goal_at(V)
     if dtype == "f32":
         others["transformers"] = contenders.hugging_face(rule, rows)
+        others["vLLM"] = contenders.vllm(rule, rows)
         others["llama.cpp"] = contenders.llama_cpp(rule, rows)
         if rule.faster and V in GOAL_VOCABULARIES:
             goal["transformers"] = 1 / rule.faster
@@ -62,8 +64,10 @@ def test_many_rows(benchmark, cell, name):
     B, V, dtype, kind = cell
     rule, rows = RULES[name], batches(kind, B, V, dtype)
     others = {}
-    if cell == BATCHED[1]:
+    if V == MIDDLE and dtype == "f32":
         others["transformers"] = contenders.hugging_face(rule, rows)
+        others["vLLM"] = contenders.vllm(rule, rows)
+        others["llama.cpp"] = contenders.llama_cpp(rule, rows)
     ours = {"sortes": contenders.ours(rule, rows)}
     contenders.check(rule, rows, ours)
     turns(

@@ -353,6 +353,6 @@ MADE = {
     "Plan": lambda: plan("ddim", Path.ve(SIGMAS)),
 }
 
-STARVED = {"wide": [30_000, 300_000]}
+STARVED = {"wide": [20_000, 300_000]}
 # A run of more steps is made of so many objects that letting go of them takes half a second.
-LONG = {"wide": [30_000, 100_000, 200_000]}
+LONG = {"wide": [20_000, 100_000, 200_000]}
