@@ -4,11 +4,14 @@ Each maker takes batches of shape (B, V) and returns a function of the number of
 draws one token per row of the batch whose turn it is.
 """
 
+import __future__
+
+import ast
 import ctypes
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -22,6 +25,7 @@ from benches.decode.rows import GOAL_VOCABULARIES, MIDDLE
 from benches.turns import Turn, peer
 
 PEERS = Path(__file__).parents[2] / ".peers"
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -49,7 +53,7 @@ class Rule:
     faster: float = 0.0
     yardstick: str = "softmax"
     other_goals: Mapping[int, float] = field(default_factory=dict)
-    order: str = "transformers"
+    order: str = "hf"
 
     @property
     def given(self) -> dict[str, Any]:
@@ -185,19 +189,22 @@ def _chain(c, rule: Rule, batches: list[torch.Tensor]) -> Turn | str:
 
 def vllm(rule: Rule, batches: list[torch.Tensor]) -> Turn | str:
     """Run vLLM's sampler of Torch operations, as it does where it has no kernel of its own."""
-    folder = str(PEERS / "vllm")
-    if (PEERS / "vllm.stamp").exists() and folder not in sys.path:
-        sys.path.append(folder)  # last: what the environment has comes first
-    return peer("vllm.v1.sample.ops.topk_topp_sampler", lambda m: _torch_sampler(m, rule, batches))
-
-
-def _torch_sampler(module, rule: Rule, batches: list[torch.Tensor]) -> Turn | str:
-    """Return the turn of vLLM, or a reason for a rule that it does not have.
-
-    It overwrites the logits of its model, so that it gets a copy.
-    """
+    if not (PEERS / "vllm.stamp").exists():
+        return "vllm is not installed"
     if rule is RULES["greedy"] or not rule.arguments.keys() <= {"temperature", "top_k", "top_p"}:
         return "it has no such rule"
+    # To import the module takes a GPU, or all that a server needs: its functions alone do not.
+    file = PEERS / "vllm" / "vllm" / "v1" / "sample" / "ops" / "topk_topp_sampler.py"
+    module = ast.parse(file.read_text(encoding="utf-8"))
+    module.body = [part for part in module.body if isinstance(part, ast.FunctionDef)]
+    on_cpu = SimpleNamespace(is_cpu=lambda: True)
+    names: dict[str, Any] = {"torch": torch, "HAS_TRITON": False, "current_platform": on_cpu}
+    exec(compile(module, str(file), "exec", flags=__future__.annotations.compiler_flag), names)
+    return _torch_sampler(SimpleNamespace(**names), rule, batches)
+
+
+def _torch_sampler(vllm: SimpleNamespace, rule: Rule, batches: list[torch.Tensor]) -> Turn:
+    """Return the turn of vLLM, which overwrites the logits of its model, and so gets a copy."""
     B, V = batches[0].shape
     column = {name: torch.full((B,), value) for name, value in rule.arguments.items()}
     t, k, p = (column.get(name) for name in ("temperature", "top_k", "top_p"))
@@ -207,8 +214,8 @@ def _torch_sampler(module, rule: Rule, batches: list[torch.Tensor]) -> Turn | st
         work.copy_(batches[n % len(batches)])
         if t is not None:
             work.div_(t[:, None])
-        logits = module.apply_top_k_top_p(work, k, p)
-        return module.random_sample(logits.softmax(dim=-1, dtype=torch.float32), {})
+        logits = vllm.apply_top_k_top_p(work, k, p)
+        return vllm.random_sample(logits.softmax(dim=-1, dtype=torch.float32), {})
 
     return turn
 
