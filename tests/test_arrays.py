@@ -2,18 +2,10 @@
 
 import numpy as np
 import pytest
-from sortes._arrays import (
-    host,
-    ids_of,
-    integers_of,
-    matrix_of,
-    numbers_of,
-    rows_of,
-    target,
-    vector_of,
-)
+from sortes._arrays import host, ids_of, integers_of, matrix_of, numbers_of, rows_of, vector_of
 from sortes._check import WORD, Domain
 from sortes._core import _testing
+from sortes._out import target
 
 
 def read(rows):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, NoReturn
 
 import numpy as np
@@ -14,7 +14,7 @@ from sortes._columns import array_of, narrowed, numbers_in, refuse_missing
 from sortes._device import check_dense
 
 if TYPE_CHECKING:
-    from numpy.typing import DTypeLike, NDArray
+    from numpy.typing import NDArray
 
 _ACCEPTED = "float32, float16, bfloat16 or float64"
 _NATIVE = frozenset(np.dtype(t) for t in (np.float32, np.float16, np.float64))
@@ -22,10 +22,6 @@ _REAL = frozenset(np.dtype(t) for t in (np.float32, np.float64))
 _DLPACK_HOST = (1, 3)  # kDLCPU, kDLCUDAHost
 _INT64: Final = Domain("[-2**63, 2**63)", integer=True)
 _BITS64: Final = Domain("[-2**63, 2**64)", integer=True)
-#: What an exact test of overlap may cost before two arrays count as overlapping.
-_OVERLAP_WORK = 10_000
-#: What `memory_of` needs of Torch, by the type of a tensor, once one has come by.
-_TENSORS: Final[dict[type, tuple[Any, Any, Callable[[NDArray[Any]], Any]]]] = {}
 #: A named tuple without the checks of its own class, a third of a microsecond.
 _new: Final = tuple.__new__
 
@@ -78,21 +74,14 @@ def memory_of(x: Any) -> tuple[NDArray[Any], bool, Callable[[NDArray[Any]], Any]
     >>> array, bf16, wrap = memory_of(np.zeros(3))
     >>> memory_of([0.0])
     """
-    kind = type(x)
-    if kind is np.ndarray:
+    if type(x) is np.ndarray:
         return x, False, None
-    parts = _TENSORS.get(kind)
-    if parts is None:
-        torch = sys.modules.get("torch")
-        if torch is None or kind is not torch.Tensor:
-            return None
-        parts = _TENSORS[kind] = torch.bfloat16, torch.uint16, torch.from_numpy
-    if _device.PRETEND:
+    torch = sys.modules.get("torch")
+    if torch is None or type(x) is not torch.Tensor or _device.PRETEND:
         return None
-    bfloat16, uint16, wrap = parts
-    bf16 = x.dtype is bfloat16
+    bf16 = x.dtype is torch.bfloat16
     try:  # it costs less than to ask a tensor for everything that speaks against it
-        return (x.view(uint16) if bf16 else x).numpy(), bf16, wrap
+        return (x.view(torch.uint16) if bf16 else x).numpy(), bf16, torch.from_numpy
     except (TypeError, RuntimeError):  # it has a gradient, or is not plain memory of the CPU
         return None
 
@@ -168,7 +157,7 @@ def rows_of(x: object, name: str = "logits") -> Rows:
     if array.shape[-1] == 0:
         return _no_columns(array, name)
     one_dim = array.ndim == 1
-    matrix = _contiguous_rows(array[np.newaxis] if one_dim else array)
+    matrix = contiguous_rows(array[np.newaxis] if one_dim else array)
 
     if bfloat16 is None and not one_dim:
         return Rows(matrix, False, False, kind, give)
@@ -446,115 +435,6 @@ def numbers_of(
     return np.array(array, np.float64)
 
 
-def target(
-    out: Any,
-    shape: tuple[int, ...],
-    dtype: DTypeLike,
-    name: str = "out",
-    *,
-    kind: Literal["numpy", "torch"] = "numpy",
-    bf16: bool = False,
-    apart: Mapping[str, NDArray[Any]] | None = None,
-    same: NDArray[Any] | None = None,
-    strided: bool = False,
-) -> NDArray[Any]:
-    """View the caller's output as the array that a kernel writes.
-
-    Parameters
-    ----------
-    out
-        Where to write: an array or a tensor on the CPU that nothing else is needed of.
-    shape, dtype
-        What it must have. uint16 with `bf16`.
-    name
-        What error messages call it.
-    kind
-        Which kind of array it must be.
-    bf16
-        Whether it must hold bfloat16, which kernels write as uint16.
-    apart
-        Inputs, by name, that it must not overlap: the kernel reads them while it writes.
-    same
-        The one of them that it may be, exactly.
-    strided
-        Whether rows may lie any distance apart (but not overlap); else it must be C-contiguous.
-
-    Returns
-    -------
-    ndarray
-        A view of its memory.
-
-    Raises
-    ------
-    TypeError
-        If it is of another kind or dtype.
-    ValueError
-        If it has another shape, is read-only, is not contiguous, or overlaps an input.
-
-    Examples
-    --------
-    >>> out = np.empty(3)
-    >>> target(out, (3,), np.float64) is out
-    True
-    >>> target(out[:2], (2,), np.float64, apart={"x": out[1:]})
-    Traceback (most recent call last):
-    ValueError: out: overlaps x
-    """
-    array = _memory(out, name, kind, bf16)
-    if array.dtype != dtype:
-        wanted = "bfloat16" if bf16 else np.dtype(dtype)
-        raise TypeError(f"{name}: dtype must be {wanted}, got {out.dtype}")
-    if array.shape != shape:
-        raise ValueError(f"{name}: must have shape {shape}, got {array.shape}")
-    if not array.flags.writeable:
-        raise ValueError(f"{name}: is read-only")
-    if strided and array.ndim == 2:
-        width = array.shape[1] * array.itemsize
-        apart_rows = array.shape[0] < 2 or abs(array.strides[0]) >= width
-        if _contiguous_rows(array) is not array or not apart_rows:
-            raise ValueError(f"{name}: rows must be contiguous and must not overlap")
-    elif not array.flags.carray:
-        raise ValueError(f"{name}: must be C-contiguous")
-    for other, given in (apart or {}).items():
-        if not (given is same and _is_exactly(array, given)) and _overlap(array, given):
-            raise ValueError(f"{name}: overlaps {other}")
-    return array
-
-
-def _memory(out: Any, name: str, kind: str, bf16: bool) -> NDArray[Any]:
-    torch = sys.modules.get("torch")
-    if torch is not None and isinstance(out, torch.Tensor):
-        if kind == "torch" and out.is_cpu and out.layout is torch.strided:
-            out = out.detach()
-            bits = bf16 and out.dtype is torch.bfloat16
-            if bits or out.dtype is not torch.bfloat16:
-                return (out.view(torch.uint16) if bits else out).numpy()  # type: ignore[no-any-return]
-            raise TypeError(f"{name}: dtype must not be bfloat16, as the logits are not")
-        got = f"a tensor of layout {out.layout} on {out.device}"
-    elif kind == "numpy" and isinstance(out, np.ndarray) and not isinstance(out, np.ma.MaskedArray):
-        bits = bf16 and out.dtype.name == "bfloat16"
-        return np.asarray(out.view(np.uint16) if bits else out)
-    else:
-        got = type(out).__name__
-    wanted = "a NumPy array" if kind == "numpy" else "a dense Torch tensor on the CPU"
-    raise TypeError(f"{name}: must be {wanted}, got {got}")
-
-
-def _is_exactly(a: NDArray[Any], b: NDArray[Any]) -> bool:
-    return (a.ctypes.data, a.shape, a.strides, a.dtype) == (
-        *(b.ctypes.data, b.shape, b.strides, b.dtype),
-    )
-
-
-def _overlap(a: NDArray[Any], b: NDArray[Any]) -> bool:
-    if not np.may_share_memory(a, b):
-        return False
-    try:
-        return np.shares_memory(a, b, max_work=_OVERLAP_WORK)  # type: ignore[arg-type]
-    except np.exceptions.TooHardError:
-        return True
-
-
 def _wrong_kind(x: Any, array: NDArray[Any], name: str, wanted: str) -> TypeError:
     if array.ndim:
         return TypeError(f"{name}: must hold {wanted}s, got {array.dtype}")
@@ -645,7 +525,7 @@ def _as_given(x: Any, array: NDArray[Any], numbers: bool) -> NDArray[Any]:
     return array
 
 
-def _contiguous_rows(x: NDArray[Any]) -> NDArray[Any]:
+def contiguous_rows(x: NDArray[Any]) -> NDArray[Any]:
     """Return `x`, or a copy if the kernels could not read its rows in place."""
     if x.flags.carray and x.dtype.isnative:
         return x

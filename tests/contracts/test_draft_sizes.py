@@ -75,6 +75,18 @@ def test_of_siblings_one_comes():
     assert probs[1] + probs[2] < 1
 
 
+@pytest.mark.parametrize("last", [0.0, 1e-310, 1e-200])
+def test_paths_that_nearly_cannot_be(last):
+    """Red if zeros are divided by: long drafts of a flat law have products that end there."""
+    draft = Draft([1, 5, 6, 7], [-1, 0, 1, 2], [1.0, last, last, last])
+    acceptance = Acceptance().of_text()
+    with np.errstate(all="raise", under="ignore"):
+        for _ in range(5):
+            acceptance.add(draft, [5, 6, 7, 9])
+        assert np.isfinite(acceptance.probs(draft)).all()
+    assert best_width([acceptance.probs(draft)], CallTimes(0.1)) >= 1
+
+
 def test_texts_begin_with_what_is_known_of_others():
     """Red if each text begins anew, or if texts of a batch share what they are like."""
     kind = Acceptance()

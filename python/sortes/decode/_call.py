@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sortes._arrays import Rows, host, integers_of, rows_of, target
+from sortes._arrays import Rows, host, integers_of, rows_of
 from sortes._check import WORD, items
 from sortes._device import to_host
+from sortes._out import target
 from sortes._progress import Progress
 from sortes._rng import Rng, as_streams
 from sortes.decode.rules import RuleArgs, Rules

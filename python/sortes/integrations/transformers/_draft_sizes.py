@@ -28,6 +28,8 @@ _POWERS: Final = np.array([0.05, 0.12, 0.3, 0.6, 1.0, 2.0, 4.0, 8.0])
 _SHARE, _FORGOTTEN = 0.01, 0.02
 #: No token is surer than this: what is copied is also changed.
 _SUREST: Final = 0.97
+#: No path is less likely: products of many probabilities end at zero.
+_LEAST: Final = 1e-300
 
 
 class Acceptance:
@@ -63,10 +65,11 @@ class TextAcceptance:
         """Learn whether the likeliest ones came, as far as is known, looked at or not."""
         nodes = {edge: i for i, edge in enumerate(zip(draft.parents, draft.tokens, strict=True))}
         likeliest, node = _likeliest(draft), 0
+        probs = np.maximum(draft.probs, _LEAST)
         for token in tokens:
             if node in likeliest:
                 best = likeliest[node]
-                self._learn(draft.probs[best] / draft.probs[node], draft.tokens[best] == token)
+                self._learn(probs[best] / probs[node], draft.tokens[best] == token)
             node = nodes.get((node, token), -1)
             if node < 0:
                 break
@@ -81,7 +84,7 @@ class TextAcceptance:
     def probs(self, draft: Draft) -> list[float]:
         """Return the probabilities of its nodes."""
         likeliest = _likeliest(draft)
-        probs = np.array(draft.probs)
+        probs = np.maximum(draft.probs, _LEAST)
         parents, bests = np.array(draft.parents[1:], int), np.array([*likeliest.values()], int)
         shares, of_bests = probs[1:] / probs[parents], np.zeros(len(probs))
         of_bests[[*likeliest]] = probs[bests] / probs[[*likeliest]]

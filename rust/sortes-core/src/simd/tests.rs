@@ -160,8 +160,15 @@ proptest! {
     }
 
     #[test]
-    fn gathers(x in logits(), lo in -40.0_f32..40.0, width in 0.0_f32..50.0) {
+    fn gathers(
+        mut x in logits(),
+        lo in -40.0_f32..40.0,
+        width in 0.0_f32..50.0,
+        filled in 0..100_usize,
+    ) {
         let window = (lo, lo + width);
+        // Whole vectors inside as well, which chance hardly makes.
+        x.iter_mut().skip(5).take(filled).for_each(|l| *l = lo);
         let got = on_all_levels(|| {
             let (mut values, mut ids) = (Vec::new(), Vec::new());
             gather_window(&x, 10, window, &mut values, &mut ids);
