@@ -3,11 +3,13 @@
     python examples/measure_speculative.py same --prompts 200 --dtype float64 > same.json
     python examples/measure_speculative.py time > time.json
 
-``same`` compares texts with those of plain decoding for the same seed, and those of transformers'
-prompt look-up with its own. ``time`` lets plain decoding, ours and prompt look-up take turns.
+``same`` compares texts, drafted in batches of each size, with those of plain decoding in batches of
+the largest, and those of transformers' prompt look-up with its own. ``time`` lets plain decoding,
+ours and prompt look-up take turns.
 """
 
 import argparse
+import copy
 import json
 import os
 import sys
@@ -126,36 +128,63 @@ def prompts(tokenizer, count, length):
 def same(model, laws, count, tokens, drafts, batches, is_alone, report):
     """Compare texts with those of plain decoding."""
     ids = prompts(model.tokenizer, count, 96)
-    for batch in batches:
-        has_peer = batch == 1 and not is_alone  # prompt look-up takes one text
-        for law_name, law in laws.items():
-            asked = {**law, "max_new_tokens": tokens, "eos_token_id": None}
-            equal = dict.fromkeys([*drafts, *(["prompt look-up"] * has_peer)], 0)
-            calls = dict.fromkeys(drafts, 0)
-            for first in range(0, count, batch):
-                part = ids[first : first + batch]
-                mask = torch.ones_like(part)
-                seed = {"rng": first, "attention_mask": mask}
-                want = model.generate(part, **asked, **seed, custom_generate=sample)
-                for name, draft in drafts.items():
-                    got = model.generate(
-                        part, **asked, **seed, **draft, custom_generate=speculative_sample,
-                        return_dict_in_generate=True,
-                    )  # fmt: skip
-                    equal[name] += int((got.sequences == want).all(1).sum())
-                    calls[name] += got.model_calls
-                if has_peer:
+    for law_name, law in laws.items():
+        asked = {**law, "max_new_tokens": tokens, "eos_token_id": None}
+        equal = {f"{name} {batch}": 0 for batch in batches for name in drafts}
+        calls = dict.fromkeys(equal, 0)
+        lookup = 0
+        for first in range(0, count, max(batches)):
+            part = ids[first : first + max(batches)]
+            ones = torch.ones_like(part)
+            seed = {"rng": 0, "rows": range(first, first + len(part)), "attention_mask": ones}
+            plain = model.generate(part, **asked, **seed, custom_generate=sample)
+            if "told" in drafts:
+                drafts["told"]["draft"] = told(plain)
+            for batch in batches:
+                for at in range(0, len(part), batch):
+                    some = slice(at, at + batch)
+                    seed = {
+                        "rng": 0, "rows": range(first, first + len(part))[some],
+                        "attention_mask": ones[some],
+                    }  # fmt: skip
+                    for name, draft in drafts.items():
+                        got = model.generate(
+                            part[some], **asked, **seed, **draft, return_dict_in_generate=True,
+                            custom_generate=speculative_sample,
+                        )  # fmt: skip
+                        is_equal = (got.sequences == plain[some]).all(1)
+                        equal[f"{name} {batch}"] += int(is_equal.sum())
+                        calls[f"{name} {batch}"] += got.model_calls
+            for row in [] if is_alone else part[:, None]:  # prompt look-up takes one text
+                texts = []
+                for drafting in ({}, {"prompt_lookup_num_tokens": 10}):
                     torch.manual_seed(first)
-                    plain = want if not law["do_sample"] else model.generate(part, **asked)
-                    torch.manual_seed(first)
-                    theirs = model.generate(
-                        part, **asked, attention_mask=mask, prompt_lookup_num_tokens=10
-                    )
-                    equal["prompt look-up"] += int(torch.equal(theirs, plain))
-                report({
-                    "batch": batch, "law": law_name, "texts": min(first + batch, count),
-                    "equal": equal, "calls": calls,
-                })  # fmt: skip
+                    mask = torch.ones_like(row)
+                    texts.append(model.generate(row, **asked, **drafting, attention_mask=mask))
+                lookup += int(torch.equal(*texts))
+            line = {"law": law_name, "texts": first + len(part), "equal": equal, "calls": calls}
+            report(line if is_alone else {**line, "prompt look-up": lookup})
+
+
+def told(texts):
+    """Return a draft that knows the texts, but for each seventh token."""
+    known = {tuple(text[:96].tolist()): text.numpy() for text in texts}
+
+    def draft(text, most):
+        whole = known[tuple(text[:96].tolist())]
+        tokens = whole[len(text) : len(text) + most].copy()
+        tokens[(np.arange(len(tokens)) + len(text)) % 7 == 0] += 1
+        return tokens % 49152
+
+    return draft
+
+
+def shallow(model, layers):
+    """Return a draft model: the first layers of a model, with its head."""
+    draft = copy.deepcopy(model)
+    draft.model.layers = draft.model.layers[:layers]
+    draft.config.num_hidden_layers = layers
+    return draft
 
 
 def main():
@@ -169,6 +198,10 @@ def main():
     arguments.add_argument("--turns", type=int, default=3)
     arguments.add_argument("--batches", type=int, nargs="+", default=[1, 8])
     arguments.add_argument("--laws", nargs="+", default=list(LAWS), choices=list(LAWS))
+    arguments.add_argument(
+        "--drafts", nargs="+", default=["suffix"], help="suffix, told, greedy, tree"
+    )
+    arguments.add_argument("--layers", type=int, default=20, help="of the draft model")
     given = arguments.parse_args()
     laws = {name: LAWS[name] for name in given.laws}
     model, tokenizer = smollm.load(lambda message: print(f"... {message}", file=sys.stderr))
@@ -178,7 +211,11 @@ def main():
     if given.what == "time":
         timed(model, laws, given.tokens, given.turns, say)
     else:
-        drafts = {"suffix": {"draft": "suffix"}}
+        drafts = {name: {"draft": name} for name in given.drafts}
+        if drafts.keys() & {"greedy", "tree"}:
+            draft_model = shallow(model, given.layers)
+            for name in drafts.keys() & {"greedy", "tree"}:
+                drafts[name]["draft_model"] = draft_model
         same(model, laws, given.prompts, given.tokens, drafts, given.batches, given.alone, say)
 
 

@@ -6,9 +6,9 @@
 //! what they are dealt, unless two of them took the same arc. The walks are those of the other kernel.
 
 use sortes_core::rng::{Purpose, bulk};
-use sortes_core::{Result, Run, vectorised};
+use sortes_core::{Result, Run};
 
-use super::super::structure::{Row, prefetch};
+use super::super::structure::{Graph, Row, prefetch};
 use super::deal::Hand;
 use super::repelling::Kernel;
 use super::rules::aim;
@@ -18,12 +18,8 @@ use super::{Dangling, Id, LANES, Part, Place, Scheme, dead_end};
 pub(super) const MOST: usize = LANES;
 /// The most walkers of a block: whole ensembles.
 const ROOM: usize = 2 * LANES;
-/// Walkers that are compared side by side.
-const WIDTH: usize = 8;
-/// Ensembles above this many find each other by a table.
-const COMPARED: usize = 2 * WIDTH;
 /// Bits of a number that finds the place of a node in the table.
-const TABLE_BITS: u32 = 12;
+const TABLE_BITS: u32 = 13;
 /// Each walker by its number, and what is no number of one.
 const EVERYBODY: [u8; ROOM] = {
     let mut all = [0; ROOM];
@@ -41,16 +37,13 @@ const POLL: usize = 1 << 10;
 /// The walkers of a block that still walk: those of an ensemble side by side, in order.
 struct Lanes {
     active: usize,
-    node: [u32; ROOM + WIDTH],
-    /// The first walker of the ensemble who stands at the same node.
-    first: [u32; ROOM + WIDTH],
-    /// How many walkers each ensemble has, and where those that have some end.
+    node: [u32; ROOM],
+    /// A number for each ensemble.
+    salt: [u32; ROOM],
+    /// How many walkers each ensemble has.
     sizes: [usize; ROOM],
-    ends: [usize; ROOM],
-    ensembles: usize,
     /// Walkers of an ensemble at the beginning.
     size: usize,
-    row: [Row; ROOM],
     arc: [u32; ROOM],
     fraction: [u32; ROOM],
     entity: [u64; ROOM],
@@ -70,13 +63,10 @@ impl Lanes {
     fn empty() -> Self {
         Self {
             active: 0,
-            node: [0; ROOM + WIDTH],
-            first: [0; ROOM + WIDTH],
+            node: [0; ROOM],
+            salt: [0; ROOM],
             sizes: [0; ROOM],
-            ends: [0; ROOM],
-            ensembles: 0,
             size: 1,
-            row: [Row { start: 0, degree: 0 }; ROOM],
             arc: [0; ROOM],
             fraction: [0; ROOM],
             entity: [0; ROOM],
@@ -148,16 +138,12 @@ impl Lanes {
         self.part();
     }
 
-    /// Finds where ensembles end.
+    /// Tells ensembles apart.
     fn part(&mut self) {
         let mut end = 0;
-        self.ensembles = 0;
-        for &size in &self.sizes[..ROOM.div_ceil(self.size)] {
-            if size > 0 {
-                end += size;
-                self.ends[self.ensembles] = end;
-                self.ensembles += 1;
-            }
+        for (ensemble, &size) in (0u32..).zip(&self.sizes) {
+            self.salt[end..end + size].fill(ensemble.wrapping_mul(0x85eb_ca6b));
+            end += size;
         }
     }
 
@@ -171,76 +157,41 @@ impl Lanes {
     }
 }
 
-vectorised! {
-    /// Finds the first walker of each ensemble at the same node.
-    fn meet(lanes: &mut Lanes, table: &mut [u8; 1 << TABLE_BITS]) {
-        let mut begin = 0;
-        for i in 0..lanes.ensembles.min(ROOM) {
-            let end = lanes.ends[i].min(ROOM);
-            if end - begin > COMPARED {
-                look_up(lanes, begin, end, table);
-            } else {
-                compare(lanes, begin, end);
-            }
-            begin = end;
-        }
-    }
-}
-
-/// Each walker is compared with those before it.
+/// The place of a node in the table, for an ensemble.
 #[inline(always)]
-fn compare(lanes: &mut Lanes, begin: usize, end: usize) {
-    // What is written beyond the end belongs to the next ensemble, which overwrites it.
-    for low in (begin..end).step_by(WIDTH) {
-        let mut nodes = [0; WIDTH];
-        nodes.copy_from_slice(&lanes.node[low..low + WIDTH]);
-        let mut first = [0; WIDTH];
-        // From the last to the first, which stays.
-        for other in (begin..end.min(low + WIDTH)).rev() {
-            let node = lanes.node[other];
-            for i in 0..WIDTH {
-                first[i] = if nodes[i] == node { other as u32 } else { first[i] };
-            }
-        }
-        lanes.first[low..low + WIDTH].copy_from_slice(&first);
-    }
+fn place_of(node: u32, salt: u32) -> usize {
+    ((node ^ salt).wrapping_mul(0x9e37_79b1) >> (u32::BITS - TABLE_BITS)) as usize
 }
 
-/// The place of a node in the table.
-#[inline(always)]
-fn place_of(node: u32) -> u16 {
-    (node.wrapping_mul(0x9e37_79b1) >> (u32::BITS - TABLE_BITS)) as u16
-}
-
-/// Each walker writes itself down at the place of its node in a table, and reads who stands there.
+/// Puts those of each ensemble who meet into groups.
 ///
-/// Places are not emptied: whoever reads one has written to it. Those who find somebody of another node
-/// there are compared with all before them.
-#[inline(always)]
-fn look_up(lanes: &mut Lanes, begin: usize, end: usize, table: &mut [u8; 1 << TABLE_BITS]) {
-    let mut places = [0; MOST];
-    for (place, &node) in places.iter_mut().zip(&lanes.node[begin..]) {
-        *place = place_of(node);
-    }
+/// Each walker writes itself down at the place of its node in a table, and reads who stands there. Places
+/// are not emptied: whoever reads one has written to it. Those who find somebody of another node or
+/// ensemble there are compared with all before them.
+fn meet(lanes: &Lanes, table: &mut [u8; 1 << TABLE_BITS], groups: &mut Groups) {
+    let active = lanes.active.min(ROOM);
+    let (node, salt) = (&lanes.node[..active], &lanes.salt[..active]);
     // From the last to the first, which stays.
-    let places = &places[..(end - begin).min(MOST)];
-    for (i, &place) in places.iter().enumerate().rev() {
-        table[usize::from(place) % (1 << TABLE_BITS)] = (begin + i) as u8;
+    for lane in (0..active).rev() {
+        table[place_of(node[lane], salt[lane])] = lane as u8;
     }
-    for (first, &place) in lanes.first[begin..end].iter_mut().zip(places) {
-        *first = u32::from(table[usize::from(place) % (1 << TABLE_BITS)]);
+    let (mut later, mut count) = ([0; ROOM], 0);
+    for lane in 0..active {
+        later[count % ROOM] = lane as u8;
+        count += usize::from(table[place_of(node[lane], salt[lane])] != lane as u8);
     }
-    let mut others = 0;
-    for i in 0..(end - begin).min(MOST) {
-        let (node, first) = (lanes.node[begin + i], lanes.first[begin + i]);
-        others |= u64::from(lanes.node[first as usize % ROOM] != node) << i;
-    }
-    while others != 0 {
-        let lane = begin + others.trailing_zeros() as usize;
-        others &= others - 1;
-        let node = lanes.node[lane];
-        let before = lanes.node[begin..lane].iter().position(|&other| other == node);
-        lanes.first[lane] = before.map_or(lane, |i| begin + i) as u32;
+    for &lane in &later[..count.min(ROOM)] {
+        let at = usize::from(lane) % ROOM;
+        let (mine, ours) = (lanes.node[at], lanes.salt[at]);
+        let is_with = |&other: &usize| lanes.node[other] == mine && lanes.salt[other] == ours;
+        let mut first = usize::from(table[place_of(mine, ours)]) % ROOM;
+        if !is_with(&first) {
+            match (0..at).find(is_with) {
+                Some(other) => first = other,
+                None => continue,
+            }
+        }
+        groups.join(first, lane);
     }
 }
 
@@ -253,23 +204,25 @@ pub(super) fn walk<O: Id>(
     run: Run<'_>,
 ) -> Result<()> {
     let mut lanes = Lanes::begin(kernel, part, count, ensemble);
-    let walk = match (kernel.graph.slots().is_some(), part.edges.is_empty()) {
-        (false, false) => steps::<O, false, true>,
-        (false, true) => steps::<O, false, false>,
-        (true, false) => steps::<O, true, true>,
-        (true, true) => steps::<O, true, false>,
+    let graph = kernel.graph;
+    let walk = match (graph.slots().is_some(), !part.edges.is_empty(), graph.has_dangling()) {
+        (false, false, false) => steps::<O, false, false, false>,
+        (false, false, true) => steps::<O, false, false, true>,
+        (false, true, _) => steps::<O, false, true, true>,
+        (true, false, _) => steps::<O, true, false, true>,
+        (true, true, _) => steps::<O, true, true, true>,
     };
-    walk(kernel, part, &mut lanes, hand, run)
+    walk(graph, kernel, part, &mut lanes, hand, run)
 }
 
-fn steps<O: Id, const WEIGHTED: bool, const EDGES: bool>(
+fn steps<O: Id, const WEIGHTED: bool, const EDGES: bool, const ENDS: bool>(
+    graph: &Graph,
     kernel: &Kernel<'_>,
     part: &mut Part<'_, O>,
     lanes: &mut Lanes,
     hand: &mut Hand,
     run: Run<'_>,
 ) -> Result<()> {
-    let graph = kernel.graph;
     let (neighbours, slots) = (graph.neighbours(), graph.slots().unwrap_or(&[]));
     let (mut table, mut groups) = ([0; 1 << TABLE_BITS], Groups::none());
     for t in 0.. {
@@ -292,7 +245,7 @@ fn steps<O: Id, const WEIGHTED: bool, const EDGES: bool>(
         for lane in 0..active {
             let row = graph.row(lanes.node[lane]);
             let aim = aim(row.start, row.degree, lanes.words[lane][half]);
-            (lanes.row[lane], lanes.arc[lane]) = (row, aim.arc);
+            lanes.arc[lane] = aim.arc;
             if WEIGHTED {
                 lanes.fraction[lane] = aim.fraction;
                 prefetch(slots, aim.arc as usize);
@@ -302,21 +255,12 @@ fn steps<O: Id, const WEIGHTED: bool, const EDGES: bool>(
         }
 
         // Those who meet share the arcs.
-        meet(lanes, &mut table);
-        let (mut later, mut count) = ([0; ROOM], 0);
-        for lane in 0..active {
-            later[count % ROOM] = lane as u8;
-            count += usize::from(lanes.first[lane] != lane as u32);
-        }
-        for &lane in &later[..count.min(ROOM)] {
-            groups.join(lanes.first[usize::from(lane)] as usize % ROOM, lane);
-        }
+        meet(lanes, &mut table, &mut groups);
         groups.share::<WEIGHTED>(kernel, lanes, t, hand)?;
 
         // Go: the arc is there, the word of the next node is asked for.
         for lane in 0..active {
-            let row = lanes.row[lane];
-            if row.degree == 0 {
+            if ENDS && graph.row(lanes.node[lane]).degree == 0 {
                 at_dead_end::<O, EDGES>(kernel, part, lanes, lane, t)?;
                 continue;
             }
@@ -324,7 +268,9 @@ fn steps<O: Id, const WEIGHTED: bool, const EDGES: bool>(
             let next = if WEIGHTED && groups.dealt >> lane & 1 == 0 {
                 let slot = slots[arc as usize];
                 let is_own = lanes.fraction[lane] < slot.threshold;
-                arc = if is_own { arc } else { row.start + slot.alias };
+                if EDGES && !is_own {
+                    arc = graph.row(lanes.node[lane]).start + slot.alias;
+                }
                 if is_own { slot.neighbour } else { slot.alias_neighbour }
             } else {
                 neighbours[arc as usize]
@@ -397,7 +343,7 @@ impl Groups {
         self.dealt = 0;
         while let Some(members) = self.pop(&mut room) {
             let first = usize::from(members[0]) % ROOM;
-            let row = lanes.row[first];
+            let row = kernel.graph.row(lanes.node[first]);
             if row.degree == 0 || (!WEIGHTED && is_dealt(kernel, lanes, row, members)) {
                 continue;
             }
@@ -520,28 +466,38 @@ mod tests {
     }
 
     #[test]
-    fn walkers_find_the_first_at_their_node() {
+    fn those_at_one_node_make_a_group() {
         // Nodes of which many share a place of the table, and some are the same.
-        let mut alike: Vec<u32> = (0..200_000).filter(|&node| place_of(node) < 3).collect();
+        let mut alike: Vec<u32> = (0..400_000).filter(|&node| place_of(node, 0) < 3).collect();
         let mut draws = Stream::new(2).draws(Purpose::Uniform, 0);
-        let mut conflicts = 0;
-        for count in [17, 40, 64] {
+        let (mut groups, mut conflicts) = (Groups::none(), 0);
+        for size in [1, 2, 5, 16, 40, 64] {
             for known in [1, 5, 40, alike.len()] {
-                let mut lanes = Lanes::of(2 * count, count);
+                let mut lanes = Lanes::of(ROOM / size * size, size);
                 for lane in 0..lanes.active {
                     lanes.node[lane] = alike[draws.u64() as usize % known];
                 }
-                meet(&mut lanes, &mut [7; 1 << TABLE_BITS]);
-                for lane in 0..lanes.active {
-                    let begin = lane / count * count;
-                    let is_here = |&other: &usize| lanes.node[other] == lanes.node[lane];
-                    let wanted = (begin..lanes.active).find(is_here).unwrap();
-                    assert_eq!(lanes.first[lane] as usize, wanted);
-                    conflicts += usize::from(
-                        (begin..wanted)
-                            .any(|i| place_of(lanes.node[i]) == place_of(lanes.node[lane])),
-                    );
+                meet(&lanes, &mut [7; 1 << TABLE_BITS], &mut groups);
+                let (mut found, mut room) = (Vec::new(), [0; MOST]);
+                while let Some(members) = groups.pop(&mut room) {
+                    found.push(members.to_vec());
                 }
+                found.sort();
+                let mut wanted: Vec<Vec<u8>> = Vec::new();
+                for begin in (0..lanes.active).step_by(size) {
+                    let mut rest: Vec<usize> = (begin..begin + size).collect();
+                    while let Some(&first) = rest.first() {
+                        let is_here = |&lane: &usize| lanes.node[lane] == lanes.node[first];
+                        let (here, others): (Vec<_>, Vec<_>) =
+                            rest.iter().copied().partition(is_here);
+                        if here.len() > 1 {
+                            wanted.push(here.iter().map(|&lane| lane as u8).collect());
+                        }
+                        conflicts += usize::from(!others.is_empty());
+                        rest = others;
+                    }
+                }
+                assert_eq!(found, wanted);
                 alike.rotate_left(known);
             }
         }
