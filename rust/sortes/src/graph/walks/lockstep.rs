@@ -90,6 +90,7 @@ pub(super) fn walk<R: Rule, O: Id>(
 ) -> Result<()> {
     let mut first = 0;
     while first < part.walkers {
+        run.check()?;
         let count = LANES.min(part.walkers - first);
         let mut places = [(0, Place::default()); LANES];
         for (place, walker) in places.iter_mut().zip(first..).take(count) {

@@ -13,12 +13,14 @@
 //! | [`lockstep`] | the kernel of walkers on their own |
 //! | [`plain`] | that of the simple step |
 //! | [`partitioned`] | the same step for very many walkers on a graph beyond the cache |
+//! | [`faster`] | which of the two they take |
 //! | [`repelling`] | the kernel of walkers that repel each other |
 //! | [`ensembles`] | the same in ensembles of a few |
 //! | [`deal`] | how a group of them shares the arcs of a node |
 
 mod deal;
 mod ensembles;
+mod faster;
 mod lengths;
 mod lent;
 mod lockstep;
@@ -369,6 +371,8 @@ pub enum Order {
     Lockstep,
     /// Move by move, walkers sorted by their nodes, where the law of the step allows it.
     Partitioned,
+    /// Some walkers in either way, the others in the faster one, where the law of the step allows it.
+    Faster,
 }
 
 /// Makes walks. Progress counts walks.
@@ -435,15 +439,18 @@ fn simple<O: Id>(
     edges: bool,
     run: Run<'_>,
 ) -> Result<Walks<O>> {
-    let is_partitioned = match order {
-        Order::Auto => partitioned::pays(graph, plan.walkers()),
+    let may_be_sorted = match order {
+        Order::Auto => partitioned::may_pay(graph, plan.walkers()),
         Order::Lockstep => false,
-        Order::Partitioned => true,
+        Order::Partitioned | Order::Faster => true,
     };
-    if is_partitioned && partitioned::can(graph, plan) {
+    if may_be_sorted && partitioned::can(graph, plan) {
         let ends = (1..=plan.walkers().div_ceil(partitioned::CHUNK))
             .map(|chunk| plan.walkers().min(chunk * partitioned::CHUNK));
-        let walk = |parts: &mut [Part<'_, O>]| partitioned::walk(graph, plan, parts, run);
+        let walk = |parts: &mut [Part<'_, O>]| match order {
+            Order::Partitioned => partitioned::walk(graph, plan, parts, run),
+            _ => faster::walk(graph, plan, parts, run),
+        };
         return made(graph, plan, edges, run, |_| Ok(ends.collect()), walk);
     }
     if edges {

@@ -22,7 +22,7 @@ pub(super) const CHUNK: usize = if cfg!(test) { 1 << 6 } else { 1 << 18 };
 /// Moves that are kept before they are written walk by walk.
 const STRIP: usize = 8;
 /// Bytes of a block of the graph, about.
-const BLOCK: usize = if cfg!(test) { 1 << 8 } else { 1 << 21 };
+const BLOCK: usize = if cfg!(test) { 1 << 8 } else { 1 << 20 };
 /// The most blocks: each has a stream of its own.
 const MOST_BLOCKS: usize = 1 << 10;
 /// Entries of a line of memory.
@@ -31,10 +31,12 @@ const LINE: usize = 8;
 const BATCH: usize = 128;
 /// A graph of fewer bytes is cached as a whole, or nearly so.
 const BEYOND: usize = 256 << 20;
-/// From so many walkers for each node on, sorting costs less than the reads that it saves.
-const DENSE: usize = 4;
-/// The most walkers that are sorted together, if there are not more nodes.
-const ROUND: usize = if cfg!(test) { 1 << 9 } else { 1 << 25 };
+/// Fewer rounds of walkers are not worth trying.
+const ROUNDS: usize = 3;
+/// Walkers that are sorted together, at least.
+const ROUND: usize = if cfg!(test) { 1 << 9 } else { 1 << 22 };
+/// And at least one for so many arcs, so that each line of them is read about twice in a move.
+const REREAD: usize = 8;
 /// When fewer than one in so many still walks, they go on by themselves.
 const TAIL: usize = 8;
 
@@ -49,9 +51,14 @@ pub(super) fn can(graph: &Graph, plan: &Plan<'_>) -> bool {
     !(graph.has_dangling() && plan.dangling == Dangling::Error)
 }
 
-/// Whether that is worth it.
-pub(super) fn pays(graph: &Graph, walkers: usize) -> bool {
-    walkers / DENSE >= graph.num_nodes() && bytes(graph) > BEYOND
+/// Whether that may be worth it, so that both ways are tried.
+pub(super) fn may_pay(graph: &Graph, walkers: usize) -> bool {
+    bytes(graph) > BEYOND && walkers.div_ceil(CHUNK) >= ROUNDS * round(graph)
+}
+
+/// Tasks whose walkers are sorted together.
+pub(super) fn round(graph: &Graph) -> usize {
+    ROUND.max(graph.num_arcs() / REREAD).div_ceil(CHUNK)
 }
 
 /// What a step reads of the graph.
@@ -65,11 +72,19 @@ fn bytes(graph: &Graph) -> usize {
 struct Chunk<'p, 'a, O> {
     part: &'p mut Part<'a, O>,
     /// The nodes: first where each walker is at the beginning of the strip, then those of its moves.
-    nodes: Vec<u32>,
+    nodes: &'p mut [u32],
     /// The edges of these moves, if they are wanted.
-    edges: Vec<u32>,
+    edges: &'p mut [u32],
     /// How many walkers stand in each block.
+    counts: &'p mut [u32],
+}
+
+/// The memory of chunks, which serves one round after the other: new memory is dear.
+struct Room {
+    nodes: Vec<u32>,
+    edges: Vec<u32>,
     counts: Vec<u32>,
+    entries: Vec<u64>,
 }
 
 /// Walks all walkers of some parts.
@@ -79,15 +94,26 @@ pub(super) fn walk<O: Id>(
     parts: &mut [Part<'_, O>],
     run: Run<'_>,
 ) -> Result<()> {
-    let round = ROUND.max(graph.num_nodes()).div_ceil(CHUNK);
+    let round = round(graph);
+    let size = parts.iter().map(|part| part.walkers).max().unwrap_or(0);
+    let count = round.min(parts.len());
+    let strip = plan.fixed().map_or(STRIP, |moves| moves.clamp(1, STRIP));
+    let (_, blocks) = blocks(graph);
+    let has_edges = parts.first().is_some_and(|part| !part.edges.is_empty());
+    let mut room = Room {
+        nodes: zeroed(count * size * (strip + 1), "walkers")?,
+        edges: if has_edges { zeroed(count * size * strip, "walkers")? } else { Vec::new() },
+        counts: zeroed(count * blocks, "walkers of blocks")?,
+        entries: zeroed(count * size, "walkers")?,
+    };
+    let together = match (has_edges, graph.slots().is_some()) {
+        (false, false) => together::<O, false, false>,
+        (false, true) => together::<O, false, true>,
+        (true, false) => together::<O, true, false>,
+        (true, true) => together::<O, true, true>,
+    };
     for parts in parts.chunks_mut(round) {
-        let weighted = graph.slots().is_some();
-        match (parts.first().is_some_and(|part| part.edges.is_empty()), weighted) {
-            (true, false) => together::<O, false, false>(graph, plan, parts, run),
-            (true, true) => together::<O, false, true>(graph, plan, parts, run),
-            (false, false) => together::<O, true, false>(graph, plan, parts, run),
-            (false, true) => together::<O, true, true>(graph, plan, parts, run),
-        }?;
+        together(graph, plan, parts, &mut room, strip, run)?;
     }
     Ok(())
 }
@@ -96,6 +122,8 @@ fn together<O: Id, const EDGES: bool, const WEIGHTED: bool>(
     graph: &Graph,
     plan: &Plan<'_>,
     parts: &mut [Part<'_, O>],
+    room: &mut Room,
+    strip: usize,
     run: Run<'_>,
 ) -> Result<()> {
     let all: usize = parts.iter().map(|part| part.walkers).sum();
@@ -104,16 +132,16 @@ fn together<O: Id, const EDGES: bool, const WEIGHTED: bool>(
 
     // 1. The starts, which are written.
     let mut chunks = with_capacity(parts.len(), "tasks")?;
-    for part in parts {
+    let (mut nodes, mut edges) = (&mut *room.nodes, &mut *room.edges);
+    for (part, counts) in parts.iter_mut().zip(room.counts.chunks_exact_mut(blocks)) {
         let size = part.walkers;
-        chunks.push(Chunk {
-            nodes: zeroed(size * (STRIP + 1), "walkers")?,
-            edges: if EDGES { zeroed(size * STRIP, "walkers")? } else { Vec::new() },
-            counts: zeroed(blocks, "walkers of blocks")?,
-            part,
-        });
+        let (mine, rest) = nodes.split_at_mut(size * (strip + 1));
+        nodes = rest;
+        let (my_edges, rest) = edges.split_at_mut(if EDGES { size * strip } else { 0 });
+        edges = rest;
+        chunks.push(Chunk { nodes: mine, edges: my_edges, counts, part });
     }
-    let mut entries = zeroed::<u64>(all, "walkers")?;
+    let entries = &mut room.entries[..all];
     run.try_fill_chunks(&mut chunks, 1, |_, chunk| {
         chunk[0].begin(plan, shift);
         Ok(())
@@ -129,17 +157,17 @@ fn together<O: Id, const EDGES: bool, const WEIGHTED: bool>(
     // 2. The moves.
     let mut done = 0;
     for t in 0..most {
-        let kept = t % STRIP;
+        let kept = t % strip;
         let walking = step::<O, EDGES, WEIGHTED>(
             graph,
             plan,
             (t, kept, shift, first),
             &mut chunks,
-            &mut entries,
+            entries,
             run,
         )?;
         let is_tail = plan.fixed().is_none() && walking < all / TAIL;
-        if kept + 1 == STRIP || t + 1 == most || is_tail {
+        if kept + 1 == strip || t + 1 == most || is_tail {
             run.try_fill_chunks(&mut chunks, 1, |_, chunk| {
                 chunk[0].write(plan, t - kept, kept + 1);
                 Ok(())
@@ -147,7 +175,6 @@ fn together<O: Id, const EDGES: bool, const WEIGHTED: bool>(
         }
         let now = (all as u64).saturating_mul(t as u64 + 1) / most as u64;
         if is_tail {
-            drop(entries);
             run.try_fill_chunks(&mut chunks, 1, |_, chunk| {
                 chunk[0].go_on(graph, plan, t + 1, run)
             })?;
@@ -337,6 +364,7 @@ impl<O: Id> Chunk<'_, '_, O> {
 
     /// Puts the walkers at their starts.
     fn begin(&mut self, plan: &Plan<'_>, shift: u32) {
+        self.counts.fill(0);
         for walker in 0..self.size() {
             let place = self.part.begin(plan, walker);
             self.nodes[walker] = place.node;
@@ -527,9 +555,13 @@ mod tests {
                         let walk =
                             |order, run| walks_in::<i64>(order, &graph, &plan, edges, run).unwrap();
                         let expected = walk(Order::Lockstep, Run::alone());
-                        for threads in [1, 2, 7] {
+                        for (threads, order) in [1, 2, 7].into_iter().zip([
+                            Order::Partitioned,
+                            Order::Partitioned,
+                            Order::Faster,
+                        ]) {
                             let run = Run::new(Threads::new(&pool, threads), &cancel);
-                            let found = walk(Order::Partitioned, run);
+                            let found = walk(order, run);
                             assert!(same(&expected, &found), "{dangling:?} {moves:?} {edges}");
                         }
                     }

@@ -74,6 +74,7 @@ pub(super) fn walk<O: Id>(
 ) -> Result<()> {
     let mut first = 0;
     while first < part.walkers {
+        run.check()?;
         let count = LANES.min(part.walkers - first);
         let mut lanes = Lanes::begin(plan, part, first, count);
         match (graph.slots().is_some(), graph.has_dangling()) {
