@@ -5,6 +5,7 @@
 #![allow(clippy::undocumented_unsafe_blocks)]
 #![allow(clippy::wildcard_imports)] // a list of intrinsics would only repeat the code
 
+use super::avx2::max_of_eight;
 use super::lanes::Lanes;
 use std::arch::x86_64::*;
 
@@ -62,6 +63,12 @@ impl Lanes for Avx512 {
     #[inline(always)]
     unsafe fn max(a: Self::F, b: Self::F) -> Self::F {
         unsafe { _mm512_max_ps(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn max_lane(a: Self::F) -> f32 {
+        unsafe {
+            max_of_eight(_mm256_max_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps::<1>(a)))
+        }
     }
     #[inline(always)]
     unsafe fn abs(a: Self::F) -> Self::F {

@@ -64,6 +64,22 @@ pub(super) trait Lanes {
     /// The sixteen accumulators.
     unsafe fn to_array_d(d: Self::D) -> [f64; 16];
 
+    /// The largest lane, none of which is NaN: halves are compared until one lane is left, so that
+    /// every instruction set takes the same of two zeros.
+    #[inline(always)]
+    unsafe fn max_lane(a: Self::F) -> f32 {
+        // SAFETY: as the caller promises.
+        let mut lanes = unsafe { Self::to_array(a) };
+        let mut width = LANES / 2;
+        while width > 0 {
+            for i in 0..width {
+                lanes[i] = if lanes[i] > lanes[i + width] { lanes[i] } else { lanes[i + width] };
+            }
+            width /= 2;
+        }
+        lanes[0]
+    }
+
     /// The sixteen lanes.
     #[inline(always)]
     unsafe fn to_array(a: Self::F) -> [f32; 16] {

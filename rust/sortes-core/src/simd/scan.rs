@@ -74,11 +74,18 @@ vectorised! {
                     nan = L::or(nan, L::unordered(a, a));
                     best[0] = L::max(best[0], a);
                 });
-                *out = L::to_array(L::max(best[0], best[1]))
-                    .into_iter()
-                    .fold(f32::NEG_INFINITY, |m, v| if v > m { v } else { m });
+                *out = L::max_lane(L::max(best[0], best[1]));
             }
             L::bits(nan) != 0
+        }
+    }
+
+    /// The largest element, none of which is NaN; minus infinity if there is none.
+    pub fn largest[L](x: &[f32]) -> f32 {
+        unsafe {
+            let mut best = L::splat(f32::NEG_INFINITY);
+            for_vectors!(L, x, |a| best = L::max(best, a));
+            L::max_lane(best)
         }
     }
 
