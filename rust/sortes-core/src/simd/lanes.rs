@@ -22,6 +22,9 @@ pub(super) trait Lanes {
     unsafe fn splat(x: f32) -> Self::F;
     unsafe fn load(p: *const f32) -> Self::F;
     unsafe fn store(p: *mut f32, a: Self::F);
+    /// Asks for the memory at `p`, valid or not, before it is read.
+    #[inline(always)]
+    unsafe fn prefetch(_: *const f32) {}
     /// Sixteen IEEE half-precision numbers, widened.
     unsafe fn load_f16(p: *const u16) -> Self::F;
     /// Sixteen bfloat16 numbers, widened.

@@ -8,6 +8,9 @@ use super::BLOCK;
 use super::lanes::{LANES, Lanes, for_vectors, reduce};
 use crate::vectorised;
 
+/// How far ahead of the reading memory is asked for: a page, at which processors stop by themselves.
+const AHEAD: usize = 1024;
+
 /// Count, sum and sum of squares of `l - origin`.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Moments {
@@ -66,6 +69,8 @@ vectorised! {
                 let pairs = block.len() / (2 * LANES);
                 for i in 0..pairs {
                     let p = block.as_ptr().add(2 * LANES * i);
+                    L::prefetch(p.wrapping_add(AHEAD));
+                    L::prefetch(p.wrapping_add(AHEAD + LANES));
                     let (a, b) = (L::load(p), L::load(p.add(LANES)));
                     nan = L::or(nan, L::unordered(a, b));
                     best = [L::max(best[0], a), L::max(best[1], b)];
