@@ -74,7 +74,7 @@ impl Lanes for Avx2 {
         }
     }
     #[inline(always)]
-    unsafe fn prefetch(p: *const f32) {
+    unsafe fn prefetch(p: *const u8) {
         unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
     }
     #[inline(always)]

@@ -30,7 +30,7 @@ impl Lanes for Avx512 {
         unsafe { _mm512_storeu_ps(p, a) }
     }
     #[inline(always)]
-    unsafe fn prefetch(p: *const f32) {
+    unsafe fn prefetch(p: *const u8) {
         unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
     }
     #[inline(always)]

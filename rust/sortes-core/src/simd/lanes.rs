@@ -24,7 +24,7 @@ pub(super) trait Lanes {
     unsafe fn store(p: *mut f32, a: Self::F);
     /// Asks for the memory at `p`, valid or not, before it is read.
     #[inline(always)]
-    unsafe fn prefetch(_: *const f32) {}
+    unsafe fn prefetch(_: *const u8) {}
     /// Sixteen IEEE half-precision numbers, widened.
     unsafe fn load_f16(p: *const u16) -> Self::F;
     /// Sixteen bfloat16 numbers, widened.

@@ -113,6 +113,10 @@ fn bits<T>(row: &[T]) -> &[u16] {
 impl Element for f16 {
     const MAX: f64 = 65504.0;
 
+    fn block_max(row: &[Self], out: &mut [f32]) -> bool {
+        simd::block_max_f16(bits(row), out)
+    }
+
     fn write_f32(row: &[Self], out: &mut [f32]) {
         simd::widen_f16(bits(row), out);
     }
@@ -123,6 +127,10 @@ impl Element for f16 {
 
 impl Element for bf16 {
     const MAX: f64 = f32::from_bits(0x7F7F_0000) as f64;
+
+    fn block_max(row: &[Self], out: &mut [f32]) -> bool {
+        simd::block_max_bf16(bits(row), out)
+    }
 
     fn write_f32(row: &[Self], out: &mut [f32]) {
         simd::widen_bf16(bits(row), out);
