@@ -336,9 +336,9 @@ def draw(
 
 
 @cache
-def _exchange_of(tensor: type) -> _core.decode.sampling.Exchange | None:
+def _exchange() -> _core.decode.sampling.Exchange | None:
     """Return how native code looks at tensors and makes them; None if this Torch does not say."""
-    capsule = getattr(tensor, "__dlpack_c_exchange_api__", None)
+    capsule = getattr(sys.modules["torch"].Tensor, "__dlpack_c_exchange_api__", None)
     return None if capsule is None else _core.decode.sampling.Exchange.of(capsule)
 
 
@@ -349,7 +349,7 @@ def _plain(logits: Any, rules: Rules, rng: Rng, step: int, num_threads: int | No
     """
     torch = sys.modules.get("torch")
     if torch is not None and type(logits) is torch.Tensor and not _device.PRETEND:
-        exchange = _exchange_of(torch.Tensor)
+        exchange = _exchange()
         if exchange is not None and not logits.is_neg():
             drawn_from = as_stream_and_step(rng, step)
             if drawn_from is None:

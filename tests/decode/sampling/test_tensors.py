@@ -12,7 +12,7 @@ from sortes import _core
 from sortes.decode import sampling
 
 torch = pytest.importorskip("torch")
-EXCHANGE = sampling._exchange_of(torch.Tensor)
+EXCHANGE = sampling._exchange()
 
 DTYPES = ("float32", "float16", "bfloat16", "float64")
 #: What may lie in memory in another way than row by row, and what has no memory to be read.
@@ -43,7 +43,7 @@ def logits():
 def test_tokens_are_those_of_the_longer_way(logits, dtype, layout, rules, monkeypatch):
     x = LAYOUTS[layout](logits.to(getattr(torch, dtype)))
     tokens = [sortes.sample(x, rng=3, step=step, **rules) for step in range(4)]
-    monkeypatch.setattr(sampling, "_exchange_of", lambda _: None)
+    monkeypatch.setattr(sampling, "_exchange", lambda: None)
     longer = [sortes.sample(x, rng=3, step=step, **rules) for step in range(4)]
     for token, other in zip(tokens, longer, strict=True):
         assert type(token) is torch.Tensor
