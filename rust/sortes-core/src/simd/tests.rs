@@ -35,6 +35,9 @@ fn max_of(x: &[f32]) -> f32 {
     x.iter().copied().fold(f32::NEG_INFINITY, f32::max)
 }
 
+/// A kernel over numbers of half precision; whether it saw a NaN.
+type Kernel = fn(&[u16], &mut [f32]) -> bool;
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
@@ -57,7 +60,6 @@ proptest! {
     fn block_maxima_of_halves(x in logits(), skip in 0..5_usize, nan in prop::option::of(0..700_usize)) {
         let x = &x[skip.min(x.len() - 1)..];
         let blocks = x.len().div_ceil(BLOCK);
-        type Kernel = fn(&[u16], &mut [f32]) -> bool;
         let formats: [(Vec<u16>, Kernel, Kernel); 2] = [
             (
                 x.iter().map(|l| half::f16::from_f32(l.clamp(-6e4, 6e4)).to_bits()).collect(),
