@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from functools import cache
 from typing import (
     TYPE_CHECKING,
     Annotated,
@@ -16,7 +18,7 @@ from typing import (
 
 import numpy as np
 
-from sortes import _core
+from sortes import _core, _device
 from sortes._arrays import memory_of, numbers_of
 from sortes._check import UNIT, Count, count, one_of
 from sortes._device import is_on_device
@@ -44,6 +46,7 @@ _MODES = ("raw", "processed")
 _METHODS = ("auto", "scan")
 #: The attributes of modules are looked up once.
 _SAMPLE_PLAIN = _core.decode.sampling.sample_plain
+_SAMPLE_TENSOR = _core.decode.sampling.sample_tensor
 
 #: Arrays of one kind.
 Array = TypeVar("Array", bound="NDArray[Any] | torch.Tensor")
@@ -332,11 +335,29 @@ def draw(
     return _sample(logits, request, uniforms, "scan", known, out, num_threads, progress)
 
 
+@cache
+def _exchange() -> _core.decode.sampling.Exchange | None:
+    """Return how native code looks at tensors and makes them; None if this Torch does not say."""
+    capsule = getattr(sys.modules["torch"].Tensor, "__dlpack_c_exchange_api__", None)
+    return None if capsule is None else _core.decode.sampling.Exchange.of(capsule)
+
+
 def _plain(logits: Any, rules: Rules, rng: Rng, step: int, num_threads: int | None) -> Any:
     """Draw in one call of native code; None if the arguments ask for more than most calls'.
 
     What surrounds a call takes longer than the draw from a short row.
     """
+    torch = sys.modules.get("torch")
+    if torch is not None and type(logits) is torch.Tensor and not _device.PRETEND:
+        exchange = _exchange()
+        if exchange is not None and not logits.is_neg():
+            drawn_from = as_stream_and_step(rng, step)
+            if drawn_from is None:
+                return None
+            args = (rules._for_host(), drawn_from, num_threads)
+            tokens = _SAMPLE_TENSOR(exchange, logits, *args)
+            if tokens is not None:
+                return tokens
     memory = memory_of(logits)
     drawn_from = None if memory is None else as_stream_and_step(rng, step)
     if memory is None or drawn_from is None:

@@ -15,7 +15,7 @@ use sortes_core::memory::{ask, with_capacity};
 use crate::boundary::to_py;
 
 /// Bytes of the object of an array, and some more: as many as the C library divides for what is small.
-const OBJECT: usize = 4096;
+pub(crate) const OBJECT: usize = 4096;
 
 /// Numbers that Python receives as an array.
 pub(crate) struct Array<T>(pub(crate) Vec<T>);
@@ -69,7 +69,7 @@ impl<'py> IntoPyObject<'py> for Bytes {
     }
 }
 
-/// The rows of a 2-D array: each row contiguous, any distance (negative, zero) between rows.
+/// The rows of a 2-D array or tensor: each row contiguous, any distance (negative, zero) between rows.
 ///
 /// The view owns a reference to the array, so that its memory outlives the call. Another Python
 /// thread may write to that memory while the interpreter is released; the values read are then
@@ -80,7 +80,7 @@ pub(crate) struct RowsView<T> {
     cols: usize,
     /// Bytes from one row to the next.
     stride: isize,
-    _owner: Py<PyUntypedArray>,
+    _owner: Py<PyAny>,
 }
 
 // SAFETY: the view only reads plain numbers, and the pointer stays valid wherever `_owner` goes.
@@ -106,8 +106,8 @@ impl<T: Copy> RowsView<T> {
         if self.cols == 0 {
             return &[];
         }
-        // SAFETY: NumPy guarantees `rows` rows, `stride` bytes apart, within one allocation that
-        // `_owner` keeps alive; `new` has checked that each is contiguous and aligned.
+        // SAFETY: there are `rows` rows, `stride` bytes apart, within one allocation that `_owner`
+        // keeps alive; `lent` has checked that each is contiguous and aligned.
         unsafe {
             std::slice::from_raw_parts(
                 self.data.byte_offset(i.cast_signed() * self.stride),
@@ -131,16 +131,31 @@ impl<T: Copy> RowsView<T> {
             (&[cols], &[step]) => (1, cols, 0, step),
             _ => return None,
         };
+        let data = x.data().cast_const().cast::<T>();
+        // SAFETY: NumPy guarantees this layout, and the view keeps the array alive.
+        unsafe { Self::lent(data, (rows, cols), (stride, step), x.as_any()) }
+    }
+
+    /// A view of `rows` rows of `cols` elements, some bytes from one to the next; `None` if the rows
+    /// are not contiguous and aligned.
+    ///
+    /// # Safety
+    /// They lie within one allocation that `owner` keeps alive.
+    pub(crate) unsafe fn lent(
+        data: *const T,
+        (rows, cols): (usize, usize),
+        (stride, step): (isize, isize),
+        owner: &Bound<'_, PyAny>,
+    ) -> Option<Self> {
         let contiguous = cols <= 1 || step == size_of::<T>().cast_signed();
         let aligned = |address: usize| address.is_multiple_of(align_of::<T>());
-        let data = x.data().cast_const().cast::<T>();
         if rows > 0
             && cols > 0
             && !(contiguous && aligned(data.addr()) && aligned(stride.unsigned_abs()))
         {
             return None;
         }
-        Some(Self { data, rows, cols, stride, _owner: x.as_untyped().clone().unbind() })
+        Some(Self { data, rows, cols, stride, _owner: owner.clone().unbind() })
     }
 }
 

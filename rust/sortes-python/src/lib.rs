@@ -26,6 +26,7 @@ mod prelude;
 mod select;
 mod sequences;
 mod stream;
+mod tensors;
 mod testing;
 mod threads;
 

@@ -17,6 +17,7 @@ __all__ = [
     "COMMON",
     "GREEDY",
     "RULES",
+    "Exchange",
     "Rules",
     "critical",
     "cutoffs",
@@ -26,6 +27,7 @@ __all__ = [
     "sample",
     "sample_details",
     "sample_plain",
+    "sample_tensor",
     "truncate",
 ]
 
@@ -47,6 +49,13 @@ _Given: TypeAlias = tuple[
     NDArray[Any] | None,
 ]
 _Streams: TypeAlias = Stream | Sequence[Stream]
+
+@final
+class Exchange:
+    """How tensors of one type are looked at and made."""
+
+    @staticmethod
+    def of(capsule: object) -> Exchange | None: ...
 
 @final
 class Rules:
@@ -79,6 +88,13 @@ def sample_plain(
     stream: tuple[Stream, int],
     num_threads: int | None,
 ) -> NDArray[np.int64] | None: ...
+def sample_tensor(
+    exchange: Exchange,
+    logits: Any,
+    rules: Rules,
+    stream: tuple[Stream, int],
+    num_threads: int | None,
+) -> Any: ...
 def sample_details(
     given: _Given,
     streams: _Streams,

@@ -39,6 +39,16 @@ unsafe fn pack(p: *mut f32, m: __m256, a: __m256) -> usize {
     }
 }
 
+/// The largest of eight lanes, by halves.
+#[inline(always)]
+pub(super) unsafe fn max_of_eight(a: __m256) -> f32 {
+    unsafe {
+        let four = _mm_max_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps::<1>(a));
+        let two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+        _mm_cvtss_f32(_mm_max_ss(two, _mm_shuffle_ps::<1>(two, two)))
+    }
+}
+
 macro_rules! both {
     ($op:ident, $($arg:ident),+) => { [$op($($arg[0]),+), $op($($arg[1]),+)] };
 }
@@ -62,6 +72,10 @@ impl Lanes for Avx2 {
             _mm256_storeu_ps(p, a[0]);
             _mm256_storeu_ps(p.add(8), a[1]);
         }
+    }
+    #[inline(always)]
+    unsafe fn prefetch(p: *const u8) {
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
     }
     #[inline(always)]
     unsafe fn load_f16(p: *const u16) -> Self::F {
@@ -106,6 +120,10 @@ impl Lanes for Avx2 {
     #[inline(always)]
     unsafe fn max(a: Self::F, b: Self::F) -> Self::F {
         unsafe { both!(_mm256_max_ps, a, b) }
+    }
+    #[inline(always)]
+    unsafe fn max_lane(a: Self::F) -> f32 {
+        unsafe { max_of_eight(_mm256_max_ps(a[0], a[1])) }
     }
     #[inline(always)]
     unsafe fn abs(a: Self::F) -> Self::F {

@@ -5,6 +5,7 @@
 #![allow(clippy::undocumented_unsafe_blocks)]
 #![allow(clippy::wildcard_imports)] // a list of intrinsics would only repeat the code
 
+use super::avx2::max_of_eight;
 use super::lanes::Lanes;
 use std::arch::x86_64::*;
 
@@ -27,6 +28,10 @@ impl Lanes for Avx512 {
     #[inline(always)]
     unsafe fn store(p: *mut f32, a: Self::F) {
         unsafe { _mm512_storeu_ps(p, a) }
+    }
+    #[inline(always)]
+    unsafe fn prefetch(p: *const u8) {
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
     }
     #[inline(always)]
     unsafe fn load_f16(p: *const u16) -> Self::F {
@@ -62,6 +67,12 @@ impl Lanes for Avx512 {
     #[inline(always)]
     unsafe fn max(a: Self::F, b: Self::F) -> Self::F {
         unsafe { _mm512_max_ps(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn max_lane(a: Self::F) -> f32 {
+        unsafe {
+            max_of_eight(_mm256_max_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps::<1>(a)))
+        }
     }
     #[inline(always)]
     unsafe fn abs(a: Self::F) -> Self::F {

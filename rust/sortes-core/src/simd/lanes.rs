@@ -22,6 +22,9 @@ pub(super) trait Lanes {
     unsafe fn splat(x: f32) -> Self::F;
     unsafe fn load(p: *const f32) -> Self::F;
     unsafe fn store(p: *mut f32, a: Self::F);
+    /// Asks for the memory at `p`, valid or not, before it is read.
+    #[inline(always)]
+    unsafe fn prefetch(_: *const u8) {}
     /// Sixteen IEEE half-precision numbers, widened.
     unsafe fn load_f16(p: *const u16) -> Self::F;
     /// Sixteen bfloat16 numbers, widened.
@@ -63,6 +66,22 @@ pub(super) trait Lanes {
     unsafe fn add_square_d(d: Self::D, a: Self::F) -> Self::D;
     /// The sixteen accumulators.
     unsafe fn to_array_d(d: Self::D) -> [f64; 16];
+
+    /// The largest lane, none of which is NaN: halves are compared until one lane is left, so that
+    /// every instruction set takes the same of two zeros.
+    #[inline(always)]
+    unsafe fn max_lane(a: Self::F) -> f32 {
+        // SAFETY: as the caller promises.
+        let mut lanes = unsafe { Self::to_array(a) };
+        let mut width = LANES / 2;
+        while width > 0 {
+            for i in 0..width {
+                lanes[i] = if lanes[i] > lanes[i + width] { lanes[i] } else { lanes[i + width] };
+            }
+            width /= 2;
+        }
+        lanes[0]
+    }
 
     /// The sixteen lanes.
     #[inline(always)]

@@ -34,7 +34,10 @@ pub use logits::{
     Key, Split, gather_keys, gather_window, key_histogram, mask_bits, mask_window, masses_within,
     retain_window, split_keys,
 };
-pub use scan::{Moments, block_max, count_at_least, moments, widen_bf16, widen_f16};
+pub use scan::{
+    Moments, block_max, block_max_bf16, block_max_f16, count_at_least, largest, moments,
+    widen_bf16, widen_f16,
+};
 
 /// Elements per block: the unit that has a maximum of its own, and is summed in `f32`.
 pub const BLOCK: usize = 256;

@@ -8,6 +8,12 @@ use super::BLOCK;
 use super::lanes::{LANES, Lanes, for_vectors, reduce};
 use crate::vectorised;
 
+/// How many bytes ahead of the reading memory is asked for: a page, at which processors stop by
+/// themselves.
+const AHEAD: usize = 4096;
+/// Bytes that come together.
+const LINE: usize = 64;
+
 /// Count, sum and sum of squares of `l - origin`.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Moments {
@@ -43,7 +49,9 @@ macro_rules! widen {
         let whole = n / LANES * LANES;
         let mut i = 0;
         while i < whole {
-            $lanes::store($out.as_mut_ptr().add(i), $lanes::$load($x.as_ptr().add(i)));
+            let p = $x.as_ptr().add(i);
+            $lanes::prefetch(p.cast::<u8>().wrapping_add(AHEAD));
+            $lanes::store($out.as_mut_ptr().add(i), $lanes::$load(p));
             i += LANES;
         }
         if whole < n {
@@ -55,30 +63,59 @@ macro_rules! widen {
     };
 }
 
+/// Block maxima of numbers of any format, by the load that widens them and what stands for minus
+/// infinity.
+macro_rules! block_max {
+    ($lanes:ident::$load:ident, $nothing:expr, $x:ident, $out:ident) => {
+        let mut nan = $lanes::none();
+        for (block, out) in $x.chunks(BLOCK).zip($out) {
+            let mut best = [$lanes::splat(f32::NEG_INFINITY); 2];
+            let pairs = block.len() / (2 * LANES);
+            for i in 0..pairs {
+                let p = block.as_ptr().add(2 * LANES * i);
+                for line in 0..size_of_val(&block[..2 * LANES]) / LINE {
+                    $lanes::prefetch(p.cast::<u8>().wrapping_add(AHEAD + LINE * line));
+                }
+                let (a, b) = ($lanes::$load(p), $lanes::$load(p.add(LANES)));
+                nan = $lanes::or(nan, $lanes::unordered(a, b));
+                best = [$lanes::max(best[0], a), $lanes::max(best[1], b)];
+            }
+            for rest in block[2 * LANES * pairs..].chunks(LANES) {
+                let mut padded = [$nothing; LANES];
+                padded[..rest.len()].copy_from_slice(rest);
+                let a = $lanes::$load(padded.as_ptr());
+                nan = $lanes::or(nan, $lanes::unordered(a, a));
+                best[0] = $lanes::max(best[0], a);
+            }
+            *out = $lanes::max_lane($lanes::max(best[0], best[1]));
+        }
+        $lanes::bits(nan) != 0
+    };
+}
+
 vectorised! {
     /// Writes the maximum of each [`BLOCK`] of `x` to `out`; true if any element is NaN, and then
     /// the maxima are unspecified.
     pub fn block_max[L](x: &[f32], out: &mut [f32]) -> bool {
+        unsafe { block_max! { L::load, f32::NEG_INFINITY, x, out } }
+    }
+
+    /// The same of IEEE half-precision numbers, given as their bits.
+    pub fn block_max_f16[L](x: &[u16], out: &mut [f32]) -> bool {
+        unsafe { block_max! { L::load_f16, 0xFC00_u16, x, out } }
+    }
+
+    /// The same of bfloat16 numbers, given as their bits.
+    pub fn block_max_bf16[L](x: &[u16], out: &mut [f32]) -> bool {
+        unsafe { block_max! { L::load_bf16, 0xFF80_u16, x, out } }
+    }
+
+    /// The largest element, none of which is NaN; minus infinity if there is none.
+    pub fn largest[L](x: &[f32]) -> f32 {
         unsafe {
-            let mut nan = L::none();
-            for (block, out) in x.chunks(BLOCK).zip(out) {
-                let mut best = [L::splat(f32::NEG_INFINITY); 2];
-                let pairs = block.len() / (2 * LANES);
-                for i in 0..pairs {
-                    let p = block.as_ptr().add(2 * LANES * i);
-                    let (a, b) = (L::load(p), L::load(p.add(LANES)));
-                    nan = L::or(nan, L::unordered(a, b));
-                    best = [L::max(best[0], a), L::max(best[1], b)];
-                }
-                for_vectors!(L, &block[2 * LANES * pairs..], |a| {
-                    nan = L::or(nan, L::unordered(a, a));
-                    best[0] = L::max(best[0], a);
-                });
-                *out = L::to_array(L::max(best[0], best[1]))
-                    .into_iter()
-                    .fold(f32::NEG_INFINITY, |m, v| if v > m { v } else { m });
-            }
-            L::bits(nan) != 0
+            let mut best = L::splat(f32::NEG_INFINITY);
+            for_vectors!(L, x, |a| best = L::max(best, a));
+            L::max_lane(best)
         }
     }
 

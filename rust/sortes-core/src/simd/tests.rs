@@ -35,6 +35,9 @@ fn max_of(x: &[f32]) -> f32 {
     x.iter().copied().fold(f32::NEG_INFINITY, f32::max)
 }
 
+/// A kernel over numbers of half precision; whether it saw a NaN.
+type Kernel = fn(&[u16], &mut [f32]) -> bool;
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
@@ -43,11 +46,48 @@ proptest! {
         let x = &x[skip.min(x.len() - 1)..]; // unaligned starts
         let got = on_all_levels(|| {
             let mut out = vec![0.0; x.len().div_ceil(BLOCK)];
-            (block_max(x, &mut out), out)
+            (block_max(x, &mut out), out.iter().map(|l| l.to_bits()).collect::<Vec<_>>())
         });
         prop_assert!(!got.0);
+        let found: Vec<f32> = got.1.into_iter().map(f32::from_bits).collect();
         let expected: Vec<f32> = x.chunks(BLOCK).map(max_of).collect();
-        prop_assert_eq!(got.1, expected);
+        prop_assert_eq!(found, expected);
+        prop_assert_eq!(on_all_levels(|| largest(x).to_bits()), largest(x).to_bits());
+        prop_assert_eq!(largest(x), max_of(x));
+    }
+
+    #[test]
+    fn block_maxima_of_halves(x in logits(), skip in 0..5_usize, nan in prop::option::of(0..700_usize)) {
+        let x = &x[skip.min(x.len() - 1)..];
+        let blocks = x.len().div_ceil(BLOCK);
+        let formats: [(Vec<u16>, Kernel, Kernel); 2] = [
+            (
+                x.iter().map(|l| half::f16::from_f32(l.clamp(-6e4, 6e4)).to_bits()).collect(),
+                block_max_f16,
+                |x, out| { widen_f16(x, out); false },
+            ),
+            (
+                x.iter().map(|l| half::bf16::from_f32(*l).to_bits()).collect(),
+                block_max_bf16,
+                |x, out| { widen_bf16(x, out); false },
+            ),
+        ];
+        for (mut bits, kernel, widen) in formats {
+            if let Some(nan) = nan.filter(|nan| *nan < bits.len()) {
+                bits[nan] = 0x7FFF;
+            }
+            let found = on_all_levels(|| {
+                let mut out = vec![0.0; blocks];
+                let seen = kernel(&bits, &mut out);
+                (seen, if seen { vec![] } else { out.iter().map(|l| l.to_bits()).collect() })
+            });
+            let mut wide = vec![0.0; bits.len()];
+            widen(&bits, &mut wide);
+            let mut expected = vec![0.0; blocks];
+            let seen = block_max(&wide, &mut expected);
+            let expected = if seen { vec![] } else { expected.iter().map(|l| l.to_bits()).collect() };
+            prop_assert_eq!(found, (seen, expected));
+        }
     }
 
     #[test]

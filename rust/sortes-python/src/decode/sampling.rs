@@ -13,6 +13,7 @@ use sortes_core::{Result, Run, rng};
 use crate::args::Out;
 use crate::arrays::{Precision, RowsView, written};
 use crate::prelude::*;
+use crate::tensors::Exchange;
 
 /// Nanoseconds of one thread for one logit, of rules and a draw.
 const SCAN: f64 = 0.6;
@@ -244,18 +245,47 @@ fn sample_plain<'py>(
     let Some(view) = Logits::in_place(logits, bf16).filter(|view| view.cols() > 0) else {
         return Ok(None);
     };
-    let (stream, step) = stream;
+    let is_row = logits.cast::<PyUntypedArray>()?.ndim() == 1;
+    let shape = [view.rows()];
+    let job = Job::new(py, num_threads, None);
+    let draw = |out: &mut [i64]| draw_plain(&view, rules, stream, &job, out);
+    written(py, if is_row { &[] } else { &shape }, draw).map(Some)
+}
+
+/// The same for a tensor of the type that `exchange` is of.
+#[pyfunction]
+#[pyo3(signature = (exchange, logits, rules, stream, num_threads))]
+fn sample_tensor<'py>(
+    exchange: &Bound<'py, Exchange>,
+    logits: &Bound<'py, PyAny>,
+    rules: &Bound<'py, Rules>,
+    stream: (Py<Stream>, u32),
+    num_threads: Option<Bound<'py, PyAny>>,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let (py, exchange) = (logits.py(), exchange.get());
+    let Some((view, is_row)) = exchange.rows(logits).filter(|(view, _)| view.cols() > 0) else {
+        return Ok(None);
+    };
+    let shape = [view.rows()];
+    let job = Job::new(py, num_threads, None);
+    let draw = |out: &mut [i64]| draw_plain(&view, rules, stream, &job, out);
+    exchange.written(py, if is_row { &[] } else { &shape }, draw).map(Some)
+}
+
+/// Draws one token per row from the stream at a step.
+fn draw_plain(
+    logits: &Logits,
+    rules: &Bound<'_, Rules>,
+    (stream, step): (Py<Stream>, u32),
+    job: &Job<'_>,
+    out: &mut [i64],
+) -> PyResult<()> {
     let streams = [stream.get().0.at_step(step)];
     let (rules, bias) = (&rules.get().0, None);
     let call = Call { rules, streams: &streams, rows: None, bias, mask: Mask::None };
-    let is_row = logits.cast::<PyUntypedArray>()?.ndim() == 1;
-    let shape = [view.rows()];
-    let tokens = written(py, if is_row { &[] } else { &shape }, |out| {
-        Job::new(py, num_threads, None).run(size(&view, SCAN), |run| {
-            with_rows!(&view, |rows| call.sample(rows, None, Method::Auto, out, run))
-        })
-    })?;
-    Ok(Some(tokens))
+    job.run(size(logits, SCAN), |run| {
+        with_rows!(logits, |rows| call.sample(rows, None, Method::Auto, out, run))
+    })
 }
 
 /// What is known of drawn tokens, each part an array to write to.
@@ -420,9 +450,12 @@ pub(crate) mod sampling {
     use sortes::decode::{COMMON, GREEDY, RULES};
 
     #[pymodule_export]
+    use crate::tensors::Exchange;
+
+    #[pymodule_export]
     use super::{
         Rules, critical, cutoffs, distribution, keep_mask, row_stats, sample, sample_details,
-        sample_plain, truncate,
+        sample_plain, sample_tensor, truncate,
     };
 
     #[pymodule_init]

@@ -185,7 +185,7 @@ impl Call<'_> {
         let marks = fill == nothing;
         self.for_rows(logits, out, logits.cols().max(1), run, |row, x, out| {
             let edits = row.edits();
-            let edited = edits || row.rewrites();
+            let edited = row.changes_logits();
             let mut survivors = row.survivors(x)?;
             if survivors.is_empty() && !edits {
                 out.copy_from_slice(x);
@@ -366,6 +366,11 @@ impl OneRow<'_> {
         self.rules().any(|rule| matches!(rule.act, Act::Rewrite(_)))
     }
 
+    /// Whether anything changes the logits before the rules narrow them.
+    pub(super) fn changes_logits(&self) -> bool {
+        self.edits() || self.rewrites()
+    }
+
     /// The survivors of the rules; those that act at random read the row's own stream.
     pub(super) fn survivors<'s, T: Element>(&'s mut self, x: &'s [T]) -> Result<Survivors<'s>> {
         let (call, index) = (self.call, self.index);
@@ -401,11 +406,11 @@ impl OneRow<'_> {
         let Self { call, index, params, scratch, run } = self;
         let Scratch { wide, edited, blocks, work } = &mut **scratch;
         let options = &call.rules.options;
-        let mut x = T::widen(x, wide)?;
         let mut offset = 0.0;
         let mut few = None;
-        // What changes logits works on a copy.
-        if edits || rewrites {
+        let row = if edits || rewrites {
+            // What changes logits works on a copy.
+            let x = T::widen(x, wide)?;
             grow(edited, x.len(), "logits")?;
             edited.clear();
             edited.extend_from_slice(x);
@@ -427,9 +432,10 @@ impl OneRow<'_> {
                     offset += f64::from(max);
                 }
             }
-            x = edited;
-        }
-        let row = Row::read(x, blocks, *index, *run)?;
+            Row::read(edited, blocks, *index, *run)?
+        } else {
+            Row::widen(x, wide, blocks, *index, *run)?
+        };
         let mut survivors = Survivors::new(row, work, *run)?;
         survivors.offset = offset;
         if let Some(words) = few {
@@ -478,6 +484,9 @@ impl OneRow<'_> {
         uniforms: Option<&[f64]>,
         method: Method,
     ) -> Result<u32> {
+        if self.is_greedy() {
+            return self.largest(x);
+        }
         if uniforms.is_some() || method == Method::Scan {
             return Ok(self.draw(x, uniforms, method)?.1);
         }

@@ -96,7 +96,7 @@ fn write<T: Element>(
     }
     // The rank, and the raw law, are those of the logits as they were given.
     let Scratch { wide, blocks, work, .. } = &mut *row.scratch;
-    let raw = Row::read(T::widen(x, wide)?, blocks, row.index, row.run)?;
+    let raw = Row::widen(x, wide, blocks, row.index, row.run)?;
     let l = raw.x[token as usize];
     *out.rank = simd::count_at_least(raw.x, l) as i64;
     if !processed {

@@ -1,8 +1,12 @@
 //! Element types of logits.
 
-use super::survivors::grow;
+use super::rows::room_for;
 use half::{bf16, f16};
-use sortes_core::{Result, simd};
+use sortes_core::Result;
+use sortes_core::simd::{self, BLOCK};
+
+/// Logits that are widened at a time: they stay in the first-level cache.
+pub(super) const TILE: usize = 8 * BLOCK;
 
 /// A type that logits come in. Kernels see `f32`.
 pub trait Element: Copy + PartialEq + Send + Sync + 'static {
@@ -17,13 +21,30 @@ pub trait Element: Copy + PartialEq + Send + Sync + 'static {
     /// # Errors
     /// If there is no memory for it.
     fn widen<'a>(row: &'a [Self], buffer: &'a mut Vec<f32>) -> Result<&'a [f32]> {
-        if buffer.len() < row.len() {
-            grow(buffer, row.len(), "logits")?;
-            buffer.resize(row.len(), 0.0);
-        }
-        let out = &mut buffer[..row.len()];
+        let out = room_for(buffer, row.len(), "logits")?;
         Self::write_f32(row, out);
         Ok(out)
+    }
+
+    /// Writes the maximum of each [`BLOCK`] of the row's `f32` form to `out`; true if any element is
+    /// NaN. That form is left nowhere but in the nearest cache, a tile at a time.
+    fn block_max(row: &[Self], out: &mut [f32]) -> bool {
+        let mut wide = [0.0; TILE];
+        let tiles = row.chunks(TILE).zip(out.chunks_mut(TILE / BLOCK));
+        tiles
+            .fold(false, |nan, (row, out)| nan | Self::widen_tile(row, &mut wide[..row.len()], out))
+    }
+
+    /// Writes a tile as `f32`, and the maxima of its blocks while it is near; true if any element is
+    /// NaN.
+    fn widen_tile(row: &[Self], wide: &mut [f32], maxima: &mut [f32]) -> bool {
+        Self::write_f32(row, wide);
+        simd::block_max(wide, maxima)
+    }
+
+    /// The row as it is, if it is `f32`.
+    fn as_f32(_: &[Self]) -> Option<&[f32]> {
+        None
     }
 
     /// Copies a row, whose `f32` form is `wide`, with `fill` outside the ends (both included).
@@ -51,6 +72,12 @@ impl Element for f32 {
     }
     fn widen<'a>(row: &'a [Self], _: &'a mut Vec<f32>) -> Result<&'a [f32]> {
         Ok(row)
+    }
+    fn block_max(row: &[Self], out: &mut [f32]) -> bool {
+        simd::block_max(row, out)
+    }
+    fn as_f32(row: &[Self]) -> Option<&[f32]> {
+        Some(row)
     }
     fn mask(row: &[Self], _: &[f32], ends: (f32, f32), fill: Self, out: &mut [Self]) {
         simd::mask_window(row, ends, fill, out);
@@ -86,6 +113,10 @@ fn bits<T>(row: &[T]) -> &[u16] {
 impl Element for f16 {
     const MAX: f64 = 65504.0;
 
+    fn block_max(row: &[Self], out: &mut [f32]) -> bool {
+        simd::block_max_f16(bits(row), out)
+    }
+
     fn write_f32(row: &[Self], out: &mut [f32]) {
         simd::widen_f16(bits(row), out);
     }
@@ -96,6 +127,10 @@ impl Element for f16 {
 
 impl Element for bf16 {
     const MAX: f64 = f32::from_bits(0x7F7F_0000) as f64;
+
+    fn block_max(row: &[Self], out: &mut [f32]) -> bool {
+        simd::block_max_bf16(bits(row), out)
+    }
 
     fn write_f32(row: &[Self], out: &mut [f32]) {
         simd::widen_bf16(bits(row), out);

@@ -18,6 +18,7 @@
 //! | `crossing` | where their cumulative mass crosses a target, without a sort |
 //! | `exact` | decisions that rounding could turn, made again in double precision |
 //! | `draw` | the categorical draw |
+//! | `greedy` | the largest logit, where nothing else matters |
 //! | `verdict` | whether the last rules keep a token that was drawn |
 //! | `choose` | tokens that somebody else takes, such as the decoder of a code |
 //! | `place` | one position of a text: the draw there, and the law of what is kept |
@@ -40,6 +41,7 @@ mod domain;
 mod draw;
 mod element;
 mod exact;
+mod greedy;
 mod law;
 mod masked;
 mod order;

@@ -1,9 +1,11 @@
 //! Rows of logits: where they lie, what a single read of one gives, and the loop over them.
 
+use super::element::{Element, TILE};
 use super::survivors::{Scratch, grow};
 use sortes_core::simd::{self, BLOCK};
 use sortes_core::{Error, Result, Run};
 use std::cell::RefCell;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Logits per chunk: the unit that has its own exponential sum, in which the draw starts its walk.
@@ -45,52 +47,133 @@ impl<'a> Row<'a> {
         index: usize,
         run: Run<'_>,
     ) -> Result<Self> {
-        let n = x.len().div_ceil(BLOCK);
-        if blocks.len() < n {
-            grow(blocks, n, "blocks of one row")?;
-            blocks.resize(n, f32::NEG_INFINITY);
-        }
-        let blocks = &mut blocks[..n];
-        let nan = if x.len() >= SPLIT {
-            let nan = AtomicBool::new(false);
-            run.fill_chunks(blocks, TASK / BLOCK, |task, part| {
-                let stretch = &x[task * TASK..x.len().min((task + 1) * TASK)];
-                if simd::block_max(stretch, part) {
-                    nan.store(true, Ordering::Relaxed);
-                }
-            })?;
-            nan.into_inner()
-        } else {
-            simd::block_max(x, blocks)
-        };
-        let max = blocks.iter().fold(f32::NEG_INFINITY, |m, &v| if v > m { v } else { m });
-        if nan || max == f32::INFINITY {
-            return Err(Error::row("logits", index, "contains NaN or +inf"));
-        }
+        let (blocks, max) = maxima(x, blocks, index, run)?;
         Ok(Self { x, blocks, max })
+    }
+
+    /// Reads a row of any type once; what is not `f32` yet is so in `wide`.
+    ///
+    /// # Errors
+    /// As [`Row::read`].
+    pub(super) fn widen<T: Element>(
+        x: &'a [T],
+        wide: &'a mut Vec<f32>,
+        blocks: &'a mut Vec<f32>,
+        index: usize,
+        run: Run<'_>,
+    ) -> Result<Self> {
+        if T::as_f32(x).is_some() || x.len() >= SPLIT && run.threads.count() > 1 {
+            return Self::read(T::widen(x, wide)?, blocks, index, run);
+        }
+        let wide = room_for(wide, x.len(), "logits")?;
+        let blocks = room_for(blocks, x.len().div_ceil(BLOCK), "blocks of one row")?;
+        let tiles = x.chunks(TILE).zip(wide.chunks_mut(TILE)).zip(blocks.chunks_mut(TILE / BLOCK));
+        let mut nan = false;
+        for ((x, wide), blocks) in tiles {
+            nan |= T::widen_tile(x, wide, blocks);
+        }
+        let max = valid(blocks, nan, index)?;
+        Ok(Self { x: wide, blocks, max })
     }
 
     /// The lowest id among the largest logits.
     pub(super) fn argmax(&self) -> usize {
-        let block = self.blocks.iter().position(|&m| m == self.max).unwrap_or(0);
-        let start = block * BLOCK;
-        let end = self.x.len().min(start + BLOCK);
-        start + self.x[start..end].iter().position(|&l| l == self.max).unwrap_or(0)
+        first_largest(self.x, self.blocks, self.max)
     }
 }
 
+/// The maxima of the blocks of a row, and the largest of them.
+///
+/// # Errors
+/// As [`Row::read`].
+pub(super) fn maxima<'a, T: Element>(
+    x: &[T],
+    blocks: &'a mut Vec<f32>,
+    index: usize,
+    run: Run<'_>,
+) -> Result<(&'a [f32], f32)> {
+    let blocks = room_for(blocks, x.len().div_ceil(BLOCK), "blocks of one row")?;
+    let nan = if x.len() >= SPLIT {
+        let nan = AtomicBool::new(false);
+        run.fill_chunks(blocks, TASK / BLOCK, |task, part| {
+            let stretch = &x[task * TASK..x.len().min((task + 1) * TASK)];
+            if T::block_max(stretch, part) {
+                nan.store(true, Ordering::Relaxed);
+            }
+        })?;
+        nan.into_inner()
+    } else {
+        T::block_max(x, blocks)
+    };
+    let max = valid(blocks, nan, index)?;
+    Ok((blocks, max))
+}
+
+/// The largest logit of a row with these maxima.
+fn valid(blocks: &[f32], nan: bool, index: usize) -> Result<f32> {
+    let max = simd::largest(blocks);
+    if nan || max == f32::INFINITY {
+        return Err(Error::row("logits", index, "contains NaN or +inf"));
+    }
+    Ok(max)
+}
+
+/// The lowest id among the logits of a row that equal the largest: only the first block with that
+/// maximum is looked at.
+pub(super) fn first_largest<T: Element>(x: &[T], blocks: &[f32], max: f32) -> usize {
+    let block = blocks.iter().position(|&m| m == max).unwrap_or(0);
+    let start = block * BLOCK;
+    let stretch = &x[start..x.len().min(start + BLOCK)];
+    let mut wide = [0.0; BLOCK];
+    T::write_f32(stretch, &mut wide[..stretch.len()]);
+    start + wide[..stretch.len()].iter().position(|&l| l == max).unwrap_or(0)
+}
+
+/// The first `len` elements of a buffer, which grows if it has to.
+pub(super) fn room_for<'a>(
+    buffer: &'a mut Vec<f32>,
+    len: usize,
+    what: &'static str,
+) -> Result<&'a mut [f32]> {
+    if buffer.len() < len {
+        grow(buffer, len, what)?;
+        buffer.resize(len, f32::NEG_INFINITY);
+    }
+    Ok(&mut buffer[..len])
+}
+
+/// Buffers that no row is in.
+#[expect(clippy::vec_box, reason = "a pointer is moved, not the buffers")]
+struct Free(Vec<Box<Scratch>>);
+
 thread_local! {
-    /// Buffers of this thread that no row is in. A row takes those of the top: its neighbour may be
-    /// looked at meanwhile.
-    #[expect(clippy::vec_box, reason = "a pointer is moved, not the buffers")]
-    static SCRATCH: RefCell<Vec<Box<Scratch>>> = const { RefCell::new(Vec::new()) };
+    /// Those of this thread. A row takes those of the top: its neighbour may be looked at meanwhile.
+    static SCRATCH: RefCell<Free> = const { RefCell::new(Free(Vec::new())) };
+}
+
+/// Those of threads that have ended, at most [`LEFT`]: a long call has a thread of its own, and the
+/// next one takes them over.
+static LEFT_BEHIND: Mutex<Free> = Mutex::new(Free(Vec::new()));
+/// How many are kept for threads to come.
+const LEFT: usize = 4;
+
+impl Drop for Free {
+    fn drop(&mut self) {
+        // Nobody waits: in a child that was forked meanwhile the lock may stay taken.
+        if let Ok(mut left) = LEFT_BEHIND.try_lock() {
+            let room = LEFT.saturating_sub(left.0.len());
+            left.0.extend(self.0.drain(..).take(room));
+        }
+    }
 }
 
 /// Calls `f` with buffers of this thread.
 pub(super) fn with_scratch<R>(f: impl FnOnce(&mut Scratch) -> R) -> R {
-    let mut scratch = SCRATCH.with_borrow_mut(Vec::pop).unwrap_or_default();
+    let left_behind = || LEFT_BEHIND.try_lock().ok()?.0.pop();
+    let own = SCRATCH.with_borrow_mut(|free| free.0.pop());
+    let mut scratch = own.or_else(left_behind).unwrap_or_default();
     let result = f(&mut scratch);
-    SCRATCH.with_borrow_mut(|free| free.push(scratch));
+    SCRATCH.with_borrow_mut(|free| free.0.push(scratch));
     result
 }
 

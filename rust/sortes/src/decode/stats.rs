@@ -41,7 +41,7 @@ fn for_rows<T: Element, O: Send>(
 ) -> Result<()> {
     each_row(out, chunk, run, |index, scratch, out, run| {
         let Scratch { wide, blocks, work, .. } = scratch;
-        let row = Row::read(T::widen(logits.row(index), wide)?, blocks, index, run)?;
+        let row = Row::widen(logits.row(index), wide, blocks, index, run)?;
         f(Survivors::new(row, work, run)?, out)
     })
 }

@@ -11,6 +11,9 @@ use sortes_core::simd::Wanted;
 /// `n` survivors, `low = max(0, T - range)` and `high = T + range`. `T = 0` keeps the largest
 /// logit, the lowest id among equals.
 pub(in crate::decode) fn apply(survivors: &mut Survivors<'_>, params: &Params, _: &Options) {
+    if is_greedy(params) {
+        return survivors.keep_argmax();
+    }
     let mut temperature = params.temperature;
     if params.dynatemp_range > 0.0 {
         temperature = dynamic(survivors, params);
@@ -20,6 +23,11 @@ pub(in crate::decode) fn apply(survivors: &mut Survivors<'_>, params: &Params, _
     } else {
         survivors.set_temperature(temperature);
     }
+}
+
+/// Whether the largest logit is kept whatever the others are.
+pub(in crate::decode) fn is_greedy(params: &Params) -> bool {
+    params.temperature < GREEDY && params.dynatemp_range <= 0.0
 }
 
 /// The dynamic temperature (entropy-based, as llama.cpp has it).
