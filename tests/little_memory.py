@@ -62,20 +62,20 @@ def outcome(public: tables.Public, case: int, spare: int) -> str:
     size = pages * resource.getpagesize() + spare
     try:
         resource.setrlimit(resource.RLIMIT_AS, (size, resource.RLIM_INFINITY))
-        signal.setitimer(signal.ITIMER_REAL, PATIENCE)
-        result = bad.outcome(function, public, given)
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        del result
+        try:
+            signal.setitimer(signal.ITIMER_REAL, PATIENCE)
+            result = bad.outcome(function, public, given)
+            del result
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
         return "done"
     except MemoryError:
         return "refused"
-    except KeyboardInterrupt:
+    except KeyboardInterrupt:  # the alarm, which comes once, wherever it comes
         return "stopped"
     except BaseException as error:
         return f"fault: {type(error).__name__}: {error}"
     finally:
-        with contextlib.suppress(KeyboardInterrupt):  # it may come this late
-            signal.setitimer(signal.ITIMER_REAL, 0)
         resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY,) * 2)
 
 

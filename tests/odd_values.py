@@ -405,11 +405,13 @@ class Caller:
         """What comes of a call: its kind, and what it gives or says."""
         faulthandler.dump_traceback_later(HANG, exit=True)
         try:
-            signal.setitimer(signal.ITIMER_REAL, PATIENCE)
-            result = bad.outcome(function, public, given)
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            try:
+                signal.setitimer(signal.ITIMER_REAL, PATIENCE)
+                result = bad.outcome(function, public, given)
+            finally:
+                signal.setitimer(signal.ITIMER_REAL, 0)
             return "accepted", f"accepted {bad.shown(result)}"
-        except KeyboardInterrupt:
+        except KeyboardInterrupt:  # the alarm, which comes once, wherever it comes
             return "interrupted", ""
         except MemoryError as error:
             return "refused: MemoryError", str(error)
@@ -420,7 +422,6 @@ class Caller:
         except BaseException as error:  # a panic of Rust is no Exception
             return self._raised(error, public, given)
         finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
             faulthandler.cancel_dump_traceback_later()
 
     def _names(self, public: Public) -> set[str]:
