@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sortes.sequences import SuffixAutomaton
 
 #: The least probability of a token that is drafted from text.
-_LEAST: Final = 0.001
+_LEAST: Final = 0.005
 #: How likely tokens of a draft that does not say it are taken to be, each behind the last.
 LIKELY: Final = 0.75
 
